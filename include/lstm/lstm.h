@@ -1,0 +1,1031 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * liblstm: train, run, save and load LSTM networks on CPUs, from C and from every language that can call C.
+ *
+ * This header is the manual. It is the only public header; everything in it is stable: names, values and layouts
+ * are only ever appended to. It compiles as C11 and as C++17.
+ *
+ * ---------------------------------------------------------------------------------------------------------------
+ * 1. The tutorial network in fifteen lines
+ * ---------------------------------------------------------------------------------------------------------------
+ *
+ *     #include <lstm/lstm.h>
+ *     lstm_model *model;
+ *     lstm_model_create(&model, NULL, NULL);
+ *     lstm_model_add_input(model, &(lstm_input_options){sizeof(lstm_input_options), .steps = 28, .features = 1}, NULL);
+ *     lstm_model_add_lstm (model, &(lstm_lstm_options){sizeof(lstm_lstm_options), .units = 32}, NULL, NULL);
+ *     lstm_model_add_dense(model, &(lstm_dense_options){sizeof(lstm_dense_options), .units = 10}, NULL, NULL);
+ *     lstm_model_build(model);
+ *     lstm_data data = {sizeof data, .samples = n, .x = x, .x_count = n * 28, .y = y, .y_count = n * 10};
+ *     lstm_fit(model, &(lstm_fit_options){sizeof(lstm_fit_options), .epochs = 10}, &data, NULL);
+ *     lstm_predict(model, &data, out, n * 10);
+ *     lstm_model_save(model, "model.lstm");
+ *     lstm_model_destroy(model);
+ *
+ * Compile with `cc program.c $(pkg-config --cflags --libs lstm)`, or in CMake `find_package(LSTM)` and
+ * `target_link_libraries(program LSTM::lstm)`.
+ *
+ * ---------------------------------------------------------------------------------------------------------------
+ * 2. Rules that hold for every call
+ * ---------------------------------------------------------------------------------------------------------------
+ *
+ * Status.      Every call that can fail returns an lstm_status: 0 is success, every error is negative.
+ *              lstm_last_error() then gives, for this thread, one line that says what was wrong, where, what was
+ *              expected and what was found. The library never prints, never exits, never aborts.
+ * Failure.     A failed call changes nothing that the caller can see, unless its comment says otherwise. `create`
+ *              and `load` calls write NULL to their first parameter when they fail.
+ * Handles.     lstm_context, lstm_model, lstm_session, lstm_optimizer, lstm_history, lstm_primitive, lstm_archive
+ *              and lstm_table belong to the caller, who ends each with its `destroy`. An lstm_layer belongs to its
+ *              model and is never destroyed by the caller. Handles may be destroyed in any order (a session keeps
+ *              what it needs of its model alive); `destroy(NULL)` does nothing.
+ * Options.     An option struct begins with `struct_size`, which the caller sets to sizeof the struct. Every other
+ *              member may be left 0 or NULL and then has its documented default; a NULL pointer to the whole struct
+ *              means all defaults, where the comment allows it. A struct from an older header (shorter) is accepted;
+ *              one from a newer header (longer) is accepted as long as the part unknown here is zero, and answers
+ *              LSTM_ERROR_UNSUPPORTED otherwise. Constants start at 1, so 0 is always "the default".
+ *              Flags are LSTM_YES (1) or LSTM_NO (2). Where 0 itself is a meaningful number but not the default
+ *              (beta_1 = 0), a negative value means 0; the member's comment says so.
+ * Arrays.      Numbers cross this interface as arrays of 32-bit floats with an explicit element count, which is
+ *              compared with the count that the shapes demand: LSTM_ERROR_SHAPE names both. The caller's arrays are
+ *              read or written only during the call, unless the comment says otherwise.
+ * Layout.      A sequence array is [samples][steps][features] ("batch first", the default, as in Keras) or
+ *              [steps][samples][features] ("time first", PyTorch's default); see lstm_data. The last index is
+ *              contiguous. Shapes in comments leave out nothing: B = samples in the batch, T = steps, I = input
+ *              features, H = units.
+ * Threads.     A built model may be read by any number of sessions and predict/evaluate calls at the same time.
+ *              Whatever changes the parameters (fit, optimizer step, set_parameter) needs the model to itself. Every
+ *              other handle is used by one thread at a time. Different handles never interfere: there is no global
+ *              state but the per-thread error text. Compute calls flush denormal numbers to zero while they run and
+ *              restore the caller's floating-point mode when they return.
+ * Results.     The same library file, instruction level, BLAS and seed give the same bits, whatever the number of
+ *              threads in the context. Between instruction levels results agree to rounding (about 1e-6 relative).
+ */
+#ifndef LSTM_LSTM_H
+#define LSTM_LSTM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Marks what the shared library exports. Define LSTM_STATIC when linking the static library on Windows. */
+#if defined(LSTM_BUILDING_SHARED) && defined(__GNUC__)
+#define LSTM_API __attribute__((visibility("default")))
+#else
+#define LSTM_API
+#endif
+
+/* ===============================================================================================================
+ * Version
+ * =============================================================================================================== */
+
+/* The version of this header. The library's own is lstm_version(): compare the two to detect a mixed install.
+ * The major number changes when the ABI does, and the file name (liblstm.so.MAJOR) with it. */
+#define LSTM_VERSION_MAJOR 0
+#define LSTM_VERSION_MINOR 1
+#define LSTM_VERSION_PATCH 0
+#define LSTM_VERSION (LSTM_VERSION_MAJOR * 10000 + LSTM_VERSION_MINOR * 100 + LSTM_VERSION_PATCH)
+
+/* Return the library's version as major * 10000 + minor * 100 + patch. Threads: any. */
+LSTM_API uint32_t lstm_version(void);
+
+/* Return the library's version as text, "0.1.0". Threads: any. Ownership: static, never freed. */
+LSTM_API const char *lstm_version_string(void);
+
+/* ===============================================================================================================
+ * Status
+ * =============================================================================================================== */
+
+/* 0 is success, negative values are errors. The values are pinned: new ones may appear in the gaps. */
+typedef int32_t lstm_status;
+
+/* Done. */
+#define LSTM_OK ((lstm_status)0)
+/* A parameter is NULL, out of its range or not one of its constants: correct the call. */
+#define LSTM_ERROR_ARGUMENT ((lstm_status)-10)
+/* An element count or a shape does not fit: the message names what was expected and what was given. */
+#define LSTM_ERROR_SHAPE ((lstm_status)-20)
+/* The call comes at the wrong time (a model built twice, backward before forward): correct the order. */
+#define LSTM_ERROR_STATE ((lstm_status)-30)
+/* What was asked for exists but not in this version (a newer file, an option of a newer header). */
+#define LSTM_ERROR_UNSUPPORTED ((lstm_status)-40)
+/* The allocator returned NULL, or a size does not fit in memory: use a smaller batch, or free something. */
+#define LSTM_ERROR_MEMORY ((lstm_status)-50)
+/* A file cannot be opened, read, written or renamed: the message holds the system's reason. */
+#define LSTM_ERROR_IO ((lstm_status)-60)
+/* A file or a description was read but its content is wrong: the message says where. */
+#define LSTM_ERROR_FORMAT ((lstm_status)-70)
+/* A number became NaN or infinite, or a matrix is singular: the message names the first place seen. */
+#define LSTM_ERROR_NUMERIC ((lstm_status)-80)
+/* The progress callback asked to stop. */
+#define LSTM_ERROR_CANCELLED ((lstm_status)-90)
+/* No layer, parameter, column, array or constant has this name: the message suggests the nearest one. */
+#define LSTM_ERROR_NOT_FOUND ((lstm_status)-100)
+/* The system refused a thread, or a context with threads is used after fork(). */
+#define LSTM_ERROR_THREAD ((lstm_status)-110)
+
+/* Return the constant's name, "LSTM_ERROR_SHAPE"; "LSTM_ERROR_UNKNOWN" for a value that is none.
+ * Threads: any. Ownership: static. */
+LSTM_API const char *lstm_status_name(lstm_status status);
+
+/* Return one sentence that says what the status means and what to do about it. Threads: any. Ownership: static. */
+LSTM_API const char *lstm_status_message(lstm_status status);
+
+/* Return the text of this thread's latest error: what, where, expected, found. It stays until the next failing call
+ * of this thread; successful calls leave it alone. Never NULL; "" before the first error.
+ * Threads: each has its own. Ownership: the library; copy it to keep it. */
+LSTM_API const char *lstm_last_error(void);
+
+/* ===============================================================================================================
+ * Constants
+ * =============================================================================================================== */
+
+#define LSTM_YES 1
+#define LSTM_NO 2
+
+/* Conventions. Keras and PyTorch disagree in more than twenty places (initialisers, optimizer formulas and defaults,
+ * number of biases, parameter names and shapes). A profile sets all of them together; each can still be set alone. */
+#define LSTM_PROFILE_KERAS 1 /* the default */
+#define LSTM_PROFILE_TORCH 2
+
+/* Memory order of sequences in the caller's arrays. */
+#define LSTM_LAYOUT_BATCH_FIRST 1 /* [samples][steps][features], the default */
+#define LSTM_LAYOUT_TIME_FIRST 2  /* [steps][samples][features] */
+
+/* Instruction levels. A context uses the highest one that both the CPU and the operating system support. */
+#define LSTM_ISA_GENERIC 1
+#define LSTM_ISA_AVX2 2   /* AVX2 and FMA */
+#define LSTM_ISA_AVX512 3 /* AVX-512 F, BW, DQ, VL */
+#define LSTM_ISA_NEON 4   /* aarch64 */
+
+/* Activations, applied to one value; softmax to the last axis. */
+#define LSTM_ACTIVATION_LINEAR 1
+#define LSTM_ACTIVATION_TANH 2
+#define LSTM_ACTIVATION_SIGMOID 3
+#define LSTM_ACTIVATION_RELU 4
+#define LSTM_ACTIVATION_SOFTMAX 5
+#define LSTM_ACTIVATION_ELU 6          /* x for x > 0, exp(x) - 1 else */
+#define LSTM_ACTIVATION_SOFTPLUS 7     /* log(1 + exp(x)) */
+#define LSTM_ACTIVATION_SOFTSIGN 8     /* x / (1 + |x|) */
+#define LSTM_ACTIVATION_EXPONENTIAL 9  /* exp(x) */
+#define LSTM_ACTIVATION_HARD_SIGMOID 10 /* clip(x/6 + 1/2, 0, 1), Keras 3 and PyTorch */
+
+/* Losses. `p` is the prediction, `y` the target. The loss of a batch is the mean over samples, steps and (where the
+ * loss is per element) features. */
+#define LSTM_LOSS_MSE 1                 /* (p - y)^2 */
+#define LSTM_LOSS_MAE 2                 /* |p - y| */
+#define LSTM_LOSS_HUBER 3               /* (p-y)^2 / 2 up to delta, delta |p-y| - delta^2 / 2 beyond */
+#define LSTM_LOSS_BINARY_CROSSENTROPY 4 /* -y log p - (1-y) log(1-p), per element */
+#define LSTM_LOSS_CATEGORICAL_CROSSENTROPY 5        /* -sum_k y_k log p_k, per row; y has the shape of p */
+#define LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY 6 /* -log p_y, per row; y holds one class number a row */
+
+/* Metrics, computed beside the loss. */
+#define LSTM_METRIC_ACCURACY 1 /* sparse, categorical or binary (threshold 1/2; 0 for logits), chosen by the loss */
+#define LSTM_METRIC_MAE 2      /* mean absolute error */
+#define LSTM_METRIC_RMSE 3     /* root of the mean squared error over all elements of all batches */
+#define LSTM_METRIC_MSE 4
+
+/* Optimizers. */
+#define LSTM_OPTIMIZER_SGD 1
+#define LSTM_OPTIMIZER_RMSPROP 2
+#define LSTM_OPTIMIZER_ADAM 3
+#define LSTM_OPTIMIZER_ADAMW 4
+
+/* Initialisers. */
+#define LSTM_INITIALIZER_GLOROT_UNIFORM 1 /* U(-l, l), l = sqrt(6 / (fan_in + fan_out)) */
+#define LSTM_INITIALIZER_ORTHOGONAL 2     /* QR of a normal matrix, signs made unique (Saxe et al. 2013) */
+#define LSTM_INITIALIZER_ZEROS 3
+#define LSTM_INITIALIZER_ONES 4
+#define LSTM_INITIALIZER_TORCH_UNIFORM 5  /* U(-k, k), k = 1/sqrt(units) in recurrent layers, 1/sqrt(fan_in) in Dense */
+
+/* The sets of constants that have names in files, on the command line and in messages. */
+#define LSTM_NAMES_PROFILE 1
+#define LSTM_NAMES_ISA 2
+#define LSTM_NAMES_ACTIVATION 3
+#define LSTM_NAMES_LOSS 4
+#define LSTM_NAMES_METRIC 5
+#define LSTM_NAMES_OPTIMIZER 6
+#define LSTM_NAMES_INITIALIZER 7
+
+/* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam", "hard_sigmoid", "avx2").
+ * Upper and lower case are the same.
+ *   set    [in]  one of LSTM_NAMES_*
+ *   name   [in]  the name; not NULL
+ *   value  [out] the constant; unchanged on failure
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (NULL or no such set), LSTM_ERROR_NOT_FOUND (the message suggests the nearest).
+ * Threads: any. */
+LSTM_API lstm_status lstm_constant_from_name(int32_t set, const char *name, int32_t *value);
+
+/* Return the preferred name of a constant, or NULL if the set or the value is unknown. Threads: any.
+ * Ownership: static. */
+LSTM_API const char *lstm_constant_name(int32_t set, int32_t value);
+
+/* ===============================================================================================================
+ * Context
+ *
+ * Where memory comes from, how many threads may work, which instruction level is used and where log lines go. NULL
+ * stands for a context with every default, wherever a context is asked for.
+ *
+ * Ownership: the caller's; models keep a context alive as long as they need it.
+ * Threads:   a context may be used by several threads at once; the calls that use its worker threads take turns.
+ * =============================================================================================================== */
+
+typedef struct lstm_context lstm_context;
+
+typedef struct lstm_context_options {
+    uint32_t struct_size;
+    /* Threads that may work on one call, the caller's included: 0 or 1 = only the caller's, and no thread is ever
+     * created; -1 = one for each CPU this process may use; at most 256. */
+    int32_t threads;
+    /* Highest instruction level to use, LSTM_ISA_*; 0 = no limit. The environment variable LSTM_MAX_ISA (generic,
+     * avx2, avx512, neon) does the same. Both only lower what the CPU has. */
+    int32_t max_isa;
+    /* Threads of the BLAS library: 0 = leave it as it is (the default); n >= 1 = set it. This is a process-wide
+     * setting of OpenBLAS, so only a program's owner should use it. Ignored where the BLAS is another one. */
+    int32_t blas_threads;
+    /* Memory. Both or neither. `allocate` returns `bytes` bytes aligned to `alignment` (a power of two), or NULL.
+     * `release` gets what `allocate` returned, never NULL. Default: aligned_alloc and free. */
+    void *(*allocate)(void *user, size_t bytes, size_t alignment);
+    void (*release)(void *user, void *memory);
+    void *allocator_user;
+    /* The caller's own thread pool instead of ours: run task(argument, k) for every k in [0, count), in any order, on
+     * any thread, and return when all are done. NULL = the context's own threads. */
+    void (*run)(void *user, void (*task)(void *argument, int32_t index), void *argument, int32_t count);
+    void *run_user;
+    /* Called with one line of text (no newline) for things worth knowing that are no errors; from any thread that
+     * uses the context. NULL = silence. */
+    void (*log)(void *user, const char *line);
+    void *log_user;
+} lstm_context_options;
+
+/* Create a context.
+ *   out      [out] the context, or NULL on failure
+ *   options  [in]  NULL = every default
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY, LSTM_ERROR_THREAD. */
+LSTM_API lstm_status lstm_context_create(lstm_context **out, const lstm_context_options *options);
+
+/* End a context: its threads stop once no model uses it any more. NULL is fine. */
+LSTM_API void lstm_context_destroy(lstm_context *context);
+
+/* Return the number of threads that may work on one call (>= 1). NULL gives 1. */
+LSTM_API int32_t lstm_context_threads(const lstm_context *context);
+
+/* Return the instruction level in use, LSTM_ISA_*. NULL gives the default context's. */
+LSTM_API int32_t lstm_context_isa(const lstm_context *context);
+
+/* Return the name of the CPU kernel set of the BLAS in use ("SkylakeX"), or "unknown". Ownership: static. */
+LSTM_API const char *lstm_context_blas(const lstm_context *context);
+
+/* ===============================================================================================================
+ * Model: a graph of layers with its parameters
+ *
+ * Layers are added in the order in which data flows; each names the layer it reads, and NULL means the layer added
+ * last, so a plain stack needs no names at all. lstm_model_build() then checks every shape, allocates the parameters
+ * and fills them from the seed. After that the graph is fixed; parameters may still change.
+ *
+ * Ownership: the model is the caller's; its layers are the model's.
+ * Threads:   building: one thread. Built: any number of readers, or one writer of the parameters.
+ * =============================================================================================================== */
+
+typedef struct lstm_model lstm_model;
+typedef struct lstm_layer lstm_layer;
+
+typedef struct lstm_model_options {
+    uint32_t struct_size;
+    int32_t profile; /* LSTM_PROFILE_*: conventions of names, initialisers and biases; default Keras' */
+    uint64_t seed;   /* of the initial parameters; two models with equal seeds and layers are equal. Default 0 */
+} lstm_model_options;
+
+/* Create an empty model.
+ *   out      [out] the model, or NULL on failure
+ *   context  [in]  NULL = defaults; kept alive by the model
+ *   options  [in]  NULL = defaults
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_create(lstm_model **out, lstm_context *context, const lstm_model_options *options);
+
+/* Destroy a model. Sessions and optimizers made from it stay usable; its layers do not. NULL is fine. */
+LSTM_API void lstm_model_destroy(lstm_model *model);
+
+/* ---- Layers. Each add call:
+ *   model    [in]  not yet built
+ *   options  [in]  the layer's options; NULL only where every member has a default
+ *   input    [in]  the layer to read, of the same model; NULL = the layer added last
+ *   out      [out] the new layer; NULL = not wanted
+ * and returns LSTM_OK, LSTM_ERROR_ARGUMENT (an option is out of range, the name is taken, the layer is another
+ * model's, no layer to read), LSTM_ERROR_STATE (already built), LSTM_ERROR_SHAPE (the input's shape does not suit the
+ * layer), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. A failed add leaves the model as it was.
+ *
+ * `name` must be unique in the model; NULL = Keras' automatic name ("lstm", "lstm_1", "dense"). At most 127 bytes. */
+
+/* An input of the network: a sequence (features given) of a fixed or free number of steps, or a vector. */
+typedef struct lstm_input_options {
+    uint32_t struct_size;
+    int32_t vector;    /* LSTM_YES: one vector a sample, no time axis. Default: a sequence */
+    int64_t features;  /* > 0 */
+    int64_t steps;     /* of a sequence: > 0, or 0 = each call brings its own number */
+    const char *name;
+} lstm_input_options;
+LSTM_API lstm_status lstm_model_add_input(lstm_model *model, const lstm_input_options *options, lstm_layer **out);
+
+/* A long short-term memory layer (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000):
+ *
+ *     i = sigmoid(x Wi + h Ui + bi)     f = sigmoid(x Wf + h Uf + bf)
+ *     g = tanh   (x Wg + h Ug + bg)     o = sigmoid(x Wo + h Uo + bo)
+ *     c' = f * c + i * g                h' = o * tanh(c')
+ *
+ * It holds one matrix of (H + I) rows by 4H columns: first the H rows that multiply h, then the I rows that multiply
+ * x; columns i, f, g, o. Parameters are read and written under the profile's names and shapes (lstm_parameter_info).
+ * Reads a sequence [B][T][I]; gives the last output [B][H] or, with return_sequences, all of them [B][T][H]. */
+typedef struct lstm_lstm_options {
+    uint32_t struct_size;
+    int32_t return_sequences; /* LSTM_YES: every step's output. Default LSTM_NO */
+    int64_t units;            /* H > 0 */
+    int32_t go_backwards;     /* LSTM_YES: read the sequence from its end; outputs come in that order, as in Keras */
+    int32_t use_bias;         /* default LSTM_YES */
+    int32_t unit_forget_bias; /* add 1 to the initial forget bias. Default: YES for the Keras profile, NO for PyTorch's */
+    int32_t kernel_initializer;    /* of the x rows. Default: glorot_uniform over (I, 4H), or torch_uniform */
+    int32_t recurrent_initializer; /* of the h rows. Default: orthogonal over (H, 4H), or torch_uniform */
+    int32_t return_state;          /* LSTM_YES: the last h and c become outputs of the model too, when this layer is one */
+    const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros. Both or neither */
+    const lstm_layer *initial_c;
+    const lstm_layer *initial_state; /* or another LSTM layer of H units, whose last h and c are taken */
+    const char *name;
+} lstm_lstm_options;
+LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options, const lstm_layer *input,
+                                         lstm_layer **out);
+
+/* y = activation(x W + b), on a vector [B][I] or on each step of a sequence [B][T][I]. */
+typedef struct lstm_dense_options {
+    uint32_t struct_size;
+    int32_t activation; /* LSTM_ACTIVATION_*; default linear */
+    int64_t units;      /* > 0 */
+    int32_t use_bias;   /* default LSTM_YES */
+    int32_t kernel_initializer; /* default glorot_uniform, or torch_uniform */
+    const char *name;
+} lstm_dense_options;
+LSTM_API lstm_status lstm_model_add_dense(lstm_model *model, const lstm_dense_options *options, const lstm_layer *input,
+                                          lstm_layer **out);
+
+/* While training, set each value to zero with probability `rate` and divide the others by 1 - rate (inverted
+ * dropout, Srivastava et al. 2014); nothing otherwise. The mask depends only on the seed, the layer, the update and
+ * the place, not on threads. */
+typedef struct lstm_dropout_options {
+    uint32_t struct_size;
+    float rate;    /* 0 <= rate < 1 */
+    uint64_t seed; /* default 0: taken from the model's seed and the layer's place */
+    const char *name;
+} lstm_dropout_options;
+LSTM_API lstm_status lstm_model_add_dropout(lstm_model *model, const lstm_dropout_options *options,
+                                            const lstm_layer *input, lstm_layer **out);
+
+/* An activation on its own. */
+typedef struct lstm_activation_options {
+    uint32_t struct_size;
+    int32_t activation; /* LSTM_ACTIVATION_*; default linear */
+    const char *name;
+} lstm_activation_options;
+LSTM_API lstm_status lstm_model_add_activation(lstm_model *model, const lstm_activation_options *options,
+                                               const lstm_layer *input, lstm_layer **out);
+
+/* Repeat a vector [B][F] for `count` steps: [B][count][F]. */
+typedef struct lstm_repeat_vector_options {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    int64_t count;    /* > 0 */
+    const char *name;
+} lstm_repeat_vector_options;
+LSTM_API lstm_status lstm_model_add_repeat_vector(lstm_model *model, const lstm_repeat_vector_options *options,
+                                                  const lstm_layer *input, lstm_layer **out);
+
+/* Give the values of a sample another shape, in the same order: a sequence of a fixed number of steps to a vector
+ * (Flatten: steps = 0), or anything of steps * features values to a sequence. */
+typedef struct lstm_reshape_options {
+    uint32_t struct_size;
+    int32_t reserved;  /* 0 */
+    int64_t steps;     /* > 0: a sequence; 0: a vector */
+    int64_t features;  /* > 0, or 0 = whatever is left */
+    const char *name;
+} lstm_reshape_options;
+LSTM_API lstm_status lstm_model_add_reshape(lstm_model *model, const lstm_reshape_options *options,
+                                            const lstm_layer *input, lstm_layer **out);
+/* Reshape to one vector; `options` as above with only `name`, or NULL. */
+LSTM_API lstm_status lstm_model_add_flatten(lstm_model *model, const lstm_reshape_options *options,
+                                            const lstm_layer *input, lstm_layer **out);
+
+/* The further outputs of an LSTM layer, as layers that others can read: the last hidden state h [B][H] and the last
+ * cell state c [B][H].
+ *   layer  [in]  an LSTM layer
+ *   h, c   [out] NULL = not wanted
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not an LSTM layer). Ownership: the model's. */
+LSTM_API lstm_status lstm_layer_state(const lstm_layer *layer, lstm_layer **h, lstm_layer **c);
+
+/* Choose which layers are the model's outputs, in this order. Without this call they are the layers that no other
+ * layer reads, in the order added (an LSTM with return_state gives three: output, h, c).
+ *   layers  [in] `count` layers of this model (h and c layers included), count > 0
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (already built), LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_set_outputs(lstm_model *model, const lstm_layer *const *layers, size_t count);
+
+/* Check the graph, allocate the parameters and initialise them from the seed.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (already built, no layers, an input nobody reads),
+ * LSTM_ERROR_MEMORY (also for sizes that overflow), LSTM_ERROR_NUMERIC. After a failure the model can still be
+ * changed and built again. */
+LSTM_API lstm_status lstm_model_build(lstm_model *model);
+
+/* Return LSTM_YES once lstm_model_build has succeeded, LSTM_NO before. NULL gives LSTM_NO. */
+LSTM_API int32_t lstm_model_is_built(const lstm_model *model);
+
+/* Return the profile, LSTM_PROFILE_*. NULL gives 0. */
+LSTM_API int32_t lstm_model_profile(const lstm_model *model);
+
+/* ---- Looking at the graph */
+
+/* Return the number of layers, inputs included. NULL gives 0. */
+LSTM_API size_t lstm_model_layer_count(const lstm_model *model);
+
+/* Return layer `index` in the order added, or NULL. Ownership: the model's. */
+LSTM_API lstm_layer *lstm_model_layer(const lstm_model *model, size_t index);
+
+/* Find a layer by its name.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (suggests the nearest name; *out is NULL). */
+LSTM_API lstm_status lstm_model_find_layer(const lstm_model *model, const char *name, lstm_layer **out);
+
+/* Return the number of inputs / outputs of the model. Outputs are known once the model is built (0 before). */
+LSTM_API size_t lstm_model_input_count(const lstm_model *model);
+LSTM_API size_t lstm_model_output_count(const lstm_model *model);
+
+/* Return the layer that is input / output `index`, or NULL. Ownership: the model's. */
+LSTM_API lstm_layer *lstm_model_input(const lstm_model *model, size_t index);
+LSTM_API lstm_layer *lstm_model_output(const lstm_model *model, size_t index);
+
+/* Return a layer's name / type ("Input", "LSTM", "Dense", ...), or NULL for NULL. Ownership: the model's / static. */
+LSTM_API const char *lstm_layer_name(const lstm_layer *layer);
+LSTM_API const char *lstm_layer_type(const lstm_layer *layer);
+
+/* Tell the shape of one sample of a layer's output.
+ *   steps     [out] steps of a sequence, 0 = a vector, -1 = a sequence of any number of steps; may be NULL
+ *   features  [out] may be NULL
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
+LSTM_API lstm_status lstm_layer_shape(const lstm_layer *layer, int64_t *steps, int64_t *features);
+
+/* Return the multiply-and-add work of one forward pass of this layer over one sample of `steps` steps, in floating-
+ * point operations (a multiplication and an addition are two). Of the whole model with layer = NULL. */
+LSTM_API double lstm_model_flops(const lstm_model *model, const lstm_layer *layer, int64_t steps);
+
+/* ---- Parameters, in the profile's order, names and shapes
+ *
+ * Keras:   NAME/kernel (I, 4H), NAME/recurrent_kernel (H, 4H), NAME/bias (4H); gates i, f, c(=g), o.
+ *          Dense: NAME/kernel (I, units), NAME/bias (units).
+ * PyTorch: NAME.weight_ih_l0 (4H, I), NAME.weight_hh_l0 (4H, H), NAME.bias_ih_l0 (4H), NAME.bias_hh_l0 (4H).
+ *          Dense: NAME.weight (units, I), NAME.bias (units).
+ * Arrays are row-major in the shape given, whatever the memory layout inside the library. */
+
+typedef struct lstm_parameter_info {
+    uint32_t struct_size;    /* [in] set it before the call */
+    int32_t rank;            /* 1 or 2 */
+    int64_t shape[4];        /* rows, columns; unused entries are 0 */
+    size_t count;            /* number of values */
+    const char *name;        /* "lstm/kernel". Ownership: the model's */
+    const lstm_layer *layer; /* whose it is. Ownership: the model's */
+} lstm_parameter_info;
+
+/* Return the number of parameters (arrays) of a built model; 0 before or for NULL. */
+LSTM_API size_t lstm_model_parameter_count(const lstm_model *model);
+
+/* Return the number of values in all parameters together. */
+LSTM_API size_t lstm_model_parameter_total(const lstm_model *model);
+
+/* Describe parameter `index`.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (index), LSTM_ERROR_STATE (not built), LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_model_parameter_info(const lstm_model *model, size_t index, lstm_parameter_info *info);
+
+/* Find a parameter's index by its name.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE, LSTM_ERROR_NOT_FOUND (suggests the nearest name). */
+LSTM_API lstm_status lstm_model_find_parameter(const lstm_model *model, const char *name, size_t *index);
+
+/* Copy parameter `index` out of / into the model. `count` must be the parameter's count.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE (count); set also
+ * LSTM_ERROR_NUMERIC if a value is NaN or infinite (nothing is changed then). */
+LSTM_API lstm_status lstm_model_get_parameter(const lstm_model *model, size_t index, float *values, size_t count);
+LSTM_API lstm_status lstm_model_set_parameter(lstm_model *model, size_t index, const float *values, size_t count);
+
+/* ---- Notes and scalers that travel in the model's file */
+
+/* Store a text under a key (both UTF-8, NUL-terminated; the key at most 127 bytes), or remove it with text = NULL.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_set_metadata(lstm_model *model, const char *key, const char *text);
+
+/* Return the text stored under a key, or NULL. Ownership: the model's, until the next set of the same key. */
+LSTM_API const char *lstm_model_metadata(const lstm_model *model, const char *key);
+
+#define LSTM_SCALER_INPUT 1  /* columns of the first input's features */
+#define LSTM_SCALER_TARGET 2 /* columns of the first output's features */
+
+/* Remember how the caller scaled its data: network value = (raw value - offset) / scale, column by column. The
+ * library stores this with the model but does not apply it: lstm_scaler_apply and lstm_scaler_invert do.
+ *   which    [in] LSTM_SCALER_*
+ *   columns  [in] 0 removes the scaler; else offset and scale hold `columns` values, scale finite and not 0
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NUMERIC, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_set_scaler(lstm_model *model, int32_t which, size_t columns, const double *offset,
+                                           const double *scale);
+
+/* Read a stored scaler.
+ *   columns        [out] its number of columns, 0 = none stored
+ *   offset, scale  [out] `capacity` values each, or NULL to ask only for the number
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (capacity < columns). */
+LSTM_API lstm_status lstm_model_get_scaler(const lstm_model *model, int32_t which, size_t *columns, double *offset,
+                                           double *scale, size_t capacity);
+
+/* Mean and standard deviation (population, as scikit-learn's StandardScaler) of each column of x [rows][columns]. A
+ * constant column gets scale 1.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NUMERIC (a value is NaN or infinite: the row and column). */
+LSTM_API lstm_status lstm_scaler_fit(const double *x, size_t rows, size_t columns, double *offset, double *scale);
+
+/* y = (x - offset) / scale, and its inverse x = y * scale + offset, row by row: [rows][columns].
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
+LSTM_API lstm_status lstm_scaler_apply(const double *x, size_t rows, size_t columns, const double *offset,
+                                       const double *scale, float *y);
+LSTM_API lstm_status lstm_scaler_invert(const float *y, size_t rows, size_t columns, const double *offset,
+                                        const double *scale, double *x);
+
+/* ---- Description, file */
+
+/* Build a model from a JSON description (docs/model-json.md): ours, {"profile": "keras", "layers": [{"type": "LSTM",
+ * "units": 32}, ...]}, or what Keras' model.to_json() writes. The model is built, with parameters from its seed.
+ *   text, length  [in] UTF-8; need not end in NUL
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_FORMAT (line and column, or layer and key), LSTM_ERROR_NOT_FOUND
+ * (an unknown layer type or option, with the nearest), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_from_json(lstm_model **out, lstm_context *context, const char *text, size_t length);
+
+/* Write the description of a built model as JSON.
+ *   buffer    [out] receives the text with its NUL; may be NULL if capacity is 0
+ *   capacity  [in]  bytes in buffer
+ *   length    [out] bytes of the text without its NUL; may be NULL
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE (capacity too small: length
+ * says what is needed), LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, size_t capacity, size_t *length);
+
+/* Save a built model: a safetensors file with parameters, description, metadata, scalers and a self-test (a small
+ * input and its output). The file is written under a temporary name beside `path` and renamed when complete, so an
+ * existing file stays whole if anything fails.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
+
+/* Load a model: our own file, or a JSON description (recognised by content). The self-test is run: a network that
+ * does not reproduce its stored output is refused.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND, LSTM_ERROR_UNSUPPORTED
+ * (newer file), LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (self-test or NaN), LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, const char *path);
+
+/* ===============================================================================================================
+ * Data
+ *
+ * What fit, evaluate, predict and the session calls read: `samples` samples for each input and, where there is a
+ * loss, each output. One input and one output use x and y; more use the arrays of pointers instead.
+ *
+ * Counts: an input needs samples * steps * features values (a vector: samples * features). If the input's number of
+ * steps is free, it is x_count / (samples * features), the same for every free input. A target needs the output's
+ * values; for the sparse cross-entropy one class number (0, 1, ...) a row: samples, or samples * steps.
+ * =============================================================================================================== */
+
+typedef struct lstm_data {
+    uint32_t struct_size;
+    int32_t layout;  /* LSTM_LAYOUT_*, of inputs, targets and predictions; default batch first */
+    int64_t samples; /* >= 0; 0 is a batch without samples and harmless */
+    const float *x;
+    size_t x_count;
+    const float *y; /* may be NULL where no target is needed */
+    size_t y_count;
+    const float *const *inputs; /* instead of x: `input_count` arrays in the model's input order */
+    const size_t *input_sizes;  /* their counts */
+    size_t input_count;
+    const float *const *targets; /* instead of y */
+    const size_t *target_sizes;
+    size_t target_count;
+} lstm_data;
+
+/* A loss and its settings, the same for every output. */
+typedef struct lstm_loss_options {
+    uint32_t struct_size;
+    int32_t loss;        /* LSTM_LOSS_*; default MSE */
+    int32_t from_logits; /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities */
+    float huber_delta;   /* > 0; default 1 */
+} lstm_loss_options;
+
+/* ===============================================================================================================
+ * Optimizer
+ *
+ * Moments, step count and clipping. Formulas are those of the profile (Keras 3, PyTorch 2):
+ *   SGD      Keras: m = momentum*m - lr*g; w += m, Nesterov w += momentum*m - lr*g.
+ *            PyTorch: b = momentum*b + (1-dampening)*g (b = g at the first step); w -= lr*b, Nesterov lr*(g+momentum*b).
+ *   RMSprop  v = rho*v + (1-rho)*g^2; Keras divides by sqrt(v + epsilon), PyTorch by sqrt(v) + epsilon (Hinton 2012).
+ *   Adam     (Kingma and Ba 2015) Keras: w -= lr*sqrt(1-b2^t)/(1-b1^t) * m/(sqrt(v) + epsilon); PyTorch corrects v
+ *            before epsilon is added.
+ *   AdamW    the same after w -= lr*weight_decay*w (Loshchilov and Hutter 2019).
+ *
+ * Ownership: the caller's. Threads: one at a time; a step writes the model's parameters.
+ * =============================================================================================================== */
+
+typedef struct lstm_optimizer lstm_optimizer;
+
+typedef struct lstm_optimizer_options {
+    uint32_t struct_size;
+    int32_t optimizer; /* LSTM_OPTIMIZER_*; default Adam */
+    int32_t profile;   /* whose formula and defaults; default: the model's profile */
+    int32_t nesterov;  /* SGD; default LSTM_NO */
+    double learning_rate; /* Keras: SGD 0.01, others 0.001; PyTorch: RMSprop 0.01, others 0.001. Negative = 0 */
+    double momentum;      /* SGD, RMSprop: [0, 1); default 0 */
+    double dampening;     /* SGD, PyTorch profile only; default 0 */
+    double rho;           /* RMSprop: default 0.9 (Keras), 0.99 (PyTorch). Negative = 0 */
+    int32_t centered;     /* RMSprop: divide by the standard deviation instead of the root mean square; default LSTM_NO */
+    int32_t amsgrad;      /* Adam, AdamW: keep the largest second moment (Reddi et al. 2018); default LSTM_NO */
+    double beta_1;        /* Adam: default 0.9. Negative = 0 */
+    double beta_2;        /* Adam: default 0.999. Negative = 0 */
+    double epsilon;       /* default 1e-7 (Keras), 1e-8 (PyTorch). Negative = 0 */
+    double weight_decay;  /* AdamW: decoupled; default 0.004 (Keras), 0.01 (PyTorch); negative = 0. Others: Keras decoupled,
+                             PyTorch added to the gradient; default 0 */
+    /* Clipping, at most one of the three; 0 = none. */
+    double clip_norm;        /* each parameter array's own L2 norm (Keras' clipnorm) */
+    double global_clip_norm; /* the norm over all parameters (Keras' global_clipnorm, torch clip_grad_norm_) */
+    double clip_value;       /* each value to [-c, c] */
+} lstm_optimizer_options;
+
+/* Create an optimizer for a built model.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_optimizer_create(lstm_optimizer **out, lstm_model *model,
+                                           const lstm_optimizer_options *options);
+LSTM_API void lstm_optimizer_destroy(lstm_optimizer *optimizer);
+
+/* Return the number of steps done. NULL gives 0. */
+LSTM_API int64_t lstm_optimizer_steps(const lstm_optimizer *optimizer);
+
+/* Return / set the learning rate (>= 0, finite). NULL gives 0. set returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
+LSTM_API double lstm_optimizer_learning_rate(const lstm_optimizer *optimizer);
+LSTM_API lstm_status lstm_optimizer_set_learning_rate(lstm_optimizer *optimizer, double rate);
+
+/* ===============================================================================================================
+ * fit, evaluate, predict
+ * =============================================================================================================== */
+
+typedef struct lstm_history lstm_history;
+
+/* What the progress callback is told. Pointers are valid during the call only. */
+typedef struct lstm_progress {
+    uint32_t struct_size;
+    int32_t event;          /* LSTM_PROGRESS_* */
+    int64_t epoch, epochs;  /* this epoch, from 1; the last one planned */
+    int64_t batch, batches; /* updates done in this epoch; updates in an epoch */
+    int64_t step;           /* updates done since training began */
+    double loss;            /* BATCH: this batch's, before its update; EPOCH: the mean over the epoch */
+    double seconds;         /* since fit began */
+    size_t value_count;     /* EPOCH: loss, metrics, val_loss, val_metrics, in the history's order; else 0 */
+    const char *const *names;
+    const double *values;
+    int32_t improved;       /* EPOCH: LSTM_YES if the watched loss is the best so far */
+} lstm_progress;
+#define LSTM_PROGRESS_BATCH 1
+#define LSTM_PROGRESS_EPOCH 2
+
+typedef struct lstm_fit_options {
+    uint32_t struct_size;
+    int32_t epochs;             /* total number of epochs; default 1. Training runs from initial_epoch to this */
+    int32_t batch_size;         /* samples an update; default 32; the last batch may be smaller */
+    int32_t shuffle;            /* a new order each epoch; default LSTM_YES */
+    int32_t initial_epoch;      /* epochs already done; default 0 */
+    int32_t early_stopping;     /* stop after this many epochs without a better watched loss (val_loss where there is
+                                   validation, else loss); default 0 = never */
+    int32_t restore_best;       /* with early_stopping: leave the best epoch's weights; default LSTM_YES */
+    int32_t metric_count;       /* of `metrics`, at most 16 */
+    const int32_t *metrics;     /* LSTM_METRIC_* */
+    int64_t max_steps;          /* stop after this many updates in all, going round the data as often as needed
+                                   (epochs is ignored then); default 0 = epochs decide */
+    double validation_split;    /* the last part of the data, 0 <= v < 1, never trained on; default 0 */
+    double min_delta;           /* how much better counts as better; default 0 */
+    const lstm_data *validation; /* or data of its own; then validation_split must be 0 */
+    const lstm_loss_options *loss;           /* NULL = MSE */
+    lstm_optimizer *optimizer;               /* made for this model, goes on where it was; NULL = a new one from: */
+    const lstm_optimizer_options *optimizer_options; /* NULL = Adam */
+    uint64_t seed;              /* of shuffling and dropout; default 0 */
+    /* A file that holds everything needed to go on to the bit: parameters, moments, best weights, position. Written
+     * after every `checkpoint_every` epochs (default 1), at the end and when cancelled. NULL = none. */
+    const char *checkpoint;
+    int32_t checkpoint_every;
+    int32_t reserved;           /* 0 */
+    const char *resume;         /* start from such a file; NULL = start from the model as it is */
+    /* Called after each update and epoch, on the calling thread. A non-zero answer stops training after this update:
+     * fit returns LSTM_ERROR_CANCELLED, with the checkpoint written and the parameters as after the last update. */
+    int32_t (*progress)(void *user, const lstm_progress *progress);
+    void *progress_user;
+} lstm_fit_options;
+
+/* Train a model.
+ *   model    [in,out] built; its parameters change. On LSTM_ERROR_NUMERIC (a loss became NaN or infinite; the message
+ *            names epoch, batch and the first parameter gradient that is not finite) they are those before that update
+ *   options  [in]     NULL = defaults
+ *   data     [in]     inputs and targets; at least one sample
+ *   history  [out]    the losses and metrics of each epoch; NULL = not wanted. Written also when fit fails or is
+ *            cancelled after its first epoch
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE, LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC, LSTM_ERROR_CANCELLED,
+ * LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY.
+ * Threads: needs the model to itself. */
+LSTM_API lstm_status lstm_fit(lstm_model *model, const lstm_fit_options *options, const lstm_data *data,
+                              lstm_history **history);
+
+typedef struct lstm_evaluate_options {
+    uint32_t struct_size;
+    int32_t batch_size;         /* default 32; does not change the result beyond rounding */
+    const lstm_loss_options *loss; /* NULL = MSE */
+    const int32_t *metrics;        /* LSTM_METRIC_* */
+    int32_t metric_count;
+    int32_t reserved; /* 0 */
+} lstm_evaluate_options;
+
+/* Compute loss and metrics without training.
+ *   values  [out] 1 + metric_count numbers: the loss, then each metric in the order asked for
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE, LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *options, const lstm_data *data,
+                                   double *values, size_t count);
+
+/* Run a model with one output.
+ *   data   [in]  inputs; targets are ignored
+ *   out    [out] the output, in data's layout: [samples][features] or [samples][steps][features]
+ *   count  [in]  number of values of `out`
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built, several outputs), LSTM_ERROR_SHAPE,
+ * LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_predict(lstm_model *model, const lstm_data *data, float *out, size_t count);
+
+/* Run a model with any number of outputs: outs[k] gets output k, of counts[k] values. Returns as lstm_predict. */
+LSTM_API lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float *const *outs,
+                                          const size_t *counts, size_t output_count);
+
+/* ---- History: one row an epoch, one named column a value ("loss", "accuracy", "val_loss", ...). */
+LSTM_API void lstm_history_destroy(lstm_history *history);
+/* Return the number of epochs / columns. NULL gives 0. */
+LSTM_API size_t lstm_history_epochs(const lstm_history *history);
+LSTM_API size_t lstm_history_columns(const lstm_history *history);
+/* Return a column's name, or NULL. Ownership: the history's. */
+LSTM_API const char *lstm_history_name(const lstm_history *history, size_t column);
+/* Return one value; NaN outside the table. `epoch` counts from 0. */
+LSTM_API double lstm_history_value(const lstm_history *history, size_t epoch, size_t column);
+/* Return the epoch (from 0) with the best watched loss; 0 if there is none. */
+LSTM_API size_t lstm_history_best(const lstm_history *history);
+
+/* ===============================================================================================================
+ * Session: one execution plan, for manual loops
+ *
+ *     lstm_session_create(&session, model, &(lstm_session_options){sizeof(lstm_session_options), .training = LSTM_YES,
+ *                                                                  .batch = 32, .steps = 28});
+ *     for (...) {
+ *         lstm_session_forward(session, &data);
+ *         lstm_session_loss(session, NULL, &data, &loss);
+ *         lstm_session_backward(session);
+ *         lstm_optimizer_step(optimizer, session);
+ *     }
+ *
+ * All memory is allocated by create; no other call of a session allocates. Forward keeps the tape that backward
+ * needs if the session is for training, and applies dropout.
+ *
+ * Ownership: the caller's. Threads: one at a time; many sessions may share a model.
+ * =============================================================================================================== */
+
+typedef struct lstm_session lstm_session;
+
+typedef struct lstm_session_options {
+    uint32_t struct_size;
+    int32_t training;  /* LSTM_YES: tape, gradients, dropout; default LSTM_NO */
+    int64_t batch;     /* largest number of samples in a call, > 0 */
+    int64_t steps;     /* largest number of steps of free inputs; may be 0 if there is none */
+    uint64_t seed;     /* of dropout; default 0 */
+} lstm_session_options;
+
+/* Plan a built model for calls of up to `batch` samples and `steps` steps.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_session_create(lstm_session **out, lstm_model *model, const lstm_session_options *options);
+LSTM_API void lstm_session_destroy(lstm_session *session);
+
+/* Return the bytes this session holds (state, tape, gradients and scratch; not the model's parameters). */
+LSTM_API size_t lstm_session_memory_size(const lstm_session *session);
+
+/* Run the network on data's inputs.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (a count, or more samples or steps than planned). */
+LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data);
+
+/* Copy output `index` of the latest forward, in the layout of its data.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */
+LSTM_API lstm_status lstm_session_output(const lstm_session *session, size_t index, float *values, size_t count);
+
+/* Compute the loss of the latest forward against data's targets, and the gradient of that loss at the outputs.
+ *   options  [in]  NULL = MSE
+ *   loss     [out] may be NULL. The sum over outputs
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (also a class number out of range: names sample, step and value),
+ * LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE. */
+LSTM_API lstm_status lstm_session_loss(lstm_session *session, const lstm_loss_options *options, const lstm_data *data,
+                                       double *loss);
+
+/* Instead of a loss: give the gradient at output `index` yourself, in the layout and shape of the output. Outputs not
+ * set since the latest forward count as zero.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet, not for training), LSTM_ERROR_SHAPE. */
+LSTM_API lstm_status lstm_session_set_output_gradient(lstm_session *session, size_t index, const float *values,
+                                                      size_t count);
+
+/* Compute the gradients of all parameters and inputs. They replace those of the call before.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not for training; no loss or output gradient yet). */
+LSTM_API lstm_status lstm_session_backward(lstm_session *session);
+
+/* Copy the gradient of parameter `index` (shape as lstm_model_parameter_info) / of input `index` (shape as given).
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no backward yet), LSTM_ERROR_SHAPE (count). */
+LSTM_API lstm_status lstm_session_parameter_gradient(const lstm_session *session, size_t index, float *values,
+                                                     size_t count);
+LSTM_API lstm_status lstm_session_input_gradient(const lstm_session *session, size_t index, float *values,
+                                                 size_t count);
+
+/* Clip and apply the session's gradients to the parameters of the model.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another model's session), LSTM_ERROR_STATE (no backward yet),
+ * LSTM_ERROR_NUMERIC (a gradient is NaN or infinite: names the parameter; nothing is changed). Allocates nothing. */
+LSTM_API lstm_status lstm_optimizer_step(lstm_optimizer *optimizer, lstm_session *session);
+
+/* ---- Checkpoints of manual loops: parameters, optimizer and a number of your own, to the bit.
+ * save: atomic as lstm_model_save. load: the model and optimizer must be of the same kind and shape as those saved;
+ * nothing is changed on failure.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT (damaged; another model's: says what differs),
+ * LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_checkpoint_save(const char *path, const lstm_model *model, const lstm_optimizer *optimizer,
+                                          int64_t position);
+LSTM_API lstm_status lstm_checkpoint_load(const char *path, lstm_model *model, lstm_optimizer *optimizer,
+                                          int64_t *position);
+
+/* ===============================================================================================================
+ * Primitive: one LSTM layer on your own arrays
+ *
+ * For those who have a network of their own and want only a fast LSTM. The caller owns weights, states and gradients;
+ * the primitive owns the plan, the tape and scratch. Sequences are time first, [steps][batch][...].
+ *
+ * Weights are one matrix W [H + I][4H], rows h then x, columns i, f, g, o, and a bias [4H] (NULL = none).
+ *
+ * Ownership: the caller's. Threads: one at a time.
+ * =============================================================================================================== */
+
+typedef struct lstm_primitive lstm_primitive;
+
+typedef struct lstm_primitive_options {
+    uint32_t struct_size;
+    int32_t training;      /* LSTM_YES: forward keeps the tape for backward; default LSTM_NO */
+    int64_t input_size;    /* I > 0 */
+    int64_t hidden_size;   /* H > 0 */
+    int64_t batch, steps;  /* largest in a call, > 0 */
+    int32_t route;         /* LSTM_ROUTE_*; default: chosen for the shape */
+    int32_t reserved;      /* 0 */
+} lstm_primitive_options;
+#define LSTM_ROUTE_CONCAT 1 /* one product [h, x] W a step */
+#define LSTM_ROUTE_SPLIT 2  /* x times its rows of W for all steps at once, h times its rows in the loop */
+
+/* Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_primitive_create(lstm_primitive **out, lstm_context *context,
+                                           const lstm_primitive_options *options);
+LSTM_API void lstm_primitive_destroy(lstm_primitive *primitive);
+
+/* Return the bytes the primitive holds, and the route chosen (LSTM_ROUTE_*). NULL gives 0. */
+LSTM_API size_t lstm_primitive_memory_size(const lstm_primitive *primitive);
+LSTM_API int32_t lstm_primitive_route(const lstm_primitive *primitive);
+
+/* Arrays of one call. Members marked * may be NULL. */
+typedef struct lstm_primitive_arrays {
+    uint32_t struct_size;
+    int32_t reserved;      /* 0 */
+    int64_t batch, steps;  /* of this call, 1 up to the planned; backward: as in the forward before */
+    const float *weights;  /* [H + I][4H] */
+    const float *bias;     /* * [4H] */
+    const float *x;        /* [steps][batch][I] */
+    const float *h0, *c0;  /* * [batch][H]; NULL = zeros */
+    float *y;              /* * [steps][batch][H]: every output */
+    float *hn, *cn;        /* * [batch][H]: the last states */
+    /* backward only */
+    const float *dy;         /* * gradient at y; NULL = zero */
+    const float *dhn, *dcn;  /* * gradients at hn and cn; NULL = zero */
+    float *dx;               /* * [steps][batch][I] */
+    float *dweights, *dbias; /* * overwritten */
+    float *dh0, *dc0;        /* * [batch][H] */
+} lstm_primitive_arrays;
+
+/* Run the layer over `steps` steps. Allocates nothing.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (batch or steps beyond the plan), LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_primitive_forward(lstm_primitive *primitive, const lstm_primitive_arrays *arrays);
+
+/* Back-propagate through the latest forward (same batch, steps, weights, bias). Uses up its tape. Allocates nothing.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward, tape used up, not for training),
+ * LSTM_ERROR_SHAPE (not the forward's batch or steps), LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_primitive_backward(lstm_primitive *primitive, const lstm_primitive_arrays *arrays);
+
+/* ===============================================================================================================
+ * Archive: named arrays in files (.npy, .npz, .safetensors)
+ *
+ * Ownership: the caller's. Threads: one at a time.
+ * =============================================================================================================== */
+
+typedef struct lstm_archive lstm_archive;
+
+typedef struct lstm_array_info {
+    uint32_t struct_size; /* [in] set it before the call */
+    int32_t rank;         /* 0 to 8 */
+    int64_t shape[8];
+    size_t count;
+    const char *name;     /* Ownership: the archive's. A .npy file's array is called "array" */
+    const float *data;    /* row-major, converted to float. Ownership: the archive's */
+} lstm_array_info;
+
+/* Create an empty archive. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_archive_create(lstm_archive **out, lstm_context *context);
+LSTM_API void lstm_archive_destroy(lstm_archive *archive);
+
+/* Read every array of a .npy, .npz or .safetensors file (recognised by content): float16, bfloat16, float32, float64,
+ * integers and bool of 1 to 8 bytes, either byte order, C or Fortran order. No file, however damaged, is read outside
+ * its bounds; no header makes the reader allocate more than the data it describes needs.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_archive_load(lstm_archive **out, lstm_context *context, const char *path);
+
+/* Return the number of arrays. NULL gives 0. */
+LSTM_API size_t lstm_archive_count(const lstm_archive *archive);
+
+/* Describe array `index` / the array called `name`.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (names what there is), LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_archive_get(const lstm_archive *archive, size_t index, lstm_array_info *info);
+LSTM_API lstm_status lstm_archive_find(const lstm_archive *archive, const char *name, lstm_array_info *info);
+
+/* Copy an array into the archive under a name that is not taken.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (count is not the product of shape), LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_archive_add(lstm_archive *archive, const char *name, int32_t rank, const int64_t *shape,
+                                      const float *data, size_t count);
+
+/* Write the archive in the format of the path's suffix: .npy (exactly one array), .npz, .safetensors. Atomic as
+ * lstm_model_save.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (unknown suffix), LSTM_ERROR_SHAPE (.npy with several arrays), LSTM_ERROR_IO,
+ * LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_archive_save(const lstm_archive *archive, const char *path);
+
+/* ===============================================================================================================
+ * Table: columns of a CSV file
+ *
+ * RFC 4180 with a header line: commas (or semicolons or tabs, found from the header), quotes, LF or CRLF, a UTF-8
+ * byte-order mark is skipped. Numbers are read in full double precision, independent of the locale. The file is
+ * streamed: memory is that of the columns kept, 8 bytes a value.
+ *
+ * Ownership: the caller's. Threads: one at a time.
+ * =============================================================================================================== */
+
+typedef struct lstm_table lstm_table;
+
+#define LSTM_COLUMN_NUMBER 1
+#define LSTM_COLUMN_DATE 2 /* ISO 8601 date with optional time; the value is seconds since 1970-01-01 (UTC) */
+#define LSTM_COLUMN_TEXT 3 /* neither; no values are kept */
+
+typedef struct lstm_table_options {
+    uint32_t struct_size;
+    int32_t no_header;           /* LSTM_YES: the first line is data, columns are called "0", "1", ...; default LSTM_NO */
+    const char *const *columns;  /* keep the values of these only (the others are checked for number of fields) */
+    size_t column_count;         /* 0 = keep all */
+    int32_t allow_missing;       /* LSTM_YES: an empty field, NA or NaN in a number column is kept as NaN; default: error */
+    int32_t reserved;            /* 0 */
+} lstm_table_options;
+
+/* Read a CSV file. A column's kind is that of its first non-empty field; a later field that does not suit it is an
+ * error that names row (line number in the file), column and text, unless the column is a text column. Infinite numbers
+ * are errors.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT (empty, ragged row, text in a number column,
+ * unclosed quote, duplicate column name), LSTM_ERROR_NOT_FOUND (a column asked for is not there: names those that
+ * are), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_table_load_csv(lstm_table **out, lstm_context *context, const char *path,
+                                         const lstm_table_options *options);
+LSTM_API void lstm_table_destroy(lstm_table *table);
+
+/* Return the number of rows (without the header) / columns. NULL gives 0. */
+LSTM_API size_t lstm_table_rows(const lstm_table *table);
+LSTM_API size_t lstm_table_columns(const lstm_table *table);
+
+/* Return a column's name / kind (LSTM_COLUMN_*) / values (one a row; NULL if not kept). NULL or 0 outside.
+ * Ownership: the table's. */
+LSTM_API const char *lstm_table_column_name(const lstm_table *table, size_t column);
+LSTM_API int32_t lstm_table_column_kind(const lstm_table *table, size_t column);
+LSTM_API const double *lstm_table_column_values(const lstm_table *table, size_t column);
+
+/* Return the line of the file in which a row stands (from 1), for messages; 0 outside. */
+LSTM_API size_t lstm_table_line(const lstm_table *table, size_t row);
+
+/* Find a column by its name. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (names those that are). */
+LSTM_API lstm_status lstm_table_find_column(const lstm_table *table, const char *name, size_t *column);
+
+/* ===============================================================================================================
+ * Linear algebra for baselines
+ * =============================================================================================================== */
+
+/* Least squares by LAPACK's rank-revealing dgelsy: find `coefficients` [columns][targets] with the smallest
+ * |x coefficients - y|. Columns that depend on others get the smallest solution.
+ *   x  [in] [rows][columns], rows >= columns >= 1        y  [in] [rows][targets], targets >= 1
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NUMERIC (NaN or infinite values), LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_least_squares(lstm_context *context, const double *x, size_t rows, size_t columns,
+                                        const double *y, size_t targets, double *coefficients);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
