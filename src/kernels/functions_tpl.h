@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * exp, tanh, sigmoid and log1p on the float vocabulary, one formula for every level.
+ *
+ * Reduction (Cody and Waite): n = round(x / ln 2), r = x - n ln 2 in two parts, the first of which has so few bits that
+ * its product with n is exact. |r| <= 0.3466, where
+ *     exp(r) - 1 = r + r^2 P(r)
+ * with P of degree 4, minimax for the relative error of exp(r) - 1 (1.4e-8, a ninth of an ulp; fitted by Lawson's
+ * iteration). The 1 and the factor 2^n are added last and differently by each function:
+ *     exp(x)      2^n (1 + q)                         q = exp(r) - 1
+ *     expm1(x)    2^n q + (2^n - 1)                   no cancellation: for n = 0 it is q itself
+ *     sigmoid(x)  1 / (1 + exp(-x))
+ *     tanh(x)     -m / (2 + m), m = expm1(-2 |x|), with the sign of x
+ *     log1p(e)    2 atanh(s), s = e / (2 + e)         for 0 <= e <= 1, a polynomial of degree 3 in s^2
+ *
+ * Largest errors against double libm, in ulp, over all finite arguments whose result is a normal number (measured by
+ * tests/test_kernels.c, with and without FMA): exp 1.1, expm1 1.1, sigmoid 2.6, tanh 2.6, softplus = max(x, 0) +
+ * log1p(exp(-|x|)) 3.0. Results below the smallest normal number are 0 or a denormal one. NaN comes through; infinite arguments give the exact limits.
+ */
+#ifndef LSTM_KERNELS_FUNCTIONS_TPL_H
+#define LSTM_KERNELS_FUNCTIONS_TPL_H
+
+/* exp(x) - 1 = 2^n q + (2^n - 1) */
+typedef struct reduced {
+    V q, n;
+} reduced;
+
+static inline reduced reduce(V x)
+{
+    const V n = vround(vmul(x, vset(0x1.715476p+0f)));
+    V r = vfnma(n, vset(0x1.63p-1f), x);
+    r = vfnma(n, vset(-0x1.bd0106p-13f), r);
+    V p = vset(0x1.6d99ecp-10f);
+    p = vfma(p, r, vset(0x1.1228a0p-7f));
+    p = vfma(p, r, vset(0x1.555486p-5f));
+    p = vfma(p, r, vset(0x1.5554aep-3f));
+    p = vfma(p, r, vset(0x1.0p-1f));
+    return (reduced){vfma(vmul(r, r), p, r), n};
+}
+
+/* exp over the whole range. The factor is applied in two halves, so that neither leaves the range of exponents and a
+ * denormal result is rounded once. */
+static inline V vexp(V x)
+{
+    const reduced e = reduce(vmax(vset(-104.0f), vmin(vset(89.0f), x)));
+    const V half = vround(vmul(e.n, vset(0.5f)));
+    return vmul(vmul(vadd(e.q, vset(1.0f)), vpow2(half)), vpow2(vsub(e.n, half)));
+}
+
+/* exp for x <= 0, or where infinity will do from 88.4 on; 0 below the smallest normal number. */
+static inline V vexp_negative(V x)
+{
+    const reduced e = reduce(vmax(vset(-88.0f), vmin(vset(88.7f), x)));
+    return vmul(vadd(e.q, vset(1.0f)), vpow2(e.n));
+}
+
+/* exp(x) - 1 for x <= 0. */
+static inline V vexpm1_negative(V x)
+{
+    const reduced e = reduce(vmax(vset(-88.0f), x));
+    const V scale = vpow2(e.n);
+    return vfma(e.q, scale, vsub(scale, vset(1.0f)));
+}
+
+static inline V vsigmoid(V x)
+{
+    return vdiv(vset(1.0f), vadd(vset(1.0f), vexp_negative(vsub(vset(0.0f), x))));
+}
+
+static inline V vtanh(V x)
+{
+    const V m = vexpm1_negative(vmul(vset(-2.0f), vabs(x)));
+    return vcopysign(vdiv(m, vadd(m, vset(2.0f))), x);
+}
+
+static inline V vlog1p_unit(V e)
+{
+    const V s = vdiv(e, vadd(e, vset(2.0f)));
+    const V z = vmul(s, s);
+    V p = vset(0x1.1f0884p-3f);
+    p = vfma(p, z, vset(0x1.1eb30ep-3f));
+    p = vfma(p, z, vset(0x1.99d2a6p-3f));
+    p = vfma(p, z, vset(0x1.555500p-2f));
+    const V twice = vadd(s, s);
+    return vfma(vmul(twice, z), p, twice);
+}
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ * The hot loops, one const table of pure functions per instruction level. No allocation, no status, no threads: pointers
+ * and sizes in, numbers out. Rows are contiguous; `ld_*` is the distance of two rows in elements. Any alignment, any size
+ * including 0. All levels use the same formulas and agree within the tolerance that tests/test_kernels.c states.
+ *
+ * `real` is float. The gradient checks of the tests compile the layers a second time with LSTM__DOUBLE, where real is
+ * double and the table is lstm__kernels_double, built on libm.
+ */
+#ifndef LSTM_KERNELS_KERNELS_H
+#define LSTM_KERNELS_KERNELS_H
+
+#include <lstm/lstm.h>
+
+#ifdef LSTM__DOUBLE
+typedef double real;
+#else
+typedef float real;
+#endif
+
+/* Coefficients of one Adam step, with everything that depends on the step count already multiplied in:
+ *     g += coupled_decay * w                               (PyTorch's Adam with weight decay)
+ *     w -= decay * w                                       (decoupled: learning rate * weight decay)
+ *     m  = beta_1 * m + (1 - beta_1) * g
+ *     v  = beta_2 * v + (1 - beta_2) * g * g;   v^ = max(v^, v) with amsgrad
+ *     w -= rate * m / (sqrt(v or v^) * root_scale + epsilon)
+ * Keras: rate = lr sqrt(1-b2^t)/(1-b1^t), root_scale = 1. PyTorch: rate = lr/(1-b1^t), root_scale = 1/sqrt(1-b2^t). */
+typedef struct lstm__adam_step {
+    real rate, beta_1, beta_2, epsilon, decay, coupled_decay, root_scale;
+} lstm__adam_step;
+
+/* SGD:  g += coupled_decay * w;  w -= decay * w
+ * Keras (keras = 1): m = momentum*m - rate*g;  w += nesterov ? momentum*m - rate*g : m
+ * PyTorch: b = first ? g : momentum*b + (1-dampening)*g;  w -= rate * (nesterov ? g + momentum*b : b)
+ * `m` is NULL without momentum: w -= rate * g. */
+typedef struct lstm__sgd_step {
+    real rate, momentum, dampening, decay, coupled_decay;
+    int nesterov, keras, first;
+} lstm__sgd_step;
+
+/* RMSprop:  g += coupled_decay * w;  w -= decay * w
+ *   v = rho*v + (1-rho)*g*g;  centered: a = rho*a + (1-rho)*g, and v - a*a in place of v below
+ *   d = keras ? g / sqrt(v + epsilon) : g / (sqrt(v) + epsilon)
+ *   momentum: keras m = momentum*m + rate*d, w -= m;  PyTorch m = momentum*m + d, w -= rate*m;  else w -= rate*d
+ * `m` and `a` are NULL when not used. */
+typedef struct lstm__rmsprop_step {
+    real rate, rho, momentum, epsilon, decay, coupled_decay;
+    int keras;
+} lstm__rmsprop_step;
+
+typedef struct lstm__kernels {
+    int32_t isa;      /* LSTM_ISA_* */
+    const char *name; /* "avx2" */
+
+    /* One LSTM step behind its product. gates [rows][4*units] holds the pre-activations without bias and receives the
+     * activated i, f, g, o. bias [4*units] may be NULL. c_previous, c, tanh_c [rows][units] with distance `units`;
+     * c may be c_previous; tanh_c may be NULL. h [rows][ld_h] receives o * tanh(c). */
+    void (*gates_forward)(size_t rows, size_t units, real *gates, size_t ld_gates, const real *bias,
+                          const real *c_previous, real *c, real *tanh_c, real *h, size_t ld_h);
+
+    /* Backward through it. gates: in i, f, g, o, out the gradients of the pre-activations. The gradient at h is
+     * dy + dh; each may be NULL. dc [rows][units]: in the gradient at c from the step after, out that at c_previous. */
+    void (*gates_backward)(size_t rows, size_t units, real *gates, size_t ld_gates, const real *c_previous,
+                           const real *tanh_c, const real *dy, size_t ld_dy, const real *dh, size_t ld_dh, real *dc);
+
+    /* y = activation(x) (softmax excluded), x may be y. Backward from the output alone: dx = (or +=) dy * f'(x(y));
+     * dy may be dx. */
+    void (*activation_forward)(int32_t activation, size_t count, const real *x, real *y);
+    void (*activation_backward)(int32_t activation, size_t count, const real *y, const real *dy, real *dx,
+                                int accumulate);
+
+    /* Softmax of each row (max subtracted); backward dx = (or +=) y * (dy - sum(dy * y)). In place is allowed. */
+    void (*softmax_forward)(size_t rows, size_t columns, const real *x, size_t ld_x, real *y, size_t ld_y);
+    void (*softmax_backward)(size_t rows, size_t columns, const real *y, size_t ld_y, const real *dy, size_t ld_dy,
+                             real *dx, size_t ld_dx, int accumulate);
+
+    /* Rows: y = bias in every row (bias NULL: zeros); out[column] = (or +=) sum over rows of x; y = (or +=) x. */
+    void (*fill_rows)(size_t rows, size_t columns, const real *bias, real *y, size_t ld_y);
+    void (*column_sum)(size_t rows, size_t columns, const real *x, size_t ld_x, real *out, int accumulate);
+    void (*copy_rows)(size_t rows, size_t columns, const real *x, size_t ld_x, real *y, size_t ld_y, int accumulate);
+
+    /* Sum of squares, in double; x *= factor; x = clamp(x, -limit, limit). */
+    double (*sum_squares)(size_t count, const real *x);
+    void (*scale)(size_t count, real factor, real *x);
+    void (*clip)(size_t count, real limit, real *x);
+
+    /* Optimizer updates, one pass. `g` is read only. vmax is NULL without amsgrad. */
+    void (*adam)(size_t count, const lstm__adam_step *step, real *w, const real *g, real *m, real *v, real *vmax);
+    void (*sgd)(size_t count, const lstm__sgd_step *step, real *w, const real *g, real *m);
+    void (*rmsprop)(size_t count, const lstm__rmsprop_step *step, real *w, const real *g, real *v, real *m, real *a);
+} lstm__kernels;
+
+/* The table of a level that the CPU supports (the caller has asked lstm__cpu_level). In the double build there is one
+ * table, whatever the level. */
+const lstm__kernels *lstm__kernels_for(int32_t isa);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The generic level: any architecture.
+ */
+#include "vec_generic.h"
+
+#include "functions_tpl.h"
+
+#define LEVEL_TABLE lstm__kernels_generic
+#define LEVEL_ISA LSTM_ISA_GENERIC
+#define LEVEL_NAME "generic"
+#include "level_tpl.h"

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of one level. A kernels_*.c includes its vocabulary (and functions_tpl.h for floats) and then this file with
+ *     LEVEL_TABLE   the table's name
+ *     LEVEL_ISA     LSTM_ISA_*
+ *     LEVEL_NAME    "avx2"
+ */
+#include "kernel_tables.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#include "access_tpl.h"
+
+#include "activation_tpl.h"
+#include "gates_tpl.h"
+#include "optimizer_tpl.h"
+#include "rows_tpl.h"
+
+const lstm__kernels LEVEL_TABLE = {
+    .isa = LEVEL_ISA,
+    .name = LEVEL_NAME,
+    .gates_forward = gates_forward,
+    .gates_backward = gates_backward,
+    .activation_forward = activation_forward,
+    .activation_backward = activation_backward,
+    .softmax_forward = softmax_forward,
+    .softmax_backward = softmax_backward,
+    .fill_rows = fill_rows,
+    .column_sum = column_sum,
+    .copy_rows = copy_rows,
+    .sum_squares = sum_squares,
+    .scale = scale,
+    .clip = clip,
+    .adam = adam,
+    .sgd = sgd,
+    .rmsprop = rmsprop,
+};
