@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ * Checks of lstm_data. Nothing is copied: the batch points at the caller's arrays.
+ */
+#include "data.h"
+#include "checked.h"
+#include "options.h"
+
+size_t lstm__data_sample_size(lstm__shape shape, size_t steps)
+{
+    const int64_t sizes[2] = {shape.steps == 0 ? 1 : shape.steps < 0 ? (int64_t)steps : shape.steps, shape.features};
+    size_t size = 0;
+    return lstm__product(sizes, 2, &size) ? size : SIZE_MAX;
+}
+
+static lstm_status check_count(const char *what, const lstm_layer *layer, size_t samples, size_t each, size_t count)
+{
+    size_t expected = 0;
+    if (!lstm__mul(samples, each, &expected) || expected != count)
+        return lstm__fail(LSTM_ERROR_SHAPE, "%s \"%s\" has %zu values: expected %zu (%zu samples of %zu)", what,
+                          layer->node->name, count, expected, samples, each);
+    return LSTM_OK;
+}
+
+/* Steps of the free inputs, from the first of them. */
+static lstm_status free_steps(const lstm_layer *layer, size_t samples, size_t count, size_t *steps)
+{
+    size_t row = 0;
+    if (samples == 0)
+        return LSTM_OK;
+    if (!lstm__mul(samples, (size_t)layer->node->shapes[0].features, &row) || count == 0 || count % row != 0)
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "input \"%s\" has %zu values: expected a multiple of %zu (%zu samples of any number of steps of %lld "
+                          "features)",
+                          layer->node->name, count, row, samples, (long long)layer->node->shapes[0].features);
+    *steps = count / row;
+    return LSTM_OK;
+}
+
+static lstm_status read_inputs(lstm__data *read, const lstm_model *model)
+{
+    lstm_data *own = &read->own;
+    const size_t samples = (size_t)own->samples;
+    const bool many = own->inputs != NULL;
+    const size_t given = many ? own->input_count : 1;
+    size_t wanted = 0;
+    bool found = false;
+    for (size_t k = 0; k < model->node_count; k++)
+        wanted += model->nodes[k]->class == &lstm__class_input;
+    if (given != wanted)
+        return lstm__fail(LSTM_ERROR_SHAPE, "%zu input array(s) given, the model has %zu input(s)", given, wanted);
+    if (many && !own->input_sizes)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "inputs is set but input_sizes is NULL");
+    read->batch.inputs = many ? own->inputs : &own->x;
+    const size_t *counts = many ? own->input_sizes : &own->x_count;
+    for (size_t k = 0, input = 0; k < model->node_count; k++) {
+        const lstm__node *node = model->nodes[k];
+        if (node->class != &lstm__class_input)
+            continue;
+        if (!read->batch.inputs[input] && counts[input] > 0)
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "the array of input \"%s\" is NULL", node->name);
+        if (node->shapes[0].steps < 0 && !found) {
+            RETURN_IF_ERROR(free_steps(&node->ports[0], samples, counts[input], &read->batch.steps));
+            found = true;
+        }
+        RETURN_IF_ERROR(check_count("input", &node->ports[0], samples,
+                                    lstm__data_sample_size(node->shapes[0], read->batch.steps), counts[input]));
+        input++;
+    }
+    return LSTM_OK;
+}
+
+static lstm_status read_targets(lstm__data *read, const lstm_model *model, const lstm__loss *loss)
+{
+    lstm_data *own = &read->own;
+    const bool many = own->targets != NULL;
+    const size_t given = many ? own->target_count : 1;
+    if (!many && !own->y && own->samples > 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "y is NULL: a loss needs targets");
+    if (given != model->output_count)
+        return lstm__fail(LSTM_ERROR_SHAPE, "%zu target array(s) given, the model has %zu output(s)", given,
+                          model->output_count);
+    if (many && !own->target_sizes)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "targets is set but target_sizes is NULL");
+    read->batch.targets = many ? own->targets : &own->y;
+    const size_t *counts = many ? own->target_sizes : &own->y_count;
+    for (size_t k = 0; k < given; k++) {
+        const lstm_layer *layer = model->outputs[k];
+        lstm__shape shape = layer->node->shapes[layer->port];
+        shape.features = (int64_t)lstm__loss_target_features(loss, (size_t)shape.features);
+        if (!read->batch.targets[k] && own->samples > 0)
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "the target of output \"%s\" is NULL", layer->node->name);
+        RETURN_IF_ERROR(check_count("target of output", layer, (size_t)own->samples,
+                                    lstm__data_sample_size(shape, read->batch.steps), counts[k]));
+    }
+    return LSTM_OK;
+}
+
+lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lstm_data *data, const lstm__loss *loss)
+{
+    if (!data)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "data is NULL");
+    RETURN_IF_ERROR(lstm__read_options(&read->own, sizeof read->own, data, "lstm_data"));
+    lstm_data *own = &read->own;
+    if (own->layout == 0)
+        own->layout = LSTM_LAYOUT_BATCH_FIRST;
+    if (own->layout != LSTM_LAYOUT_BATCH_FIRST && own->layout != LSTM_LAYOUT_TIME_FIRST)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "layout is %d: expected LSTM_LAYOUT_BATCH_FIRST or LSTM_LAYOUT_TIME_FIRST",
+                          (int)own->layout);
+    if (own->samples < 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "samples is %lld: expected 0 or more", (long long)own->samples);
+    read->batch = (lstm__batch){.layout = own->layout, .samples = (size_t)own->samples, .count = (size_t)own->samples};
+    RETURN_IF_ERROR(read_inputs(read, model));
+    return loss ? read_targets(read, model, loss) : LSTM_OK;
+}

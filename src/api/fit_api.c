@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT
+ * lstm_fit, lstm_evaluate, lstm_predict, lstm_history: options and data are checked as a whole before anything changes;
+ * the loop itself is nn/training.c, files are io/checkpoint_file.c.
+ */
+#include "checkpoint_file.h"
+#include "constants.h"
+#include "cpu.h"
+#include "data.h"
+#include "need.h"
+#include "options.h"
+#include "training.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PREDICT_BATCH = 64 };
+
+/* ---- Fit */
+
+typedef struct fit {
+    lstm_fit_options options;
+    lstm__data data;
+    lstm__data validation;
+    lstm__training training;
+    lstm_optimizer *owned; /* created here */
+} fit;
+
+static lstm_status read_metrics(const int32_t *metrics, int32_t count, int32_t *own)
+{
+    if (count < 0 || count > LSTM__METRICS)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "metric_count is %d: expected 0 to %d", (int)count, LSTM__METRICS);
+    if (count > 0 && !metrics)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "metric_count is %d but metrics is NULL", (int)count);
+    for (int32_t k = 0; k < count; k++) {
+        own[k] = metrics[k];
+        if (!lstm__constant_name(LSTM_NAMES_METRIC, metrics[k]))
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "metric %d is %d: expected an LSTM_METRIC_* constant", (int)k,
+                              (int)metrics[k]);
+    }
+    return LSTM_OK;
+}
+
+static lstm_status read_batch_size(int32_t *size)
+{
+    if (*size == 0)
+        *size = 32;
+    if (*size < 1)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "batch_size is %d: expected at least 1", (int)*size);
+    return LSTM_OK;
+}
+
+static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
+{
+    lstm_fit_options *o = &f->options;
+    lstm__training *training = &f->training;
+    RETURN_IF_ERROR(lstm__read_options(o, sizeof *o, options, "lstm_fit_options"));
+    RETURN_IF_ERROR(lstm__read_flag(&o->shuffle, LSTM_YES, "shuffle"));
+    RETURN_IF_ERROR(lstm__read_flag(&o->restore_best, LSTM_YES, "restore_best"));
+    RETURN_IF_ERROR(read_batch_size(&o->batch_size));
+    RETURN_IF_ERROR(read_metrics(o->metrics, o->metric_count, training->metrics));
+    if (o->epochs == 0)
+        o->epochs = 1;
+    if (o->epochs < 0 || o->initial_epoch < 0 || o->early_stopping < 0 || o->checkpoint_every < 0 || o->max_steps < 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "epochs %d, initial_epoch %d, early_stopping %d, checkpoint_every %d, max_steps %lld: expected 0 or "
+                          "more",
+                          (int)o->epochs, (int)o->initial_epoch, (int)o->early_stopping, (int)o->checkpoint_every,
+                          (long long)o->max_steps);
+    if (!(o->validation_split >= 0 && o->validation_split < 1))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "validation_split is %g: expected 0 <= validation_split < 1",
+                          o->validation_split);
+    if (!(o->min_delta >= 0) || !isfinite(o->min_delta))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "min_delta is %g: expected a finite number of at least 0", o->min_delta);
+    if (o->validation && o->validation_split > 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "both validation and validation_split are set");
+    if (o->optimizer && o->optimizer_options)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "both optimizer and optimizer_options are set");
+    if (o->optimizer && o->optimizer->model != training->model)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "the optimizer belongs to another model");
+    RETURN_IF_ERROR(lstm__loss_read(&training->loss, o->loss));
+    training->metric_count = (size_t)o->metric_count;
+    training->batch_size = (size_t)o->batch_size;
+    training->epochs = o->epochs;
+    training->max_steps = o->max_steps;
+    training->shuffle = o->shuffle == LSTM_YES;
+    training->restore_best = o->restore_best == LSTM_YES;
+    training->patience = o->early_stopping;
+    training->min_delta = o->min_delta;
+    training->seed = o->seed;
+    training->position.epoch = o->initial_epoch;
+    training->progress = o->progress;
+    training->progress_user = o->progress_user;
+    return LSTM_OK;
+}
+
+/* Which samples train and which validate. */
+static lstm_status read_fit_data(fit *f, const lstm_data *data)
+{
+    lstm__training *training = &f->training;
+    RETURN_IF_ERROR(lstm__data_read(&f->data, training->model, data, &training->loss));
+    const size_t samples = f->data.batch.samples;
+    if (samples == 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "data has no samples: training needs at least one");
+    training->data = f->data.batch;
+    training->samples = samples;
+    if (f->options.validation) {
+        lstm_status status = lstm__data_read(&f->validation, training->model, f->options.validation, &training->loss);
+        if (status != LSTM_OK)
+            return lstm__prefix_error(status, "validation data");
+        if (f->validation.batch.samples == 0)
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "the validation data has no samples");
+        training->validation = f->validation.batch;
+    } else if (f->options.validation_split > 0) {
+        /* Keras: the first int(n * (1 - split)) samples train. */
+        training->samples = (size_t)((double)samples * (1 - f->options.validation_split));
+        if (training->samples == 0 || training->samples == samples)
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "validation_split %g of %zu samples leaves %zu to train on and %zu to "
+                              "validate on: both need at least one",
+                              f->options.validation_split, samples, training->samples, samples - training->samples);
+        training->validation = f->data.batch;
+        training->validation.first = training->samples;
+        training->validation.count = samples - training->samples;
+    }
+    return LSTM_OK;
+}
+
+static lstm_status write_checkpoint(void *user, const lstm__training *training)
+{
+    return lstm__checkpoint_write(user, training);
+}
+
+/* What has to exist before the loop: optimizer, history, best weights, and the state of a checkpoint. */
+static lstm_status prepare(fit *f)
+{
+    lstm__training *training = &f->training;
+    lstm_model *model = training->model;
+    const lstm_fit_options *o = &f->options;
+    training->optimizer = o->optimizer;
+    if (!training->optimizer) {
+        RETURN_IF_ERROR(lstm__optimizer_create(&f->owned, model, o->optimizer_options));
+        training->optimizer = f->owned;
+    }
+    RETURN_IF_ERROR(lstm__history_create(&training->history, model->context));
+    lstm__training_name_columns(training);
+    training->position.step = training->optimizer->steps;
+    if (o->early_stopping > 0) {
+        training->best_values = lstm__allocate_array(model->context, model->value_count, sizeof(real));
+        if (!training->best_values)
+            return lstm__fail_memory(model->value_count * sizeof(real), "the best weights");
+        memcpy(training->best_values, model->values, model->value_count * sizeof(real));
+    }
+    if (o->resume)
+        RETURN_IF_ERROR(lstm__checkpoint_read(o->resume, training));
+    if (o->checkpoint) {
+        training->checkpoint = write_checkpoint;
+        training->checkpoint_user = (void *)(uintptr_t)o->checkpoint;
+        training->checkpoint_every = o->checkpoint_every > 0 ? o->checkpoint_every : 1;
+    }
+    return LSTM_OK;
+}
+
+lstm_status lstm_fit(lstm_model *model, const lstm_fit_options *options, const lstm_data *data, lstm_history **history)
+{
+    lstm_status status = LSTM_OK;
+    fit f = {.training = {.model = model}};
+    bool ran = false;
+    if (history)
+        *history = NULL;
+    NEED(model);
+    NEED_BUILT(model);
+    TRY(lstm__context_check(model->context));
+    TRY(read_fit_options(&f, options));
+    TRY(read_fit_data(&f, data));
+    TRY(prepare(&f));
+    const uint64_t mode = lstm__denormals_flush();
+    ran = true;
+    status = lstm__training_run(&f.training);
+    lstm__denormals_restore(mode);
+out:
+    if (history && f.training.history && (status == LSTM_OK || (ran && f.training.history->epochs > 0))) {
+        *history = f.training.history;
+        f.training.history = NULL;
+    }
+    lstm__history_destroy(f.training.history);
+    lstm__release(model->context, f.training.best_values);
+    lstm__optimizer_destroy(f.owned);
+    return status;
+}
+
+/* ---- Evaluate */
+
+lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *options, const lstm_data *data, double *values,
+                          size_t count)
+{
+    lstm_status status = LSTM_OK;
+    lstm_evaluate_options own;
+    lstm_session *session = NULL;
+    lstm__loss loss;
+    lstm__data read;
+    lstm__sums sums;
+    int32_t metrics[LSTM__METRICS];
+    NEED(model);
+    NEED(values);
+    NEED_BUILT(model);
+    RETURN_IF_ERROR(lstm__context_check(model->context));
+    RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_evaluate_options"));
+    RETURN_IF_ERROR(read_batch_size(&own.batch_size));
+    RETURN_IF_ERROR(read_metrics(own.metrics, own.metric_count, metrics));
+    RETURN_IF_ERROR(lstm__loss_read(&loss, own.loss));
+    RETURN_IF_ERROR(lstm__data_read(&read, model, data, &loss));
+    if (count != (size_t)own.metric_count + 1)
+        return lstm__fail(LSTM_ERROR_SHAPE, "room for %zu values: expected %d (the loss and each metric)", count,
+                          (int)own.metric_count + 1);
+    const size_t batch = read.batch.count < (size_t)own.batch_size ? read.batch.count : (size_t)own.batch_size;
+    RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, batch > 0 ? batch : 1, read.batch.steps, 0));
+    const uint64_t mode = lstm__denormals_flush();
+    status = lstm__evaluate(session, &loss, metrics, (size_t)own.metric_count, &read.batch, batch, &sums);
+    lstm__denormals_restore(mode);
+    if (status == LSTM_OK) {
+        values[0] = sums.loss_weight > 0 ? sums.loss / sums.loss_weight : 0;
+        for (int32_t k = 0; k < own.metric_count; k++)
+            values[k + 1] = lstm__metric_value(metrics[k], sums.metric[k], sums.metric_weight[k]);
+    }
+    lstm__session_destroy(session);
+    return status;
+}
+
+/* ---- Predict */
+
+/* Copy the session's output of samples first .. first + batch - 1 to its place in the caller's array. */
+static void export_part(const lstm_session *session, const lstm_layer *layer, const lstm__batch *batch, float *values)
+{
+    const lstm__shape shape = layer->node->shapes[layer->port];
+    const lstm__view value = session->ports[layer->node->port_first + (size_t)layer->port].value;
+    const size_t features = (size_t)shape.features;
+    const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
+    if (batch->layout == LSTM_LAYOUT_BATCH_FIRST) {
+        lstm__session_export(session, shape, value, batch->layout, values + batch->first * steps * features);
+        return;
+    }
+    for (size_t t = 0; t < steps; t++)
+        for (size_t b = 0; b < batch->count; b++)
+            for (size_t k = 0; k < features; k++)
+                values[(t * batch->samples + batch->first + b) * features + k] =
+                    (float)value.data[(t * batch->count + b) * value.stride + k];
+}
+
+lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float *const *outs, const size_t *counts,
+                                 size_t output_count)
+{
+    lstm__data read;
+    lstm_session *session = NULL;
+    NEED(model);
+    NEED(outs);
+    NEED(counts);
+    NEED_BUILT(model);
+    RETURN_IF_ERROR(lstm__context_check(model->context));
+    RETURN_IF_ERROR(lstm__data_read(&read, model, data, NULL));
+    if (output_count != model->output_count)
+        return lstm__fail(LSTM_ERROR_SHAPE, "%zu output array(s) given, the model has %zu output(s)", output_count,
+                          model->output_count);
+    for (size_t k = 0; k < output_count; k++) {
+        const lstm_layer *layer = model->outputs[k];
+        const size_t each = lstm__data_sample_size(layer->node->shapes[layer->port], read.batch.steps);
+        if (counts[k] != read.batch.count * each)
+            return lstm__fail(LSTM_ERROR_SHAPE, "output \"%s\": room for %zu values: expected %zu (%zu samples of %zu)",
+                              layer->node->name, counts[k], read.batch.count * each, read.batch.count, each);
+        if (!outs[k] && counts[k] > 0)
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "the array of output \"%s\" is NULL", layer->node->name);
+    }
+    const size_t total = read.batch.count;
+    const size_t size = total < PREDICT_BATCH ? total : PREDICT_BATCH;
+    RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, size > 0 ? size : 1, read.batch.steps, 0));
+    const uint64_t mode = lstm__denormals_flush();
+    lstm__batch batch = read.batch;
+    for (batch.first = 0; batch.first < total; batch.first += size) {
+        batch.count = total - batch.first < size ? total - batch.first : size;
+        lstm__session_forward(session, &batch);
+        for (size_t k = 0; k < output_count; k++)
+            export_part(session, model->outputs[k], &batch, outs[k]);
+    }
+    lstm__denormals_restore(mode);
+    lstm__session_destroy(session);
+    return LSTM_OK;
+}
+
+lstm_status lstm_predict(lstm_model *model, const lstm_data *data, float *out, size_t count)
+{
+    NEED(model);
+    NEED_BUILT(model);
+    if (model->output_count != 1)
+        return lstm__fail(LSTM_ERROR_STATE, "the model has %zu outputs: use lstm_predict_outputs", model->output_count);
+    return lstm_predict_outputs(model, data, &out, &count, 1);
+}
+
+/* ---- History */
+
+void lstm_history_destroy(lstm_history *history)
+{
+    lstm__history_destroy(history);
+}
+
+size_t lstm_history_epochs(const lstm_history *history)
+{
+    return history ? history->epochs : 0;
+}
+
+size_t lstm_history_columns(const lstm_history *history)
+{
+    return history ? history->columns : 0;
+}
+
+const char *lstm_history_name(const lstm_history *history, size_t column)
+{
+    return history && column < history->columns ? history->names[column] : NULL;
+}
+
+double lstm_history_value(const lstm_history *history, size_t epoch, size_t column)
+{
+    if (!history || epoch >= history->epochs || column >= history->columns)
+        return (double)NAN;
+    return history->values[epoch * history->columns + column];
+}
+
+size_t lstm_history_best(const lstm_history *history)
+{
+    return history ? history->best : 0;
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT
+ * Checkpoints. Text "lstm.checkpoint": a JSON object with the model's description, the optimizer's settings and what must
+ * be the same to go on; tensors: the parameter block, moments and best weights as they lie in memory, the history, and the
+ * position as integers and doubles. Everything is checked before anything is changed.
+ */
+#include "checkpoint_file.h"
+#include "constants.h"
+#include "model_json.h"
+#include "sealed_file.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const texts[] = {"lstm.checkpoint", NULL};
+static const char *const moment_names[LSTM__MOMENTS] = {"moment.0", "moment.1", "moment.2"};
+
+enum { INTEGERS = 8, DOUBLES = 3 + 2 * LSTM__METRICS };
+
+/* ---- The text: what must agree */
+
+static json_t *describe(const lstm_model *model, const lstm_optimizer *optimizer, const lstm__training *training)
+{
+    char *description = NULL;
+    if (lstm__model_to_json(model, &description) != LSTM_OK)
+        return NULL;
+    const lstm_optimizer_options *o = &optimizer->options;
+    json_t *text = json_pack("{s:s, s:s, s:s, s:b, s:b}", "model", description, "optimizer",
+                             lstm__constant_name(LSTM_NAMES_OPTIMIZER, o->optimizer), "formula",
+                             lstm__constant_name(LSTM_NAMES_PROFILE, o->profile), "amsgrad", o->amsgrad == LSTM_YES, "centered",
+                             o->centered == LSTM_YES);
+    lstm__release(model->context, description);
+    if (text && training) {
+        json_t *run = json_pack("{s:I, s:I, s:b, s:I, s:s, s:I, s:I}", "samples", (json_int_t)training->samples, "batch size",
+                                (json_int_t)training->batch_size, "shuffle", training->shuffle, "seed",
+                                (json_int_t)(training->seed & INT64_MAX), "loss",
+                                lstm__constant_name(LSTM_NAMES_LOSS, training->loss.kind), "metrics",
+                                (json_int_t)training->metric_count, "validation samples",
+                                (json_int_t)training->validation.count);
+        if (!run || json_object_set_new(text, "training", run) != 0) {
+            json_decref(text);
+            return NULL;
+        }
+    }
+    return text;
+}
+
+static lstm_status differs(const char *path, const char *what, const json_t *stored, const json_t *own)
+{
+    char *a = json_dumps(stored, JSON_ENCODE_ANY | JSON_COMPACT);
+    char *b = json_dumps(own, JSON_ENCODE_ANY | JSON_COMPACT);
+    const lstm_status status = lstm__fail(LSTM_ERROR_FORMAT, "%s: the checkpoint was made with another %s: %.200s, here %.200s",
+                                          path, what, a ? a : "nothing", b ? b : "nothing");
+    free(a);
+    free(b);
+    return status;
+}
+
+static lstm_status compare_layers(const char *path, const char *stored_text, const char *own_text)
+{
+    lstm_status status = LSTM_OK;
+    json_error_t error;
+    json_t *stored = json_loads(stored_text, 0, &error);
+    json_t *own = json_loads(own_text, 0, &error);
+    const json_t *a = json_object_get(stored, "layers");
+    const json_t *b = json_object_get(own, "layers");
+    if (json_array_size(a) != json_array_size(b))
+        FAIL(LSTM_ERROR_FORMAT, "%s: the checkpoint's model has %zu layers, this one %zu", path, json_array_size(a),
+             json_array_size(b));
+    for (size_t k = 0; k < json_array_size(a); k++)
+        if (!json_equal(json_array_get(a, k), json_array_get(b, k)))
+            TRY(differs(path, "layer", json_array_get(a, k), json_array_get(b, k)));
+    if (!json_equal(json_object_get(stored, "outputs"), json_object_get(own, "outputs")))
+        TRY(differs(path, "list of outputs", json_object_get(stored, "outputs"), json_object_get(own, "outputs")));
+out:
+    json_decref(stored);
+    json_decref(own);
+    return status;
+}
+
+/* Compare key by key and name the first that differs. */
+static lstm_status compare(const char *path, const json_t *stored, const json_t *own)
+{
+    const char *key = NULL;
+    json_t *value = NULL;
+    json_object_foreach((json_t *)own, key, value)
+    {
+        const json_t *other = json_object_get(stored, key);
+        if (json_equal(other, value))
+            continue;
+        if (strcmp(key, "model") == 0 && json_is_string(other)) {
+            RETURN_IF_ERROR(compare_layers(path, json_string_value(other), json_string_value(value)));
+            continue; /* the seed of the initial weights may differ */
+        }
+        if (strcmp(key, "training") == 0 && json_is_object(other))
+            RETURN_IF_ERROR(compare(path, other, value));
+        else
+            return differs(path, key, other, value);
+    }
+    return LSTM_OK;
+}
+
+static lstm_status check_text(const lstm__safetensors *file, const lstm_model *model, const lstm_optimizer *optimizer,
+                              const lstm__training *training)
+{
+    lstm_status status = LSTM_OK;
+    json_error_t error;
+    json_t *stored = json_loads(lstm__safetensors_metadata(file, texts[0]), JSON_REJECT_DUPLICATES, &error);
+    json_t *own = describe(model, optimizer, training);
+    if (!own) {
+        status = lstm__fail(LSTM_ERROR_MEMORY, "no memory to compare the checkpoint with the model");
+        goto out;
+    }
+    if (!json_is_object(stored))
+        FAIL(LSTM_ERROR_FORMAT, "%s: the checkpoint's description is no JSON object", lstm__safetensors_path(file));
+    TRY(compare(lstm__safetensors_path(file), stored, own));
+out:
+    json_decref(stored);
+    json_decref(own);
+    return status;
+}
+
+/* ---- Writing */
+
+static lstm_status seal_block(lstm__seal *seal, const char *name, const real *values, size_t count)
+{
+    const int64_t shape[1] = {(int64_t)count};
+    return values ? lstm__seal_tensor(seal, name, LSTM__F32, 1, shape, values) : LSTM_OK;
+}
+
+static lstm_status seal_common(lstm__seal *seal, const lstm_model *model, const lstm_optimizer *optimizer,
+                               const lstm__training *training)
+{
+    json_t *description = describe(model, optimizer, training);
+    char *text = description ? json_dumps(description, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+    json_decref(description);
+    if (!text)
+        return lstm__fail(LSTM_ERROR_MEMORY, "no memory for the checkpoint's description");
+    const lstm_status status = lstm__seal_text(seal, texts[0], text);
+    free(text);
+    RETURN_IF_ERROR(status);
+    RETURN_IF_ERROR(seal_block(seal, "values", model->values, model->value_count));
+    for (int k = 0; k < LSTM__MOMENTS; k++)
+        RETURN_IF_ERROR(seal_block(seal, moment_names[k], optimizer->moments[k], model->value_count));
+    return LSTM_OK;
+}
+
+static void pack_position(const lstm__training *training, int64_t *integers, double *doubles)
+{
+    const lstm__position *p = &training->position;
+    const int64_t numbers[INTEGERS] = {p->epoch, p->batch, p->step, p->best_epoch, p->waiting, p->stopped,
+                                       training->optimizer->steps, (int64_t)training->history->best};
+    memcpy(integers, numbers, sizeof numbers);
+    doubles[0] = p->best;
+    doubles[1] = p->sums.loss;
+    doubles[2] = p->sums.loss_weight;
+    memcpy(doubles + 3, p->sums.metric, sizeof p->sums.metric);
+    memcpy(doubles + 3 + LSTM__METRICS, p->sums.metric_weight, sizeof p->sums.metric_weight);
+}
+
+lstm_status lstm__checkpoint_write(const char *path, const lstm__training *training)
+{
+    lstm_status status = LSTM_OK;
+    lstm__seal seal = {NULL, 0};
+    int64_t integers[INTEGERS];
+    double doubles[DOUBLES];
+    const lstm_history *history = training->history;
+    const double rate = training->optimizer->options.learning_rate;
+    const int64_t sizes[4] = {INTEGERS, DOUBLES, 1, 0};
+    const int64_t table[2] = {(int64_t)history->epochs, (int64_t)history->columns};
+    pack_position(training, integers, doubles);
+    TRY(lstm__seal_start(&seal, training->model->context, "checkpoint"));
+    TRY(seal_common(&seal, training->model, training->optimizer, training));
+    TRY(seal_block(&seal, "best", training->best_values, training->model->value_count));
+    TRY(lstm__seal_tensor(&seal, "integers", LSTM__I64, 1, &sizes[0], integers));
+    TRY(lstm__seal_tensor(&seal, "doubles", LSTM__F64, 1, &sizes[1], doubles));
+    TRY(lstm__seal_tensor(&seal, "learning_rate", LSTM__F64, 1, &sizes[2], &rate));
+    if (history->epochs > 0)
+        TRY(lstm__seal_tensor(&seal, "history", LSTM__F64, 2, table, history->values));
+    TRY(lstm__seal_write(&seal, path));
+out:
+    lstm__seal_destroy(&seal);
+    return status;
+}
+
+lstm_status lstm__checkpoint_save(const char *path, const lstm_model *model, const lstm_optimizer *optimizer,
+                                  int64_t position)
+{
+    lstm_status status = LSTM_OK;
+    lstm__seal seal = {NULL, 0};
+    const int64_t shapes[2] = {2, 1};
+    const int64_t integers[2] = {position, optimizer->steps};
+    TRY(lstm__seal_start(&seal, model->context, "checkpoint"));
+    TRY(seal_common(&seal, model, optimizer, NULL));
+    TRY(lstm__seal_tensor(&seal, "integers", LSTM__I64, 1, &shapes[0], integers));
+    TRY(lstm__seal_tensor(&seal, "learning_rate", LSTM__F64, 1, &shapes[1], &optimizer->options.learning_rate));
+    TRY(lstm__seal_write(&seal, path));
+out:
+    lstm__seal_destroy(&seal);
+    return status;
+}
+
+/* ---- Reading */
+
+/* Signed integers as they were written; lstm__tensor_integers reads only those that are not negative. */
+static lstm_status read_integers(const lstm__safetensors *file, int64_t *values, size_t count)
+{
+    const lstm__tensor *t = NULL;
+    RETURN_IF_ERROR(lstm__safetensors_need(file, "integers", &t));
+    if (t->kind != LSTM__I64 || t->count != count)
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the position has %zu numbers: expected %zu: a checkpoint of %s",
+                          lstm__safetensors_path(file), t->count, count,
+                          t->count == 2 ? "a manual loop" : "another kind of run");
+    memcpy(values, t->bytes, count * sizeof *values);
+    return LSTM_OK;
+}
+
+static lstm_status read_doubles(const lstm__safetensors *file, const char *name, double *values, size_t count)
+{
+    const lstm__tensor *t = NULL;
+    RETURN_IF_ERROR(lstm__safetensors_need(file, name, &t));
+    return lstm__tensor_doubles(t, values, count);
+}
+
+static lstm_status need_block(const lstm__safetensors *file, const char *name, size_t count, const lstm__tensor **t)
+{
+    RETURN_IF_ERROR(lstm__safetensors_need(file, name, t));
+    if ((*t)->count != count || (*t)->kind != LSTM__F32)
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"%s\" has %zu values: expected %zu", lstm__safetensors_path(file), name,
+                          (*t)->count, count);
+    return LSTM_OK;
+}
+
+/* Blocks in the file that belong to a model and its optimizer. */
+typedef struct blocks {
+    const lstm__tensor *values;
+    const lstm__tensor *moments[LSTM__MOMENTS];
+} blocks;
+
+static lstm_status find_blocks(const lstm__safetensors *file, const lstm_model *model, const lstm_optimizer *optimizer,
+                               blocks *found)
+{
+    *found = (blocks){NULL, {NULL}};
+    RETURN_IF_ERROR(need_block(file, "values", model->value_count, &found->values));
+    for (int k = 0; k < LSTM__MOMENTS; k++) {
+        if (optimizer->moments[k])
+            RETURN_IF_ERROR(need_block(file, moment_names[k], model->value_count, &found->moments[k]));
+        else if (lstm__safetensors_find(file, moment_names[k]))
+            return lstm__fail(LSTM_ERROR_FORMAT, "%s: the checkpoint's optimizer keeps a moment that this one does not "
+                              "(momentum, amsgrad or centered differ)",
+                              lstm__safetensors_path(file));
+    }
+    return LSTM_OK;
+}
+
+static void copy_blocks(const blocks *found, lstm_model *model, lstm_optimizer *optimizer)
+{
+    memcpy(model->values, found->values->bytes, model->value_count * sizeof(float));
+    for (int k = 0; k < LSTM__MOMENTS; k++)
+        if (found->moments[k])
+            memcpy(optimizer->moments[k], found->moments[k]->bytes, model->value_count * sizeof(float));
+}
+
+static lstm_status open_checked(lstm__safetensors **file, const char *path, const lstm_model *model,
+                                const lstm_optimizer *optimizer, const lstm__training *training)
+{
+    RETURN_IF_ERROR(lstm__safetensors_open(file, model->context, path));
+    RETURN_IF_ERROR(lstm__seal_check(*file, "checkpoint", texts));
+    return check_text(*file, model, optimizer, training);
+}
+
+lstm_status lstm__checkpoint_load(const char *path, lstm_model *model, lstm_optimizer *optimizer, int64_t *position)
+{
+    lstm_status status = LSTM_OK;
+    lstm__safetensors *file = NULL;
+    blocks found;
+    int64_t integers[2];
+    double rate = 0;
+    TRY(open_checked(&file, path, model, optimizer, NULL));
+    TRY(find_blocks(file, model, optimizer, &found));
+    TRY(read_integers(file, integers, 2));
+    TRY(read_doubles(file, "learning_rate", &rate, 1));
+    copy_blocks(&found, model, optimizer);
+    optimizer->steps = integers[1];
+    optimizer->options.learning_rate = rate;
+    if (position)
+        *position = integers[0];
+out:
+    lstm__safetensors_close(file);
+    return status;
+}
+
+static lstm_status read_history(const lstm__safetensors *file, lstm_history *history)
+{
+    lstm_status status = LSTM_OK;
+    const lstm__tensor *t = lstm__safetensors_find(file, "history");
+    if (!t)
+        return LSTM_OK;
+    if (t->rank != 2 || (size_t)t->shape[1] != history->columns)
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the checkpoint's history has other columns", lstm__safetensors_path(file));
+    double *values = lstm__allocate_array(history->context, t->count, sizeof *values);
+    if (!values)
+        return lstm__fail_memory(t->count * sizeof *values, "the history");
+    TRY(lstm__tensor_doubles(t, values, t->count));
+    for (int64_t row = 0; row < t->shape[0]; row++)
+        TRY(lstm__history_append(history, values + (size_t)row * history->columns));
+out:
+    lstm__release(history->context, values);
+    return status;
+}
+
+static void unpack_position(lstm__training *training, const int64_t *integers, const double *doubles)
+{
+    lstm__position *p = &training->position;
+    *p = (lstm__position){.epoch = integers[0], .batch = integers[1], .step = integers[2], .best_epoch = integers[3],
+                          .waiting = integers[4], .stopped = integers[5], .best = doubles[0]};
+    training->optimizer->steps = integers[6];
+    training->history->best = (size_t)integers[7];
+    p->sums.loss = doubles[1];
+    p->sums.loss_weight = doubles[2];
+    memcpy(p->sums.metric, doubles + 3, sizeof p->sums.metric);
+    memcpy(p->sums.metric_weight, doubles + 3 + LSTM__METRICS, sizeof p->sums.metric_weight);
+}
+
+lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
+{
+    lstm_status status = LSTM_OK;
+    lstm__safetensors *file = NULL;
+    const lstm__tensor *best = NULL;
+    blocks found;
+    int64_t integers[INTEGERS];
+    double doubles[DOUBLES];
+    double rate = 0;
+    lstm_model *model = training->model;
+    TRY(open_checked(&file, path, model, training->optimizer, training));
+    TRY(find_blocks(file, model, training->optimizer, &found));
+    TRY(read_integers(file, integers, INTEGERS));
+    TRY(read_doubles(file, "doubles", doubles, DOUBLES));
+    TRY(read_doubles(file, "learning_rate", &rate, 1));
+    if (training->best_values && lstm__safetensors_find(file, "best"))
+        TRY(need_block(file, "best", model->value_count, &best));
+    TRY(read_history(file, training->history));
+    copy_blocks(&found, model, training->optimizer);
+    if (training->best_values)
+        memcpy(training->best_values, best ? best->bytes : found.values->bytes, model->value_count * sizeof(float));
+    unpack_position(training, integers, doubles);
+    training->optimizer->options.learning_rate = rate;
+out:
+    lstm__safetensors_close(file);
+    return status;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT
+ * Keras' model.to_json() to our own description.
+ *
+ * Sequential: a plain list of layers. Functional: each layer has inbound_nodes, which name the tensors it reads as
+ * [layer, node, port]: in Keras 3 inside "__keras_tensor__" objects of args and kwargs, before as nested lists. Layers are
+ * put into an order in which each reads only what stands before it, inputs first and in the model's input order. A layer
+ * that is called twice (shared weights) is refused by name.
+ */
+#include "keras_json.h"
+
+#include <string.h>
+
+enum { MOST_LAYERS = 10000 };
+
+bool lstm__is_keras_json(const json_t *root)
+{
+    return json_is_object(root) && json_is_string(json_object_get(root, "class_name")) && json_object_get(root, "config");
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static lstm_status no_memory(void)
+{
+    return lstm__fail(LSTM_ERROR_MEMORY, "no memory for the model's description");
+}
+
+/* Append "name", "name:h" or "name:c" for [name, node, port]. */
+static lstm_status append_reference(json_t *list, const json_t *history, const char *reader)
+{
+    const char *name = json_string_value(json_array_get(history, 0));
+    const json_int_t node = json_integer_value(json_array_get(history, 1));
+    const json_int_t port = json_integer_value(json_array_get(history, 2));
+    if (!name || port < 0 || port > 2)
+        return lstm__fail(LSTM_ERROR_FORMAT, "layer \"%s\": an inbound node does not name a layer and its output", reader);
+    if (node != 0)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "layer \"%s\" reads call %lld of layer \"%s\": layers that are called more than once are not "
+                          "supported",
+                          reader, (long long)node + 1, name);
+    json_t *text = json_sprintf(port == 0 ? "%s" : port == 1 ? "%s:h" : "%s:c", name);
+    return text && json_array_append_new(list, text) == 0 ? LSTM_OK : no_memory();
+}
+
+/* Collect the tensors of a Keras 3 argument: one tensor, or lists of them. */
+static lstm_status collect_tensors(json_t *list, const json_t *value, const char *reader, int depth)
+{
+    if (depth > 8)
+        return lstm__fail(LSTM_ERROR_FORMAT, "layer \"%s\": arguments nested too deeply", reader);
+    if (json_is_object(value) && strcmp(text_of(value, "class_name"), "__keras_tensor__") == 0)
+        return append_reference(list, json_object_get(json_object_get(value, "config"), "keras_history"), reader);
+    for (size_t k = 0; json_is_array(value) && k < json_array_size(value); k++)
+        RETURN_IF_ERROR(collect_tensors(list, json_array_get(value, k), reader, depth + 1));
+    return LSTM_OK;
+}
+
+/* Keras 3: {"args": […], "kwargs": {…}}; only initial_state may carry tensors among the keywords. */
+static lstm_status collect_call(json_t *list, const json_t *call, const char *reader)
+{
+    const char *key = NULL;
+    json_t *value = NULL;
+    json_t *keywords = json_object_get(call, "kwargs");
+    RETURN_IF_ERROR(collect_tensors(list, json_object_get(call, "args"), reader, 0));
+    json_object_foreach(keywords, key, value)
+    {
+        const size_t before = json_array_size(list);
+        RETURN_IF_ERROR(collect_tensors(list, value, reader, 0));
+        if (json_array_size(list) > before && strcmp(key, "initial_state") != 0)
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer \"%s\" is called with the tensor argument \"%s\"", reader, key);
+    }
+    return LSTM_OK;
+}
+
+/* Before Keras 3: [["name", node, port, {…}], …]. */
+static lstm_status collect_old_call(json_t *list, const json_t *call, const char *reader)
+{
+    for (size_t k = 0; k < json_array_size(call); k++)
+        RETURN_IF_ERROR(append_reference(list, json_array_get(call, k), reader));
+    return LSTM_OK;
+}
+
+static lstm_status convert_inputs(const json_t *layer, const char *name, json_t *converted)
+{
+    const json_t *nodes = json_object_get(layer, "inbound_nodes");
+    if (json_array_size(nodes) == 0)
+        return LSTM_OK;
+    if (json_array_size(nodes) > 1)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "layer \"%s\" is called %zu times: layers that are called more than once are not supported", name,
+                          json_array_size(nodes));
+    json_t *list = json_array();
+    if (!list || json_object_set_new(converted, "inputs", list) != 0)
+        return no_memory();
+    const json_t *call = json_array_get(nodes, 0);
+    return json_is_object(call) ? collect_call(list, call, name) : collect_old_call(list, call, name);
+}
+
+/* A layer object of Keras to one of ours: the config's keys beside "type", "name" and "inputs". */
+static lstm_status convert_layer(const json_t *layer, bool functional, json_t **out)
+{
+    lstm_status status = LSTM_OK;
+    const char *type = text_of(layer, "class_name");
+    json_t *config = json_object_get(layer, "config");
+    json_t *converted = json_is_object(config) ? json_copy(config) : NULL;
+    if (!type[0] || !json_is_object(config))
+        FAIL(LSTM_ERROR_FORMAT, "a layer has no class_name or no config object");
+    if (!converted || json_object_set_new(converted, "type", json_string(type)) != 0) {
+        status = no_memory();
+        goto out;
+    }
+    if (!json_object_get(converted, "name") && json_is_string(json_object_get(layer, "name"))
+        && json_object_set(converted, "name", json_object_get(layer, "name")) != 0) {
+        status = no_memory();
+        goto out;
+    }
+    if (functional)
+        TRY(convert_inputs(layer, text_of(converted, "name"), converted));
+    *out = converted;
+    return LSTM_OK;
+out:
+    json_decref(converted);
+    return status;
+}
+
+/* ---- Order */
+
+static const char *layer_name(const json_t *layer)
+{
+    const char *name = text_of(json_object_get(layer, "config"), "name");
+    return name[0] ? name : text_of(layer, "name");
+}
+
+static bool is_placed(const json_t *placed, const char *reference)
+{
+    const size_t length = strcspn(reference, ":");
+    for (size_t k = 0; k < json_array_size(placed); k++) {
+        const char *name = text_of(json_array_get(placed, k), "name");
+        if (strlen(name) == length && memcmp(name, reference, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_ready(const json_t *placed, const json_t *converted)
+{
+    const json_t *inputs = json_object_get(converted, "inputs");
+    for (size_t k = 0; k < json_array_size(inputs); k++)
+        if (!is_placed(placed, json_string_value(json_array_get(inputs, k))))
+            return false;
+    return true;
+}
+
+/* A list of [name, node, port], or one such entry alone. */
+static const json_t *entry_of(const json_t *list, size_t k)
+{
+    return json_is_string(json_array_get(list, 0)) ? (k == 0 ? list : NULL) : json_array_get(list, k);
+}
+
+static lstm_status place_inputs(const json_t *config, const json_t *layers, json_t *placed)
+{
+    const json_t *inputs = json_object_get(config, "input_layers");
+    const json_t *entry = NULL;
+    for (size_t k = 0; (entry = entry_of(inputs, k)) != NULL; k++) {
+        const char *wanted = json_string_value(json_array_get(entry, 0));
+        for (size_t l = 0; wanted && l < json_array_size(layers); l++) {
+            json_t *converted = NULL;
+            const json_t *layer = json_array_get(layers, l);
+            if (strcmp(layer_name(layer), wanted) != 0 || is_placed(placed, wanted))
+                continue;
+            RETURN_IF_ERROR(convert_layer(layer, true, &converted));
+            if (json_array_append_new(placed, converted) != 0)
+                return no_memory();
+        }
+    }
+    return LSTM_OK;
+}
+
+/* Place layer after layer whose inputs are there, until all are. */
+static lstm_status place_layers(const json_t *layers, json_t *placed)
+{
+    bool progress = true;
+    while (progress && json_array_size(placed) < json_array_size(layers)) {
+        progress = false;
+        for (size_t k = 0; k < json_array_size(layers); k++) {
+            json_t *converted = NULL;
+            const json_t *layer = json_array_get(layers, k);
+            if (is_placed(placed, layer_name(layer)))
+                continue;
+            RETURN_IF_ERROR(convert_layer(layer, true, &converted));
+            if (!is_ready(placed, converted)) {
+                json_decref(converted);
+                continue;
+            }
+            if (json_array_append_new(placed, converted) != 0)
+                return no_memory();
+            progress = true;
+        }
+    }
+    if (!progress)
+        return lstm__fail(LSTM_ERROR_FORMAT, "the graph has a cycle, a layer reads one that is not there, or two layers have "
+                          "the same name");
+    return LSTM_OK;
+}
+
+static lstm_status convert_outputs(const json_t *config, json_t *root)
+{
+    const json_t *outputs = json_object_get(config, "output_layers");
+    const json_t *entry = NULL;
+    json_t *list = json_array();
+    if (!list || json_object_set_new(root, "outputs", list) != 0)
+        return no_memory();
+    for (size_t k = 0; (entry = entry_of(outputs, k)) != NULL; k++)
+        RETURN_IF_ERROR(append_reference(list, entry, "output_layers"));
+    if (json_array_size(list) == 0)
+        return lstm__fail(LSTM_ERROR_FORMAT, "the model names no output layers");
+    return LSTM_OK;
+}
+
+lstm_status lstm__keras_json_convert(const json_t *root, json_t **out)
+{
+    lstm_status status = LSTM_OK;
+    const char *type = text_of(root, "class_name");
+    const json_t *config = json_object_get(root, "config");
+    /* Keras 1 wrote the layers of a Sequential as the config itself. */
+    const json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers");
+    const bool sequential = strcmp(type, "Sequential") == 0;
+    json_t *converted = json_pack("{s:s, s:[]}", "profile", "keras", "layers");
+    json_t *placed = json_object_get(converted, "layers");
+    if (!converted) {
+        status = no_memory();
+        goto out;
+    }
+    if (!sequential && strcmp(type, "Functional") != 0 && strcmp(type, "Model") != 0)
+        FAIL(LSTM_ERROR_UNSUPPORTED, "a Keras object of class \"%s\": expected Sequential or Functional", type);
+    if (!json_is_array(layers) || json_array_size(layers) == 0 || json_array_size(layers) > MOST_LAYERS)
+        FAIL(LSTM_ERROR_FORMAT, "the Keras model has no list of 1 to %d layers", MOST_LAYERS);
+    if (sequential) {
+        for (size_t k = 0; k < json_array_size(layers); k++) {
+            json_t *layer = NULL;
+            TRY(convert_layer(json_array_get(layers, k), false, &layer));
+            if (json_array_append_new(placed, layer) != 0) {
+                status = no_memory();
+                goto out;
+            }
+        }
+    } else {
+        TRY(place_inputs(config, layers, placed));
+        TRY(place_layers(layers, placed));
+        TRY(convert_outputs(config, converted));
+    }
+    *out = converted;
+    return LSTM_OK;
+out:
+    json_decref(converted);
+    return status;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ * Keras' model descriptions, turned into our own form.
+ */
+#ifndef LSTM_IO_KERAS_JSON_H
+#define LSTM_IO_KERAS_JSON_H
+
+#include "status.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* Whether a description is one that Keras wrote (an object with class_name and config). */
+bool lstm__is_keras_json(const json_t *root);
+
+/* Turn model.to_json() of Keras 1 to 3 (Sequential, Functional) into {"profile": "keras", "layers": […], "outputs": […]};
+ * *out is a new reference. */
+lstm_status lstm__keras_json_convert(const json_t *root, json_t **out);
+
+#endif

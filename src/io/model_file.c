@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT
+ * Model files. Texts: "lstm.model" (the description), "lstm.metadata" (a JSON object of the notes). Tensors: the parameters
+ * under their public names and shapes, scalers as F64, and the self-test: an input for every input and what the network
+ * makes of it. On loading the network runs on that input; a description that does not fit its weights is refused.
+ */
+#include "model_file.h"
+#include "model_json.h"
+#include "random.h"
+#include "sealed_file.h"
+#include "session.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const texts[] = {"lstm.model", "lstm.metadata", NULL};
+
+enum { TEST_BATCH = 2, TEST_STEPS = 4, STREAM_TEST = 4 };
+#define TEST_TOLERANCE 1e-3
+
+/* ---- Self-test: inputs are drawn from a fixed stream, so only outputs are stored */
+
+typedef struct test {
+    lstm_context *context;
+    const lstm_model *model;
+    size_t input_count;
+    const float **inputs;
+    float *block;   /* inputs */
+    float **outputs;
+    size_t *sizes;  /* of outputs */
+    float *results;
+} test;
+
+static size_t sample_rows(lstm__shape shape)
+{
+    return shape.steps == 0 ? 1 : shape.steps < 0 ? TEST_STEPS : (size_t)shape.steps;
+}
+
+static size_t values_of(lstm__shape shape)
+{
+    return TEST_BATCH * sample_rows(shape) * (size_t)shape.features;
+}
+
+static void test_end(test *t)
+{
+    lstm__release(t->context, t->inputs);
+    lstm__release(t->context, t->block);
+    lstm__release(t->context, t->outputs);
+    lstm__release(t->context, t->sizes);
+    lstm__release(t->context, t->results);
+}
+
+static lstm_status test_start(test *t, const lstm_model *model)
+{
+    size_t total = 0;
+    size_t results = 0;
+    *t = (test){.context = model->context, .model = model};
+    for (size_t k = 0; k < model->node_count; k++)
+        if (model->nodes[k]->class == &lstm__class_input) {
+            t->input_count++;
+            total += values_of(model->nodes[k]->shapes[0]);
+        }
+    for (size_t k = 0; k < model->output_count; k++)
+        results += values_of(model->outputs[k]->node->shapes[model->outputs[k]->port]);
+    t->inputs = lstm__allocate_array(t->context, t->input_count, sizeof *t->inputs);
+    t->block = lstm__allocate_array(t->context, total, sizeof *t->block);
+    t->outputs = lstm__allocate_array(t->context, model->output_count, sizeof *t->outputs);
+    t->sizes = lstm__allocate_array(t->context, model->output_count, sizeof *t->sizes);
+    t->results = lstm__allocate_array(t->context, results, sizeof *t->results);
+    if (!t->inputs || !t->block || !t->outputs || !t->sizes || !t->results)
+        return lstm__fail_memory((total + results) * sizeof(float), "the self-test");
+    for (size_t k = 0; k < total; k++)
+        t->block[k] = (float)(2 * lstm__random_uniform(0, STREAM_TEST, k) - 1);
+    float *next = t->block;
+    for (size_t k = 0, input = 0; k < model->node_count; k++)
+        if (model->nodes[k]->class == &lstm__class_input) {
+            t->inputs[input++] = next;
+            next += values_of(model->nodes[k]->shapes[0]);
+        }
+    next = t->results;
+    for (size_t k = 0; k < model->output_count; k++) {
+        t->outputs[k] = next;
+        t->sizes[k] = values_of(model->outputs[k]->node->shapes[model->outputs[k]->port]);
+        next += t->sizes[k];
+    }
+    return LSTM_OK;
+}
+
+static lstm_status test_run(test *t)
+{
+    lstm_session *session = NULL;
+    const lstm__batch batch = {.layout = LSTM_LAYOUT_BATCH_FIRST, .samples = TEST_BATCH, .steps = TEST_STEPS,
+                               .inputs = t->inputs, .count = TEST_BATCH};
+    RETURN_IF_ERROR(lstm__session_create(&session, (lstm_model *)(uintptr_t)t->model, false, false, TEST_BATCH, TEST_STEPS, 0));
+    lstm__session_forward(session, &batch);
+    for (size_t k = 0; k < t->model->output_count; k++) {
+        const lstm_layer *layer = t->model->outputs[k];
+        lstm__session_export(session, layer->node->shapes[layer->port], lstm__session_port(session, layer)->value,
+                             LSTM_LAYOUT_BATCH_FIRST, t->outputs[k]);
+    }
+    lstm__session_destroy(session);
+    return LSTM_OK;
+}
+
+/* ---- Saving */
+
+static lstm_status notes_to_text(const lstm_model *model, char **text)
+{
+    json_t *notes = json_object();
+    int failed = !notes;
+    for (size_t k = 0; !failed && k < model->note_count; k++)
+        failed = json_object_set_new(notes, model->notes[k].key, json_string(model->notes[k].text)) != 0;
+    *text = failed ? NULL : json_dumps(notes, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(notes);
+    return *text ? LSTM_OK : lstm__fail(LSTM_ERROR_ARGUMENT, "metadata is not valid UTF-8, or there is no memory for it");
+}
+
+static lstm_status seal_parameters(lstm__seal *seal, const lstm_model *model, float *values)
+{
+    for (size_t k = 0; k < model->parameter_count; k++) {
+        const lstm__parameter *p = &model->parameters[k];
+        const size_t count = lstm__parameter_size(p);
+        const int64_t rows = (int64_t)(p->transposed ? p->columns : p->rows);
+        const int64_t columns = (int64_t)(p->transposed ? p->rows : p->columns);
+        const int64_t shape[2] = {p->rank == 1 ? (int64_t)count : rows, columns};
+        lstm__parameter_read(p, model->values, values);
+        RETURN_IF_ERROR(lstm__seal_tensor(seal, p->name, LSTM__F32, p->rank, shape, values));
+        values += count;
+    }
+    return LSTM_OK;
+}
+
+static const char *const scaler_names[2][2] = {{"scaler.input.offset", "scaler.input.scale"},
+                                               {"scaler.target.offset", "scaler.target.scale"}};
+
+static lstm_status seal_scalers(lstm__seal *seal, const lstm_model *model)
+{
+    for (int k = 0; k < 2; k++) {
+        const lstm__scaler *scaler = &model->scalers[k];
+        const int64_t shape[1] = {(int64_t)scaler->columns};
+        if (scaler->columns == 0)
+            continue;
+        RETURN_IF_ERROR(lstm__seal_tensor(seal, scaler_names[k][0], LSTM__F64, 1, shape, scaler->offset));
+        RETURN_IF_ERROR(lstm__seal_tensor(seal, scaler_names[k][1], LSTM__F64, 1, shape, scaler->scale));
+    }
+    return LSTM_OK;
+}
+
+lstm_status lstm__model_save(const lstm_model *model, const char *path)
+{
+    lstm_status status = LSTM_OK;
+    lstm__seal seal = {NULL, 0};
+    test t = {.context = model->context};
+    char *description = NULL;
+    char *notes = NULL;
+    float *values = lstm__allocate_array(model->context, model->value_count, sizeof *values);
+    if (!values) {
+        status = lstm__fail_memory(model->value_count * sizeof *values, "the parameters of the file");
+        goto out;
+    }
+    TRY(lstm__model_to_json(model, &description));
+    TRY(notes_to_text(model, &notes));
+    TRY(lstm__seal_start(&seal, model->context, "model"));
+    TRY(lstm__seal_text(&seal, texts[0], description));
+    TRY(lstm__seal_text(&seal, texts[1], notes));
+    TRY(seal_parameters(&seal, model, values));
+    TRY(seal_scalers(&seal, model));
+    TRY(test_start(&t, model));
+    TRY(test_run(&t));
+    for (size_t k = 0; k < model->output_count; k++) {
+        char name[48];
+        const int64_t shape[1] = {(int64_t)t.sizes[k]};
+        snprintf(name, sizeof name, "selftest.output.%zu", k);
+        TRY(lstm__seal_tensor(&seal, name, LSTM__F32, 1, shape, t.outputs[k]));
+    }
+    TRY(lstm__seal_write(&seal, path));
+out:
+    lstm__seal_destroy(&seal);
+    test_end(&t);
+    free(notes);
+    lstm__release(model->context, description);
+    lstm__release(model->context, values);
+    return status;
+}
+
+/* ---- Loading */
+
+static lstm_status load_parameters(lstm_model *model, const lstm__safetensors *file)
+{
+    lstm_status status = LSTM_OK;
+    float *values = lstm__allocate_array(model->context, model->value_count, sizeof *values);
+    if (!values)
+        return lstm__fail_memory(model->value_count * sizeof *values, "the parameters");
+    for (size_t k = 0; k < model->parameter_count; k++) {
+        const lstm__parameter *p = &model->parameters[k];
+        const size_t count = lstm__parameter_size(p);
+        const lstm__tensor *t = NULL;
+        TRY(lstm__safetensors_need(file, p->name, &t));
+        TRY(lstm__tensor_floats(t, values, count));
+        for (size_t v = 0; v < count; v++)
+            if (!isfinite(values[v]))
+                FAIL(LSTM_ERROR_NUMERIC, "%s: parameter \"%s\": value %zu is not finite", lstm__safetensors_path(file),
+                     p->name, v);
+        lstm__parameter_write(p, model->values, values);
+    }
+out:
+    lstm__release(model->context, values);
+    return status;
+}
+
+static lstm_status load_scalers(lstm_model *model, const lstm__safetensors *file)
+{
+    lstm_status status = LSTM_OK;
+    double *values = NULL;
+    for (int k = 0; k < 2; k++) {
+        const lstm__tensor *offset = lstm__safetensors_find(file, scaler_names[k][0]);
+        const lstm__tensor *scale = NULL;
+        if (!offset)
+            continue;
+        TRY(lstm__safetensors_need(file, scaler_names[k][1], &scale));
+        lstm__release(model->context, values);
+        values = offset->count <= SIZE_MAX / 2 ? lstm__allocate_array(model->context, 2 * offset->count, sizeof *values) : NULL;
+        if (!values) {
+            status = lstm__fail_memory(offset->count, "a scaler");
+            goto out;
+        }
+        TRY(lstm__tensor_doubles(offset, values, offset->count));
+        TRY(lstm__tensor_doubles(scale, values + offset->count, offset->count));
+        TRY(lstm__graph_set_scaler(model, LSTM_SCALER_INPUT + k, offset->count, values, values + offset->count));
+    }
+out:
+    lstm__release(model->context, values);
+    return status;
+}
+
+static lstm_status load_notes(lstm_model *model, const lstm__safetensors *file)
+{
+    lstm_status status = LSTM_OK;
+    json_error_t error;
+    const char *key = NULL;
+    json_t *value = NULL;
+    json_t *notes = json_loads(lstm__safetensors_metadata(file, texts[1]), JSON_REJECT_DUPLICATES, &error);
+    if (!json_is_object(notes))
+        FAIL(LSTM_ERROR_FORMAT, "%s: its metadata notes are no JSON object", lstm__safetensors_path(file));
+    json_object_foreach(notes, key, value)
+    {
+        if (!json_is_string(value))
+            FAIL(LSTM_ERROR_FORMAT, "%s: the metadata note \"%.100s\" is no text", lstm__safetensors_path(file), key);
+        TRY(lstm__graph_set_note(model, key, json_string_value(value)));
+    }
+out:
+    json_decref(notes);
+    return status;
+}
+
+static lstm_status run_self_test(const lstm_model *model, const lstm__safetensors *file)
+{
+    lstm_status status = LSTM_OK;
+    float *expected = NULL;
+    test t = {.context = model->context};
+    TRY(test_start(&t, model));
+    TRY(test_run(&t));
+    for (size_t k = 0; k < model->output_count; k++) {
+        char name[48];
+        const lstm__tensor *stored = NULL;
+        float largest = 1;
+        snprintf(name, sizeof name, "selftest.output.%zu", k);
+        TRY(lstm__safetensors_need(file, name, &stored));
+        lstm__release(model->context, expected);
+        expected = lstm__allocate_array(model->context, t.sizes[k], sizeof *expected);
+        if (!expected) {
+            status = lstm__fail_memory(t.sizes[k] * sizeof *expected, "the self-test");
+            goto out;
+        }
+        TRY(lstm__tensor_floats(stored, expected, t.sizes[k]));
+        for (size_t v = 0; v < t.sizes[k]; v++)
+            largest = fmaxf(largest, fabsf(expected[v]));
+        for (size_t v = 0; v < t.sizes[k]; v++)
+            if (!(fabsf(t.outputs[k][v] - expected[v]) <= (float)TEST_TOLERANCE * largest))
+                FAIL(LSTM_ERROR_NUMERIC, "%s: self-test: output %zu, value %zu is %g: expected %g as stored in the file",
+                     lstm__safetensors_path(file), k, v, (double)t.outputs[k][v], (double)expected[v]);
+    }
+out:
+    lstm__release(model->context, expected);
+    test_end(&t);
+    return status;
+}
+
+/* Every tensor of the file must have been used: names that belong to no part are an error. */
+static lstm_status check_unused(const lstm_model *model, const lstm__safetensors *file)
+{
+    for (size_t k = 0; k < lstm__safetensors_count(file); k++) {
+        const char *name = lstm__safetensors_get(file, k)->name;
+        if (lstm__graph_find_parameter(model, name) == model->parameter_count && strncmp(name, "scaler.", 7) != 0
+            && strncmp(name, "selftest.", 9) != 0)
+            return lstm__fail(LSTM_ERROR_FORMAT, "%s: tensor \"%.100s\" belongs to no layer of the model",
+                              lstm__safetensors_path(file), name);
+    }
+    return LSTM_OK;
+}
+
+static lstm_status load_sealed(lstm_model **out, lstm_context *context, lstm__file *opened)
+{
+    lstm_status status = LSTM_OK;
+    lstm__safetensors *file = NULL;
+    lstm_model *model = NULL;
+    TRY(lstm__safetensors_parse(&file, opened));
+    TRY(lstm__seal_check(file, "model", texts));
+    const char *description = lstm__safetensors_metadata(file, texts[0]);
+    status = lstm__model_from_json(&model, context, description, strlen(description));
+    if (status != LSTM_OK) {
+        lstm__prefix_error(status, "%s", lstm__safetensors_path(file));
+        goto out;
+    }
+    TRY(load_parameters(model, file));
+    TRY(load_scalers(model, file));
+    TRY(load_notes(model, file));
+    TRY(check_unused(model, file));
+    TRY(run_self_test(model, file));
+    *out = model;
+    model = NULL;
+out:
+    lstm__graph_release(model);
+    lstm__safetensors_close(file);
+    return status;
+}
+
+/* What a file that we do not read is, by its first bytes. */
+static const char *foreign_format(const unsigned char *bytes, size_t size)
+{
+    if (size >= 4 && memcmp(bytes, "PK\3\4", 4) == 0)
+        return "a ZIP archive, as of Keras (.keras) or PyTorch (.pt)";
+    if (size >= 8 && memcmp(bytes, "\211HDF\r\n\032\n", 8) == 0)
+        return "an HDF5 file, as of Keras (.h5)";
+    if (size >= 6 && memcmp(bytes, "\223NUMPY", 6) == 0)
+        return "a NumPy array";
+    if (size >= 2 && bytes[0] == 0x80 && bytes[1] <= 5)
+        return "a Python pickle, as of PyTorch";
+    return NULL;
+}
+
+lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char *path)
+{
+    lstm_status status = LSTM_OK;
+    lstm__file file = {0};
+    lstm_context *held = lstm__context_acquire(context);
+    *out = NULL;
+    TRY(lstm__file_open(&file, held, path));
+    size_t first = 0;
+    while (first < file.size && strchr(" \t\r\n", file.bytes[first]) && file.bytes[first])
+        first++;
+    const char *foreign = foreign_format(file.bytes, file.size);
+    if (foreign)
+        FAIL(LSTM_ERROR_UNSUPPORTED, "%s: %s: this version reads only liblstm's own model files and JSON descriptions", path,
+             foreign);
+    if (first < file.size && file.bytes[first] == '{') {
+        status = lstm__model_from_json(out, context, (const char *)file.bytes, file.size);
+        if (status != LSTM_OK)
+            lstm__prefix_error(status, "%s", path);
+    } else if (lstm__is_safetensors(file.bytes, file.size)) {
+        TRY(load_sealed(out, context, &file));
+    } else {
+        FAIL(LSTM_ERROR_FORMAT, "%s: neither a liblstm model file nor a JSON description", path);
+    }
+out:
+    lstm__file_close(&file);
+    lstm__context_release(held);
+    return status;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ * The name tables of the public constants. Keras' names come first, its class names and PyTorch's as aliases.
+ */
+#include "constants.h"
+
+#include <stddef.h>
+
+static const lstm__name profiles[] = {{"keras", LSTM_PROFILE_KERAS},
+                                      {"torch", LSTM_PROFILE_TORCH},
+                                      {"pytorch", LSTM_PROFILE_TORCH},
+                                      {NULL, 0}};
+
+static const lstm__name levels[] = {{"generic", LSTM_ISA_GENERIC},
+                                    {"avx2", LSTM_ISA_AVX2},
+                                    {"avx512", LSTM_ISA_AVX512},
+                                    {"neon", LSTM_ISA_NEON},
+                                    {NULL, 0}};
+
+static const lstm__name activations[] = {{"linear", LSTM_ACTIVATION_LINEAR},
+                                         {"tanh", LSTM_ACTIVATION_TANH},
+                                         {"sigmoid", LSTM_ACTIVATION_SIGMOID},
+                                         {"relu", LSTM_ACTIVATION_RELU},
+                                         {"softmax", LSTM_ACTIVATION_SOFTMAX},
+                                         {"elu", LSTM_ACTIVATION_ELU},
+                                         {"softplus", LSTM_ACTIVATION_SOFTPLUS},
+                                         {"softsign", LSTM_ACTIVATION_SOFTSIGN},
+                                         {"exponential", LSTM_ACTIVATION_EXPONENTIAL},
+                                         {"hard_sigmoid", LSTM_ACTIVATION_HARD_SIGMOID},
+                                         {NULL, 0}};
+
+static const lstm__name losses[] = {
+    {"mse", LSTM_LOSS_MSE},
+    {"mean_squared_error", LSTM_LOSS_MSE},
+    {"mae", LSTM_LOSS_MAE},
+    {"mean_absolute_error", LSTM_LOSS_MAE},
+    {"huber", LSTM_LOSS_HUBER},
+    {"binary_crossentropy", LSTM_LOSS_BINARY_CROSSENTROPY},
+    {"bce", LSTM_LOSS_BINARY_CROSSENTROPY},
+    {"categorical_crossentropy", LSTM_LOSS_CATEGORICAL_CROSSENTROPY},
+    {"cce", LSTM_LOSS_CATEGORICAL_CROSSENTROPY},
+    {"sparse_categorical_crossentropy", LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY},
+    {"scce", LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY},
+    {NULL, 0}};
+
+static const lstm__name metrics[] = {{"accuracy", LSTM_METRIC_ACCURACY},
+                                     {"acc", LSTM_METRIC_ACCURACY},
+                                     {"mae", LSTM_METRIC_MAE},
+                                     {"mean_absolute_error", LSTM_METRIC_MAE},
+                                     {"rmse", LSTM_METRIC_RMSE},
+                                     {"root_mean_squared_error", LSTM_METRIC_RMSE},
+                                     {"mse", LSTM_METRIC_MSE},
+                                     {"mean_squared_error", LSTM_METRIC_MSE},
+                                     {NULL, 0}};
+
+static const lstm__name optimizers[] = {{"sgd", LSTM_OPTIMIZER_SGD},
+                                        {"rmsprop", LSTM_OPTIMIZER_RMSPROP},
+                                        {"adam", LSTM_OPTIMIZER_ADAM},
+                                        {"adamw", LSTM_OPTIMIZER_ADAMW},
+                                        {NULL, 0}};
+
+static const lstm__name initializers[] = {{"glorot_uniform", LSTM_INITIALIZER_GLOROT_UNIFORM},
+                                          {"GlorotUniform", LSTM_INITIALIZER_GLOROT_UNIFORM},
+                                          {"orthogonal", LSTM_INITIALIZER_ORTHOGONAL},
+                                          {"OrthogonalInitializer", LSTM_INITIALIZER_ORTHOGONAL},
+                                          {"zeros", LSTM_INITIALIZER_ZEROS},
+                                          {"ones", LSTM_INITIALIZER_ONES},
+                                          {"torch_uniform", LSTM_INITIALIZER_TORCH_UNIFORM},
+                                          {NULL, 0}};
+
+const lstm__name *lstm__constant_names(int32_t set)
+{
+    switch (set) {
+    case LSTM_NAMES_PROFILE:
+        return profiles;
+    case LSTM_NAMES_ISA:
+        return levels;
+    case LSTM_NAMES_ACTIVATION:
+        return activations;
+    case LSTM_NAMES_LOSS:
+        return losses;
+    case LSTM_NAMES_METRIC:
+        return metrics;
+    case LSTM_NAMES_OPTIMIZER:
+        return optimizers;
+    case LSTM_NAMES_INITIALIZER:
+        return initializers;
+    default:
+        return NULL;
+    }
+}
+
+const char *lstm__constant_name(int32_t set, int32_t value)
+{
+    const lstm__name *names = lstm__constant_names(set);
+    for (size_t k = 0; names && names[k].name; k++)
+        if (names[k].value == value)
+            return names[k].name;
+    return NULL;
+}
+
+lstm_status lstm__read_constant(int32_t *value, int32_t standard, int32_t set, const char *what)
+{
+    if (*value == 0)
+        *value = standard;
+    if (!lstm__constant_name(set, *value))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "%s is %d: expected one of the constants of lstm.h, or 0 for the default", what,
+                          (int)*value);
+    return LSTM_OK;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ * What a layer is: a node of the graph with its options, shapes and parameters, and the class that gives it meaning.
+ *
+ * A new layer is one file layer_<name>.c with one lstm__layer_class, and one row in layer_table.c. Nothing else knows it:
+ * JSON reading and writing, summaries and parameter files work from the class' option table.
+ *
+ * Inside the library sequences are time first: row (t * batch + b) of a tensor holds the features of sample b at step t.
+ * A tensor may be a view with `stride` > features, so that a layer can hand out a part of its tape without a copy.
+ */
+#ifndef LSTM_NN_LAYER_H
+#define LSTM_NN_LAYER_H
+
+#include "arena.h"
+#include "kernels.h"
+#include "status.h"
+
+#include <stdbool.h>
+
+enum { LSTM__NAME_SIZE = 128, LSTM__PORTS = 3, LSTM__INPUTS = 3 };
+
+/* Shape of one sample. steps: 0 = a vector, > 0 = that many, -1 = any number (the call decides). */
+typedef struct lstm__shape {
+    int64_t steps;
+    int64_t features;
+} lstm__shape;
+
+typedef struct lstm__view {
+    real *data;
+    size_t stride; /* elements from one row to the next */
+} lstm__view;
+
+typedef struct lstm__node lstm__node;
+typedef struct lstm__layer_class lstm__layer_class;
+
+/* The public handle: one output (port) of a node. Port 0 is the layer itself; an LSTM has 1 = h and 2 = c. */
+struct lstm_layer {
+    lstm__node *node;
+    int port;
+};
+
+struct lstm__node {
+    const lstm__layer_class *class;
+    lstm_model *model;
+    size_t index;
+    char name[LSTM__NAME_SIZE];
+    void *options; /* the class' option struct, defaults filled in, pointers of the caller cleared */
+    int input_count;
+    const lstm_layer *inputs[LSTM__INPUTS];
+    int port_count;
+    lstm__shape shapes[LSTM__PORTS];
+    lstm_layer ports[LSTM__PORTS];
+    bool learns;                /* it or a layer before it has parameters, so gradients must come this far */
+    int readers[LSTM__PORTS];   /* layers that read the port, plus 1 if it is an output of the model */
+    size_t port_first;          /* number of port 0 among all ports of the model */
+    size_t parameter_first;     /* number of the first parameter among the model's */
+    size_t parameter_count;
+    size_t value_first;         /* where this node's parameter values begin in the model's block */
+};
+
+/* How an option looks in JSON and where it lies in the option struct. */
+enum {
+    LSTM__OPTION_END = 0,
+    LSTM__OPTION_COUNT,  /* int64_t > 0 */
+    LSTM__OPTION_FLAG,   /* int32_t LSTM_YES / LSTM_NO <-> true / false */
+    LSTM__OPTION_NAMED,  /* int32_t constant of the name set `set`; Keras' {"class_name": …} objects are accepted */
+    LSTM__OPTION_RATE,   /* float */
+    LSTM__OPTION_SEED,   /* uint64_t or null */
+    LSTM__OPTION_ANY,    /* read and ignored: does not change the result here */
+    LSTM__OPTION_FIXED   /* a feature this version lacks: accepted only as null, false, 0 or the value `only` */
+};
+typedef struct lstm__option {
+    const char *key;
+    int kind;
+    size_t offset;
+    int32_t set;      /* LSTM_NAMES_* of LSTM__OPTION_NAMED */
+    bool alias;       /* another name of an option above: read, never written */
+    const char *only; /* of LSTM__OPTION_FIXED; may be NULL */
+} lstm__option;
+
+/* Rows of an option table. */
+#define LSTM__OPTION(key, kind, offset) {key, LSTM__OPTION_##kind, offset, 0, false, NULL}
+#define LSTM__OPTION_OF(key, offset, set) {key, LSTM__OPTION_NAMED, offset, set, false, NULL}
+#define LSTM__ALIAS(key, kind, offset) {key, LSTM__OPTION_##kind, offset, 0, true, NULL}
+#define LSTM__IGNORED(key) {key, LSTM__OPTION_ANY, 0, 0, true, NULL}
+#define LSTM__FIXED(key, only) {key, LSTM__OPTION_FIXED, 0, 0, true, only}
+#define LSTM__OPTIONS_END {NULL, LSTM__OPTION_END, 0, 0, false, NULL}
+
+/* One parameter array as users see it: a block of rows x columns in the model's values, perhaps transposed. */
+typedef struct lstm__parameter {
+    char name[LSTM__NAME_SIZE + 32];
+    lstm__node *node;
+    size_t offset;          /* into the model's values */
+    size_t rows, columns;   /* as stored; rank 1 has rows 1 */
+    int rank;
+    bool transposed;        /* users see columns x rows (PyTorch) */
+    int32_t initializer;    /* LSTM_INITIALIZER_* */
+    size_t fan_in, fan_out; /* for the initialiser */
+    size_t units;           /* for torch_uniform's bound */
+    size_t one_first, one_count; /* these values get 1 added (unit forget bias) */
+} lstm__parameter;
+
+struct lstm__layer_class {
+    const char *type;        /* "LSTM" */
+    const char *name_stem;   /* "lstm": automatic names are lstm, lstm_1, … */
+    size_t options_size;
+    const lstm__option *options;
+    size_t plan_size;        /* of the struct that a session keeps for the node */
+
+    /* Check options (defaults filled in here) and inputs; set port_count and shapes. The node has name and inputs. */
+    lstm_status (*define)(lstm__node *node);
+    /* Declare parameters with lstm__graph_add_parameter, from node->value_first on. NULL = none. */
+    lstm_status (*declare)(lstm__node *node);
+    /* Lay out the node's buffers for the session's largest batch and steps: run twice, see arena.h. */
+    void (*plan)(const lstm__node *node, lstm_session *session, void *plan, lstm__arena *arena);
+    /* Read the input tensors, set the output tensors. */
+    void (*forward)(const lstm__node *node, lstm_session *session, void *plan);
+    /* Read the output gradients, write input gradients and parameter gradients. NULL = nothing to do (inputs). */
+    void (*backward)(const lstm__node *node, lstm_session *session, void *plan);
+    /* Floating-point operations of one sample of `steps` steps (products only). NULL = none worth counting. */
+    double (*flops)(const lstm__node *node, int64_t steps);
+};
+
+/* Classes by type; the table ends with NULL. */
+extern const lstm__layer_class *const lstm__layer_classes[];
+extern const lstm__layer_class lstm__class_input;
+extern const lstm__layer_class lstm__class_lstm;
+extern const lstm__layer_class lstm__class_dense;
+extern const lstm__layer_class lstm__class_dropout;
+extern const lstm__layer_class lstm__class_activation;
+extern const lstm__layer_class lstm__class_repeat_vector;
+extern const lstm__layer_class lstm__class_reshape;
+extern const lstm__layer_class lstm__class_flatten;
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT
+ * LSTM: options, parameters and ports around the recurrence (recurrence.c).
+ *
+ * Ports: 0 = the layer's output (last, or all steps), 1 = last h, 2 = last c. Inputs: 0 = sequence, 1 = initial h and
+ * 2 = initial c where given. Parameters in the block: W [H+I][4H] (h rows first), then one bias [4H], or two under the
+ * PyTorch profile, whose sum is used.
+ */
+#include "constants.h"
+#include "options.h"
+#include "recurrence.h"
+#include "session.h"
+
+#include <stddef.h>
+
+typedef struct buffers {
+    lstm__recurrence recurrence;
+    lstm__recurrence_call call; /* of the latest forward */
+    real *outputs;              /* all outputs when not training */
+    real *bias;                 /* sum of two biases */
+} buffers;
+
+#define FIELD(member) offsetof(lstm_lstm_options, member)
+static const lstm__option options[] = {
+    LSTM__OPTION("units", COUNT, FIELD(units)),
+    LSTM__ALIAS("hidden_size", COUNT, FIELD(units)),
+    LSTM__OPTION("return_sequences", FLAG, FIELD(return_sequences)),
+    LSTM__OPTION("return_state", FLAG, FIELD(return_state)),
+    LSTM__OPTION("go_backwards", FLAG, FIELD(go_backwards)),
+    LSTM__OPTION("use_bias", FLAG, FIELD(use_bias)),
+    LSTM__ALIAS("bias", FLAG, FIELD(use_bias)),
+    LSTM__OPTION("unit_forget_bias", FLAG, FIELD(unit_forget_bias)),
+    LSTM__OPTION_OF("kernel_initializer", FIELD(kernel_initializer), LSTM_NAMES_INITIALIZER),
+    LSTM__OPTION_OF("recurrent_initializer", FIELD(recurrent_initializer), LSTM_NAMES_INITIALIZER),
+    LSTM__FIXED("activation", "tanh"),
+    LSTM__FIXED("recurrent_activation", "sigmoid"),
+    LSTM__FIXED("bias_initializer", "zeros"),
+    LSTM__FIXED("kernel_regularizer", NULL),
+    LSTM__FIXED("recurrent_regularizer", NULL),
+    LSTM__FIXED("bias_regularizer", NULL),
+    LSTM__FIXED("activity_regularizer", NULL),
+    LSTM__FIXED("kernel_constraint", NULL),
+    LSTM__FIXED("recurrent_constraint", NULL),
+    LSTM__FIXED("bias_constraint", NULL),
+    LSTM__FIXED("dropout", NULL),
+    LSTM__FIXED("recurrent_dropout", NULL),
+    LSTM__FIXED("stateful", NULL),
+    LSTM__IGNORED("zero_output_for_mask"),
+    LSTM__IGNORED("implementation"),
+    LSTM__IGNORED("unroll"),
+    LSTM__IGNORED("use_cudnn"),
+    LSTM__FIXED("time_major", NULL),
+    LSTM__FIXED("num_layers", "1"),
+    LSTM__FIXED("bidirectional", NULL),
+    LSTM__FIXED("proj_size", NULL),
+    LSTM__IGNORED("batch_first"),
+    LSTM__IGNORED("seed"),
+    LSTM__OPTIONS_END,
+};
+
+static const lstm_lstm_options *options_of(const lstm__node *node)
+{
+    return node->options;
+}
+
+static size_t features_in(const lstm__node *node)
+{
+    return (size_t)node->inputs[0]->node->shapes[node->inputs[0]->port].features;
+}
+
+static lstm__shape shape_of(const lstm_layer *layer)
+{
+    return layer->node->shapes[layer->port];
+}
+
+static lstm_status check_state(const lstm__node *node, int input, const char *what)
+{
+    const lstm_layer *layer = node->inputs[input];
+    const lstm__shape shape = shape_of(layer);
+    if (shape.steps != 0 || shape.features != options_of(node)->units)
+        return lstm__fail(LSTM_ERROR_SHAPE, "initial %s is layer \"%s\" with %lld features%s: expected a vector of %lld units",
+                          what, layer->node->name, (long long)shape.features, shape.steps ? " a step" : "",
+                          (long long)options_of(node)->units);
+    return LSTM_OK;
+}
+
+static lstm_status define(lstm__node *node)
+{
+    lstm_lstm_options *lstm = node->options;
+    const bool torch = node->model->profile == LSTM_PROFILE_TORCH;
+    const lstm__shape in = shape_of(node->inputs[0]);
+    if (lstm->units < 1 || lstm->units > INT32_MAX / 8)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "units is %lld: expected 1 to %d", (long long)lstm->units, INT32_MAX / 8);
+    if (in.steps == 0)
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "reads layer \"%s\", a vector of %lld features: expected a sequence (steps, features)",
+                          node->inputs[0]->node->name, (long long)in.features);
+    RETURN_IF_ERROR(lstm__read_flag(&lstm->return_sequences, LSTM_NO, "return_sequences"));
+    RETURN_IF_ERROR(lstm__read_flag(&lstm->return_state, LSTM_NO, "return_state"));
+    RETURN_IF_ERROR(lstm__read_flag(&lstm->go_backwards, LSTM_NO, "go_backwards"));
+    RETURN_IF_ERROR(lstm__read_flag(&lstm->use_bias, LSTM_YES, "use_bias"));
+    RETURN_IF_ERROR(lstm__read_flag(&lstm->unit_forget_bias, torch ? LSTM_NO : LSTM_YES, "unit_forget_bias"));
+    const int32_t kernel = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_GLOROT_UNIFORM;
+    const int32_t recurrent = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL;
+    RETURN_IF_ERROR(lstm__read_constant(&lstm->kernel_initializer, kernel, LSTM_NAMES_INITIALIZER, "kernel_initializer"));
+    RETURN_IF_ERROR(lstm__read_constant(&lstm->recurrent_initializer, recurrent, LSTM_NAMES_INITIALIZER,
+                                        "recurrent_initializer"));
+    if (node->input_count == 3) {
+        RETURN_IF_ERROR(check_state(node, 1, "h"));
+        RETURN_IF_ERROR(check_state(node, 2, "c"));
+    }
+    node->port_count = 3;
+    node->shapes[0] = (lstm__shape){lstm->return_sequences == LSTM_YES ? in.steps : 0, lstm->units};
+    node->shapes[1] = node->shapes[2] = (lstm__shape){0, lstm->units};
+    return LSTM_OK;
+}
+
+static lstm_status declare(lstm__node *node)
+{
+    lstm_model *model = node->model;
+    const lstm_lstm_options *lstm = options_of(node);
+    const bool torch = model->profile == LSTM_PROFILE_TORCH;
+    const size_t units = (size_t)lstm->units;
+    const size_t columns = 4 * units;
+    const size_t inputs = features_in(node);
+    size_t count = 0;
+    size_t weights = 0;
+    size_t bias = 0;
+    if (!lstm__add(units, inputs, &count) || !lstm__mul(count, columns, &count))
+        count = SIZE_MAX;
+    RETURN_IF_ERROR(lstm__graph_reserve(model, count, &weights));
+    RETURN_IF_ERROR(lstm__graph_add_parameter(
+        node, &(lstm__parameter_spec){.keras_name = "kernel", .torch_name = "weight_ih_l0",
+                                      .offset = weights + units * columns, .rows = inputs, .columns = columns, .rank = 2,
+                                      .torch_transposed = true, .initializer = lstm->kernel_initializer, .fan_in = inputs,
+                                      .fan_out = columns, .units = units}));
+    RETURN_IF_ERROR(lstm__graph_add_parameter(
+        node, &(lstm__parameter_spec){.keras_name = "recurrent_kernel", .torch_name = "weight_hh_l0", .offset = weights,
+                                      .rows = units, .columns = columns, .rank = 2, .torch_transposed = true,
+                                      .initializer = lstm->recurrent_initializer, .fan_in = units, .fan_out = columns,
+                                      .units = units}));
+    for (int k = 0; lstm->use_bias == LSTM_YES && k < (torch ? 2 : 1); k++) {
+        RETURN_IF_ERROR(lstm__graph_reserve(model, columns, &bias));
+        RETURN_IF_ERROR(lstm__graph_add_parameter(
+            node, &(lstm__parameter_spec){.keras_name = "bias", .torch_name = k == 0 ? "bias_ih_l0" : "bias_hh_l0",
+                                          .offset = bias, .rows = 1, .columns = columns, .rank = 1,
+                                          .initializer = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ZEROS,
+                                          .units = units, .one_first = units,
+                                          .one_count = k == 0 && lstm->unit_forget_bias == LSTM_YES ? units : 0}));
+    }
+    return LSTM_OK;
+}
+
+/* Where the parameters of a node lie in the model's block or in the session's gradients. */
+static size_t weights_offset(const lstm__node *node)
+{
+    return node->model->parameters[node->parameter_first + 1].offset; /* the h rows come first */
+}
+static size_t bias_offset(const lstm__node *node, size_t number)
+{
+    return node->model->parameters[node->parameter_first + 2 + number].offset;
+}
+static size_t bias_count(const lstm__node *node)
+{
+    return node->parameter_count - 2;
+}
+
+static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
+{
+    buffers *b = memory;
+    const lstm_lstm_options *lstm = options_of(node);
+    const size_t units = (size_t)lstm->units;
+    const size_t steps = lstm__session_max_steps(session, shape_of(node->inputs[0]));
+    lstm__recurrence *r = &b->recurrence;
+    *r = (lstm__recurrence){.context = session->model->context, .kernels = session->model->kernels,
+                            .input = features_in(node), .hidden = units, .max_batch = session->max_batch,
+                            .max_steps = steps, .training = session->training};
+    r->route = lstm__recurrence_route(r->max_batch, steps, r->input, units, r->training);
+    lstm__recurrence_plan(r, arena);
+    if (!session->training && lstm->return_sequences == LSTM_YES)
+        b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), units * sizeof(real));
+    if (bias_count(node) == 2)
+        b->bias = lstm__carve(arena, 4 * units, sizeof(real));
+}
+
+static const real *effective_bias(const lstm__node *node, const lstm_session *session, buffers *b)
+{
+    const real *values = session->model->values;
+    if (bias_count(node) == 0)
+        return NULL;
+    const real *first = values + bias_offset(node, 0);
+    if (bias_count(node) == 1)
+        return first;
+    const real *second = values + bias_offset(node, 1);
+    for (size_t k = 0; k < 4 * b->recurrence.hidden; k++)
+        b->bias[k] = first[k] + second[k];
+    return b->bias;
+}
+
+static void forward(const lstm__node *node, lstm_session *session, void *memory)
+{
+    buffers *b = memory;
+    const lstm_lstm_options *lstm = options_of(node);
+    lstm__recurrence_call *call = &b->call;
+    *call = (lstm__recurrence_call){
+        .batch = session->batch,
+        .steps = lstm__session_steps(session, shape_of(node->inputs[0])),
+        .reverse = lstm->go_backwards == LSTM_YES,
+        .weights = session->model->values + weights_offset(node),
+        .bias = effective_bias(node, session, b),
+        .x = lstm__session_port(session, node->inputs[0])->value,
+        .y = {b->outputs, b->recurrence.hidden},
+    };
+    if (node->input_count == 3) {
+        call->h0 = lstm__session_port(session, node->inputs[1])->value;
+        call->c0 = lstm__session_port(session, node->inputs[2])->value;
+    }
+    lstm__recurrence_forward(&b->recurrence, call);
+    const lstm__view h = lstm__recurrence_h(&b->recurrence, call);
+    lstm__view output = h;
+    if (lstm->return_sequences == LSTM_YES)
+        output = b->outputs ? call->y : lstm__recurrence_outputs(&b->recurrence, call);
+    lstm__session_own(session, node, 0)->value = output;
+    lstm__session_own(session, node, 1)->value = h;
+    lstm__session_own(session, node, 2)->value = lstm__recurrence_c(&b->recurrence, call);
+}
+
+/* The gradient at a port, data NULL if nobody wrote one. */
+static lstm__view given(lstm_session *session, const lstm__node *node, int port)
+{
+    const lstm__port *own = lstm__session_own(session, node, port);
+    return own->written ? own->gradient : (lstm__view){NULL, 0};
+}
+
+static lstm__view wanted(lstm_session *session, const lstm__node *node, int input, bool *add)
+{
+    lstm__port *port = lstm__session_port(session, node->inputs[input]);
+    *add = port->written;
+    port->written = port->gradient.data != NULL;
+    return port->gradient;
+}
+
+static void backward(const lstm__node *node, lstm_session *session, void *memory)
+{
+    buffers *b = memory;
+    const bool sequences = options_of(node)->return_sequences == LSTM_YES;
+    lstm__recurrence_call *call = &b->call;
+    real *gradients = session->gradients;
+    call->dy = sequences ? given(session, node, 0) : (lstm__view){NULL, 0};
+    call->dhn[0] = sequences ? (lstm__view){NULL, 0} : given(session, node, 0);
+    call->dhn[1] = given(session, node, 1);
+    call->dcn = given(session, node, 2);
+    call->dx = wanted(session, node, 0, &call->add_dx);
+    if (node->input_count == 3) {
+        call->dh0 = wanted(session, node, 1, &call->add_dh0);
+        call->dc0 = wanted(session, node, 2, &call->add_dc0);
+    }
+    call->dweights = gradients + weights_offset(node);
+    call->dbias = bias_count(node) ? gradients + bias_offset(node, 0) : NULL;
+    lstm__recurrence_backward(&b->recurrence, call);
+    if (bias_count(node) == 2)
+        session->model->kernels->copy_rows(1, 4 * b->recurrence.hidden, call->dbias, 0, gradients + bias_offset(node, 1), 0,
+                                           0);
+}
+
+static double flops(const lstm__node *node, int64_t steps)
+{
+    const double units = (double)options_of(node)->units;
+    return 8 * units * (units + (double)features_in(node)) * (double)steps;
+}
+
+const lstm__layer_class lstm__class_lstm = {
+    .type = "LSTM",
+    .name_stem = "lstm",
+    .options_size = sizeof(lstm_lstm_options),
+    .options = options,
+    .plan_size = sizeof(buffers),
+    .define = define,
+    .declare = declare,
+    .plan = plan,
+    .forward = forward,
+    .backward = backward,
+    .flops = flops,
+};

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT
+ * Sessions: laying out all buffers in one block, and running the nodes forward and backward.
+ *
+ * Forward runs the nodes in order, backward in reverse order. A port's gradient has no value until somebody writes it:
+ * the first writer overwrites, later ones add (`written`), so nothing has to be cleared. A node none of whose outputs got
+ * a gradient is skipped, and its parameter gradients are zero.
+ */
+#include "session.h"
+#include "checked.h"
+
+#include <string.h>
+
+size_t lstm__session_steps(const lstm_session *session, lstm__shape shape)
+{
+    return shape.steps < 0 ? session->steps : (size_t)shape.steps;
+}
+
+size_t lstm__session_rows(const lstm_session *session, lstm__shape shape)
+{
+    return shape.steps == 0 ? session->batch : session->batch * lstm__session_steps(session, shape);
+}
+
+size_t lstm__session_max_steps(const lstm_session *session, lstm__shape shape)
+{
+    return shape.steps < 0 ? session->max_steps : (size_t)shape.steps;
+}
+
+/* SIZE_MAX where it overflows, which the arena then refuses. */
+size_t lstm__session_max_rows(const lstm_session *session, lstm__shape shape)
+{
+    size_t rows = 0;
+    if (!lstm__mul(session->max_batch, shape.steps == 0 ? 1 : lstm__session_max_steps(session, shape), &rows))
+        return SIZE_MAX;
+    return rows;
+}
+
+/* ---- Layout */
+
+static void lay_out(lstm_session *session, lstm__arena *arena)
+{
+    const lstm_model *model = session->model;
+    session->ports = lstm__carve(arena, model->port_count, sizeof *session->ports);
+    session->plans = lstm__carve(arena, model->node_count, sizeof *session->plans);
+    if (arena->base) {
+        memset(session->ports, 0, model->port_count * sizeof *session->ports);
+        memset(session->plans, 0, model->node_count * sizeof *session->plans);
+    }
+    /* While measuring there is no plan struct yet: each node gets a zeroed one on the stack, large enough for all. */
+    for (size_t k = 0; k < model->node_count; k++) {
+        const lstm__node *node = model->nodes[k];
+        unsigned char measured[512] = {0};
+        void *plan = lstm__carve(arena, 1, node->class->plan_size);
+        if (arena->base) {
+            memset(plan, 0, node->class->plan_size);
+            session->plans[k] = plan;
+        }
+        node->class->plan(node, session, arena->base ? plan : (void *)measured, arena);
+    }
+    if (!session->training)
+        return;
+    for (size_t k = 0; k < model->node_count; k++) {
+        const lstm__node *node = model->nodes[k];
+        if (!session->input_gradients && !node->learns)
+            continue;
+        for (int port = 0; port < node->port_count; port++) {
+            if (node->readers[port] == 0)
+                continue;
+            const size_t features = (size_t)node->shapes[port].features;
+            size_t bytes = 0;
+            if (!lstm__mul(features, sizeof(real), &bytes))
+                arena->overflow = true;
+            const lstm__view gradient = {
+                lstm__carve(arena, lstm__session_max_rows(session, node->shapes[port]), bytes), features};
+            if (arena->base)
+                lstm__session_own(session, node, port)->gradient = gradient;
+        }
+    }
+    session->gradients = lstm__carve(arena, model->value_count, sizeof(real));
+}
+
+static lstm_status check_plans(const lstm_model *model)
+{
+    for (size_t k = 0; k < model->node_count; k++)
+        if (model->nodes[k]->class->plan_size > 512)
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer type %s plans more than 512 bytes",
+                              model->nodes[k]->class->type);
+    return LSTM_OK;
+}
+
+lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training, bool input_gradients,
+                                 size_t batch, size_t steps, uint64_t seed)
+{
+    lstm_context *context = model->context;
+    *out = NULL;
+    RETURN_IF_ERROR(check_plans(model));
+    lstm_session plan = {.model = model,
+                         .training = training,
+                         .input_gradients = input_gradients,
+                         .max_batch = batch,
+                         .max_steps = steps,
+                         .seed = seed,
+                         .layout = LSTM_LAYOUT_BATCH_FIRST};
+    lstm__arena arena = {NULL, 0, false};
+    lstm__carve(&arena, 1, sizeof plan);
+    lay_out(&plan, &arena);
+    if (arena.overflow)
+        return lstm__fail(LSTM_ERROR_MEMORY, "a session of %zu samples and %zu steps needs more memory than can be addressed",
+                          batch, steps);
+    unsigned char *block = lstm__allocate(context, arena.used);
+    if (!block)
+        return lstm__fail_memory(arena.used, "a session");
+    const size_t bytes = arena.used;
+    arena = (lstm__arena){block, 0, false};
+    lstm_session *session = lstm__carve(&arena, 1, sizeof plan);
+    *session = plan;
+    session->bytes = bytes;
+    lay_out(session, &arena);
+    if (session->gradients)
+        memset(session->gradients, 0, model->value_count * sizeof(real));
+    lstm__graph_acquire(model);
+    *out = session;
+    return LSTM_OK;
+}
+
+void lstm__session_destroy(lstm_session *session)
+{
+    if (!session)
+        return;
+    lstm_model *model = session->model;
+    lstm__release(model->context, session);
+    lstm__graph_release(model);
+}
+
+/* ---- Arrays in and out */
+
+/* Where the features of (sample, step) begin in a caller's array. */
+static size_t place(int32_t layout, size_t samples, size_t steps, size_t features, size_t sample, size_t step)
+{
+    const size_t row = layout == LSTM_LAYOUT_TIME_FIRST ? step * samples + sample : sample * steps + step;
+    return row * features;
+}
+
+static void load_input(lstm_session *session, const lstm__node *node, const float *values, const lstm__batch *batch)
+{
+    const lstm__shape shape = node->shapes[0];
+    const size_t features = (size_t)shape.features;
+    const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
+    real *to = lstm__session_own(session, node, 0)->value.data;
+    for (size_t b = 0; b < batch->count; b++) {
+        const size_t sample = lstm__batch_sample(batch, b);
+        for (size_t t = 0; t < steps; t++) {
+            const float *from = values + place(batch->layout, batch->samples, steps, features, sample, t);
+            real *row = to + (t * batch->count + b) * features;
+            for (size_t f = 0; f < features; f++)
+                row[f] = (real)from[f];
+        }
+    }
+}
+
+void lstm__session_export(const lstm_session *session, lstm__shape shape, lstm__view tensor, int32_t layout, float *values)
+{
+    const size_t features = (size_t)shape.features;
+    const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
+    for (size_t t = 0; t < steps; t++)
+        for (size_t b = 0; b < session->batch; b++) {
+            float *to = values + place(layout, session->batch, steps, features, b, t);
+            const real *row = tensor.data ? tensor.data + (t * session->batch + b) * tensor.stride : NULL;
+            for (size_t f = 0; f < features; f++)
+                to[f] = row ? (float)row[f] : 0;
+        }
+}
+
+void lstm__session_import(const lstm_session *session, lstm__shape shape, lstm__view tensor, int32_t layout,
+                          const float *values)
+{
+    const size_t features = (size_t)shape.features;
+    const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
+    for (size_t t = 0; t < steps; t++)
+        for (size_t b = 0; b < session->batch; b++) {
+            const float *from = values + place(layout, session->batch, steps, features, b, t);
+            real *row = tensor.data + (t * session->batch + b) * tensor.stride;
+            for (size_t f = 0; f < features; f++)
+                row[f] = (real)from[f];
+        }
+}
+
+/* ---- Running */
+
+void lstm__session_clear_gradients(lstm_session *session)
+{
+    for (size_t k = 0; k < session->model->port_count; k++) {
+        session->ports[k].written = false;
+        session->ports[k].at_logits = false;
+    }
+    session->gradient_given = false;
+    session->backward_done = false;
+}
+
+void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
+{
+    const lstm_model *model = session->model;
+    session->batch = batch->count;
+    session->steps = batch->steps;
+    session->layout = batch->layout;
+    if (session->training && !session->fixed_update && session->forward_done)
+        session->update++;
+    lstm__session_clear_gradients(session);
+    size_t input = 0;
+    for (size_t k = 0; k < model->node_count; k++) {
+        const lstm__node *node = model->nodes[k];
+        if (node->class == &lstm__class_input)
+            load_input(session, node, batch->inputs[input++], batch);
+        else
+            node->class->forward(node, session, session->plans[k]);
+    }
+    session->forward_done = true;
+}
+
+static bool has_gradient(lstm_session *session, const lstm__node *node)
+{
+    for (int port = 0; port < node->port_count; port++)
+        if (lstm__session_own(session, node, port)->written)
+            return true;
+    return false;
+}
+
+static void clear_parameter_gradients(lstm_session *session, const lstm__node *node)
+{
+    const lstm_model *model = session->model;
+    for (size_t k = 0; k < node->parameter_count; k++) {
+        const lstm__parameter *parameter = &model->parameters[node->parameter_first + k];
+        memset(session->gradients + parameter->offset, 0, lstm__parameter_size(parameter) * sizeof(real));
+    }
+}
+
+void lstm__session_backward(lstm_session *session)
+{
+    const lstm_model *model = session->model;
+    for (size_t k = model->node_count; k-- > 0;) {
+        const lstm__node *node = model->nodes[k];
+        if (!node->class->backward)
+            continue;
+        if (has_gradient(session, node))
+            node->class->backward(node, session, session->plans[k]);
+        else
+            clear_parameter_gradients(session, node);
+    }
+    session->gradient_given = false;
+    session->backward_done = true;
+}

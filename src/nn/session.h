@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ * A session: the plan of a model for a largest batch and number of steps, with every buffer in one block.
+ *
+ *     block:  [ports][plans of the nodes][buffers of node 0][node 1] … [gradients of ports][parameter gradients]
+ *
+ * A call may use fewer samples and steps than planned; buffers are then used compactly with the call's own batch.
+ */
+#ifndef LSTM_NN_SESSION_H
+#define LSTM_NN_SESSION_H
+
+#include "graph.h"
+
+/* One port at run time. */
+typedef struct lstm__port {
+    lstm__view value;
+    lstm__view gradient; /* data NULL: not wanted. Compact */
+    bool written;          /* the gradient holds something: add to it instead of overwriting */
+    bool at_logits;        /* the loss has already gone through the activation (softmax or sigmoid) of this layer */
+} lstm__port;
+
+struct lstm_session {
+    lstm_model *model;
+    bool training;
+    bool input_gradients; /* backward reaches the inputs */
+    size_t max_batch, max_steps;
+    size_t batch, steps;  /* of the latest forward; steps of free inputs */
+    uint64_t seed;        /* of dropout */
+    uint64_t update;      /* number of the forward pass: part of dropout's stream */
+    bool fixed_update;    /* the caller sets `update` (training), else each forward counts it up */
+    int32_t layout;       /* of the latest data */
+    bool forward_done, gradient_given, backward_done;
+    lstm__port *ports;
+    void **plans;
+    real *gradients;      /* laid out like model->values */
+    size_t bytes;
+};
+
+/* Which samples of which arrays a pass reads. */
+typedef struct lstm__batch {
+    int32_t layout;
+    size_t samples;              /* in the arrays */
+    size_t steps;                /* of free inputs */
+    const float *const *inputs;  /* in input order */
+    const float *const *targets; /* in output order; NULL = none */
+    const uint64_t *order;       /* samples of this pass; NULL = first, first + 1, … */
+    size_t first, count;         /* into `order`, or into the arrays */
+} lstm__batch;
+
+static inline size_t lstm__batch_sample(const lstm__batch *batch, size_t k)
+{
+    return batch->order ? (size_t)batch->order[batch->first + k] : batch->first + k;
+}
+
+lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training, bool input_gradients,
+                                 size_t batch, size_t steps, uint64_t seed);
+void lstm__session_destroy(lstm_session *session);
+
+/* Steps of a shape in the latest call (0 for a vector) / its rows = batch * max(steps, 1) / the largest rows planned. */
+size_t lstm__session_steps(const lstm_session *session, lstm__shape shape);
+size_t lstm__session_rows(const lstm_session *session, lstm__shape shape);
+size_t lstm__session_max_rows(const lstm_session *session, lstm__shape shape);
+size_t lstm__session_max_steps(const lstm_session *session, lstm__shape shape);
+
+/* The run-time port behind a handle, and a node's own. */
+static inline lstm__port *lstm__session_port(lstm_session *session, const lstm_layer *layer)
+{
+    return &session->ports[layer->node->port_first + (size_t)layer->port];
+}
+static inline lstm__port *lstm__session_own(lstm_session *session, const lstm__node *node, int port)
+{
+    return &session->ports[node->port_first + (size_t)port];
+}
+
+/* Load inputs and run all nodes / run backward from the output gradients. */
+void lstm__session_forward(lstm_session *session, const lstm__batch *batch);
+void lstm__session_backward(lstm_session *session);
+
+/* Forget the output gradients (before a loss or a caller sets them). */
+void lstm__session_clear_gradients(lstm_session *session);
+
+/* Copy a compact or strided tensor of a shape to the caller's layout, and back. */
+void lstm__session_export(const lstm_session *session, lstm__shape shape, lstm__view tensor, int32_t layout,
+                          float *values);
+void lstm__session_import(const lstm_session *session, lstm__shape shape, lstm__view tensor, int32_t layout,
+                          const float *values);
+
+#endif

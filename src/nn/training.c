@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT
+ * The training loop.
+ *
+ * Everything random is a function of (seed, epoch) or (seed, step), so the position is a few numbers. An epoch's loss and
+ * metrics are means over its samples, as Keras reports them: each batch counts with its number of samples, measured before
+ * its update.
+ */
+#include "training.h"
+#include "random.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { STREAM_SHUFFLE = 3 };
+
+/* ---- History */
+
+lstm_status lstm__history_create(lstm_history **out, lstm_context *context)
+{
+    lstm_history *history = lstm__allocate_zeroed(context, sizeof *history);
+    if (!history)
+        return lstm__fail_memory(sizeof *history, "a history");
+    history->context = lstm__context_acquire(context);
+    *out = history;
+    return LSTM_OK;
+}
+
+void lstm__history_destroy(lstm_history *history)
+{
+    if (!history)
+        return;
+    lstm_context *context = history->context;
+    lstm__release(context, history->values);
+    lstm__release(context, history);
+    lstm__context_release(context);
+}
+
+lstm_status lstm__history_append(lstm_history *history, const double *values)
+{
+    RETURN_IF_ERROR(lstm__grow(history->context, (void **)&history->values, &history->capacity,
+                               (history->epochs + 1) * history->columns, sizeof *history->values));
+    memcpy(history->values + history->epochs * history->columns, values, history->columns * sizeof *values);
+    history->epochs++;
+    return LSTM_OK;
+}
+
+void lstm__training_name_columns(lstm__training *training)
+{
+    lstm_history *history = training->history;
+    const size_t group = training->metric_count + 1;
+    history->columns = training->validation.count > 0 ? 2 * group : group;
+    for (size_t k = 0; k < history->columns; k++) {
+        const char *prefix = k < group ? "" : "val_";
+        const size_t metric = k % group;
+        const char *name = "loss";
+        switch (metric == 0 ? 0 : training->metrics[metric - 1]) {
+        case LSTM_METRIC_ACCURACY:
+            name = "accuracy";
+            break;
+        case LSTM_METRIC_MAE:
+            name = "mae";
+            break;
+        case LSTM_METRIC_RMSE:
+            name = "rmse";
+            break;
+        case LSTM_METRIC_MSE:
+            name = "mse";
+            break;
+        default:
+            break;
+        }
+        snprintf(history->names[k], sizeof history->names[k], "%s%s", prefix, name);
+    }
+}
+
+/* ---- One pass */
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void add_metrics(lstm_session *session, const lstm__loss *loss, const int32_t *metrics, size_t count,
+                        const lstm__batch *batch, lstm__sums *sums)
+{
+    for (size_t k = 0; k < count; k++)
+        lstm__metric_add(session, metrics[k], loss, batch, &sums->metric[k], &sums->metric_weight[k]);
+}
+
+lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const int32_t *metrics, size_t metric_count,
+                           const lstm__batch *data, size_t batch_size, lstm__sums *sums)
+{
+    *sums = (lstm__sums){0};
+    lstm__batch batch = *data;
+    for (size_t done = 0; done < data->count; done += batch.count) {
+        double value = 0;
+        batch.first = data->first + done;
+        batch.count = data->count - done < batch_size ? data->count - done : batch_size;
+        lstm__session_forward(session, &batch);
+        RETURN_IF_ERROR(lstm__loss_compute(session, loss, &batch, false, &value));
+        sums->loss += value * (double)batch.count;
+        sums->loss_weight += (double)batch.count;
+        add_metrics(session, loss, metrics, metric_count, &batch, sums);
+    }
+    return LSTM_OK;
+}
+
+static void sums_to_values(const lstm__sums *sums, const int32_t *metrics, size_t count, double *values)
+{
+    values[0] = sums->loss_weight > 0 ? sums->loss / sums->loss_weight : 0;
+    for (size_t k = 0; k < count; k++)
+        values[k + 1] = lstm__metric_value(metrics[k], sums->metric[k], sums->metric_weight[k]);
+}
+
+/* ---- The loop */
+
+typedef struct loop {
+    lstm__training *training;
+    lstm_session *session;    /* training */
+    lstm_session *evaluation; /* validation; NULL = none */
+    uint64_t *order;
+    size_t batches; /* in an epoch */
+    double started;
+} loop;
+
+static bool report(const loop *l, int32_t event, double loss, const double *values, bool improved)
+{
+    const lstm__training *training = l->training;
+    const lstm_history *history = training->history;
+    const char *names[LSTM__COLUMNS];
+    if (!training->progress)
+        return false;
+    for (size_t k = 0; k < history->columns; k++)
+        names[k] = history->names[k];
+    const bool epoch = event == LSTM_PROGRESS_EPOCH;
+    const lstm_progress progress = {
+        .struct_size = sizeof progress,
+        .event = event,
+        .epoch = training->position.epoch + (epoch ? 0 : 1),
+        .epochs = training->epochs,
+        .batch = epoch ? (int64_t)l->batches : training->position.batch,
+        .batches = (int64_t)l->batches,
+        .step = training->position.step,
+        .loss = loss,
+        .seconds = seconds_now() - l->started,
+        .value_count = epoch ? history->columns : 0,
+        .names = names,
+        .values = values,
+        .improved = improved ? LSTM_YES : LSTM_NO,
+    };
+    return training->progress(training->progress_user, &progress) != 0;
+}
+
+static lstm_status save_checkpoint(const lstm__training *training)
+{
+    return training->checkpoint ? training->checkpoint(training->checkpoint_user, training) : LSTM_OK;
+}
+
+/* One update on the batch that comes next. */
+static lstm_status run_batch(loop *l, double *loss)
+{
+    lstm__training *training = l->training;
+    lstm__position *position = &training->position;
+    lstm__batch batch = training->data;
+    const size_t first = (size_t)position->batch * training->batch_size;
+    batch.order = l->order;
+    batch.first = first;
+    batch.count = training->samples - first < training->batch_size ? training->samples - first : training->batch_size;
+    l->session->update = (uint64_t)position->step;
+    lstm__session_forward(l->session, &batch);
+    RETURN_IF_ERROR(lstm__loss_compute(l->session, &training->loss, &batch, true, loss));
+    lstm__sums sums = position->sums;
+    add_metrics(l->session, &training->loss, training->metrics, training->metric_count, &batch, &sums);
+    lstm__session_backward(l->session);
+    lstm_status status = LSTM_OK;
+    if (isfinite(*loss))
+        status = lstm__optimizer_step(training->optimizer, l->session);
+    else if ((status = lstm__check_gradients(l->session)) == LSTM_OK)
+        status = lstm__fail(LSTM_ERROR_NUMERIC, "the loss is not finite");
+    if (status != LSTM_OK)
+        return lstm__prefix_error(status, "epoch %lld, batch %lld: loss %g", (long long)position->epoch + 1,
+                                  (long long)position->batch + 1, *loss);
+    sums.loss += *loss * (double)batch.count;
+    sums.loss_weight += (double)batch.count;
+    position->sums = sums;
+    position->batch++;
+    position->step++;
+    return LSTM_OK;
+}
+
+/* Compare with the best so far; keep its weights. Returns whether this epoch is better. */
+static bool watch(lstm__training *training, double value)
+{
+    lstm__position *position = &training->position;
+    const bool better = position->best_epoch == 0 || value < position->best - training->min_delta;
+    if (better) {
+        position->best = value;
+        position->best_epoch = position->epoch;
+        position->waiting = 0;
+        if (training->best_values)
+            memcpy(training->best_values, training->model->values, training->model->value_count * sizeof(real));
+    } else if (++position->waiting >= training->patience && training->patience > 0) {
+        position->stopped = 1;
+    }
+    /* Rows of the history end with this epoch; training may have begun at a later epoch than the first. */
+    const int64_t row = (int64_t)training->history->epochs - 1 - (position->epoch - position->best_epoch);
+    training->history->best = row > 0 ? (size_t)row : 0;
+    return better;
+}
+
+/* Validation, history, early stopping, report and checkpoint at the end of an epoch. */
+static lstm_status end_epoch(loop *l, bool *cancel)
+{
+    lstm__training *training = l->training;
+    lstm__position *position = &training->position;
+    double values[LSTM__COLUMNS] = {0};
+    const size_t group = training->metric_count + 1;
+    sums_to_values(&position->sums, training->metrics, training->metric_count, values);
+    if (l->evaluation) {
+        lstm__sums sums;
+        RETURN_IF_ERROR(lstm__evaluate(l->evaluation, &training->loss, training->metrics, training->metric_count,
+                                       &training->validation, training->batch_size, &sums));
+        sums_to_values(&sums, training->metrics, training->metric_count, values + group);
+    }
+    RETURN_IF_ERROR(lstm__history_append(training->history, values));
+    position->epoch++;
+    position->batch = 0;
+    position->sums = (lstm__sums){0};
+    const bool improved = watch(training, values[l->evaluation ? group : 0]);
+    *cancel = report(l, LSTM_PROGRESS_EPOCH, values[0], values, improved);
+    if (training->checkpoint_every > 0 && position->epoch % training->checkpoint_every == 0)
+        RETURN_IF_ERROR(save_checkpoint(training));
+    return LSTM_OK;
+}
+
+static void set_order(const loop *l)
+{
+    const lstm__training *training = l->training;
+    if (training->shuffle)
+        lstm__random_permutation(training->seed, lstm__random_stream(STREAM_SHUFFLE, (uint64_t)training->position.epoch),
+                                 l->order, training->samples);
+    else
+        for (size_t k = 0; k < training->samples; k++)
+            l->order[k] = k;
+}
+
+static bool finished(const lstm__training *training)
+{
+    const lstm__position *position = &training->position;
+    if (training->max_steps > 0)
+        return position->step >= training->max_steps || position->stopped;
+    return position->epoch >= training->epochs || position->stopped;
+}
+
+static lstm_status run_epochs(loop *l)
+{
+    lstm__training *training = l->training;
+    while (!finished(training)) {
+        set_order(l);
+        bool cancel = false;
+        while (training->position.batch < (int64_t)l->batches && !cancel) {
+            double loss = 0;
+            if (training->max_steps > 0 && training->position.step >= training->max_steps)
+                return LSTM_OK;
+            RETURN_IF_ERROR(run_batch(l, &loss));
+            cancel = report(l, LSTM_PROGRESS_BATCH, loss, NULL, false);
+        }
+        if (!cancel)
+            RETURN_IF_ERROR(end_epoch(l, &cancel));
+        if (cancel && !finished(training)) {
+            RETURN_IF_ERROR(save_checkpoint(training));
+            return lstm__fail(LSTM_ERROR_CANCELLED, "training was cancelled in epoch %lld after %lld updates",
+                              (long long)training->position.epoch + 1, (long long)training->position.step);
+        }
+    }
+    return LSTM_OK;
+}
+
+lstm_status lstm__training_run(lstm__training *training)
+{
+    lstm_status status = LSTM_OK;
+    lstm_model *model = training->model;
+    loop l = {.training = training, .started = seconds_now()};
+    l.batches = (training->samples + training->batch_size - 1) / training->batch_size;
+    const size_t largest = training->samples < training->batch_size ? training->samples : training->batch_size;
+    TRY(lstm__session_create(&l.session, model, true, false, largest, training->data.steps, training->seed));
+    l.session->fixed_update = true;
+    if (training->validation.count > 0)
+        TRY(lstm__session_create(&l.evaluation, model, false, false, training->batch_size, training->validation.steps, 0));
+    l.order = lstm__allocate_array(model->context, training->samples, sizeof *l.order);
+    if (!l.order) {
+        status = lstm__fail_memory(training->samples * sizeof *l.order, "the order of the samples");
+        goto out;
+    }
+    TRY(run_epochs(&l));
+    TRY(save_checkpoint(training));
+    if (training->best_values && training->restore_best && training->position.best_epoch > 0)
+        memcpy(model->values, training->best_values, model->value_count * sizeof(real));
+out:
+    lstm__release(model->context, l.order);
+    lstm__session_destroy(l.evaluation);
+    lstm__session_destroy(l.session);
+    return status;
+}

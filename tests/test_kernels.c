@@ -1,0 +1,785 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every kernel of every level that this CPU supports, against a plain double reference: all sizes from 0 to 70, rows
+ * farther apart than they are long, pointers off alignment, and the memory around every array unchanged. The functions
+ * exp, tanh, sigmoid are swept over all magnitudes, denormals, infinities and NaN, and held to the bounds that
+ * functions_tpl.h states.
+ *
+ * Compiled a second time with LSTM__DOUBLE for the table of the gradient checks.
+ */
+#include "cpu.h"
+#include "kernels.h"
+#include "random.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MOST = 70, GUARD = 32, SEED = 20260711 };
+
+#ifdef LSTM__DOUBLE
+static const double CLOSE = 1e-13;
+#else
+static const double CLOSE = 2e-6; /* the tolerance of all levels against double, relative to 1 + |value| */
+#endif
+
+static const real UNTOUCHED = (real)-12345.678;
+
+/* ---- Arrays with a guarded surrounding ------------------------------------------------------------------------- */
+
+typedef struct matrix {
+    size_t rows, columns, ld, total;
+    real *block, *p;
+} matrix;
+
+static uint64_t next_stream; /* each matrix gets numbers of its own */
+
+/* rows x columns, `gap` elements between rows, `shift` elements off alignment, values in [low, high). */
+static matrix make(size_t rows, size_t columns, size_t gap, size_t shift, double low, double high)
+{
+    matrix m = {rows, columns, columns + gap, 2 * GUARD + shift + rows * (columns + gap), NULL, NULL};
+    m.block = aligned_alloc(64, (m.total * sizeof(real) + 63) / 64 * 64);
+    assert_non_null(m.block);
+    for (size_t k = 0; k < m.total; k++)
+        m.block[k] = UNTOUCHED;
+    m.p = m.block + GUARD + shift;
+    next_stream++;
+    for (size_t row = 0; row < rows; row++)
+        for (size_t column = 0; column < columns; column++)
+            m.p[row * m.ld + column] =
+                (real)(low + (high - low) * lstm__random_uniform(SEED, next_stream, row * columns + column));
+    return m;
+}
+
+static matrix vector(size_t count, size_t shift, double low, double high)
+{
+    return make(1, count, 0, shift, low, high);
+}
+
+static matrix copy_of(matrix m)
+{
+    matrix copy = m;
+    copy.block = aligned_alloc(64, (m.total * sizeof(real) + 63) / 64 * 64);
+    assert_non_null(copy.block);
+    memcpy(copy.block, m.block, m.total * sizeof(real));
+    copy.p = copy.block + (m.p - m.block);
+    return copy;
+}
+
+static double at(matrix m, size_t row, size_t column)
+{
+    return (double)m.p[row * m.ld + column];
+}
+
+/* Check that nothing but the elements changed, and free. */
+static void finish(matrix m)
+{
+    const size_t start = (size_t)(m.p - m.block);
+    for (size_t k = 0; k < m.total; k++) {
+        const size_t place = k - start;
+        const int inside = k >= start && place < m.rows * m.ld && place % m.ld < m.columns;
+        if (!inside && m.block[k] != UNTOUCHED)
+            fail_msg("a %zu x %zu array (ld %zu) was written at element %td", m.rows, m.columns, m.ld,
+                     (ptrdiff_t)k - (ptrdiff_t)start);
+    }
+    free(m.block);
+}
+
+/* Keeps the worst deviation of a comparison, to name it when it is too large. */
+typedef struct worst {
+    double error, got, want;
+    size_t row, column;
+} worst;
+
+static void compare(worst *w, double got, double want, size_t row, size_t column)
+{
+    double error = fabs(got - want) / (1 + fabs(want));
+    if (isnan(got) || isnan(want))
+        error = isnan(got) && isnan(want) ? 0 : INFINITY;
+    else if (got == want)
+        error = 0;
+    if (error > w->error)
+        *w = (worst){error, got, want, row, column};
+}
+
+static void expect(worst w, double limit, const char *what, size_t size)
+{
+    if (!(w.error <= limit))
+        fail_msg("%s, size %zu: worst at [%zu][%zu]: %.9g, expected %.9g (error %.3g, limit %.3g)", what, size, w.row,
+                 w.column, w.got, w.want, w.error, limit);
+}
+
+/* ---- Levels ----------------------------------------------------------------------------------------------------- */
+
+static const struct level {
+    int32_t isa;
+    const char *name;
+} levels[] = {
+    {LSTM_ISA_GENERIC, "generic"}, {LSTM_ISA_AVX2, "avx2"}, {LSTM_ISA_AVX512, "avx512"}, {LSTM_ISA_NEON, "neon"},
+};
+
+/* The table of the level under test; skips the test where the CPU lacks it. */
+static const lstm__kernels *table(void **state)
+{
+    const struct level *const level = *state;
+    if (!lstm__cpu_supports(level->isa)) {
+        print_message("skipped: no %s here\n", level->name);
+        skip();
+    }
+    const lstm__kernels *const kernels = lstm__kernels_for(level->isa);
+#ifndef LSTM__DOUBLE
+    assert_int_equal(kernels->isa, level->isa);
+    assert_string_equal(kernels->name, level->name);
+#endif
+    next_stream = 0;
+    return kernels;
+}
+
+/* ---- References ------------------------------------------------------------------------------------------------- */
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static double activate(int32_t activation, double x)
+{
+    switch (activation) {
+    case LSTM_ACTIVATION_TANH: return tanh(x);
+    case LSTM_ACTIVATION_SIGMOID: return sigmoid(x);
+    case LSTM_ACTIVATION_RELU: return x > 0 || isnan(x) ? x : 0;
+    case LSTM_ACTIVATION_ELU: return x > 0 ? x : expm1(x);
+    case LSTM_ACTIVATION_SOFTPLUS: return fmax(x, 0) + log1p(exp(-fabs(x))) + (isnan(x) ? x : 0);
+    case LSTM_ACTIVATION_SOFTSIGN: return isinf(x) ? copysign(1, x) : x / (1 + fabs(x));
+    case LSTM_ACTIVATION_EXPONENTIAL: return exp(x);
+    case LSTM_ACTIVATION_HARD_SIGMOID: return isnan(x) ? x : fmin(1, fmax(0, x / 6 + 0.5));
+    default: return x;
+    }
+}
+
+/* f'(x) where y = f(x). */
+static double slope(int32_t activation, double y)
+{
+    switch (activation) {
+    case LSTM_ACTIVATION_TANH: return 1 - y * y;
+    case LSTM_ACTIVATION_SIGMOID: return y * (1 - y);
+    case LSTM_ACTIVATION_RELU: return y > 0;
+    case LSTM_ACTIVATION_ELU: return y > 0 ? 1 : 1 + y;
+    case LSTM_ACTIVATION_SOFTPLUS: return -expm1(-y);
+    case LSTM_ACTIVATION_SOFTSIGN: return (1 - fabs(y)) * (1 - fabs(y));
+    case LSTM_ACTIVATION_EXPONENTIAL: return y;
+    case LSTM_ACTIVATION_HARD_SIGMOID: return y > 0 && y < 1 ? 1.0 / 6 : 0;
+    default: return 1;
+    }
+}
+
+static const int32_t activations[] = {
+    LSTM_ACTIVATION_LINEAR,   LSTM_ACTIVATION_TANH,     LSTM_ACTIVATION_SIGMOID,     LSTM_ACTIVATION_RELU,
+    LSTM_ACTIVATION_ELU,      LSTM_ACTIVATION_SOFTPLUS, LSTM_ACTIVATION_SOFTSIGN,    LSTM_ACTIVATION_EXPONENTIAL,
+    LSTM_ACTIVATION_HARD_SIGMOID,
+};
+
+enum { ACTIVATION_COUNT = sizeof activations / sizeof activations[0] };
+
+/* ---- Gates ------------------------------------------------------------------------------------------------------ */
+
+static void check_gates_forward(const lstm__kernels *k, size_t units, size_t shift, int has_bias, int in_place,
+                                int keeps_tanh)
+{
+    enum { ROWS = 3 };
+    matrix gates = make(ROWS, 4 * units, shift ? 5 : 0, shift, -6, 6);
+    matrix bias = vector(4 * units, shift, -1, 1);
+    matrix before = make(ROWS, units, 0, shift, -3, 3);
+    matrix c = in_place ? copy_of(before) : make(ROWS, units, 0, shift, 0, 1);
+    matrix t = make(ROWS, units, 0, shift, 0, 1);
+    matrix h = make(ROWS, units, shift ? 3 : 0, shift, 0, 1);
+    const matrix a = copy_of(gates);
+    const matrix t_before = copy_of(t);
+    k->gates_forward(ROWS, units, gates.p, gates.ld, has_bias ? bias.p : NULL, in_place ? c.p : before.p, c.p,
+                     keeps_tanh ? t.p : NULL, h.p, h.ld);
+    worst w = {0};
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t u = 0; u < units; u++) {
+            double z[4];
+            for (size_t gate = 0; gate < 4; gate++)
+                z[gate] = at(a, r, gate * units + u) + (has_bias ? at(bias, 0, gate * units + u) : 0);
+            const double i = sigmoid(z[0]), f = sigmoid(z[1]), g = tanh(z[2]), o = sigmoid(z[3]);
+            const double cell = f * at(before, r, u) + i * g;
+            compare(&w, at(gates, r, u), i, r, u);
+            compare(&w, at(gates, r, units + u), f, r, units + u);
+            compare(&w, at(gates, r, 2 * units + u), g, r, 2 * units + u);
+            compare(&w, at(gates, r, 3 * units + u), o, r, 3 * units + u);
+            compare(&w, at(c, r, u), cell, r, u);
+            compare(&w, at(t, r, u), keeps_tanh ? tanh(cell) : at(t_before, r, u), r, u);
+            compare(&w, at(h, r, u), o * tanh(cell), r, u);
+        }
+    expect(w, CLOSE, "gates_forward", units);
+    const matrix all[] = {gates, bias, before, c, t, h, a, t_before};
+    for (size_t m = 0; m < sizeof all / sizeof all[0]; m++)
+        finish(all[m]);
+}
+
+static void test_gates_forward_equals_reference(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    for (size_t units = 0; units <= MOST; units++)
+        for (int variant = 0; variant < 16; variant++)
+            check_gates_forward(k, units, (size_t)(variant & 1), variant >> 1 & 1, variant >> 2 & 1, variant >> 3);
+    k->gates_forward(0, 8, NULL, 32, NULL, NULL, NULL, NULL, NULL, 8);
+}
+
+static void check_gates_backward(const lstm__kernels *k, size_t units, size_t shift, int has_dy, int has_dh)
+{
+    enum { ROWS = 3 };
+    const size_t gap = shift ? 5 : 0;
+    matrix gates = make(ROWS, 4 * units, gap, shift, 0.01, 0.99);
+    matrix before = make(ROWS, units, 0, shift, -2, 2);
+    matrix t = make(ROWS, units, 0, shift, -0.99, 0.99);
+    matrix dy = make(ROWS, units, gap, shift, -1, 1);
+    matrix dh = make(ROWS, units, 2 * gap, shift, -1, 1);
+    matrix dc = make(ROWS, units, 0, shift, -1, 1);
+    const matrix y = copy_of(gates);
+    const matrix dc_in = copy_of(dc);
+    k->gates_backward(ROWS, units, gates.p, gates.ld, before.p, t.p, has_dy ? dy.p : NULL, dy.ld,
+                      has_dh ? dh.p : NULL, dh.ld, dc.p);
+    worst w = {0};
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t u = 0; u < units; u++) {
+            const double i = at(y, r, u), f = at(y, r, units + u), g = at(y, r, 2 * units + u),
+                         o = at(y, r, 3 * units + u), th = at(t, r, u);
+            const double d = (has_dy ? at(dy, r, u) : 0) + (has_dh ? at(dh, r, u) : 0);
+            const double cell = at(dc_in, r, u) + d * o * (1 - th * th);
+            compare(&w, at(gates, r, u), cell * g * i * (1 - i), r, u);
+            compare(&w, at(gates, r, units + u), cell * at(before, r, u) * f * (1 - f), r, units + u);
+            compare(&w, at(gates, r, 2 * units + u), cell * i * (1 - g * g), r, 2 * units + u);
+            compare(&w, at(gates, r, 3 * units + u), d * th * o * (1 - o), r, 3 * units + u);
+            compare(&w, at(dc, r, u), cell * f, r, u);
+        }
+    expect(w, CLOSE, "gates_backward", units);
+    const matrix all[] = {gates, before, t, dy, dh, dc, y, dc_in};
+    for (size_t m = 0; m < sizeof all / sizeof all[0]; m++)
+        finish(all[m]);
+}
+
+static void test_gates_backward_equals_reference(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    for (size_t units = 0; units <= MOST; units++)
+        for (int variant = 0; variant < 8; variant++)
+            check_gates_backward(k, units, (size_t)(variant & 1), variant >> 1 & 1, variant >> 2);
+    k->gates_backward(0, 8, NULL, 32, NULL, NULL, NULL, 8, NULL, 8, NULL);
+}
+
+/* ---- Activations ------------------------------------------------------------------------------------------------ */
+
+static void test_activations_equal_reference(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    for (size_t count = 0; count <= MOST; count++)
+        for (size_t a = 0; a < ACTIVATION_COUNT; a++)
+            for (size_t shift = 0; shift < 2; shift++) {
+                const matrix x = vector(count, shift, -5, 5);
+                matrix y = vector(count, 1 - shift, 0, 1);
+                matrix same = copy_of(x);
+                k->activation_forward(activations[a], count, x.p, y.p);
+                k->activation_forward(activations[a], count, same.p, same.p);
+                worst w = {0};
+                for (size_t e = 0; e < count; e++) {
+                    const double want = activate(activations[a], at(x, 0, e));
+                    compare(&w, at(y, 0, e), want, a, e);
+                    compare(&w, at(same, 0, e), at(y, 0, e), a, e);
+                }
+                expect(w, CLOSE, "activation_forward", count);
+                finish(x);
+                finish(y);
+                finish(same);
+            }
+}
+
+static void test_activation_gradients_equal_reference(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    for (size_t count = 0; count <= MOST; count++)
+        for (size_t a = 0; a < ACTIVATION_COUNT; a++)
+            for (int accumulate = 0; accumulate < 2; accumulate++) {
+                matrix y = vector(count, 1, -3, 3);
+                k->activation_forward(activations[a], count, y.p, y.p);
+                const matrix dy = vector(count, 2, -1, 1);
+                matrix dx = vector(count, 3, -1, 1);
+                const matrix before = copy_of(dx);
+                matrix same = copy_of(dy);
+                k->activation_backward(activations[a], count, y.p, dy.p, dx.p, accumulate);
+                k->activation_backward(activations[a], count, y.p, same.p, same.p, 0);
+                worst w = {0};
+                for (size_t e = 0; e < count; e++) {
+                    const double want = at(dy, 0, e) * slope(activations[a], at(y, 0, e));
+                    compare(&w, at(same, 0, e), want, a, e);
+                    compare(&w, at(dx, 0, e), want + (accumulate ? at(before, 0, e) : 0), a, e);
+                }
+                expect(w, 4 * CLOSE, "activation_backward", count);
+                const matrix all[] = {y, dy, dx, before, same};
+                for (size_t m = 0; m < sizeof all / sizeof all[0]; m++)
+                    finish(all[m]);
+            }
+}
+
+static void check_softmax(const lstm__kernels *k, size_t columns, size_t gap, int accumulate)
+{
+    enum { ROWS = 4 };
+    const matrix x = make(ROWS, columns, gap, gap, -30, 30);
+    matrix y = make(ROWS, columns, 2 * gap, gap, 0, 1);
+    matrix same = copy_of(x);
+    const matrix dy = make(ROWS, columns, gap, 1, -1, 1);
+    matrix dx = make(ROWS, columns, 0, gap, -1, 1);
+    const matrix before = copy_of(dx);
+    k->softmax_forward(ROWS, columns, x.p, x.ld, y.p, y.ld);
+    k->softmax_forward(ROWS, columns, same.p, same.ld, same.p, same.ld);
+    k->softmax_backward(ROWS, columns, y.p, y.ld, dy.p, dy.ld, dx.p, dx.ld, accumulate);
+    worst w = {0};
+    for (size_t r = 0; r < ROWS && columns > 0; r++) {
+        double most = -INFINITY, sum = 0, product = 0;
+        for (size_t c = 0; c < columns; c++)
+            most = fmax(most, at(x, r, c));
+        for (size_t c = 0; c < columns; c++)
+            sum += exp(at(x, r, c) - most);
+        for (size_t c = 0; c < columns; c++)
+            product += at(dy, r, c) * at(y, r, c);
+        for (size_t c = 0; c < columns; c++) {
+            compare(&w, at(y, r, c), exp(at(x, r, c) - most) / sum, r, c);
+            compare(&w, at(same, r, c), at(y, r, c), r, c);
+            compare(&w, at(dx, r, c),
+                    at(y, r, c) * (at(dy, r, c) - product) + (accumulate ? at(before, r, c) : 0), r, c);
+        }
+    }
+    expect(w, CLOSE, "softmax", columns);
+    const matrix all[] = {x, y, same, dy, dx, before};
+    for (size_t m = 0; m < sizeof all / sizeof all[0]; m++)
+        finish(all[m]);
+}
+
+static void test_softmax_equals_reference(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    for (size_t columns = 0; columns <= MOST; columns++)
+        for (int variant = 0; variant < 4; variant++)
+            check_softmax(k, columns, variant & 1 ? 3 : 0, variant >> 1);
+}
+
+static void test_softmax_passes_on_nan_and_survives_large_numbers(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    real x[37];
+    for (size_t bad = 0; bad < 37; bad++) {
+        for (size_t e = 0; e < 37; e++)
+            x[e] = (real)1e30;
+        k->softmax_forward(1, 37, x, 37, x, 37);
+        assert_true(fabs((double)x[5] * 37 - 1) < 1e-6);
+        x[bad] = (real)NAN;
+        k->softmax_forward(1, 37, x, 37, x, 37);
+        for (size_t e = 0; e < 37; e++)
+            assert_true(isnan(x[e]));
+    }
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------------------------- */
+
+static void check_rows(const lstm__kernels *k, size_t rows, size_t columns, size_t gap, int flag)
+{
+    const matrix x = make(rows, columns, gap, 1, -1, 1);
+    const matrix bias = vector(columns, 1, -1, 1);
+    matrix filled = make(rows, columns, gap, 0, 0, 1);
+    matrix copied = make(rows, columns, 2 * gap, 1, 0, 1);
+    const matrix copied_before = copy_of(copied);
+    matrix sum = vector(columns, 1, -1, 1);
+    const matrix sum_before = copy_of(sum);
+    k->fill_rows(rows, columns, flag ? bias.p : NULL, filled.p, filled.ld);
+    k->copy_rows(rows, columns, x.p, x.ld, copied.p, copied.ld, flag);
+    k->column_sum(rows, columns, x.p, x.ld, sum.p, flag);
+    worst w = {0};
+    worst sums = {0};
+    for (size_t c = 0; c < columns; c++) {
+        double total = flag ? at(sum_before, 0, c) : 0;
+        for (size_t r = 0; r < rows; r++) {
+            total += at(x, r, c);
+            compare(&w, at(filled, r, c), flag ? at(bias, 0, c) : 0, r, c);
+            compare(&w, at(copied, r, c), at(x, r, c) + (flag ? at(copied_before, r, c) : 0), r, c);
+        }
+        compare(&sums, at(sum, 0, c), total, 0, c);
+    }
+    expect(w, CLOSE, "fill_rows and copy_rows", columns);
+    expect(sums, 8 * CLOSE, "column_sum", columns); /* up to 200 terms, which may cancel */
+    const matrix all[] = {x, bias, filled, copied, copied_before, sum, sum_before};
+    for (size_t m = 0; m < sizeof all / sizeof all[0]; m++)
+        finish(all[m]);
+}
+
+static void test_row_kernels_equal_reference(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    static const size_t rows[] = {0, 1, 2, 63, 64, 65, 200};
+    for (size_t columns = 0; columns <= MOST; columns++)
+        for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+            for (int variant = 0; variant < 4; variant++)
+                check_rows(k, rows[r], columns, variant & 1 ? 3 : 0, variant >> 1);
+}
+
+static void test_array_kernels_equal_reference(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    for (size_t count = 0; count <= 3 * MOST; count++) {
+        const matrix x = vector(count, count % 3, -2, 2);
+        matrix scaled = copy_of(x);
+        matrix clipped = copy_of(x);
+        k->scale(count, (real)0.3, scaled.p);
+        k->clip(count, (real)0.75, clipped.p);
+        double sum = 0;
+        worst w = {0};
+        for (size_t e = 0; e < count; e++) {
+            sum += at(x, 0, e) * at(x, 0, e);
+            compare(&w, at(scaled, 0, e), (double)(real)0.3 * at(x, 0, e), 0, e);
+            compare(&w, at(clipped, 0, e), fmax(-0.75, fmin(0.75, at(x, 0, e))), 0, e);
+        }
+        expect(w, CLOSE, "scale and clip", count);
+        const double got = k->sum_squares(count, x.p);
+        if (!(fabs(got - sum) <= 1e-13 * (1 + sum)))
+            fail_msg("sum_squares of %zu: %.17g, expected %.17g", count, got, sum);
+        finish(x);
+        finish(scaled);
+        finish(clipped);
+    }
+}
+
+static void test_sum_squares_does_not_depend_on_alignment(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    const matrix x = vector(1001, 0, -2, 2);
+    const double want = k->sum_squares(1001, x.p);
+    real *const room = malloc((1001 + 32) * sizeof *room);
+    assert_non_null(room);
+    for (size_t shift = 0; shift < 32; shift++) {
+        memcpy(room + shift, x.p, 1001 * sizeof *room);
+        assert_true(k->sum_squares(1001, room + shift) == want);
+    }
+    free(room);
+    finish(x);
+}
+
+static void test_clip_and_scale_let_nan_through(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    real x[5] = {(real)NAN, (real)INFINITY, (real)-INFINITY, 1, 2};
+    k->clip(5, 1, x);
+    assert_true(isnan(x[0]) && x[1] == 1 && x[2] == -1 && x[3] == 1 && x[4] == 1);
+    k->scale(5, 2, x);
+    assert_true(isnan(x[0]) && x[1] == 2);
+    assert_true(isnan(k->sum_squares(5, x)));
+}
+
+/* ---- Optimizers ------------------------------------------------------------------------------------------------- */
+
+typedef struct optimizer_arrays {
+    matrix w, g, m, v, a;          /* worked on by the kernel */
+    matrix w0, g0, m0, v0, a0;     /* as they were */
+} optimizer_arrays;
+
+static optimizer_arrays make_arrays(size_t count)
+{
+    optimizer_arrays r;
+    r.w = vector(count, 1, -1, 1);
+    r.g = vector(count, 2, -1, 1);
+    r.m = vector(count, 3, -1, 1);
+    r.v = vector(count, 1, 1, 2);
+    r.a = vector(count, 0, 0, 2);
+    r.w0 = copy_of(r.w);
+    r.g0 = copy_of(r.g);
+    r.m0 = copy_of(r.m);
+    r.v0 = copy_of(r.v);
+    r.a0 = copy_of(r.a);
+    return r;
+}
+
+static void finish_arrays(optimizer_arrays r)
+{
+    const matrix all[] = {r.w, r.g, r.m, r.v, r.a, r.w0, r.g0, r.m0, r.v0, r.a0};
+    for (size_t m = 0; m < sizeof all / sizeof all[0]; m++)
+        finish(all[m]);
+}
+
+static void check_adam(const lstm__kernels *k, size_t count, int amsgrad, double coupled, double decay)
+{
+    optimizer_arrays r = make_arrays(count);
+    const lstm__adam_step s = {(real)0.01, (real)0.9, (real)0.99, (real)1e-3, (real)decay, (real)coupled, (real)1.5};
+    k->adam(count, &s, r.w.p, r.g.p, r.m.p, r.v.p, amsgrad ? r.a.p : NULL);
+    worst worst_ = {0};
+    for (size_t e = 0; e < count; e++) {
+        const double w = at(r.w0, 0, e);
+        const double g = at(r.g0, 0, e) + coupled * w;
+        const double m = 0.9 * at(r.m0, 0, e) + 0.1 * g;
+        const double v = 0.99 * at(r.v0, 0, e) + 0.01 * g * g;
+        const double most = amsgrad ? fmax(v, at(r.a0, 0, e)) : v;
+        compare(&worst_, at(r.m, 0, e), m, 0, e);
+        compare(&worst_, at(r.v, 0, e), v, 0, e);
+        compare(&worst_, at(r.a, 0, e), amsgrad ? most : at(r.a0, 0, e), 0, e);
+        compare(&worst_, at(r.g, 0, e), at(r.g0, 0, e), 0, e);
+        compare(&worst_, at(r.w, 0, e), w - decay * w - 0.01 * m / (sqrt(most) * 1.5 + 1e-3), 0, e);
+    }
+    expect(worst_, CLOSE, "adam", count);
+    finish_arrays(r);
+}
+
+static void check_sgd(const lstm__kernels *k, size_t count, int variant)
+{
+    optimizer_arrays r = make_arrays(count);
+    const int has_momentum = variant & 1, nesterov = variant >> 1 & 1, keras = variant >> 2 & 1, first = variant >> 3;
+    const lstm__sgd_step s = {(real)0.1, (real)0.9, (real)0.25, (real)0.01, (real)0.02, nesterov, keras, first};
+    k->sgd(count, &s, r.w.p, r.g.p, has_momentum ? r.m.p : NULL);
+    worst worst_ = {0};
+    for (size_t e = 0; e < count; e++) {
+        const double g = at(r.g0, 0, e) + 0.02 * at(r.w0, 0, e);
+        double w = at(r.w0, 0, e) * (1 - 0.01);
+        double m = at(r.m0, 0, e);
+        if (!has_momentum) {
+            w -= 0.1 * g;
+        } else if (keras) {
+            m = 0.9 * m - 0.1 * g;
+            w += nesterov ? 0.9 * m - 0.1 * g : m;
+        } else {
+            m = first ? g : 0.9 * m + 0.75 * g;
+            w -= 0.1 * (nesterov ? g + 0.9 * m : m);
+        }
+        compare(&worst_, at(r.w, 0, e), w, 0, e);
+        compare(&worst_, at(r.m, 0, e), m, 0, e);
+        compare(&worst_, at(r.g, 0, e), at(r.g0, 0, e), 0, e);
+    }
+    expect(worst_, CLOSE, "sgd", count);
+    finish_arrays(r);
+}
+
+static void check_rmsprop(const lstm__kernels *k, size_t count, int variant)
+{
+    optimizer_arrays r = make_arrays(count);
+    const int has_momentum = variant & 1, centered = variant >> 1 & 1, keras = variant >> 2;
+    const lstm__rmsprop_step s = {(real)0.1, (real)0.9, (real)0.5, (real)1e-2, (real)0.01, (real)0.02, keras};
+    for (size_t e = 0; e < count; e++) { /* a mean whose square is below the mean square, as in earnest */
+        r.a.p[e] *= (real)0.25;
+        r.a0.p[e] = r.a.p[e];
+    }
+    k->rmsprop(count, &s, r.w.p, r.g.p, r.v.p, has_momentum ? r.m.p : NULL, centered ? r.a.p : NULL);
+    worst worst_ = {0};
+    for (size_t e = 0; e < count; e++) {
+        const double g = at(r.g0, 0, e) + 0.02 * at(r.w0, 0, e);
+        const double v = 0.9 * at(r.v0, 0, e) + 0.1 * g * g;
+        const double a = centered ? 0.9 * at(r.a0, 0, e) + 0.1 * g : at(r.a0, 0, e);
+        const double square = centered ? v - a * a : v;
+        const double d = keras ? g / sqrt(square + 1e-2) : g / (sqrt(square) + 1e-2);
+        double w = at(r.w0, 0, e) * (1 - 0.01);
+        double m = at(r.m0, 0, e);
+        if (has_momentum) {
+            m = 0.5 * m + (keras ? 0.1 * d : d);
+            w -= keras ? m : 0.1 * m;
+        } else {
+            w -= 0.1 * d;
+        }
+        compare(&worst_, at(r.w, 0, e), w, 0, e);
+        compare(&worst_, at(r.v, 0, e), v, 0, e);
+        compare(&worst_, at(r.m, 0, e), m, 0, e);
+        compare(&worst_, at(r.a, 0, e), a, 0, e);
+    }
+    expect(worst_, CLOSE, "rmsprop", count);
+    finish_arrays(r);
+}
+
+static void test_optimizer_kernels_equal_reference(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    for (size_t count = 0; count <= MOST; count++) {
+        check_adam(k, count, 0, 0, 0);
+        check_adam(k, count, 1, 0.02, 0);
+        check_adam(k, count, 1, 0, 0.01);
+        for (int variant = 0; variant < 16; variant++)
+            check_sgd(k, count, variant);
+        for (int variant = 0; variant < 8; variant++)
+            check_rmsprop(k, count, variant);
+    }
+}
+
+/* ---- Accuracy of the functions ---------------------------------------------------------------------------------- */
+
+#ifndef LSTM__DOUBLE
+
+static float float_of(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* The error of y in units in the last place of the exact value; results below the normal numbers may be flushed, those
+ * above the finite ones must be infinite. */
+static double error_in_ulp(float y, double want)
+{
+    if (isnan(want))
+        return isnan(y) ? 0 : INFINITY;
+    if (fabs(want) >= 0x1.ffffffp127) /* rounds to infinity */
+        return isinf(y) && signbit(y) == (want < 0) ? 0 : INFINITY;
+    if (isnan(y) || isinf(y))
+        return INFINITY;
+    if (fabs(want) < 0x1p-126)
+        return fabs((double)y - want) <= 0x1p-126 ? 0 : INFINITY;
+    int exponent = 0;
+    frexp(want, &exponent);
+    return fabs((double)y - want) / ldexp(1, exponent - 24);
+}
+
+enum { CHUNK = 1021 }; /* so that vectors and tails take turns */
+
+static void sweep(const lstm__kernels *k, int32_t activation, const char *name, double limit)
+{
+    const uint64_t stride = 2011; /* a prime: about two million of the 2^32 bit patterns */
+    float x[CHUNK], y[CHUNK];
+    double largest = 0;
+    for (uint64_t bits = 0; bits <= UINT32_MAX;) {
+        size_t count = 0;
+        for (; count < CHUNK && bits <= UINT32_MAX; bits += stride)
+            x[count++] = float_of((uint32_t)bits);
+        k->activation_forward(activation, count, x, y);
+        for (size_t e = 0; e < count; e++) {
+            const double error = error_in_ulp(y[e], activate(activation, (double)x[e]));
+            if (!(error <= limit))
+                fail_msg("%s %s(%a = %.9g) is %.9g, expected %.9g: %.2f ulp, limit %.2f", k->name, name, (double)x[e],
+                         (double)x[e], (double)y[e], activate(activation, (double)x[e]), error, limit);
+            if (error > largest)
+                largest = error;
+        }
+    }
+    print_message("%s %s: at most %.2f ulp\n", k->name, name, largest);
+}
+
+static void test_functions_stay_within_their_bounds(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    sweep(k, LSTM_ACTIVATION_EXPONENTIAL, "exp", 1.1);
+    sweep(k, LSTM_ACTIVATION_TANH, "tanh", 2.6);
+    sweep(k, LSTM_ACTIVATION_SIGMOID, "sigmoid", 2.6);
+    sweep(k, LSTM_ACTIVATION_ELU, "elu", 1.1);
+    sweep(k, LSTM_ACTIVATION_SOFTPLUS, "softplus", 3);
+    sweep(k, LSTM_ACTIVATION_SOFTSIGN, "softsign", 1.6);
+    const uint64_t mode = lstm__denormals_flush();
+    sweep(k, LSTM_ACTIVATION_EXPONENTIAL, "exp (flushing)", 1.1);
+    sweep(k, LSTM_ACTIVATION_TANH, "tanh (flushing)", 2.6);
+    sweep(k, LSTM_ACTIVATION_SIGMOID, "sigmoid (flushing)", 2.6);
+    lstm__denormals_restore(mode);
+}
+
+static void test_functions_have_exact_limits(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    const float infinity = INFINITY;
+    static const struct {
+        int32_t activation;
+        float low, high, zero;
+    } limits[] = {
+        {LSTM_ACTIVATION_TANH, -1, 1, 0},
+        {LSTM_ACTIVATION_SIGMOID, 0, 1, 0.5f},
+        {LSTM_ACTIVATION_EXPONENTIAL, 0, INFINITY, 1},
+        {LSTM_ACTIVATION_ELU, -1, INFINITY, 0},
+        {LSTM_ACTIVATION_SOFTPLUS, 0, INFINITY, 0.693147180559945f},
+        {LSTM_ACTIVATION_SOFTSIGN, -1, 1, 0},
+        {LSTM_ACTIVATION_RELU, 0, INFINITY, 0},
+        {LSTM_ACTIVATION_HARD_SIGMOID, 0, 1, 0.5f},
+    };
+    for (size_t row = 0; row < sizeof limits / sizeof limits[0]; row++) {
+        float x[6] = {-infinity, infinity, 0, -3e38f, 3e38f, NAN};
+        k->activation_forward(limits[row].activation, 6, x, x);
+        assert_true(x[0] == limits[row].low && x[3] == limits[row].low);
+        assert_true(x[1] == limits[row].high);
+        assert_true(x[4] == limits[row].high || x[4] == 3e38f);
+        assert_true(x[2] == limits[row].zero);
+        assert_true(isnan(x[5]));
+    }
+}
+
+static void test_tanh_keeps_the_sign_and_value_of_tiny_numbers(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    float x[4] = {-0.0f, 1e-30f, -1e-30f, 0x1p-149f};
+    k->activation_forward(LSTM_ACTIVATION_TANH, 4, x, x);
+    assert_true(x[0] == 0 && signbit(x[0]));
+    assert_true(x[1] == 1e-30f && x[2] == -1e-30f && x[3] >= 0 && x[3] <= 0x1p-149f);
+}
+
+static void test_levels_agree(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    const lstm__kernels *const generic = lstm__kernels_for(LSTM_ISA_GENERIC);
+    enum { ROWS = 7, UNITS = 53 };
+    matrix a = make(ROWS, 4 * UNITS, 0, 0, -8, 8);
+    matrix b = copy_of(a);
+    matrix c = make(ROWS, UNITS, 0, 0, -2, 2);
+    matrix d = copy_of(c);
+    matrix h = make(ROWS, UNITS, 0, 0, 0, 1);
+    matrix i = copy_of(h);
+    for (int step = 0; step < 5; step++) {
+        k->gates_forward(ROWS, UNITS, a.p, a.ld, NULL, c.p, c.p, NULL, h.p, h.ld);
+        generic->gates_forward(ROWS, UNITS, b.p, b.ld, NULL, d.p, d.p, NULL, i.p, i.ld);
+    }
+    worst w = {0};
+    for (size_t row = 0; row < ROWS; row++)
+        for (size_t u = 0; u < UNITS; u++) {
+            compare(&w, at(c, row, u), at(d, row, u), row, u);
+            compare(&w, at(h, row, u), at(i, row, u), row, u);
+        }
+    expect(w, 1e-6, "level against generic", UNITS);
+    const matrix all[] = {a, b, c, d, h, i};
+    for (size_t m = 0; m < sizeof all / sizeof all[0]; m++)
+        finish(all[m]);
+}
+
+#define FLOAT_TESTS(level)                                                   \
+    LEVEL_TEST(test_functions_stay_within_their_bounds, level),              \
+    LEVEL_TEST(test_functions_have_exact_limits, level),                     \
+    LEVEL_TEST(test_tanh_keeps_the_sign_and_value_of_tiny_numbers, level),   \
+    LEVEL_TEST(test_levels_agree, level),
+
+#else
+
+#define FLOAT_TESTS(level)
+
+#endif
+
+#define LEVEL_TEST(test, level) {#test " (" #level ")", test, NULL, NULL, (void *)&levels[LSTM_ISA_##level - 1]}
+
+#define LEVEL_TESTS(level)                                                   \
+    LEVEL_TEST(test_gates_forward_equals_reference, level),                  \
+    LEVEL_TEST(test_gates_backward_equals_reference, level),                 \
+    LEVEL_TEST(test_activations_equal_reference, level),                     \
+    LEVEL_TEST(test_activation_gradients_equal_reference, level),            \
+    LEVEL_TEST(test_softmax_equals_reference, level),                        \
+    LEVEL_TEST(test_softmax_passes_on_nan_and_survives_large_numbers, level), \
+    LEVEL_TEST(test_row_kernels_equal_reference, level),                     \
+    LEVEL_TEST(test_array_kernels_equal_reference, level),                   \
+    LEVEL_TEST(test_sum_squares_does_not_depend_on_alignment, level),        \
+    LEVEL_TEST(test_clip_and_scale_let_nan_through, level),                  \
+    FLOAT_TESTS(level)                                                       \
+    LEVEL_TEST(test_optimizer_kernels_equal_reference, level)
+
+int main(void)
+{
+    print_message("seed %d\n", SEED);
+    const struct CMUnitTest tests[] = {
+        LEVEL_TESTS(GENERIC),
+#ifndef LSTM__DOUBLE
+        LEVEL_TESTS(AVX2),
+        LEVEL_TESTS(AVX512),
+        LEVEL_TESTS(NEON),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
