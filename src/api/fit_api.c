@@ -54,6 +54,7 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     lstm_fit_options *o = &f->options;
     lstm__training *training = &f->training;
     RETURN_IF_ERROR(lstm__read_options(o, sizeof *o, options, "lstm_fit_options"));
+    NEED_ZERO(o->reserved);
     RETURN_IF_ERROR(lstm__read_flag(&o->shuffle, LSTM_YES, "shuffle"));
     RETURN_IF_ERROR(lstm__read_flag(&o->restore_best, LSTM_YES, "restore_best"));
     RETURN_IF_ERROR(read_batch_size(&o->batch_size));
@@ -204,6 +205,7 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
     NEED_BUILT(model);
     RETURN_IF_ERROR(lstm__context_check(model->context));
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_evaluate_options"));
+    NEED_ZERO(own.reserved);
     RETURN_IF_ERROR(read_batch_size(&own.batch_size));
     RETURN_IF_ERROR(read_metrics(own.metrics, own.metric_count, metrics));
     RETURN_IF_ERROR(lstm__loss_read(&loss, own.loss));

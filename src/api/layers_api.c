@@ -2,9 +2,20 @@
  * lstm_model_add_*: read the option struct, name the inputs, and let nn/graph.c add the node. The copies kept by a node
  * hold no pointer of the caller.
  */
+#include "element.h"
 #include "graph.h"
 #include "need.h"
 #include "options.h"
+
+#include <string.h>
+
+/* A name that could not be written to a file is refused at once; nn/graph.c checks its length and that it is not taken. */
+static lstm_status check_name(const char *name)
+{
+    if (name && name[0] && !lstm__is_name(name, strlen(name)))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "the layer's name is not UTF-8 text without control characters");
+    return LSTM_OK;
+}
 
 /* Every add call: complete the options into `own`, or return. */
 #define READ(type, own)                                                                 \
@@ -12,7 +23,8 @@
     if (out)                                                                            \
         *out = NULL;                                                                    \
     NEED(model);                                                                        \
-    RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, #type))
+    RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, #type));              \
+    RETURN_IF_ERROR(check_name(own.name))
 
 static lstm_status add_one(lstm_model *model, const lstm__layer_class *class, const void *options, const char *name,
                            const lstm_layer *input, lstm_layer **out)
@@ -82,6 +94,7 @@ lstm_status lstm_model_add_repeat_vector(lstm_model *model, const lstm_repeat_ve
                                          const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_repeat_vector_options, own);
+    NEED_ZERO(own.reserved);
     const char *name = own.name;
     own.name = NULL;
     return add_one(model, &lstm__class_repeat_vector, &own, name, input, out);
@@ -91,6 +104,7 @@ lstm_status lstm_model_add_reshape(lstm_model *model, const lstm_reshape_options
                                    lstm_layer **out)
 {
     READ(lstm_reshape_options, own);
+    NEED_ZERO(own.reserved);
     const char *name = own.name;
     own.name = NULL;
     return add_one(model, &lstm__class_reshape, &own, name, input, out);
@@ -100,6 +114,7 @@ lstm_status lstm_model_add_flatten(lstm_model *model, const lstm_reshape_options
                                    lstm_layer **out)
 {
     READ(lstm_reshape_options, own);
+    NEED_ZERO(own.reserved);
     const char *name = own.name;
     own.name = NULL;
     if (own.steps != 0 || own.features != 0)

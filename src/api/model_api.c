@@ -257,6 +257,8 @@ lstm_status lstm_model_set_metadata(lstm_model *model, const char *key, const ch
     const size_t length = strlen(key);
     if (length == 0 || length > 127)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "metadata key of %zu bytes: expected 1 to 127", length);
+    if (!lstm__model_is_note(key) || (text && !lstm__model_is_note(text)))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "the metadata %s is not UTF-8", lstm__model_is_note(key) ? "text" : "key");
     return lstm__graph_set_note(model, key, text);
 }
 

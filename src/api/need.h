@@ -18,4 +18,11 @@
             return lstm__fail(LSTM_ERROR_STATE, "%s: the model is not built: call lstm_model_build", __func__); \
     } while (0)
 
+/* A reserved member of an option struct: a later version may give it a meaning. */
+#define NEED_ZERO(member)                                                                                   \
+    do {                                                                                                    \
+        if ((member) != 0)                                                                                  \
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "%s: %s is %d: expected 0", __func__, #member, (int)(member)); \
+    } while (0)
+
 #endif

@@ -14,21 +14,7 @@ lstm_status lstm_constant_from_name(int32_t set, const char *name, int32_t *valu
 {
     NEED(name);
     NEED(value);
-    static const char *const kinds[] = {"",     "profile", "instruction level", "activation",
-                                        "loss", "metric",  "optimizer",         "initializer"};
-    const lstm__name *names = lstm__constant_names(set);
-    if (!names)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "set is %d: expected an LSTM_NAMES_* constant", (int)set);
-    const lstm__name *found = lstm__find_name(names, name);
-    if (found) {
-        *value = found->value;
-        return LSTM_OK;
-    }
-    lstm__nearest nearest;
-    lstm__nearest_start(&nearest, name);
-    for (size_t k = 0; names[k].name; k++)
-        lstm__nearest_offer(&nearest, names[k].name);
-    return lstm__fail_unknown(&nearest, kinds[set]);
+    return lstm__constant_find(set, name, value);
 }
 
 const char *lstm_constant_name(int32_t set, int32_t value)

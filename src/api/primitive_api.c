@@ -33,6 +33,7 @@ lstm_status lstm_primitive_create(lstm_primitive **out, lstm_context *context, c
     NEED(out);
     *out = NULL;
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_primitive_options"));
+    NEED_ZERO(own.reserved);
     RETURN_IF_ERROR(lstm__read_flag(&own.training, LSTM_NO, "training"));
     RETURN_IF_ERROR(check_sizes(&own));
     lstm_context *held = lstm__context_acquire(context);
@@ -95,6 +96,7 @@ static lstm_status read_call(lstm_primitive *primitive, const lstm_primitive_arr
 {
     const lstm__recurrence *r = &primitive->recurrence;
     RETURN_IF_ERROR(lstm__read_options(own, sizeof *own, arrays, "lstm_primitive_arrays"));
+    NEED_ZERO(own->reserved);
     RETURN_IF_ERROR(lstm__context_check(r->context));
     if (!own->weights || !own->x)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "%s is NULL", own->weights ? "x" : "weights");

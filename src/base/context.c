@@ -80,7 +80,8 @@ static lstm_status read_options(lstm_context_options *o, const lstm_context_opti
         return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_context_options: blas_threads is %d; expected 0 or more",
                           (int)o->blas_threads);
     if (!o->allocate != !o->release)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_context_options: %s is NULL; give allocate and release, or neither",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "lstm_context_options: %s is NULL; give allocate and release, or neither",
                           o->allocate ? "release" : "allocate");
     if (o->threads == 0)
         o->threads = 1;

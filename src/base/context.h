@@ -11,8 +11,8 @@
 lstm_context *lstm__context_acquire(lstm_context *context);
 void lstm__context_release(lstm_context *context);
 
-/* Allocate `bytes` (0 counts as 1) aligned to 64, not zeroed / zeroed. NULL on failure, without an error text. The block
- * must be released with the same context. */
+/* Allocate `bytes` (0 counts as 1) aligned to 64, not zeroed / zeroed. NULL on failure, without an error text. The
+ * block must be released with the same context. */
 void *lstm__allocate(lstm_context *context, size_t bytes);
 void *lstm__allocate_zeroed(lstm_context *context, size_t bytes);
 void lstm__release(lstm_context *context, void *memory);
@@ -38,8 +38,8 @@ void lstm__log(lstm_context *context, const char *format, ...) LSTM__PRINTF(2, 3
  * and the partition must not depend on the number of threads, so that the bits do not. */
 void lstm__parallel(lstm_context *context, int32_t count, void (*task)(void *argument, int32_t index), void *argument);
 
-/* The instruction level of the context, LSTM_ISA_*. Ask once and keep the kernel table: the default context asks the CPU
- * every time. */
+/* The instruction level of the context, LSTM_ISA_*. Ask once and keep the kernel table: the default context asks the
+ * CPU every time. */
 int32_t lstm__context_isa(lstm_context *context);
 
 /* Fail with LSTM_ERROR_THREAD if the context has worker threads and the process has forked since. */

@@ -3,9 +3,9 @@
  * What this CPU can do, and the flush-to-zero scope of compute calls.
  *
  * A level counts as supported when the CPU has every instruction set the level's kernel file is compiled with AND the
- * operating system saves the registers involved (OSXSAVE and XCR0): virtual machines and old kernels may show the CPU's
- * bits and still lose the upper register halves. Nothing is cached, as there are no writable globals; CPUID is slow in a
- * virtual machine, so callers ask once, when a context is created.
+ * operating system saves the registers involved (OSXSAVE and XCR0): virtual machines and old kernels may show the
+ * CPU's bits and still lose the upper register halves. Nothing is cached, as there are no writable globals; CPUID is
+ * slow in a virtual machine, so callers ask once, when a context is created.
  *
  * Of the floating-point mode only flush-to-zero bits are touched: FTZ and DAZ of MXCSR on x86-64 (where every CPU has
  * DAZ; elsewhere on x86 nothing is done), FZ of FPCR on aarch64.

@@ -39,7 +39,8 @@ void lstm__random_block(uint64_t seed, uint64_t stream, uint64_t index, uint32_t
     out[3] = x3;
 }
 
-/* The finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection whose every output bit depends on every input bit. */
+/* The finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection, each output bit of which depends on every input
+ * bit. */
 static uint64_t mix(uint64_t x)
 {
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;

@@ -106,6 +106,14 @@ static lstm_status test_run(test *t)
 
 /* ---- Saving */
 
+bool lstm__model_is_note(const char *text)
+{
+    json_t *note = json_string(text);
+    const bool valid = note != NULL;
+    json_decref(note);
+    return valid;
+}
+
 static lstm_status notes_to_text(const lstm_model *model, char **text)
 {
     json_t *notes = json_object();
@@ -348,6 +356,10 @@ lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char
     lstm_context *held = lstm__context_acquire(context);
     *out = NULL;
     TRY(lstm__file_open(&file, held, path));
+    if (lstm__is_safetensors(file.bytes, file.size)) { /* first: the length of its header may look like anything */
+        status = load_sealed(out, context, &file);
+        goto out;
+    }
     size_t first = 0;
     while (first < file.size && strchr(" \t\r\n", file.bytes[first]) && file.bytes[first])
         first++;
@@ -359,8 +371,6 @@ lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char
         status = lstm__model_from_json(out, context, (const char *)file.bytes, file.size);
         if (status != LSTM_OK)
             lstm__prefix_error(status, "%s", path);
-    } else if (lstm__is_safetensors(file.bytes, file.size)) {
-        TRY(load_sealed(out, context, &file));
     } else {
         FAIL(LSTM_ERROR_FORMAT, "%s: neither a liblstm model file nor a JSON description", path);
     }

@@ -7,6 +7,9 @@
 #include "graph.h"
 
 lstm_status lstm__model_save(const lstm_model *model, const char *path);
+/* Whether a text can be stored as a note (UTF-8). */
+bool lstm__model_is_note(const char *text);
+
 lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char *path);
 
 #endif

@@ -11,6 +11,7 @@
  */
 #include "model_json.h"
 #include "constants.h"
+#include "element.h"
 #include "keras_json.h"
 #include "names.h"
 
@@ -52,7 +53,7 @@ static lstm_status read_named(const lstm__option *option, const json_t *value, i
         return LSTM_OK;
     if (!text)
         return expected(option->key, "a name", value);
-    const lstm_status status = lstm_constant_from_name(option->set, text, number);
+    const lstm_status status = lstm__constant_find(option->set, text, number);
     return status == LSTM_OK ? status : lstm__prefix_error(status, "\"%s\"", option->key);
 }
 
@@ -288,8 +289,10 @@ static lstm_status add_layer(reader *r, const char *name)
     r->options = &options;
     *(uint32_t *)r->options = (uint32_t)r->class->options_size;
     RETURN_IF_ERROR(read_options(r));
-    if (r->class == &lstm__class_input)
+    if (r->class == &lstm__class_input) {
+        RETURN_IF_ERROR(read_references(r, inputs, &count));
         return add_input(r->model, r->layer, name);
+    }
     if (r->class == &lstm__class_reshape)
         RETURN_IF_ERROR(read_target_shape(r->layer, r->options));
     if (r->class == &lstm__class_lstm && r->model->profile == LSTM_PROFILE_TORCH) {
@@ -312,6 +315,8 @@ static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t ind
         return lstm__fail(LSTM_ERROR_FORMAT, "layer %zu has no \"type\"", index);
     if (name && !json_is_null(name) && !json_is_string(name))
         return lstm__fail(LSTM_ERROR_FORMAT, "layer %zu (%s): \"name\" is not a text", index, type);
+    if (json_string_length(name) > 0 && !lstm__is_name(json_string_value(name), json_string_length(name)))
+        return lstm__fail(LSTM_ERROR_FORMAT, "layer %zu (%s): \"name\" holds control characters", index, type);
     lstm_status status = find_class(type, &r.class);
     if (status == LSTM_OK)
         status = add_layer(&r, json_string_value(name));
@@ -378,7 +383,11 @@ static lstm_status read_root(lstm_model **out, lstm_context *context, const json
         TRY(read_layer(model, json_array_get(layers, k), k));
     if (outputs)
         TRY(read_outputs(model, outputs));
-    TRY(lstm__graph_build(model));
+    status = lstm__graph_build(model);
+    if (status == LSTM_ERROR_STATE) /* no call came at the wrong time: the description is incomplete */
+        status = lstm__prefix_error(LSTM_ERROR_FORMAT, "the description");
+    if (status != LSTM_OK)
+        goto out;
     *out = model;
     return LSTM_OK;
 out:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The hot loops, one const table of pure functions per instruction level. No allocation, no status, no threads: pointers
- * and sizes in, numbers out. Rows are contiguous; `ld_*` is the distance of two rows in elements. Any alignment, any size
- * including 0. All levels use the same formulas and agree within the tolerance that tests/test_kernels.c states.
+ * The hot loops, one const table of pure functions per instruction level. No allocation, no status, no threads:
+ * pointers and sizes in, numbers out. Rows are contiguous; `ld_*` is the distance of two rows in elements. Any
+ * alignment, any size including 0. All levels use the same formulas and agree within the tolerance that
+ * tests/test_kernels.c states.
  *
  * `real` is float. The gradient checks of the tests compile the layers a second time with LSTM__DOUBLE, where real is
  * double and the table is lstm__kernels_double, built on libm.

@@ -109,15 +109,10 @@ static inline V vmax(V a, V b)
     return _mm256_max_ps(a, b);
 }
 
-static inline V vround(V a)
+static inline V vpow2(V t)
 {
-    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
-
-static inline V vpow2(V n)
-{
-    const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
+    const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(shifted, _mm256_set1_epi32(0x3F800000)));
 }
 
 static inline B vgreater(V a, V b)

@@ -108,15 +108,10 @@ static inline V vmax(V a, V b)
     return _mm512_max_ps(a, b);
 }
 
-static inline V vround(V a)
+static inline V vpow2(V t)
 {
-    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
-
-static inline V vpow2(V n)
-{
-    const __m512i exponent = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
+    const __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(shifted, _mm512_set1_epi32(0x3F800000)));
 }
 
 static inline B vgreater(V a, V b)

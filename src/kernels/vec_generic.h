@@ -13,8 +13,8 @@
  *     vfma(a, b, c) = a b + c          vfnma(a, b, c) = c - a b
  *     vmin(a, b), vmax(a, b)           b where either is NaN: give the limit first and NaN comes through
  *     vcopysign(a, b)                  |a| with the sign of b
- *     vround                           to the nearest integer, |x| < 2^22
- *     vpow2(n)                         2^n for integers -127 (gives 0) to 128 (gives infinity)
+ *     vpow2(t)                         2^n for t = 1.5 * 2^23 + n, n an integer from -127 (gives 0) to 128 (gives
+ *                                      infinity): t holds n in its low bits, which are shifted to the exponent's
  *     B, vgreater(a, b), vselect(b, x, y)   x where b, else y
  *     vsum, vlargest                   over the lanes, in an order fixed by LANES
  *     D, dzero, dsquare_add(d, v), dsum     sum of squares in double
@@ -146,17 +146,9 @@ static inline V vmax(V a, V b)
     return vselect(vgreater(a, b), a, b);
 }
 
-/* Adding 1.5 * 2^23 leaves no room for a fraction, and the integer in the low bits. */
-static inline V vround(V a)
+static inline V vpow2(V t)
 {
-    const V large = vset(0x1.8p23f);
-    return (a + large) - large;
-}
-
-static inline V vpow2(V n)
-{
-    const V large = vset(0x1.8p23f);
-    return (V)((bits_of(n + large) - bits_of(large) + 127u) << 23);
+    return (V)((bits_of(t) << 23) + 0x3F800000u);
 }
 
 static inline float vsum(V a)

@@ -130,15 +130,10 @@ static inline V vmax(V a, V b)
     return vselect(vgreater(a, b), a, b);
 }
 
-static inline V vround(V a)
+static inline V vpow2(V t)
 {
-    return vrndnq_f32(a);
-}
-
-static inline V vpow2(V n)
-{
-    const int32x4_t exponent = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
-    return vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23));
+    const uint32x4_t shifted = vshlq_n_u32(vreinterpretq_u32_f32(t), 23);
+    return vreinterpretq_f32_u32(vaddq_u32(shifted, vdupq_n_u32(0x3F800000u)));
 }
 
 static inline float vsum(V a)

@@ -107,3 +107,22 @@ lstm_status lstm__read_constant(int32_t *value, int32_t standard, int32_t set, c
                           (int)*value);
     return LSTM_OK;
 }
+
+lstm_status lstm__constant_find(int32_t set, const char *name, int32_t *value)
+{
+    static const char *const kinds[] = {"",     "profile", "instruction level", "activation",
+                                        "loss", "metric",  "optimizer",         "initializer"};
+    const lstm__name *names = lstm__constant_names(set);
+    if (!names)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "set is %d: expected an LSTM_NAMES_* constant", (int)set);
+    const lstm__name *found = lstm__find_name(names, name);
+    if (found) {
+        *value = found->value;
+        return LSTM_OK;
+    }
+    lstm__nearest nearest;
+    lstm__nearest_start(&nearest, name);
+    for (size_t k = 0; names[k].name; k++)
+        lstm__nearest_offer(&nearest, names[k].name);
+    return lstm__fail_unknown(&nearest, kinds[set]);
+}

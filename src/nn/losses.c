@@ -261,8 +261,16 @@ static double row_loss(const lstm__loss *loss, bool fused, size_t features, cons
     }
 }
 
-static lstm_status check_classes(const rows *r, size_t output)
+static lstm_status check_classes(const lstm_model *model, const lstm__batch *batch, size_t output)
 {
+    const lstm_layer *layer = model->outputs[output];
+    const lstm__shape shape = layer->node->shapes[layer->port];
+    const rows found = {.batch = batch,
+                        .targets = batch->targets[output],
+                        .steps = shape.steps == 0 ? 1 : shape.steps < 0 ? batch->steps : (size_t)shape.steps,
+                        .features = (size_t)shape.features,
+                        .target_features = 1};
+    const rows *r = &found;
     for (size_t b = 0; b < r->batch->count; b++)
         for (size_t t = 0; t < r->steps; t++) {
             const double class = (double)target_of(r, t, b)[0];
@@ -274,16 +282,22 @@ static lstm_status check_classes(const rows *r, size_t output)
     return LSTM_OK;
 }
 
+lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch)
+{
+    if (loss->kind != LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY)
+        return LSTM_OK;
+    for (size_t output = 0; output < model->output_count; output++)
+        RETURN_IF_ERROR(check_classes(model, batch, output));
+    return LSTM_OK;
+}
+
 lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, bool gradient,
                                double *value)
 {
     const bool sparse = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY;
     const bool per_row = sparse || loss->kind == LSTM_LOSS_CATEGORICAL_CROSSENTROPY;
     double total = 0;
-    for (size_t output = 0; sparse && output < session->model->output_count; output++) {
-        const rows r = rows_of(session, loss, batch, output);
-        RETURN_IF_ERROR(check_classes(&r, output));
-    }
+    RETURN_IF_ERROR(lstm__loss_check_targets(session->model, loss, batch));
     for (size_t output = 0; output < session->model->output_count; output++) {
         const lstm_layer *layer = session->model->outputs[output];
         const rows r = rows_of(session, loss, batch, output);

@@ -18,6 +18,9 @@ lstm_status lstm__loss_read(lstm__loss *loss, const lstm_loss_options *options);
 /* Values one target row has for an output of `features`: 1 for class numbers. */
 size_t lstm__loss_target_features(const lstm__loss *loss, size_t features);
 
+/* Check the class numbers of a sparse loss: names the first output, sample, step and value out of range. */
+lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch);
+
 /* The loss of the session's latest forward against the batch's targets: mean over samples, steps (and features), summed
  * over the outputs. With `gradient` the output gradients are set. Fails only for class numbers out of range. */
 lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, bool gradient,

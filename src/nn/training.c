@@ -290,7 +290,10 @@ lstm_status lstm__training_run(lstm__training *training)
     TRY(lstm__session_create(&l.session, model, true, false, largest, training->data.steps, training->seed));
     l.session->fixed_update = true;
     if (training->validation.count > 0)
-        TRY(lstm__session_create(&l.evaluation, model, false, false, training->batch_size, training->validation.steps, 0));
+        TRY(lstm__session_create(&l.evaluation, model, false, false,
+                                 training->validation.count < training->batch_size ? training->validation.count
+                                                                                   : training->batch_size,
+                                 training->validation.steps, 0));
     l.order = lstm__allocate_array(model->context, training->samples, sizeof *l.order);
     if (!l.order) {
         status = lstm__fail_memory(training->samples * sizeof *l.order, "the order of the samples");
