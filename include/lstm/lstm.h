@@ -483,11 +483,13 @@ LSTM_API double lstm_model_flops(const lstm_model *model, const lstm_layer *laye
 
 typedef struct lstm_parameter_info {
     uint32_t struct_size;    /* [in] set it before the call */
-    int32_t rank;            /* 1 or 2 */
-    int64_t shape[4];        /* rows, columns; unused entries are 0 */
+    int32_t rank;            /* 1 to 4 */
+    int64_t shape[4];        /* rows, columns, ...; unused entries are 0 */
     size_t count;            /* number of values */
     const char *name;        /* "lstm/kernel". Ownership: the model's */
     const lstm_layer *layer; /* whose it is. Ownership: the model's */
+    int32_t trainable;       /* LSTM_NO: a statistic that training collects (a moving mean), not learned by gradients;
+                                its "gradient" is what the next optimizer step takes off it */
 } lstm_parameter_info;
 
 /* Return the number of parameters (arrays) of a built model; 0 before or for NULL. */

@@ -186,12 +186,8 @@ lstm_status lstm_model_parameter_info(const lstm_model *model, size_t index, lst
     RETURN_IF_ERROR(check_index(model, index));
     const lstm__parameter *parameter = &model->parameters[index];
     lstm_parameter_info own = {.struct_size = sizeof own, .rank = parameter->rank};
-    if (parameter->rank == 1) {
-        own.shape[0] = (int64_t)parameter->columns;
-    } else {
-        own.shape[0] = (int64_t)(parameter->transposed ? parameter->columns : parameter->rows);
-        own.shape[1] = (int64_t)(parameter->transposed ? parameter->rows : parameter->columns);
-    }
+    memcpy(own.shape, parameter->shape, sizeof own.shape);
+    own.trainable = parameter->statistic ? LSTM_NO : LSTM_YES;
     own.count = lstm__parameter_size(parameter);
     own.name = parameter->name;
     own.layer = &parameter->node->ports[0];

@@ -130,11 +130,8 @@ static lstm_status seal_parameters(lstm__seal *seal, const lstm_model *model, fl
     for (size_t k = 0; k < model->parameter_count; k++) {
         const lstm__parameter *p = &model->parameters[k];
         const size_t count = lstm__parameter_size(p);
-        const int64_t rows = (int64_t)(p->transposed ? p->columns : p->rows);
-        const int64_t columns = (int64_t)(p->transposed ? p->rows : p->columns);
-        const int64_t shape[2] = {p->rank == 1 ? (int64_t)count : rows, columns};
         lstm__parameter_read(p, model->values, values);
-        RETURN_IF_ERROR(lstm__seal_tensor(seal, p->name, LSTM__F32, p->rank, shape, values));
+        RETURN_IF_ERROR(lstm__seal_tensor(seal, p->name, LSTM__F32, p->rank, p->shape, values));
         values += count;
     }
     return LSTM_OK;

@@ -223,9 +223,11 @@ static lstm_status read_references(const reader *r, const lstm_layer **inputs, i
     const json_t *list = json_object_get(r->layer, "inputs");
     const char *state = json_string_value(json_object_get(r->layer, "initial_state"));
     const size_t given = json_is_string(list) ? 1 : json_array_size(list);
+    const int least = r->class->least_inputs ? r->class->least_inputs : r->class == &lstm__class_input ? 0 : 1;
+    const int most = r->class->most_inputs ? r->class->most_inputs : least;
     if (list && !json_is_string(list) && !json_is_array(list))
         return expected("inputs", "a layer's name or a list of names", list);
-    if (given > LSTM__INPUTS || (r->class == &lstm__class_input && given > 0))
+    if (given > (size_t)most || given > LSTM__INPUTS)
         return lstm__fail(LSTM_ERROR_FORMAT, "reads %zu layers: too many for its type", given);
     *count = r->class == &lstm__class_input ? 0 : 1;
     for (size_t k = 0; k < given; k++) {
@@ -244,9 +246,9 @@ static lstm_status read_references(const reader *r, const lstm_layer **inputs, i
         inputs[2] = &layer->node->ports[2];
         *count = 3;
     }
-    if (*count == 2 || (*count == 3 && r->class != &lstm__class_lstm))
-        return lstm__fail(LSTM_ERROR_FORMAT, "reads %d layers: expected one%s", *count,
-                          r->class == &lstm__class_lstm ? ", or three (sequence, h, c)" : "");
+    if (*count < least || (*count == 2 && r->class == &lstm__class_lstm))
+        return lstm__fail(LSTM_ERROR_FORMAT, "reads %d layers: expected %s", *count,
+                          r->class == &lstm__class_lstm ? "one, or three (sequence, h, c)" : "more");
     return LSTM_OK;
 }
 

@@ -38,8 +38,10 @@ void lstm__graph_acquire(lstm_model *model)
 
 static void free_node(lstm_context *context, lstm__node *node)
 {
-    if (node)
+    if (node) {
         lstm__release(context, node->options);
+        lstm__release(context, node->inputs);
+    }
     lstm__release(context, node);
 }
 
@@ -105,6 +107,14 @@ static lstm_status set_name(const lstm_model *model, lstm__node *node, const cha
 
 static lstm_status set_inputs(const lstm_model *model, lstm__node *node, const lstm_layer *const *inputs, int count)
 {
+    const int least = node->class->least_inputs ? node->class->least_inputs : node->class == &lstm__class_input ? 0 : 1;
+    const int most = node->class->most_inputs ? node->class->most_inputs : least;
+    if (count < least || count > most)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" (%s) reads %d layers: expected %d%s%.0d", node->name,
+                          node->class->type, count, least, most > least ? " to " : "", most > least ? most : 0);
+    node->inputs = lstm__allocate_array(model->context, (size_t)count, sizeof *node->inputs);
+    if (!node->inputs)
+        return lstm__fail_memory((size_t)count * sizeof *node->inputs, "a layer");
     for (int k = 0; k < count; k++) {
         const lstm_layer *input = inputs[k];
         if (!input && k == 0) {
@@ -199,6 +209,8 @@ lstm_status lstm__graph_set_outputs(lstm_model *model, const lstm_layer *const *
 /* Whether every port of an LSTM is an output by default. */
 static bool returns_state(const lstm__node *node)
 {
+    if (node->class->returns_ports)
+        return node->class->returns_ports(node);
     return node->class == &lstm__class_lstm
            && ((const lstm_lstm_options *)node->options)->return_state == LSTM_YES;
 }
@@ -241,15 +253,48 @@ static lstm_status check_dangling(lstm_model *model)
 
 /* ---- Building */
 
-lstm_status lstm__graph_reserve(lstm_model *model, size_t count, size_t *offset)
+static lstm_status reserve(size_t *total, size_t count, size_t *offset)
 {
     size_t end = 0;
-    if (!lstm__add(model->value_count, count, &end) || !lstm__add(end, ALIGN_VALUES - 1, &end)
-        || end > PTRDIFF_MAX / sizeof(real))
+    if (!lstm__add(*total, count, &end) || !lstm__add(end, ALIGN_VALUES - 1, &end) || end > PTRDIFF_MAX / sizeof(real))
         return lstm__fail(LSTM_ERROR_MEMORY, "the parameters need more memory than this machine can address");
-    *offset = model->value_count;
-    model->value_count = end / ALIGN_VALUES * ALIGN_VALUES;
+    *offset = *total;
+    *total = end / ALIGN_VALUES * ALIGN_VALUES;
     return LSTM_OK;
+}
+
+lstm_status lstm__graph_reserve(lstm_model *model, size_t count, size_t *offset)
+{
+    return reserve(&model->value_count, count, offset);
+}
+
+lstm_status lstm__graph_reserve_statistic(lstm_model *model, size_t count, size_t *offset)
+{
+    return reserve(&model->statistic_count, count, offset);
+}
+
+/* Statistics go behind all learned values. */
+static lstm_status place_statistics(lstm_model *model)
+{
+    size_t first = 0;
+    model->learned_count = model->value_count;
+    RETURN_IF_ERROR(lstm__graph_reserve(model, model->statistic_count, &first));
+    for (size_t k = 0; k < model->parameter_count; k++)
+        if (model->parameters[k].statistic)
+            model->parameters[k].offset += first;
+    return LSTM_OK;
+}
+
+static void set_shape(lstm__parameter *parameter, const int64_t *given)
+{
+    const int64_t rows = (int64_t)parameter->rows;
+    const int64_t columns = (int64_t)parameter->columns;
+    for (int k = 0; k < parameter->rank; k++)
+        parameter->shape[k] = given[k];
+    if (parameter->rank <= 2) {
+        parameter->shape[0] = parameter->rank == 1 || parameter->transposed ? columns : rows;
+        parameter->shape[1] = parameter->rank == 1 ? 0 : parameter->transposed ? rows : columns;
+    }
 }
 
 lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_spec *spec)
@@ -266,6 +311,7 @@ lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_sp
         .columns = spec->columns,
         .rank = spec->rank,
         .transposed = torch && spec->torch_transposed,
+        .statistic = spec->statistic,
         .initializer = spec->initializer,
         .fan_in = spec->fan_in,
         .fan_out = spec->fan_out,
@@ -273,6 +319,7 @@ lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_sp
         .one_first = spec->one_first,
         .one_count = spec->one_count,
     };
+    set_shape(parameter, torch ? spec->torch_shape : spec->keras_shape);
     snprintf(parameter->name, sizeof parameter->name, torch ? "%s.%s" : "%s/%s", node->name,
              torch ? spec->torch_name : spec->keras_name);
     model->parameter_count++;
@@ -302,6 +349,7 @@ lstm_status lstm__graph_build(lstm_model *model)
         for (int input = 0; input < node->input_count; input++)
             node->learns = node->learns || node->inputs[input]->node->learns;
     }
+    TRY(place_statistics(model));
     model->values = lstm__allocate_zeroed(model->context, model->value_count * sizeof(real));
     if (!model->values) {
         status = lstm__fail_memory(model->value_count * sizeof(real), "the parameters");
@@ -316,7 +364,7 @@ out:
     lstm__release(model->context, model->values);
     model->values = NULL;
     model->parameter_count = 0;
-    model->value_count = 0;
+    model->value_count = model->learned_count = model->statistic_count = 0;
     for (size_t k = 0; k < model->node_count; k++)
         model->nodes[k]->parameter_count = 0;
     return status;

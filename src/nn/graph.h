@@ -40,6 +40,10 @@ struct lstm_model {
     size_t parameter_count, parameter_capacity;
     real *values;       /* all parameters, each array from a multiple of 16 elements on, gaps zero */
     size_t value_count; /* with gaps */
+    /* The first learned_count values are what optimizers change. Behind them lie statistics (BatchNormalization's moving
+     * mean and variance), for which backward leaves in the gradients what the next optimizer step takes off. */
+    size_t learned_count;
+    size_t statistic_count; /* reserved while building */
     uint64_t version;   /* from 1 on, counted up by each change of values: what sessions derive from them is then stale */
 
     lstm__note *notes;
@@ -68,7 +72,9 @@ typedef struct lstm__parameter_spec {
     size_t offset;          /* into the model's values */
     size_t rows, columns;
     int rank;
+    int64_t keras_shape[4], torch_shape[4]; /* of rank 3 and more; else from rows and columns */
     bool torch_transposed;
+    bool statistic;
     int32_t initializer;
     size_t fan_in, fan_out, units;
     size_t one_first, one_count;
@@ -77,6 +83,9 @@ lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_sp
 
 /* Reserve `count` values at the next multiple of 16; *offset is where they begin. Overflow is LSTM_ERROR_MEMORY. */
 lstm_status lstm__graph_reserve(lstm_model *model, size_t count, size_t *offset);
+
+/* The same among the statistics; building moves the parameter's offset behind the learned values. */
+lstm_status lstm__graph_reserve_statistic(lstm_model *model, size_t count, size_t *offset);
 
 /* Fill the parameters from the seed. */
 lstm_status lstm__graph_initialize(lstm_model *model);

@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 
-enum { LSTM__NAME_SIZE = 128, LSTM__PORTS = 3, LSTM__INPUTS = 3 };
+enum { LSTM__NAME_SIZE = 128, LSTM__PORTS = 3, LSTM__INPUTS = 64 /* most that a layer may read */ };
 
 /* Shape of one sample. steps: 0 = a vector, > 0 = that many, -1 = any number (the call decides). */
 typedef struct lstm__shape {
@@ -31,6 +31,7 @@ typedef struct lstm__view {
 
 typedef struct lstm__node lstm__node;
 typedef struct lstm__layer_class lstm__layer_class;
+typedef struct lstm__batch lstm__batch; /* session.h */
 
 /* The public handle: one output (port) of a node. Port 0 is the layer itself; an LSTM has 1 = h and 2 = c. */
 struct lstm_layer {
@@ -45,7 +46,7 @@ struct lstm__node {
     char name[LSTM__NAME_SIZE];
     void *options; /* the class' option struct, defaults filled in, pointers of the caller cleared */
     int input_count;
-    const lstm_layer *inputs[LSTM__INPUTS];
+    const lstm_layer **inputs; /* input_count of them, the node's own list */
     int port_count;
     lstm__shape shapes[LSTM__PORTS];
     lstm_layer ports[LSTM__PORTS];
@@ -92,7 +93,9 @@ typedef struct lstm__parameter {
     size_t offset;          /* into the model's values */
     size_t rows, columns;   /* as stored; rank 1 has rows 1 */
     int rank;
+    int64_t shape[4];       /* as users see it: rows, columns, or columns, rows, or a split of them */
     bool transposed;        /* users see columns x rows (PyTorch) */
+    bool statistic;         /* not learned: lies behind the learned values, see graph.h */
     int32_t initializer;    /* LSTM_INITIALIZER_* */
     size_t fan_in, fan_out; /* for the initialiser */
     size_t units;           /* for torch_uniform's bound */
@@ -112,6 +115,9 @@ struct lstm__layer_class {
     size_t options_size;
     const lstm__option *options;
     int mask;                /* LSTM__MASK_* */
+    int least_inputs;        /* that it reads; 0 = 1 */
+    int most_inputs;         /* 0 = 1 */
+    bool stepwise;           /* treats every step alone and alike: TimeDistributed of it is itself */
     size_t plan_size;        /* of the struct that a session keeps for the node */
 
     /* Check options (defaults filled in here) and inputs; set port_count and shapes. The node has name and inputs. */
@@ -124,6 +130,10 @@ struct lstm__layer_class {
     void (*forward)(const lstm__node *node, lstm_session *session, void *plan);
     /* Read the output gradients, write input gradients and parameter gradients. NULL = nothing to do (inputs). */
     void (*backward)(const lstm__node *node, lstm_session *session, void *plan);
+    /* Look at the arrays of a call before anything is computed, for values that the layer cannot take. NULL = none. */
+    lstm_status (*check)(const lstm__node *node, const lstm__batch *batch);
+    /* Whether every port is an output of the model where the layer is one. NULL = port 0 only. */
+    bool (*returns_ports)(const lstm__node *node);
     /* Floating-point operations of one sample of `steps` steps (products only). NULL = none worth counting. */
     double (*flops)(const lstm__node *node, int64_t steps);
 };

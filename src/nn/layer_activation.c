@@ -97,6 +97,7 @@ const lstm__layer_class lstm__class_activation = {
     .options_size = sizeof(lstm_activation_options),
     .options = options,
     .mask = LSTM__MASK_KEEP,
+    .stepwise = true,
     .define = define,
     .plan = plan,
     .forward = forward,

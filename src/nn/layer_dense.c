@@ -151,6 +151,7 @@ const lstm__layer_class lstm__class_dense = {
     .options_size = sizeof(lstm_dense_options),
     .options = options,
     .mask = LSTM__MASK_KEEP,
+    .stepwise = true,
     .define = define,
     .declare = declare,
     .plan = plan,

@@ -103,6 +103,7 @@ const lstm__layer_class lstm__class_dropout = {
     .options_size = sizeof(lstm_dropout_options),
     .options = options,
     .mask = LSTM__MASK_KEEP,
+    .stepwise = true,
     .plan_size = sizeof(buffers),
     .define = define,
     .plan = plan,

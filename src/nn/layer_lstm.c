@@ -280,6 +280,7 @@ const lstm__layer_class lstm__class_lstm = {
     .name_stem = "lstm",
     .options_size = sizeof(lstm_lstm_options),
     .options = options,
+    .most_inputs = 3,
     .plan_size = sizeof(buffers),
     .define = define,
     .declare = declare,

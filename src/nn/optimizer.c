@@ -137,17 +137,17 @@ static void clip(const lstm_optimizer_options *o, lstm_session *session)
 {
     const lstm_model *model = session->model;
     if (o->clip_value > 0)
-        model->kernels->clip(model->value_count, (real)o->clip_value, session->gradients);
+        model->kernels->clip(model->learned_count, (real)o->clip_value, session->gradients);
     if (o->global_clip_norm > 0) {
-        const double norm = sqrt(model->kernels->sum_squares(model->value_count, session->gradients));
+        const double norm = sqrt(model->kernels->sum_squares(model->learned_count, session->gradients));
         const double factor = o->global_clip_norm / (o->profile == LSTM_PROFILE_TORCH ? norm + 1e-6 : norm);
         if (factor < 1)
-            model->kernels->scale(model->value_count, (real)factor, session->gradients);
+            model->kernels->scale(model->learned_count, (real)factor, session->gradients);
     }
     for (size_t k = 0; o->clip_norm > 0 && k < model->parameter_count; k++) {
         const lstm__parameter *parameter = &model->parameters[k];
         const double norm = sqrt(parameter_norm(session, parameter));
-        if (norm > o->clip_norm)
+        if (norm > o->clip_norm && !parameter->statistic)
             model->kernels->scale(lstm__parameter_size(parameter), (real)(o->clip_norm / norm),
                                   session->gradients + parameter->offset);
     }
@@ -168,19 +168,21 @@ lstm_status lstm__optimizer_step(lstm_optimizer *optimizer, lstm_session *sessio
     if (o->optimizer == LSTM_OPTIMIZER_SGD) {
         const lstm__sgd_step step = {(real)o->learning_rate, (real)o->momentum, (real)o->dampening, decay, coupled,
                                      o->nesterov == LSTM_YES, keras, optimizer->steps == 0};
-        model->kernels->sgd(model->value_count, &step, model->values, session->gradients, m[0]);
+        model->kernels->sgd(model->learned_count, &step, model->values, session->gradients, m[0]);
     } else if (o->optimizer == LSTM_OPTIMIZER_RMSPROP) {
         const lstm__rmsprop_step step = {(real)o->learning_rate, (real)o->rho, (real)o->momentum, (real)o->epsilon,
                                          decay, coupled, keras};
-        model->kernels->rmsprop(model->value_count, &step, model->values, session->gradients, m[0], m[1], m[2]);
+        model->kernels->rmsprop(model->learned_count, &step, model->values, session->gradients, m[0], m[1], m[2]);
     } else {
         const double correction_1 = 1 - pow(o->beta_1, t);
         const double correction_2 = sqrt(1 - pow(o->beta_2, t));
         const lstm__adam_step step = {
             (real)(keras ? o->learning_rate * correction_2 / correction_1 : o->learning_rate / correction_1),
             (real)o->beta_1, (real)o->beta_2, (real)o->epsilon, decay, coupled, (real)(keras ? 1 : 1 / correction_2)};
-        model->kernels->adam(model->value_count, &step, model->values, session->gradients, m[0], m[1], m[2]);
+        model->kernels->adam(model->learned_count, &step, model->values, session->gradients, m[0], m[1], m[2]);
     }
+    for (size_t k = model->learned_count; k < model->value_count; k++)
+        model->values[k] -= session->gradients[k]; /* statistics, see graph.h */
     lstm__graph_changed(model);
     optimizer->steps++;
     return LSTM_OK;

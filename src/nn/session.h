@@ -37,7 +37,7 @@ struct lstm_session {
 };
 
 /* Which samples of which arrays a pass reads. */
-typedef struct lstm__batch {
+struct lstm__batch {
     int32_t layout;
     size_t samples;              /* in the arrays */
     size_t steps;                /* of free inputs */
@@ -45,7 +45,7 @@ typedef struct lstm__batch {
     const float *const *targets; /* in output order; NULL = none */
     const uint64_t *order;       /* samples of this pass; NULL = first, first + 1, … */
     size_t first, count;         /* into `order`, or into the arrays */
-} lstm__batch;
+};
 
 static inline size_t lstm__batch_sample(const lstm__batch *batch, size_t k)
 {
