@@ -200,6 +200,21 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_INITIALIZER_ONES 4
 #define LSTM_INITIALIZER_TORCH_UNIFORM 5  /* U(-k, k), k = 1/sqrt(units) in recurrent layers, 1/sqrt(fan_in) in Dense */
 
+#define LSTM_INITIALIZER_RANDOM_UNIFORM 6 /* U(-0.05, 0.05), Keras' Embedding */
+#define LSTM_INITIALIZER_RANDOM_NORMAL 7  /* N(0, 1), PyTorch's Embedding */
+
+/* What Conv1D and the pooling layers do at the ends of a sequence of T steps, for a window of K steps:
+ * valid: nothing, (T - K) / strides + 1 outputs; same: ceil(T / strides) outputs, with zeros (pooling: nothing) around the
+ * sequence, one more behind than before if they are odd; causal: as many, all the zeros before, so that no output depends
+ * on a later step (Conv1D only). */
+#define LSTM_PADDING_VALID 1
+#define LSTM_PADDING_SAME 2
+#define LSTM_PADDING_CAUSAL 3
+
+/* How Attention compares a query q with a key k. */
+#define LSTM_SCORE_DOT 1    /* sum(q k) */
+#define LSTM_SCORE_CONCAT 2 /* sum(tanh(q + k)) */
+
 /* The sets of constants that have names in files, on the command line and in messages. */
 #define LSTM_NAMES_PROFILE 1
 #define LSTM_NAMES_ISA 2
@@ -208,6 +223,8 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_METRIC 5
 #define LSTM_NAMES_OPTIMIZER 6
 #define LSTM_NAMES_INITIALIZER 7
+#define LSTM_NAMES_PADDING 20
+#define LSTM_NAMES_SCORE 21
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam", "hard_sigmoid", "avx2").
  * Upper and lower case are the same.
@@ -414,11 +431,232 @@ LSTM_API lstm_status lstm_model_add_reshape(lstm_model *model, const lstm_reshap
 LSTM_API lstm_status lstm_model_add_flatten(lstm_model *model, const lstm_reshape_options *options,
                                             const lstm_layer *input, lstm_layer **out);
 
+/* ---- Other recurrent cells
+ *
+ * Steps that the sequence's mask leaves out hold the state and repeat the output of the step before, as in Keras. */
+
+/* A gated recurrent unit (Cho et al. 2014):
+ *
+ *     z = sigmoid(x Wz + h Uz + bz)     r = sigmoid(x Wr + h Ur + br)
+ *     reset_after:   g = tanh(x Wg + bg + r * (h Ug + cg))      (Keras' default, PyTorch, cuDNN)
+ *     otherwise:     g = tanh(x Wg + bg + (r * h) Ug)           (Cho's paper)
+ *     h' = z * h + (1 - z) * g
+ *
+ * Parameters under the Keras profile: kernel (I, 3H), recurrent_kernel (H, 3H), columns z, r, g; bias (2, 3H) with
+ * reset_after (of x, then of h), else (3H). Under PyTorch's: weight_ih_l0 (3H, I), weight_hh_l0 (3H, H), bias_ih_l0 and
+ * bias_hh_l0 (3H), rows r, z, g; reset_after only. Reads a sequence [B][T][I]; gives [B][H] or [B][T][H]. */
+typedef struct lstm_gru_options {
+    uint32_t struct_size;
+    int32_t return_sequences; /* LSTM_YES: every step's output. Default LSTM_NO */
+    int64_t units;            /* H > 0 */
+    int32_t go_backwards;     /* as in lstm_lstm_options */
+    int32_t use_bias;         /* default LSTM_YES */
+    int32_t reset_after;      /* default LSTM_YES */
+    int32_t return_state;     /* LSTM_YES: the last h becomes an output of the model too, when this layer is one */
+    int32_t kernel_initializer;    /* default glorot_uniform over (I, 3H), or torch_uniform */
+    int32_t recurrent_initializer; /* default orthogonal over (H, 3H), or torch_uniform */
+    const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
+    const char *name;
+} lstm_gru_options;
+LSTM_API lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options, const lstm_layer *input,
+                                        lstm_layer **out);
+
+/* The plain recurrent layer of Elman (1990): h' = activation(x W + h U + b). Parameters as a GRU's with H columns; under
+ * PyTorch's profile two biases. */
+typedef struct lstm_simple_rnn_options {
+    uint32_t struct_size;
+    int32_t return_sequences; /* LSTM_YES: every step's output. Default LSTM_NO */
+    int64_t units;            /* H > 0 */
+    int32_t activation;       /* any but softmax; default tanh */
+    int32_t go_backwards;     /* as in lstm_lstm_options */
+    int32_t use_bias;         /* default LSTM_YES */
+    int32_t return_state;     /* LSTM_YES: the last h becomes an output of the model too, when this layer is one */
+    int32_t kernel_initializer;    /* default glorot_uniform, or torch_uniform */
+    int32_t recurrent_initializer; /* default orthogonal, or torch_uniform */
+    const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
+    const char *name;
+} lstm_simple_rnn_options;
+LSTM_API lstm_status lstm_model_add_simple_rnn(lstm_model *model, const lstm_simple_rnn_options *options,
+                                               const lstm_layer *input, lstm_layer **out);
+
+/* ---- Layers that read several others, of one shape: element by element, or side by side
+ *
+ *   options  [in]  NULL = no name
+ *   inputs   [in]  `count` layers of this model, 2 to 64 (subtract: 2)
+ * A step that one input's mask leaves out is left out of the result. LSTM_ERROR_SHAPE names both layers and shapes. */
+typedef struct lstm_combine_options {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    const char *name;
+} lstm_combine_options;
+/* Sum of the inputs (Keras' Add; a residual connection), the first minus the second, product, mean, largest. */
+LSTM_API lstm_status lstm_model_add_sum(lstm_model *model, const lstm_combine_options *options,
+                                        const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_difference(lstm_model *model, const lstm_combine_options *options,
+                                               const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_product(lstm_model *model, const lstm_combine_options *options,
+                                            const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_average(lstm_model *model, const lstm_combine_options *options,
+                                            const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_maximum(lstm_model *model, const lstm_combine_options *options,
+                                            const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+/* Features one behind the other: [B][T][F1 + F2 + ...]; numbers of features may differ. */
+LSTM_API lstm_status lstm_model_add_concatenate(lstm_model *model, const lstm_combine_options *options,
+                                                const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+
+/* ---- Normalisation */
+
+/* Each row alone: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta over the features (Ba et al. 2016).
+ * Parameters: gamma, beta (PyTorch: weight, bias), where wanted. */
+typedef struct lstm_layer_normalization_options {
+    uint32_t struct_size;
+    int32_t center; /* beta; default LSTM_YES */
+    int32_t scale;  /* gamma; default LSTM_YES */
+    float epsilon;  /* default 1e-3 (PyTorch's profile: 1e-5); negative = 0 */
+    const char *name;
+} lstm_layer_normalization_options;
+LSTM_API lstm_status lstm_model_add_layer_normalization(lstm_model *model, const lstm_layer_normalization_options *options,
+                                                        const lstm_layer *input, lstm_layer **out);
+
+/* Each feature over all samples and valid steps of the batch (Ioffe and Szegedy 2015). While training with the batch's
+ * mean and variance, which also move moving_mean and moving_variance at each optimizer step; otherwise with those. Keras:
+ * moving = momentum moving + (1 - momentum) batch, momentum 0.99, epsilon 1e-3. PyTorch: moving = (1 - momentum) moving +
+ * momentum batch, variance with the divisor n - 1, momentum 0.1, epsilon 1e-5, names weight, bias, running_mean, running_var. */
+typedef struct lstm_batch_normalization_options {
+    uint32_t struct_size;
+    int32_t center; /* beta; default LSTM_YES */
+    int32_t scale;  /* gamma; default LSTM_YES */
+    float epsilon;  /* default of the profile; negative = 0 */
+    float momentum; /* default of the profile; negative = 0 */
+    int32_t fixed_statistics; /* LSTM_YES: use the moving statistics while training too, and leave them as they are */
+    const char *name;
+} lstm_batch_normalization_options;
+LSTM_API lstm_status lstm_model_add_batch_normalization(lstm_model *model, const lstm_batch_normalization_options *options,
+                                                        const lstm_layer *input, lstm_layer **out);
+
+/* ---- Embedding and pooling */
+
+/* Row number x of a table [V][F] for each token x: whole numbers from 0 to V - 1, given as floats. Reads an input layer: a
+ * vector of T tokens, or a sequence of one feature; gives [B][T][F]. A number that is none, or outside, is refused by the
+ * call that brings the data (LSTM_ERROR_ARGUMENT names sample, step and value). Parameter: embeddings (PyTorch: weight). */
+typedef struct lstm_embedding_options {
+    uint32_t struct_size;
+    int32_t mask_zero;  /* LSTM_YES: token 0 is padding, and layers behind leave its steps out. Default LSTM_NO */
+    int64_t input_dim;  /* V > 0 */
+    int64_t output_dim; /* F > 0 */
+    int32_t embeddings_initializer; /* default random_uniform, or random_normal under PyTorch's profile */
+    int32_t reserved;   /* 0 */
+    const char *name;
+} lstm_embedding_options;
+LSTM_API lstm_status lstm_model_add_embedding(lstm_model *model, const lstm_embedding_options *options,
+                                              const lstm_layer *input, lstm_layer **out);
+
+/* From a sequence [B][T][F] to one vector [B][F]: mean / largest / last of the valid steps; zeros where there is none.
+ * `options` may be NULL. */
+typedef struct lstm_global_pooling_options {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    const char *name;
+} lstm_global_pooling_options;
+LSTM_API lstm_status lstm_model_add_global_average_pooling(lstm_model *model, const lstm_global_pooling_options *options,
+                                                           const lstm_layer *input, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_global_max_pooling(lstm_model *model, const lstm_global_pooling_options *options,
+                                                       const lstm_layer *input, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_last_step(lstm_model *model, const lstm_global_pooling_options *options,
+                                              const lstm_layer *input, lstm_layer **out);
+
+/* Largest / mean of windows of `pool_size` steps; the sequence must have a fixed number of steps. The mean of a window at
+ * an end counts the steps inside only, as in Keras. The result has no mask. */
+typedef struct lstm_pooling_options {
+    uint32_t struct_size;
+    int32_t padding;   /* LSTM_PADDING_VALID (default) or _SAME */
+    int64_t pool_size; /* default 2 */
+    int64_t strides;   /* default pool_size */
+    const char *name;
+} lstm_pooling_options;
+LSTM_API lstm_status lstm_model_add_max_pooling(lstm_model *model, const lstm_pooling_options *options,
+                                                const lstm_layer *input, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_average_pooling(lstm_model *model, const lstm_pooling_options *options,
+                                                    const lstm_layer *input, lstm_layer **out);
+
+/* y(t) = activation(b + sum over k of x(t strides + k dilation - padding) W(k)): a convolution over time. The sequence has
+ * a fixed number of steps, or strides are 1 and padding is same or causal. Parameters: kernel (K, F, filters), bias; PyTorch:
+ * weight (filters, F, K), bias. The mask is kept where the number of steps is, else dropped. */
+typedef struct lstm_conv1d_options {
+    uint32_t struct_size;
+    int32_t padding;       /* default LSTM_PADDING_VALID */
+    int64_t filters;       /* > 0 */
+    int64_t kernel_size;   /* K > 0 */
+    int64_t strides;       /* default 1 */
+    int64_t dilation_rate; /* default 1 */
+    int32_t activation;    /* default linear */
+    int32_t use_bias;      /* default LSTM_YES */
+    int32_t kernel_initializer; /* default glorot_uniform, or torch_uniform */
+    int32_t reserved;      /* 0 */
+    const char *name;
+} lstm_conv1d_options;
+LSTM_API lstm_status lstm_model_add_conv1d(lstm_model *model, const lstm_conv1d_options *options, const lstm_layer *input,
+                                           lstm_layer **out);
+
+/* ---- Attention
+ *
+ *   inputs  [in]  `count` = 2: query [B][T][D] and value [B][S][D], which is the key too; 3: query, value, key
+ *   out     [out] [B][T][features of value]
+ * For each query: weights = softmax over the S keys of score(query, key); output = sum of weights * value. Keys that the
+ * value's mask leaves out get weight 0; queries that their mask leaves out get zeros. `causal`: query t sees keys 0 to t. */
+
+/* Luong's (dot) attention; Bahdanau's is additive attention. */
+typedef struct lstm_attention_options {
+    uint32_t struct_size;
+    int32_t use_scale;  /* dot: scores times one learned number, `scale`. Additive: sum(scale * tanh(q + k)) with a learned
+                           vector. Default LSTM_NO; additive: LSTM_YES */
+    int32_t score_mode; /* LSTM_SCORE_*; default dot. Not for additive attention. Concat has a learned factor, concat_score_weight */
+    int32_t causal;     /* default LSTM_NO */
+    const char *name;
+} lstm_attention_options;
+LSTM_API lstm_status lstm_model_add_attention(lstm_model *model, const lstm_attention_options *options,
+                                              const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_additive_attention(lstm_model *model, const lstm_attention_options *options,
+                                                       const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+
+/* Scaled dot-product attention of several heads (Vaswani et al. 2017): queries, keys and values go through a Dense layer for
+ * each head, scores are divided by sqrt(key_dim), the heads' outputs side by side go through a last Dense layer to the
+ * features of the query. Parameters in Keras' order and shapes: query/kernel (D, N, K), query/bias (N, K), key/..., value/...,
+ * attention_output/kernel (N, V, D), attention_output/bias (D). */
+typedef struct lstm_multi_head_attention_options {
+    uint32_t struct_size;
+    int32_t use_bias;  /* default LSTM_YES */
+    int64_t num_heads; /* N > 0 */
+    int64_t key_dim;   /* K > 0, of one head */
+    int64_t value_dim; /* V; default key_dim */
+    int32_t causal;    /* default LSTM_NO */
+    int32_t kernel_initializer; /* default glorot_uniform */
+    const char *name;
+} lstm_multi_head_attention_options;
+LSTM_API lstm_status lstm_model_add_multi_head_attention(lstm_model *model, const lstm_multi_head_attention_options *options,
+                                                         const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+
+/* ---- Noise while training, nothing otherwise */
+
+/* Dropout of whole features: one draw a sample and feature, the same for all steps. */
+LSTM_API lstm_status lstm_model_add_spatial_dropout(lstm_model *model, const lstm_dropout_options *options,
+                                                    const lstm_layer *input, lstm_layer **out);
+
+/* Add normal numbers with mean 0. */
+typedef struct lstm_gaussian_noise_options {
+    uint32_t struct_size;
+    float stddev;  /* >= 0 */
+    uint64_t seed; /* as in lstm_dropout_options */
+    const char *name;
+} lstm_gaussian_noise_options;
+LSTM_API lstm_status lstm_model_add_gaussian_noise(lstm_model *model, const lstm_gaussian_noise_options *options,
+                                                   const lstm_layer *input, lstm_layer **out);
+
 /* The further outputs of an LSTM layer, as layers that others can read: the last hidden state h [B][H] and the last
  * cell state c [B][H].
- *   layer  [in]  an LSTM layer
+ *   layer  [in]  an LSTM layer; of a GRU or SimpleRNN there is h only, and c must be NULL
  *   h, c   [out] NULL = not wanted
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not an LSTM layer). Ownership: the model's. */
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not a recurrent layer). Ownership: the model's. */
 LSTM_API lstm_status lstm_layer_state(const lstm_layer *layer, lstm_layer **h, lstm_layer **c);
 
 /* Choose which layers are the model's outputs, in this order. Without this call they are the layers that no other

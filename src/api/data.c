@@ -110,6 +110,7 @@ lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lst
         return lstm__fail(LSTM_ERROR_ARGUMENT, "samples is %lld: expected 0 or more", (long long)own->samples);
     read->batch = (lstm__batch){.layout = own->layout, .samples = (size_t)own->samples, .count = (size_t)own->samples};
     RETURN_IF_ERROR(read_inputs(read, model));
+    RETURN_IF_ERROR(lstm__check_arrays(model, &read->batch));
     if (!loss)
         return LSTM_OK;
     RETURN_IF_ERROR(read_targets(read, model, loss));

@@ -131,9 +131,11 @@ lstm_status lstm_layer_state(const lstm_layer *layer, lstm_layer **h, lstm_layer
 {
     NEED(layer);
     lstm__node *node = layer->node;
-    if (node->port_count < 3)
+    if (node->port_count < 2)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" is a %s: only recurrent layers have states", node->name,
                           node->class->type);
+    if (c && node->port_count < 3)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" is a %s: it has h but no c", node->name, node->class->type);
     if (h)
         *h = &node->ports[1];
     if (c)

@@ -57,18 +57,30 @@ static lstm_status collect_tensors(json_t *list, const json_t *value, const char
     return LSTM_OK;
 }
 
-/* Keras 3: {"args": […], "kwargs": {…}}; only initial_state may carry tensors among the keywords. */
-static lstm_status collect_call(json_t *list, const json_t *call, const char *reader)
+/* Keras 3: {"args": […], "kwargs": {…}}; initial_state, and query, value and key of attention, may carry tensors among the
+ * keywords. use_causal_mask becomes an option. */
+static lstm_status collect_call(json_t *list, const json_t *call, const char *reader, json_t *converted)
 {
     const char *key = NULL;
     json_t *value = NULL;
     json_t *keywords = json_object_get(call, "kwargs");
+    static const char *const carriers[] = {"query", "value", "key", "initial_state"};
     RETURN_IF_ERROR(collect_tensors(list, json_object_get(call, "args"), reader, 0));
+    if (json_is_true(json_object_get(keywords, "use_causal_mask"))
+        && json_object_set_new(converted, "use_causal_mask", json_true()) != 0)
+        return no_memory();
+    for (size_t k = 0; k < sizeof carriers / sizeof *carriers; k++)
+        RETURN_IF_ERROR(collect_tensors(list, json_object_get(keywords, carriers[k]), reader, 0));
     json_object_foreach(keywords, key, value)
     {
+        bool carrier = false;
+        for (size_t k = 0; k < sizeof carriers / sizeof *carriers; k++)
+            carrier = carrier || strcmp(key, carriers[k]) == 0;
+        if (carrier)
+            continue;
         const size_t before = json_array_size(list);
         RETURN_IF_ERROR(collect_tensors(list, value, reader, 0));
-        if (json_array_size(list) > before && strcmp(key, "initial_state") != 0)
+        if (json_array_size(list) > before)
             return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer \"%s\" is called with the tensor argument \"%s\"", reader, key);
     }
     return LSTM_OK;
@@ -95,7 +107,7 @@ static lstm_status convert_inputs(const json_t *layer, const char *name, json_t 
     if (!list || json_object_set_new(converted, "inputs", list) != 0)
         return no_memory();
     const json_t *call = json_array_get(nodes, 0);
-    return json_is_object(call) ? collect_call(list, call, name) : collect_old_call(list, call, name);
+    return json_is_object(call) ? collect_call(list, call, name, converted) : collect_old_call(list, call, name);
 }
 
 /* A layer object of Keras to one of ours: the config's keys beside "type", "name" and "inputs". */

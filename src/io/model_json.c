@@ -14,6 +14,7 @@
 #include "element.h"
 #include "keras_json.h"
 #include "names.h"
+#include "wrapper_json.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -60,10 +61,14 @@ static lstm_status read_named(const lstm__option *option, const json_t *value, i
 /* A feature of later versions, switched off. */
 static lstm_status check_fixed(const lstm__option *option, const json_t *value)
 {
+    if (json_array_size(value) == 1)
+        value = json_array_get(value, 0);
     const char *text = constant_text(value);
     const bool off = json_is_null(value) || json_is_false(value) || (json_is_number(value) && json_number_value(value) == 0);
-    const bool same = option->only && ((text && lstm__compare_names(text, option->only) == 0)
-                                       || (json_is_integer(value) && json_integer_value(value) == atoi(option->only)));
+    /* Our tensors have at most three axes (sample, step, feature): the last one may be called 2. */
+    const bool last = option->only && strcmp(option->key, "axis") == 0 && json_integer_value(value) == 2;
+    const bool same = last || (option->only && ((text && lstm__compare_names(text, option->only) == 0)
+                                       || (json_is_integer(value) && json_integer_value(value) == atoi(option->only))));
     if (off || same)
         return LSTM_OK;
     char *found = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
@@ -76,6 +81,10 @@ static lstm_status check_fixed(const lstm__option *option, const json_t *value)
 static lstm_status read_option(const lstm__option *option, const json_t *value, void *options)
 {
     void *place = (unsigned char *)options + option->offset;
+    if (option->kind == LSTM__OPTION_COUNT && json_is_null(value))
+        return LSTM_OK; /* the default */
+    if (option->kind == LSTM__OPTION_COUNT && json_array_size(value) == 1)
+        value = json_array_get(value, 0); /* Keras writes the sizes of Conv1D as lists */
     switch (option->kind) {
     case LSTM__OPTION_COUNT:
         if (!json_is_integer(value) || json_integer_value(value) < 1)
@@ -177,6 +186,11 @@ static lstm_status read_input_shape(const json_t *layer, lstm_input_options *inp
     if (!json_is_array(shape) || (rank != first + 1 && rank != first + 2))
         return lstm__fail(LSTM_ERROR_FORMAT, "an input needs \"shape\": [steps, features] or [features]");
     input->struct_size = sizeof *input;
+    if (rank == first + 1 && json_is_null(json_array_get(shape, first))) { /* any number of tokens */
+        input->features = 1;
+        input->vector = LSTM_NO;
+        return LSTM_OK;
+    }
     input->vector = rank == first + 1 ? LSTM_YES : LSTM_NO;
     RETURN_IF_ERROR(read_size(shape, rank - 1, false, &input->features));
     return rank == first + 2 ? read_size(shape, first, true, &input->steps) : LSTM_OK;
@@ -237,14 +251,16 @@ static lstm_status read_references(const reader *r, const lstm_layer **inputs, i
         RETURN_IF_ERROR(find_reference(r->model, text, &inputs[k]));
         *count = (int)k + 1;
     }
+    if (state && (least != 1 || (most != 2 && most != 3)))
+        return lstm__fail(LSTM_ERROR_FORMAT, "\"initial_state\": a %s has no states", r->class->type);
     if (state) {
         const lstm_layer *layer = NULL;
         RETURN_IF_ERROR(find_reference(r->model, state, &layer));
-        if (layer->node->port_count < 3)
+        if (layer->node->port_count < most)
             return lstm__fail(LSTM_ERROR_FORMAT, "\"initial_state\": layer \"%s\" has no states", state);
-        inputs[1] = &layer->node->ports[1];
-        inputs[2] = &layer->node->ports[2];
-        *count = 3;
+        for (int k = 1; k < most; k++)
+            inputs[k] = &layer->node->ports[k];
+        *count = most;
     }
     if (*count < least || (*count == 2 && r->class == &lstm__class_lstm))
         return lstm__fail(LSTM_ERROR_FORMAT, "reads %d layers: expected %s", *count,
@@ -262,6 +278,8 @@ static lstm_status find_class(const char *type, const lstm__layer_class **class)
         type = "Input";
     if (strcmp(type, "Linear") == 0)
         type = "Dense";
+    if (strcmp(type, "RNN") == 0)
+        type = "SimpleRNN";
     for (size_t k = 0; lstm__layer_classes[k]; k++) {
         *class = lstm__layer_classes[k];
         if (strcmp((*class)->type, type) == 0)
@@ -301,6 +319,14 @@ static lstm_status add_layer(reader *r, const char *name)
         lstm_lstm_options *lstm = r->options; /* PyTorch's layer gives the whole sequence */
         lstm->return_sequences = lstm->return_sequences == 0 ? LSTM_YES : lstm->return_sequences;
     }
+    if (r->class == &lstm__class_gru && r->model->profile == LSTM_PROFILE_TORCH) {
+        lstm_gru_options *gru = r->options;
+        gru->return_sequences = gru->return_sequences == 0 ? LSTM_YES : gru->return_sequences;
+    }
+    if (r->class == &lstm__class_simple_rnn && r->model->profile == LSTM_PROFILE_TORCH) {
+        lstm_simple_rnn_options *rnn = r->options;
+        rnn->return_sequences = rnn->return_sequences == 0 ? LSTM_YES : rnn->return_sequences;
+    }
     /* Keras 2: the first layer of a Sequential may carry the input's shape. */
     if (r->model->node_count == 0 && json_object_get(r->layer, "batch_input_shape"))
         RETURN_IF_ERROR(add_input(r->model, r->layer, NULL));
@@ -308,8 +334,32 @@ static lstm_status add_layer(reader *r, const char *name)
     return lstm__graph_add(r->model, r->class, r->options, name, inputs, count, NULL);
 }
 
+static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t index);
+
+static lstm_status read_wrapped(lstm_model *model, const json_t *layer, size_t index)
+{
+    json_t *inner = NULL;
+    const lstm__layer_class *class = NULL;
+    lstm_status status = lstm__unwrap_layer(layer, &inner);
+    if (status != LSTM_OK)
+        return lstm__prefix_error(status, "layer %zu (TimeDistributed)", index);
+    const char *type = json_string_value(json_object_get(inner, "type"));
+    status = find_class(type, &class);
+    if (status == LSTM_OK && !class->stepwise)
+        status = lstm__fail(LSTM_ERROR_UNSUPPORTED, "TimeDistributed of a %s: expected a layer that treats each step alone",
+                            class->type);
+    if (status == LSTM_OK)
+        status = read_layer(model, inner, index);
+    else
+        status = lstm__prefix_error(status, "layer %zu (TimeDistributed)", index);
+    json_decref(inner);
+    return status;
+}
+
 static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t index)
 {
+    if (lstm__is_time_distributed(layer))
+        return read_wrapped(model, layer, index);
     reader r = {.model = model, .layer = layer};
     const char *type = json_string_value(json_object_get(layer, "type"));
     const json_t *name = json_object_get(layer, "name");

@@ -44,6 +44,25 @@ typedef struct lstm__rmsprop_step {
     int keras;
 } lstm__rmsprop_step;
 
+/* One step of a GRU, see gru_tpl.h. `z` and `r` are where these gates begin in a row of 3 units; the candidate is the last.
+ *
+ *                         gates               recurrent             second            h
+ *   gru_after_forward     a from x -> z r g   h U + c, [3 units]    -> its last part  -> h
+ *   gru_before_reset      a from x -> z r .   h U, [3 units]        -> r h_previous
+ *   gru_before_forward    . . a_g -> g                                                -> h
+ *   gru_backward          z r g -> gradients                        after: both ways  dh -> dh z
+ *   gru_before_backward   r -> gradient       drh, [units]                            += drh r
+ * gru_backward leaves r alone unless `after`. `second` may be NULL in gru_after_forward. */
+typedef struct lstm__gru_step {
+    size_t rows, units, z, r;
+    int after;
+    real *gates;            /* [rows][3 units] */
+    const real *recurrent;
+    const real *h_previous; /* [rows], ld_previous apart */
+    size_t ld_previous;
+    real *h, *second;       /* [rows][units] */
+} lstm__gru_step;
+
 typedef struct lstm__kernels {
     int32_t isa;      /* LSTM_ISA_* */
     const char *name; /* "avx2" */
@@ -73,6 +92,12 @@ typedef struct lstm__kernels {
     void (*softmax_forward)(size_t rows, size_t columns, const real *x, size_t ld_x, real *y, size_t ld_y);
     void (*softmax_backward)(size_t rows, size_t columns, const real *y, size_t ld_y, const real *dy, size_t ld_dy,
                              real *dx, size_t ld_dx, int accumulate);
+
+    void (*gru_after_forward)(const lstm__gru_step *step);
+    void (*gru_before_reset)(const lstm__gru_step *step);
+    void (*gru_before_forward)(const lstm__gru_step *step);
+    void (*gru_backward)(const lstm__gru_step *step);
+    void (*gru_before_backward)(const lstm__gru_step *step);
 
     /* Rows: y = bias in every row (bias NULL: zeros); out[column] = (or +=) sum over rows of x; y = (or +=) x. */
     void (*fill_rows)(size_t rows, size_t columns, const real *bias, real *y, size_t ld_y);

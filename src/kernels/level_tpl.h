@@ -14,6 +14,7 @@
 #include "access_tpl.h"
 
 #include "activation_tpl.h"
+#include "gru_tpl.h"
 #include "optimizer_tpl.h"
 #include "rows_tpl.h"
 
@@ -42,6 +43,11 @@ const lstm__kernels LEVEL_TABLE = {
     .activation_backward = activation_backward,
     .softmax_forward = softmax_forward,
     .softmax_backward = softmax_backward,
+    .gru_after_forward = gru_after_forward,
+    .gru_before_reset = gru_before_reset,
+    .gru_before_forward = gru_before_forward,
+    .gru_backward = gru_backward,
+    .gru_before_backward = gru_before_backward,
     .fill_rows = fill_rows,
     .column_sum = column_sum,
     .copy_rows = copy_rows,

@@ -65,7 +65,17 @@ static const lstm__name initializers[] = {{"glorot_uniform", LSTM_INITIALIZER_GL
                                           {"zeros", LSTM_INITIALIZER_ZEROS},
                                           {"ones", LSTM_INITIALIZER_ONES},
                                           {"torch_uniform", LSTM_INITIALIZER_TORCH_UNIFORM},
+                                          {"random_uniform", LSTM_INITIALIZER_RANDOM_UNIFORM},
+                                          {"RandomUniform", LSTM_INITIALIZER_RANDOM_UNIFORM},
+                                          {"uniform", LSTM_INITIALIZER_RANDOM_UNIFORM},
+                                          {"random_normal", LSTM_INITIALIZER_RANDOM_NORMAL},
+                                          {"normal", LSTM_INITIALIZER_RANDOM_NORMAL},
                                           {NULL, 0}};
+
+static const lstm__name paddings[] = {
+    {"valid", LSTM_PADDING_VALID}, {"same", LSTM_PADDING_SAME}, {"causal", LSTM_PADDING_CAUSAL}, {NULL, 0}};
+
+static const lstm__name scores[] = {{"dot", LSTM_SCORE_DOT}, {"concat", LSTM_SCORE_CONCAT}, {NULL, 0}};
 
 const lstm__name *lstm__constant_names(int32_t set)
 {
@@ -84,6 +94,10 @@ const lstm__name *lstm__constant_names(int32_t set)
         return optimizers;
     case LSTM_NAMES_INITIALIZER:
         return initializers;
+    case LSTM_NAMES_PADDING:
+        return paddings;
+    case LSTM_NAMES_SCORE:
+        return scores;
     default:
         return NULL;
     }
@@ -110,8 +124,11 @@ lstm_status lstm__read_constant(int32_t *value, int32_t standard, int32_t set, c
 
 lstm_status lstm__constant_find(int32_t set, const char *name, int32_t *value)
 {
-    static const char *const kinds[] = {"",     "profile", "instruction level", "activation",
-                                        "loss", "metric",  "optimizer",         "initializer"};
+    static const char *const kinds[] = {[LSTM_NAMES_PROFILE] = "profile",       [LSTM_NAMES_ISA] = "instruction level",
+                                        [LSTM_NAMES_ACTIVATION] = "activation", [LSTM_NAMES_LOSS] = "loss",
+                                        [LSTM_NAMES_METRIC] = "metric",         [LSTM_NAMES_OPTIMIZER] = "optimizer",
+                                        [LSTM_NAMES_INITIALIZER] = "initializer", [LSTM_NAMES_PADDING] = "padding",
+                                        [LSTM_NAMES_SCORE] = "score mode"};
     const lstm__name *names = lstm__constant_names(set);
     if (!names)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "set is %d: expected an LSTM_NAMES_* constant", (int)set);

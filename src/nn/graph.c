@@ -75,6 +75,14 @@ lstm_layer *lstm__graph_find(const lstm_model *model, const char *name)
     return NULL;
 }
 
+lstm_status lstm__check_arrays(const lstm_model *model, const lstm__batch *batch)
+{
+    for (size_t k = 0; k < model->node_count; k++)
+        if (model->nodes[k]->class->check)
+            RETURN_IF_ERROR(model->nodes[k]->class->check(model->nodes[k], batch));
+    return LSTM_OK;
+}
+
 /* ---- Adding */
 
 /* Keras' automatic names: dense, dense_1, dense_2, … */

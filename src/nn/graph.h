@@ -59,6 +59,9 @@ void lstm__graph_release(lstm_model *model);
 lstm_status lstm__graph_add(lstm_model *model, const lstm__layer_class *class, const void *options, const char *name,
                             const lstm_layer *const *inputs, int input_count, lstm_layer **out);
 
+/* Let the layers look at the arrays of a call (token numbers) before it runs. */
+lstm_status lstm__check_arrays(const lstm_model *model, const lstm__batch *batch);
+
 /* Names of automatic layers also when one is taken; the layer with a name, or NULL. */
 lstm_layer *lstm__graph_find(const lstm_model *model, const char *name);
 

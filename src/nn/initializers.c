@@ -3,6 +3,7 @@
  *
  *   glorot_uniform  U(-l, l), l = sqrt(6 / (fan_in + fan_out))           Glorot and Bengio 2010
  *   orthogonal      Q of the QR of a normal matrix times sign(diag R)     Saxe et al. 2013; Mezzadri 2007 for the signs
+ *   random_uniform  U(-0.05, 0.05), Keras' default for embeddings;  random_normal  N(0, 1), PyTorch's
  *   torch_uniform   U(-k, k), k = 1 / sqrt(units)                         PyTorch's recurrent layers and nn.Linear
  */
 #include "blas.h"
@@ -53,6 +54,13 @@ lstm_status lstm__initialize(lstm_context *context, const lstm__parameter *param
         break;
     case LSTM_INITIALIZER_TORCH_UNIFORM:
         uniform(values, count, 1 / sqrt((double)parameter->units), seed, stream);
+        break;
+    case LSTM_INITIALIZER_RANDOM_UNIFORM:
+        uniform(values, count, 0.05, seed, stream);
+        break;
+    case LSTM_INITIALIZER_RANDOM_NORMAL:
+        for (size_t k = 0; k < count; k++)
+            values[k] = (real)lstm__random_normal(seed, stream, k);
         break;
     default:
         for (size_t k = 0; k < count; k++)

@@ -148,5 +148,27 @@ extern const lstm__layer_class lstm__class_activation;
 extern const lstm__layer_class lstm__class_repeat_vector;
 extern const lstm__layer_class lstm__class_reshape;
 extern const lstm__layer_class lstm__class_flatten;
+extern const lstm__layer_class lstm__class_gru;
+extern const lstm__layer_class lstm__class_simple_rnn;
+extern const lstm__layer_class lstm__class_add;
+extern const lstm__layer_class lstm__class_subtract;
+extern const lstm__layer_class lstm__class_multiply;
+extern const lstm__layer_class lstm__class_average;
+extern const lstm__layer_class lstm__class_maximum;
+extern const lstm__layer_class lstm__class_concatenate;
+extern const lstm__layer_class lstm__class_layer_normalization;
+extern const lstm__layer_class lstm__class_batch_normalization;
+extern const lstm__layer_class lstm__class_embedding;
+extern const lstm__layer_class lstm__class_global_average_pooling;
+extern const lstm__layer_class lstm__class_global_max_pooling;
+extern const lstm__layer_class lstm__class_last_step;
+extern const lstm__layer_class lstm__class_max_pooling;
+extern const lstm__layer_class lstm__class_average_pooling;
+extern const lstm__layer_class lstm__class_conv1d;
+extern const lstm__layer_class lstm__class_attention;
+extern const lstm__layer_class lstm__class_additive_attention;
+extern const lstm__layer_class lstm__class_multi_head_attention;
+extern const lstm__layer_class lstm__class_spatial_dropout;
+extern const lstm__layer_class lstm__class_gaussian_noise;
 
 #endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT
+ * What the cells that run step by step share (GRU, SimpleRNN): options and states, the order of the steps, the tape of h,
+ * and steps that a mask leaves out.
+ *
+ *     h     training or all outputs wanted: [T+1][B][U], block s before and block s+1 behind step s; else two blocks in turn
+ *     gates [segment][B][G]: x W + bias of the steps of a segment, by their time; while training one segment is everything
+ * Step s reads time s, or T - 1 - s backwards; outputs come in the order of the steps, as in Keras.
+ */
+#ifndef LSTM_NN_CELL_STEPS_H
+#define LSTM_NN_CELL_STEPS_H
+
+#include "layer_ports.h"
+#include "product.h"
+
+#include <string.h>
+
+enum { LSTM__CELL_SEGMENT = 32 };
+
+typedef struct lstm__cell {
+    size_t units, inputs, columns; /* H, I, and G: columns of the gates */
+    bool sequences, reverse, training;
+    size_t batch, steps;           /* of the call */
+    size_t segment;
+    const unsigned char *mask;     /* of the latest forward */
+    real *h, *gates;
+    real *carry, *kept;            /* [batch][H], training: the gradient at h, and as it was before a step */
+} lstm__cell;
+
+static inline size_t lstm__cell_time(const lstm__cell *cell, size_t step)
+{
+    return cell->reverse ? cell->steps - 1 - step : step;
+}
+
+static inline real *lstm__cell_h(const lstm__cell *cell, size_t block)
+{
+    const size_t place = cell->training || cell->sequences ? block : block % 2;
+    return cell->h + place * cell->batch * cell->units;
+}
+
+/* Of a step inside the segment that begins with time `first`. */
+static inline real *lstm__cell_gates(const lstm__cell *cell, size_t first, size_t step)
+{
+    return cell->gates + (lstm__cell_time(cell, step) - first) * cell->batch * cell->columns;
+}
+
+/* ---- Definition */
+
+static inline lstm_status lstm__cell_define(lstm__node *node, int64_t units, int32_t sequences)
+{
+    const lstm__shape in = lstm__input_shape(node, 0);
+    RETURN_IF_ERROR(lstm__need_sequence(node, 0));
+    if (units < 1 || units > INT32_MAX / 8)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "units is %lld: expected 1 to %d", (long long)units, INT32_MAX / 8);
+    if (node->input_count == 2) {
+        const lstm__shape h = lstm__input_shape(node, 1);
+        if (h.steps != 0 || h.features != units)
+            return lstm__fail(LSTM_ERROR_SHAPE,
+                              "initial h is layer \"%s\" with %lld features%s: expected a vector of %lld units",
+                              node->inputs[1]->node->name, (long long)h.features, h.steps ? " a step" : "",
+                              (long long)units);
+    }
+    node->port_count = 2;
+    node->shapes[0] = (lstm__shape){sequences == LSTM_YES ? in.steps : 0, units};
+    node->shapes[1] = (lstm__shape){0, units};
+    return LSTM_OK;
+}
+
+/* kernel (I, G) and recurrent_kernel (H, G). */
+static inline lstm_status lstm__cell_declare(lstm__node *node, size_t units, size_t columns, int32_t kernel, int32_t recurrent)
+{
+    const size_t inputs = (size_t)lstm__input_shape(node, 0).features;
+    size_t count = 0;
+    size_t offset = 0;
+    if (!lstm__mul(inputs, columns, &count))
+        count = SIZE_MAX;
+    RETURN_IF_ERROR(lstm__graph_reserve(node->model, count, &offset));
+    RETURN_IF_ERROR(lstm__graph_add_parameter(
+        node, &(lstm__parameter_spec){.keras_name = "kernel", .torch_name = "weight_ih_l0", .offset = offset,
+                                      .rows = inputs, .columns = columns, .rank = 2, .torch_transposed = true,
+                                      .initializer = kernel, .fan_in = inputs, .fan_out = columns, .units = units}));
+    if (!lstm__mul(units, columns, &count))
+        count = SIZE_MAX;
+    RETURN_IF_ERROR(lstm__graph_reserve(node->model, count, &offset));
+    return lstm__graph_add_parameter(
+        node, &(lstm__parameter_spec){.keras_name = "recurrent_kernel", .torch_name = "weight_hh_l0", .offset = offset,
+                                      .rows = units, .columns = columns, .rank = 2, .torch_transposed = true,
+                                      .initializer = recurrent, .fan_in = units, .fan_out = columns, .units = units});
+}
+
+/* One bias vector. */
+static inline lstm_status lstm__cell_declare_bias(lstm__node *node, const char *torch_name, size_t units, size_t columns)
+{
+    size_t offset = 0;
+    RETURN_IF_ERROR(lstm__graph_reserve(node->model, columns, &offset));
+    return lstm__graph_add_parameter(
+        node, &(lstm__parameter_spec){.keras_name = "bias", .torch_name = torch_name, .offset = offset, .rows = 1,
+                                      .columns = columns, .rank = 1, .units = units,
+                                      .initializer = node->model->profile == LSTM_PROFILE_TORCH
+                                                         ? LSTM_INITIALIZER_TORCH_UNIFORM
+                                                         : LSTM_INITIALIZER_ZEROS});
+}
+
+/* ---- Running */
+
+static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *session, lstm__cell *cell, lstm__arena *arena)
+{
+    const size_t steps = lstm__session_max_steps(session, lstm__input_shape(node, 0));
+    const size_t batch = session->max_batch;
+    size_t rows = 0;
+    size_t gates = 0;
+    cell->training = session->training;
+    cell->inputs = (size_t)lstm__input_shape(node, 0).features;
+    cell->segment = session->training || steps < LSTM__CELL_SEGMENT ? steps : LSTM__CELL_SEGMENT;
+    if (!lstm__mul(batch, cell->training || cell->sequences ? steps + 1 : 2, &rows)
+        || !lstm__mul(batch, cell->segment, &gates))
+        arena->overflow = true;
+    cell->h = lstm__carve_matrix(arena, rows, cell->units);
+    cell->gates = lstm__carve_matrix(arena, gates, cell->columns);
+    cell->carry = lstm__carve_matrix(arena, session->training ? batch : 0, cell->units);
+    cell->kept = lstm__carve_matrix(arena, session->training ? batch : 0, cell->units);
+}
+
+/* Take over the call: sizes, mask, first h; set the ports. */
+static inline void lstm__cell_start(const lstm__node *node, lstm_session *session, lstm__cell *cell)
+{
+    const lstm__kernels *kernels = session->model->kernels;
+    const lstm__view h0 = node->input_count == 2 ? lstm__input_value(node, session, 1) : (lstm__view){NULL, 0};
+    cell->batch = session->batch;
+    cell->steps = lstm__session_steps(session, lstm__input_shape(node, 0));
+    cell->mask = lstm__input_mask(node, session, 0);
+    if (h0.data)
+        kernels->copy_rows(cell->batch, cell->units, h0.data, h0.stride, cell->h, cell->units, 0);
+    else
+        kernels->fill_rows(cell->batch, cell->units, NULL, cell->h, cell->units);
+    const lstm__view last = {lstm__cell_h(cell, cell->steps), cell->units};
+    lstm__session_own(session, node, 0)->value = cell->sequences ? (lstm__view){lstm__cell_h(cell, 1), cell->units} : last;
+    lstm__session_own(session, node, 0)->mask = cell->sequences ? cell->mask : NULL;
+    lstm__session_own(session, node, 1)->value = last;
+}
+
+/* Steps [step, step + count) read these times: x W + bias into the gates. Returns the first time. */
+static inline size_t lstm__cell_inputs(const lstm__node *node, lstm_session *session, const lstm__cell *cell, size_t step,
+                                       size_t count, const real *bias)
+{
+    const size_t first = cell->reverse ? cell->steps - step - count : step;
+    const size_t rows = count * cell->batch;
+    const lstm__view x = lstm__input_value(node, session, 0);
+    if (bias)
+        session->model->kernels->fill_rows(rows, cell->columns, bias, cell->gates, cell->columns);
+    lstm__gemm(0, 0, rows, cell->columns, cell->inputs, x.data + first * cell->batch * x.stride, x.stride,
+               lstm__values_of(node, 0), cell->columns, bias != NULL, cell->gates, cell->columns);
+    return first;
+}
+
+/* Rows of a step that the mask leaves out keep the h before it. */
+static inline void lstm__cell_hold(const lstm__cell *cell, size_t step)
+{
+    const unsigned char *mask = cell->mask ? cell->mask + lstm__cell_time(cell, step) * cell->batch : NULL;
+    for (size_t b = 0; mask && b < cell->batch; b++)
+        if (!mask[b])
+            memcpy(lstm__cell_h(cell, step + 1) + b * cell->units, lstm__cell_h(cell, step) + b * cell->units,
+                   cell->units * sizeof(real));
+}
+
+/* ---- Back */
+
+/* The gradient at the last h. */
+static inline void lstm__cell_back_start(const lstm__node *node, lstm_session *session, const lstm__cell *cell)
+{
+    const lstm__kernels *kernels = session->model->kernels;
+    const lstm__view last[2] = {cell->sequences ? (lstm__view){NULL, 0} : lstm__own_gradient(session, node, 0),
+                                lstm__own_gradient(session, node, 1)};
+    kernels->fill_rows(cell->batch, cell->units, NULL, cell->carry, cell->units);
+    for (int k = 0; k < 2; k++)
+        if (last[k].data)
+            kernels->copy_rows(cell->batch, cell->units, last[k].data, last[k].stride, cell->carry, cell->units, 1);
+}
+
+/* Add the gradient at the output of a step to the carried one. */
+static inline void lstm__cell_back_output(const lstm__node *node, lstm_session *session, const lstm__cell *cell, size_t step)
+{
+    const lstm__view dy = lstm__own_gradient(session, node, 0);
+    if (cell->sequences && dy.data)
+        session->model->kernels->copy_rows(cell->batch, cell->units, dy.data + step * cell->batch * dy.stride, dy.stride,
+                                           cell->carry, cell->units, 1);
+    if (cell->mask)
+        memcpy(cell->kept, cell->carry, cell->batch * cell->units * sizeof(real));
+}
+
+/* Rows that the mask leaves out: no gradient at `gates` [batch][columns], the carried one as it was. */
+static inline void lstm__cell_back_hold(const lstm__cell *cell, size_t step, real *gates, size_t columns)
+{
+    const unsigned char *mask = cell->mask ? cell->mask + lstm__cell_time(cell, step) * cell->batch : NULL;
+    for (size_t b = 0; mask && b < cell->batch; b++)
+        if (!mask[b]) {
+            memset(gates + b * columns, 0, columns * sizeof(real));
+            memcpy(cell->carry + b * cell->units, cell->kept + b * cell->units, cell->units * sizeof(real));
+        }
+}
+
+/* to [H][count] (ld apart) = sum over the steps of h(step)^T times `count` columns of a tape by time. */
+static inline void lstm__cell_back_recurrent(const lstm__cell *cell, const real *tape, size_t ld, size_t count, real *to,
+                                             size_t ld_to)
+{
+    const size_t rows = cell->batch;
+    if (!cell->reverse) {
+        lstm__gemm(1, 0, cell->units, count, cell->steps * rows, cell->h, cell->units, tape, ld, 0, to, ld_to);
+        return;
+    }
+    for (size_t step = 0; step < cell->steps; step++)
+        lstm__gemm(1, 0, cell->units, count, rows, lstm__cell_h(cell, step), cell->units,
+                   tape + lstm__cell_time(cell, step) * rows * ld, ld, step > 0, to, ld_to);
+}
+
+/* From the finished gradients at the gates to those of kernel, first bias, input and first h. */
+static inline void lstm__cell_back_inputs(const lstm__node *node, lstm_session *session, const lstm__cell *cell, real *bias)
+{
+    const lstm__kernels *kernels = session->model->kernels;
+    const size_t rows = cell->steps * cell->batch;
+    const lstm__view x = lstm__input_value(node, session, 0);
+    bool add = false;
+    lstm__gemm(1, 0, cell->inputs, cell->columns, rows, x.data, x.stride, cell->gates, cell->columns, 0,
+               lstm__gradients_of(node, session, 0), cell->columns);
+    if (bias)
+        kernels->column_sum(rows, cell->columns, cell->gates, cell->columns, bias, 0);
+    const lstm__view dx = lstm__take_gradient(node, session, 0, &add);
+    if (dx.data)
+        lstm__gemm(0, 1, rows, cell->inputs, cell->columns, cell->gates, cell->columns, lstm__values_of(node, 0),
+                   cell->columns, add, dx.data, dx.stride);
+    if (node->input_count < 2)
+        return;
+    const lstm__view dh0 = lstm__take_gradient(node, session, 1, &add);
+    if (dh0.data)
+        kernels->copy_rows(cell->batch, cell->units, cell->carry, cell->units, dh0.data, dh0.stride, add);
+}
+
+#endif
