@@ -34,23 +34,41 @@ static void free_arrays(arrays *a)
 static void check_parameter_gradients(const golden_case *golden, const lstm_session *session, const lstm_model *model,
                                       double *worst)
 {
-    for (size_t k = 0; k < lstm_model_parameter_count(model); k++) {
+    for (size_t k = 0, learned = 0; k < lstm_model_parameter_count(model); k++) {
         size_t count = 0;
-        float *expected = golden_array_number(golden, "gw", 2, k, &count);
+        lstm_parameter_info info = {.struct_size = sizeof info};
+        assert_ok(lstm_model_parameter_info(model, k, &info));
+        if (info.trainable == LSTM_NO)
+            continue; /* Keras has no gradient of moving statistics */
+        float *expected = golden_array_number(golden, "gw", 2, learned++, &count);
         float *found = malloc((count + 1) * sizeof *found);
         assert_non_null(expected);
         assert_ok(lstm_session_parameter_gradient(session, k, found, count));
-        *worst = fmax(*worst, assert_close("parameter gradient", found, expected, count, 0, 1e-4)
-                                  / largest_size(expected, count));
+        /* A softmax does not change when a number is added to all scores, so the gradient of a key's bias is 0 but for rounding. */
+        const bool zero = strstr(info.name, "/key/bias") != NULL;
+        const double off = assert_close(info.name, found, expected, count, zero ? 1e-6 : 0, zero ? 0 : 1e-4);
+        *worst = fmax(*worst, zero ? 0 : off / largest_size(expected, count));
         free(found);
         free(expected);
     }
+}
+
+/* Keras' gradient of BatchNormalization was taken in inference mode. */
+static void fix_statistics(const golden_case *golden)
+{
+    size_t k = 0;
+    json_t *layer = NULL;
+    json_t *config = json_object_get(json_object_get(golden->json, "config"), "config");
+    json_array_foreach(json_object_get(config, "layers"), k, layer)
+        if (strcmp(json_string_value(json_object_get(layer, "class_name")), "BatchNormalization") == 0)
+            json_object_set_new(json_object_get(layer, "config"), "fixed_statistics", json_true());
 }
 
 static void run_forward_case(const char *name)
 {
     golden_case golden;
     golden_open(&golden, "keras", name);
+    fix_statistics(&golden);
     lstm_model *model = golden_model(&golden);
     lstm_session *session = NULL;
     double output_error = 0;
@@ -103,7 +121,10 @@ static void run_forward_case(const char *name)
 static void test_outputs_and_gradients_equal_those_of_keras(void **state)
 {
     static const char *const names[] = {"lstm_last",       "lstm_sequences", "lstm_backwards",       "lstm_states",
-                                        "lstm_no_bias",    "tutorial",       "stack2_dense_softmax", "encoder_decoder"};
+                                        "lstm_no_bias",    "tutorial",       "stack2_dense_softmax", "encoder_decoder",
+                                        "gru_reset_after", "gru_reset_before", "simple_rnn",           "time_distributed_dense",
+                                        "layernorm_between", "batchnorm_inference", "global_pool",     "conv_pool_lstm",
+                                        "attention_dot",   "attention_additive", "attention_multihead"};
     (void)state;
     if (!golden_available())
         skip();
