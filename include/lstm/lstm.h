@@ -171,6 +171,7 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_ACTIVATION_SOFTSIGN 8     /* x / (1 + |x|) */
 #define LSTM_ACTIVATION_EXPONENTIAL 9  /* exp(x) */
 #define LSTM_ACTIVATION_HARD_SIGMOID 10 /* clip(x/6 + 1/2, 0, 1), Keras 3 and PyTorch */
+#define LSTM_ACTIVATION_HARD_SIGMOID_KERAS2 11 /* clip(x/5 + 1/2, 0, 1), Keras 1 and 2 */
 
 /* Losses. `p` is the prediction, `y` the target. The loss of a batch is the mean over samples, steps and (where the
  * loss is per element) features. */
@@ -214,6 +215,12 @@ LSTM_API const char *lstm_last_error(void);
 /* How Attention compares a query q with a key k. */
 #define LSTM_SCORE_DOT 1    /* sum(q k) */
 #define LSTM_SCORE_CONCAT 2 /* sum(tanh(q + k)) */
+/* How Bidirectional merges its two outputs. */
+#define LSTM_MERGE_CONCAT 1 /* features side by side, forward first */
+#define LSTM_MERGE_SUM 2
+#define LSTM_MERGE_MUL 3
+#define LSTM_MERGE_AVE 4
+#define LSTM_MERGE_NONE 5   /* two outputs */
 
 /* The sets of constants that have names in files, on the command line and in messages. */
 #define LSTM_NAMES_PROFILE 1
@@ -225,6 +232,7 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_INITIALIZER 7
 #define LSTM_NAMES_PADDING 20
 #define LSTM_NAMES_SCORE 21
+#define LSTM_NAMES_MERGE 30
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam", "hard_sigmoid", "avx2").
  * Upper and lower case are the same.
@@ -369,6 +377,12 @@ typedef struct lstm_lstm_options {
     const lstm_layer *initial_c;
     const lstm_layer *initial_state; /* or another LSTM layer of H units, whose last h and c are taken */
     const char *name;
+    /* What return_sequences gives at steps that a mask or a length leaves out. LSTM_NO: the output before is repeated, zeros
+     * before the first one (Keras, the default); LSTM_YES: zeros (PyTorch's default). h and c are held in both cases, and the
+     * last output is that of the last step that is there. See docs/sequences.md. */
+    int32_t zero_output_for_mask;
+    int32_t activation;           /* of g and of c: LSTM_ACTIVATION_*, not softmax; default tanh */
+    int32_t recurrent_activation; /* of i, f and o; default sigmoid. Others than the defaults leave the fastest path */
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options, const lstm_layer *input,
                                          lstm_layer **out);
@@ -433,7 +447,8 @@ LSTM_API lstm_status lstm_model_add_flatten(lstm_model *model, const lstm_reshap
 
 /* ---- Other recurrent cells
  *
- * Steps that the sequence's mask leaves out hold the state and repeat the output of the step before, as in Keras. */
+ * Steps that the sequence's mask leaves out hold the state and repeat the output of the step before, as in Keras, or give
+ * zeros with zero_output_for_mask. */
 
 /* A gated recurrent unit (Cho et al. 2014):
  *
@@ -457,6 +472,7 @@ typedef struct lstm_gru_options {
     int32_t recurrent_initializer; /* default orthogonal over (H, 3H), or torch_uniform */
     const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
     const char *name;
+    int32_t zero_output_for_mask; /* as in lstm_lstm_options */
 } lstm_gru_options;
 LSTM_API lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options, const lstm_layer *input,
                                         lstm_layer **out);
@@ -475,6 +491,7 @@ typedef struct lstm_simple_rnn_options {
     int32_t recurrent_initializer; /* default orthogonal, or torch_uniform */
     const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
     const char *name;
+    int32_t zero_output_for_mask; /* as in lstm_lstm_options */
 } lstm_simple_rnn_options;
 LSTM_API lstm_status lstm_model_add_simple_rnn(lstm_model *model, const lstm_simple_rnn_options *options,
                                                const lstm_layer *input, lstm_layer **out);
@@ -603,14 +620,15 @@ LSTM_API lstm_status lstm_model_add_conv1d(lstm_model *model, const lstm_conv1d_
  *   inputs  [in]  `count` = 2: query [B][T][D] and value [B][S][D], which is the key too; 3: query, value, key
  *   out     [out] [B][T][features of value]
  * For each query: weights = softmax over the S keys of score(query, key); output = sum of weights * value. Keys that the
- * value's mask leaves out get weight 0; queries that their mask leaves out get zeros. `causal`: query t sees keys 0 to t. */
+ * value's mask leaves out get weight 0, as do all keys for a query that its mask leaves out. `causal`: query t sees keys 0 to t. */
 
 /* Luong's (dot) attention; Bahdanau's is additive attention. */
 typedef struct lstm_attention_options {
     uint32_t struct_size;
     int32_t use_scale;  /* dot: scores times one learned number, `scale`. Additive: sum(scale * tanh(q + k)) with a learned
                            vector. Default LSTM_NO; additive: LSTM_YES */
-    int32_t score_mode; /* LSTM_SCORE_*; default dot. Not for additive attention. Concat has a learned factor, concat_score_weight */
+    int32_t score_mode; /* LSTM_SCORE_*; default dot. Not for additive attention. Concat has a learned factor,
+                           concat_score_weight */
     int32_t causal;     /* default LSTM_NO */
     const char *name;
 } lstm_attention_options;
@@ -651,6 +669,40 @@ typedef struct lstm_gaussian_noise_options {
 } lstm_gaussian_noise_options;
 LSTM_API lstm_status lstm_model_add_gaussian_noise(lstm_model *model, const lstm_gaussian_noise_options *options,
                                                    const lstm_layer *input, lstm_layer **out);
+/* Mask every step all of whose features equal mask_value (a sequence padded with a value that data never has), and make its
+ * values zeros. Layers behind it then skip these steps; see docs/sequences.md. */
+typedef struct lstm_masking_options {
+    uint32_t struct_size;
+    float mask_value; /* finite; default 0 */
+    const char *name;
+} lstm_masking_options;
+LSTM_API lstm_status lstm_model_add_masking(lstm_model *model, const lstm_masking_options *options, const lstm_layer *input,
+                                            lstm_layer **out);
+
+/* Read a sequence in both directions and merge the outputs, those of the backward layer turned round in time. Two recurrent
+ * layers do the work: two new LSTM layers NAME/forward_lstm and NAME/backward_lstm with the options `lstm`, or two layers of any
+ * recurrent kind that are there already, the second with go_backwards. Where sequences are returned, the outputs of masked
+ * steps are zeros (zero_output_for_mask of both layers is set).
+ * Under the PyTorch profile the parameters are called NAME.weight_ih_l0 … and NAME.weight_ih_l0_reverse …
+ * `input` is what the new layers read; it is not looked at with forward and backward. */
+typedef struct lstm_bidirectional_options {
+    uint32_t struct_size;
+    int32_t merge_mode;            /* LSTM_MERGE_*; default concat */
+    const lstm_lstm_options *lstm; /* of both new layers; without go_backwards and initial states */
+    const lstm_layer *forward;     /* or instead: two layers of the model */
+    const lstm_layer *backward;
+    const char *name; /* at most 95 bytes */
+} lstm_bidirectional_options;
+LSTM_API lstm_status lstm_model_add_bidirectional(lstm_model *model, const lstm_bidirectional_options *options,
+                                                  const lstm_layer *input, lstm_layer **out);
+
+/* The parts of a Bidirectional layer.
+ *   forward, backward  [out] its two recurrent layers (lstm_layer_state gives their last states); NULL = not wanted
+ *   backward_output    [out] with LSTM_MERGE_NONE the backward layer's output in the order of time (the layer itself is the
+ *                      forward one's); NULL = not wanted
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (no Bidirectional layer, or one that merges). Ownership: the model's. */
+LSTM_API lstm_status lstm_bidirectional_parts(const lstm_layer *layer, lstm_layer **forward, lstm_layer **backward,
+                                              lstm_layer **backward_output);
 
 /* The further outputs of an LSTM layer, as layers that others can read: the last hidden state h [B][H] and the last
  * cell state c [B][H].
@@ -827,6 +879,12 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
  * Counts: an input needs samples * steps * features values (a vector: samples * features). If the input's number of
  * steps is free, it is x_count / (samples * features), the same for every free input. A target needs the output's
  * values; for the sparse cross-entropy one class number (0, 1, ...) a row: samples, or samples * steps.
+ *
+ * Sequences of different lengths stand in one array, padded to the longest. `lengths` says how many steps of each sample are
+ * there, from the first on; `mask` marks the steps that are there one by one (and may have holes); with both, a step is
+ * there if both say so. They belong to the first input that is a sequence; input_lengths and input_masks give each input its
+ * own. What stands in the padding is never looked at: a padded batch gives what its samples give one by one. The layers hand
+ * the mask on (docs/sequences.md).
  * =============================================================================================================== */
 
 typedef struct lstm_data {
@@ -843,6 +901,12 @@ typedef struct lstm_data {
     const float *const *targets; /* instead of y */
     const size_t *target_sizes;
     size_t target_count;
+    const int32_t *lengths; /* one a sample, 0 to steps, in any order; NULL = all steps */
+    size_t lengths_count;   /* samples */
+    const uint8_t *mask;    /* [samples][steps] or, time first, [steps][samples]; 0 = this step is not there; NULL = all are */
+    size_t mask_count;      /* samples * steps */
+    const int32_t *const *input_lengths; /* instead of lengths: for each input its lengths, of `samples` entries, or NULL */
+    const uint8_t *const *input_masks;   /* instead of mask: for each input its mask, of samples * steps entries, or NULL */
 } lstm_data;
 
 /* A loss and its settings, the same for every output. */

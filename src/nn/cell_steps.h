@@ -4,6 +4,7 @@
  *
  *     h     training or all outputs wanted: [T+1][B][U], block s before and block s+1 behind step s; else two blocks in turn
  *     gates [segment][B][G]: x W + bias of the steps of a segment, by their time; while training one segment is everything
+ *     y     [T][B][U], where masked outputs are to be zeros: a copy of h made after the last step
  * Step s reads time s, or T - 1 - s backwards; outputs come in the order of the steps, as in Keras.
  */
 #ifndef LSTM_NN_CELL_STEPS_H
@@ -16,29 +17,30 @@
 
 enum { LSTM__CELL_SEGMENT = 32 };
 
-typedef struct lstm__cell {
+typedef struct lstm__cell_tape {
     size_t units, inputs, columns; /* H, I, and G: columns of the gates */
     bool sequences, reverse, training;
+    bool zeros;                    /* outputs of steps that are left out are zeros */
     size_t batch, steps;           /* of the call */
     size_t segment;
     const unsigned char *mask;     /* of the latest forward */
-    real *h, *gates;
+    real *h, *gates, *y;
     real *carry, *kept;            /* [batch][H], training: the gradient at h, and as it was before a step */
-} lstm__cell;
+} lstm__cell_tape;
 
-static inline size_t lstm__cell_time(const lstm__cell *cell, size_t step)
+static inline size_t lstm__cell_time(const lstm__cell_tape *cell, size_t step)
 {
     return cell->reverse ? cell->steps - 1 - step : step;
 }
 
-static inline real *lstm__cell_h(const lstm__cell *cell, size_t block)
+static inline real *lstm__cell_h(const lstm__cell_tape *cell, size_t block)
 {
     const size_t place = cell->training || cell->sequences ? block : block % 2;
     return cell->h + place * cell->batch * cell->units;
 }
 
 /* Of a step inside the segment that begins with time `first`. */
-static inline real *lstm__cell_gates(const lstm__cell *cell, size_t first, size_t step)
+static inline real *lstm__cell_gates(const lstm__cell_tape *cell, size_t first, size_t step)
 {
     return cell->gates + (lstm__cell_time(cell, step) - first) * cell->batch * cell->columns;
 }
@@ -102,7 +104,7 @@ static inline lstm_status lstm__cell_declare_bias(lstm__node *node, const char *
 
 /* ---- Running */
 
-static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *session, lstm__cell *cell, lstm__arena *arena)
+static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *session, lstm__cell_tape *cell, lstm__arena *arena)
 {
     const size_t steps = lstm__session_max_steps(session, lstm__input_shape(node, 0));
     const size_t batch = session->max_batch;
@@ -116,12 +118,13 @@ static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *s
         arena->overflow = true;
     cell->h = lstm__carve_matrix(arena, rows, cell->units);
     cell->gates = lstm__carve_matrix(arena, gates, cell->columns);
+    cell->y = lstm__carve_matrix(arena, cell->zeros && cell->sequences ? rows : 0, cell->units);
     cell->carry = lstm__carve_matrix(arena, session->training ? batch : 0, cell->units);
     cell->kept = lstm__carve_matrix(arena, session->training ? batch : 0, cell->units);
 }
 
 /* Take over the call: sizes, mask, first h; set the ports. */
-static inline void lstm__cell_start(const lstm__node *node, lstm_session *session, lstm__cell *cell)
+static inline void lstm__cell_start(const lstm__node *node, lstm_session *session, lstm__cell_tape *cell)
 {
     const lstm__kernels *kernels = session->model->kernels;
     const lstm__view h0 = node->input_count == 2 ? lstm__input_value(node, session, 1) : (lstm__view){NULL, 0};
@@ -139,7 +142,7 @@ static inline void lstm__cell_start(const lstm__node *node, lstm_session *sessio
 }
 
 /* Steps [step, step + count) read these times: x W + bias into the gates. Returns the first time. */
-static inline size_t lstm__cell_inputs(const lstm__node *node, lstm_session *session, const lstm__cell *cell, size_t step,
+static inline size_t lstm__cell_inputs(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell, size_t step,
                                        size_t count, const real *bias)
 {
     const size_t first = cell->reverse ? cell->steps - step - count : step;
@@ -153,7 +156,7 @@ static inline size_t lstm__cell_inputs(const lstm__node *node, lstm_session *ses
 }
 
 /* Rows of a step that the mask leaves out keep the h before it. */
-static inline void lstm__cell_hold(const lstm__cell *cell, size_t step)
+static inline void lstm__cell_hold(const lstm__cell_tape *cell, size_t step)
 {
     const unsigned char *mask = cell->mask ? cell->mask + lstm__cell_time(cell, step) * cell->batch : NULL;
     for (size_t b = 0; mask && b < cell->batch; b++)
@@ -162,10 +165,23 @@ static inline void lstm__cell_hold(const lstm__cell *cell, size_t step)
                    cell->units * sizeof(real));
 }
 
+/* After the last step: the outputs, with zeros at the steps that are left out. */
+static inline void lstm__cell_finish(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell)
+{
+    const size_t rows = cell->steps * cell->batch;
+    if (!cell->zeros || !cell->sequences || !cell->mask)
+        return;
+    memcpy(cell->y, lstm__cell_h(cell, 1), rows * cell->units * sizeof(real));
+    for (size_t r = 0; r < rows; r++)
+        if (!cell->mask[lstm__cell_time(cell, r / cell->batch) * cell->batch + r % cell->batch])
+            memset(cell->y + r * cell->units, 0, cell->units * sizeof(real));
+    lstm__session_own(session, node, 0)->value = (lstm__view){cell->y, cell->units};
+}
+
 /* ---- Back */
 
 /* The gradient at the last h. */
-static inline void lstm__cell_back_start(const lstm__node *node, lstm_session *session, const lstm__cell *cell)
+static inline void lstm__cell_back_start(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell)
 {
     const lstm__kernels *kernels = session->model->kernels;
     const lstm__view last[2] = {cell->sequences ? (lstm__view){NULL, 0} : lstm__own_gradient(session, node, 0),
@@ -177,18 +193,20 @@ static inline void lstm__cell_back_start(const lstm__node *node, lstm_session *s
 }
 
 /* Add the gradient at the output of a step to the carried one. */
-static inline void lstm__cell_back_output(const lstm__node *node, lstm_session *session, const lstm__cell *cell, size_t step)
+static inline void lstm__cell_back_output(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell, size_t step)
 {
     const lstm__view dy = lstm__own_gradient(session, node, 0);
-    if (cell->sequences && dy.data)
-        session->model->kernels->copy_rows(cell->batch, cell->units, dy.data + step * cell->batch * dy.stride, dy.stride,
-                                           cell->carry, cell->units, 1);
+    const unsigned char *mask = cell->zeros && cell->mask ? cell->mask + lstm__cell_time(cell, step) * cell->batch : NULL;
+    for (size_t b = 0; cell->sequences && dy.data && b < cell->batch; b++)
+        if (!mask || mask[b])
+            session->model->kernels->copy_rows(1, cell->units, dy.data + (step * cell->batch + b) * dy.stride, dy.stride,
+                                               cell->carry + b * cell->units, cell->units, 1);
     if (cell->mask)
         memcpy(cell->kept, cell->carry, cell->batch * cell->units * sizeof(real));
 }
 
 /* Rows that the mask leaves out: no gradient at `gates` [batch][columns], the carried one as it was. */
-static inline void lstm__cell_back_hold(const lstm__cell *cell, size_t step, real *gates, size_t columns)
+static inline void lstm__cell_back_hold(const lstm__cell_tape *cell, size_t step, real *gates, size_t columns)
 {
     const unsigned char *mask = cell->mask ? cell->mask + lstm__cell_time(cell, step) * cell->batch : NULL;
     for (size_t b = 0; mask && b < cell->batch; b++)
@@ -199,7 +217,7 @@ static inline void lstm__cell_back_hold(const lstm__cell *cell, size_t step, rea
 }
 
 /* to [H][count] (ld apart) = sum over the steps of h(step)^T times `count` columns of a tape by time. */
-static inline void lstm__cell_back_recurrent(const lstm__cell *cell, const real *tape, size_t ld, size_t count, real *to,
+static inline void lstm__cell_back_recurrent(const lstm__cell_tape *cell, const real *tape, size_t ld, size_t count, real *to,
                                              size_t ld_to)
 {
     const size_t rows = cell->batch;
@@ -213,7 +231,7 @@ static inline void lstm__cell_back_recurrent(const lstm__cell *cell, const real 
 }
 
 /* From the finished gradients at the gates to those of kernel, first bias, input and first h. */
-static inline void lstm__cell_back_inputs(const lstm__node *node, lstm_session *session, const lstm__cell *cell, real *bias)
+static inline void lstm__cell_back_inputs(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell, real *bias)
 {
     const lstm__kernels *kernels = session->model->kernels;
     const size_t rows = cell->steps * cell->batch;

@@ -26,6 +26,7 @@ static const lstm__name activations[] = {{"linear", LSTM_ACTIVATION_LINEAR},
                                          {"softsign", LSTM_ACTIVATION_SOFTSIGN},
                                          {"exponential", LSTM_ACTIVATION_EXPONENTIAL},
                                          {"hard_sigmoid", LSTM_ACTIVATION_HARD_SIGMOID},
+                                         {"hard_sigmoid_keras2", LSTM_ACTIVATION_HARD_SIGMOID_KERAS2},
                                          {NULL, 0}};
 
 static const lstm__name losses[] = {
@@ -76,6 +77,8 @@ static const lstm__name paddings[] = {
     {"valid", LSTM_PADDING_VALID}, {"same", LSTM_PADDING_SAME}, {"causal", LSTM_PADDING_CAUSAL}, {NULL, 0}};
 
 static const lstm__name scores[] = {{"dot", LSTM_SCORE_DOT}, {"concat", LSTM_SCORE_CONCAT}, {NULL, 0}};
+static const lstm__name merges[] = {{"concat", LSTM_MERGE_CONCAT}, {"sum", LSTM_MERGE_SUM},   {"mul", LSTM_MERGE_MUL},
+                                    {"ave", LSTM_MERGE_AVE},       {"none", LSTM_MERGE_NONE}, {NULL, 0}};
 
 const lstm__name *lstm__constant_names(int32_t set)
 {
@@ -86,6 +89,8 @@ const lstm__name *lstm__constant_names(int32_t set)
         return levels;
     case LSTM_NAMES_ACTIVATION:
         return activations;
+    case LSTM_NAMES_MERGE:
+        return merges;
     case LSTM_NAMES_LOSS:
         return losses;
     case LSTM_NAMES_METRIC:
@@ -128,7 +133,7 @@ lstm_status lstm__constant_find(int32_t set, const char *name, int32_t *value)
                                         [LSTM_NAMES_ACTIVATION] = "activation", [LSTM_NAMES_LOSS] = "loss",
                                         [LSTM_NAMES_METRIC] = "metric",         [LSTM_NAMES_OPTIMIZER] = "optimizer",
                                         [LSTM_NAMES_INITIALIZER] = "initializer", [LSTM_NAMES_PADDING] = "padding",
-                                        [LSTM_NAMES_SCORE] = "score mode"};
+                                        [LSTM_NAMES_SCORE] = "score mode",        [LSTM_NAMES_MERGE] = "merge mode"};
     const lstm__name *names = lstm__constant_names(set);
     if (!names)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "set is %d: expected an LSTM_NAMES_* constant", (int)set);

@@ -62,7 +62,13 @@ lstm_status lstm__graph_add(lstm_model *model, const lstm__layer_class *class, c
 /* Let the layers look at the arrays of a call (token numbers) before it runs. */
 lstm_status lstm__check_arrays(const lstm_model *model, const lstm__batch *batch);
 
-/* Names of automatic layers also when one is taken; the layer with a name, or NULL. */
+/* Take the last node away again; nothing may read it. */
+void lstm__graph_remove_last(lstm_model *model);
+
+/* Keras' automatic name for the next layer of a class: dense, dense_1, … `name` has LSTM__NAME_SIZE bytes. */
+void lstm__graph_automatic_name(const lstm_model *model, const char *stem, char *name);
+
+/* The layer with a name, or NULL. */
 lstm_layer *lstm__graph_find(const lstm_model *model, const char *name);
 
 lstm_status lstm__graph_set_outputs(lstm_model *model, const lstm_layer *const *layers, size_t count);

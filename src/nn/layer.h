@@ -44,6 +44,8 @@ struct lstm__node {
     lstm_model *model;
     size_t index;
     char name[LSTM__NAME_SIZE];
+    char stem[LSTM__NAME_SIZE]; /* before the names of its parameters, where that is not the name; else "" */
+    const char *suffix;         /* behind them; NULL = nothing */
     void *options; /* the class' option struct, defaults filled in, pointers of the caller cleared */
     int input_count;
     const lstm_layer **inputs; /* input_count of them, the node's own list */
@@ -170,5 +172,7 @@ extern const lstm__layer_class lstm__class_additive_attention;
 extern const lstm__layer_class lstm__class_multi_head_attention;
 extern const lstm__layer_class lstm__class_spatial_dropout;
 extern const lstm__layer_class lstm__class_gaussian_noise;
+extern const lstm__layer_class lstm__class_masking;
+extern const lstm__layer_class lstm__class_bidirectional;
 
 #endif

@@ -103,6 +103,7 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     const size_t rows = lstm__session_rows(session, node->shapes[0]);
     const bool vector = lstm__input_shape(node, 0).steps == 0;
     const real *table = lstm__values_of(node, 0);
+    const unsigned char *given = vector ? NULL : lstm__input_mask(node, session, 0);
     const lstm__view x = lstm__input_value(node, session, 0);
     lstm__port *port = lstm__session_own(session, node, 0);
     for (size_t r = 0; r < rows; r++) {
@@ -110,10 +111,10 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         const uint32_t token = token_of(value, (size_t)own->input_dim);
         b->tokens[r] = token;
         if (own->mask_zero == LSTM_YES)
-            b->mask[r] = token != 0;
+            b->mask[r] = token != 0 && !(given && !given[r]);
         memcpy(port->value.data + r * columns, table + token * columns, columns * sizeof(real));
     }
-    port->mask = own->mask_zero == LSTM_YES ? b->mask : vector ? NULL : lstm__input_mask(node, session, 0);
+    port->mask = own->mask_zero == LSTM_YES ? b->mask : given;
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
@@ -140,6 +141,15 @@ static size_t input_number(const lstm__node *input)
     return number;
 }
 
+/* Whether an input is the first that is a sequence: the one that batch->lengths and batch->mask belong to. */
+static bool is_first_sequence(const lstm__node *input)
+{
+    for (size_t k = 0; k < input->index; k++)
+        if (input->model->nodes[k]->class == &lstm__class_input && input->model->nodes[k]->shapes[0].steps != 0)
+            return false;
+    return input->shapes[0].steps != 0;
+}
+
 static lstm_status check(const lstm__node *node, const lstm__batch *batch)
 {
     const lstm__node *input = node->inputs[0]->node;
@@ -147,14 +157,20 @@ static lstm_status check(const lstm__node *node, const lstm__batch *batch)
     const size_t steps = node->shapes[0].steps < 0 ? batch->steps : (size_t)node->shapes[0].steps;
     const int64_t count = options_of(node)->input_dim;
     const bool time_first = batch->layout == LSTM_LAYOUT_TIME_FIRST && input->shapes[0].steps != 0;
+    const bool first = is_first_sequence(input);
+    const int32_t *lengths = batch->lengths_of ? batch->lengths_of[input_number(input)] : first ? batch->lengths : NULL;
+    const unsigned char *mask = batch->masks_of ? batch->masks_of[input_number(input)] : first ? batch->mask : NULL;
     for (size_t k = 0; k < batch->samples * steps; k++) {
         const float value = values[k];
+        const size_t sample = time_first ? k % batch->samples : k / steps;
+        const size_t step = time_first ? k / batch->samples : k % steps;
+        if ((lengths && step >= (size_t)lengths[sample]) || (mask && !mask[k]))
+            continue; /* padding is not looked at */
         if (value >= 0 && (double)value < (double)count && value == (float)(int64_t)value)
             continue;
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "input \"%s\", sample %zu, step %zu: token %g: layer \"%s\" takes whole numbers from 0 to %lld",
-                          input->name, time_first ? k % batch->samples : k / steps,
-                          time_first ? k / batch->samples : k % steps, (double)value, node->name, (long long)count - 1);
+                          input->name, sample, step, (double)value, node->name, (long long)count - 1);
     }
     return LSTM_OK;
 }

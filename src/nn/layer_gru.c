@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 typedef struct buffers {
-    lstm__cell cell;
+    lstm__cell_tape cell;
     real *second;    /* training [T][B][H], else [B][H] */
     real *recurrent; /* [B][3H]: what comes from h in one step */
 } buffers;
@@ -43,7 +43,7 @@ static const lstm__option options[] = {
     LSTM__FIXED("dropout", NULL),
     LSTM__FIXED("recurrent_dropout", NULL),
     LSTM__FIXED("stateful", NULL),
-    LSTM__FIXED("zero_output_for_mask", NULL),
+    LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__IGNORED("implementation"),
     LSTM__IGNORED("unroll"),
     LSTM__IGNORED("use_cudnn"),
@@ -72,6 +72,7 @@ static lstm_status define(lstm__node *node)
     RETURN_IF_ERROR(lstm__read_flag(&own->return_sequences, LSTM_NO, "return_sequences"));
     RETURN_IF_ERROR(lstm__read_flag(&own->return_state, LSTM_NO, "return_state"));
     RETURN_IF_ERROR(lstm__read_flag(&own->go_backwards, LSTM_NO, "go_backwards"));
+    RETURN_IF_ERROR(lstm__read_flag(&own->zero_output_for_mask, LSTM_NO, "zero_output_for_mask"));
     RETURN_IF_ERROR(lstm__read_flag(&own->use_bias, LSTM_YES, "use_bias"));
     RETURN_IF_ERROR(lstm__read_flag(&own->reset_after, LSTM_YES, "reset_after"));
     RETURN_IF_ERROR(lstm__read_constant(&own->kernel_initializer,
@@ -132,8 +133,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     const lstm_gru_options *own = options_of(node);
     const size_t units = (size_t)own->units;
     const size_t rows = session->training ? lstm__session_max_rows(session, lstm__input_shape(node, 0)) : session->max_batch;
-    b->cell = (lstm__cell){.units = units, .columns = 3 * units, .sequences = own->return_sequences == LSTM_YES,
-                           .reverse = own->go_backwards == LSTM_YES};
+    b->cell = (lstm__cell_tape){.units = units, .columns = 3 * units, .sequences = own->return_sequences == LSTM_YES,
+                           .reverse = own->go_backwards == LSTM_YES, .zeros = own->zero_output_for_mask == LSTM_YES};
     lstm__cell_plan(node, session, &b->cell, arena);
     b->second = lstm__carve_matrix(arena, rows, units);
     b->recurrent = lstm__carve_matrix(arena, session->max_batch, 3 * units);
@@ -141,13 +142,13 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
 
 static real *second_at(const buffers *b, size_t step)
 {
-    const lstm__cell *cell = &b->cell;
+    const lstm__cell_tape *cell = &b->cell;
     return b->second + (cell->training ? lstm__cell_time(cell, step) * cell->batch * cell->units : 0);
 }
 
 static lstm__gru_step step_of(const lstm__node *node, const buffers *b, size_t step, real *gates)
 {
-    const lstm__cell *cell = &b->cell;
+    const lstm__cell_tape *cell = &b->cell;
     const size_t units = cell->units;
     return (lstm__gru_step){.rows = cell->batch, .units = units, .z = is_torch(node) ? units : 0,
                             .r = is_torch(node) ? 0 : units, .after = options_of(node)->reset_after == LSTM_YES,
@@ -180,7 +181,7 @@ static void run_step(const lstm__node *node, lstm_session *session, const buffer
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
 {
     buffers *b = memory;
-    lstm__cell *cell = &b->cell;
+    lstm__cell_tape *cell = &b->cell;
     lstm__cell_start(node, session, cell);
     for (size_t done = 0; done < cell->steps; done += cell->segment) {
         const size_t count = cell->steps - done < cell->segment ? cell->steps - done : cell->segment;
@@ -188,12 +189,13 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         for (size_t step = done; step < done + count; step++)
             run_step(node, session, b, step, lstm__cell_gates(cell, first, step));
     }
+    lstm__cell_finish(node, session, cell);
 }
 
 static void back_step(const lstm__node *node, lstm_session *session, const buffers *b, size_t step)
 {
     const lstm__kernels *kernels = session->model->kernels;
-    const lstm__cell *cell = &b->cell;
+    const lstm__cell_tape *cell = &b->cell;
     const size_t units = cell->units;
     const real *u = lstm__values_of(node, 1);
     real *gates = lstm__cell_gates(cell, 0, step);
@@ -217,7 +219,7 @@ static void back_step(const lstm__node *node, lstm_session *session, const buffe
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
 {
     const buffers *b = memory;
-    const lstm__cell *cell = &b->cell;
+    const lstm__cell_tape *cell = &b->cell;
     const lstm__kernels *kernels = session->model->kernels;
     const size_t units = cell->units;
     const size_t rows = cell->steps * cell->batch;

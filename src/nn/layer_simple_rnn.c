@@ -33,7 +33,7 @@ static const lstm__option options[] = {
     LSTM__FIXED("dropout", NULL),
     LSTM__FIXED("recurrent_dropout", NULL),
     LSTM__FIXED("stateful", NULL),
-    LSTM__FIXED("zero_output_for_mask", NULL),
+    LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__IGNORED("unroll"),
     LSTM__FIXED("num_layers", "1"),
     LSTM__FIXED("bidirectional", NULL),
@@ -57,6 +57,7 @@ static lstm_status define(lstm__node *node)
     RETURN_IF_ERROR(lstm__read_flag(&own->return_sequences, LSTM_NO, "return_sequences"));
     RETURN_IF_ERROR(lstm__read_flag(&own->return_state, LSTM_NO, "return_state"));
     RETURN_IF_ERROR(lstm__read_flag(&own->go_backwards, LSTM_NO, "go_backwards"));
+    RETURN_IF_ERROR(lstm__read_flag(&own->zero_output_for_mask, LSTM_NO, "zero_output_for_mask"));
     RETURN_IF_ERROR(lstm__read_flag(&own->use_bias, LSTM_YES, "use_bias"));
     RETURN_IF_ERROR(lstm__read_constant(&own->kernel_initializer,
                                         torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_GLOROT_UNIFORM,
@@ -80,15 +81,15 @@ static lstm_status declare(lstm__node *node)
 
 static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
 {
-    lstm__cell *cell = memory;
+    lstm__cell_tape *cell = memory;
     const lstm_simple_rnn_options *own = options_of(node);
     const size_t units = (size_t)own->units;
-    *cell = (lstm__cell){.units = units, .columns = units, .sequences = own->return_sequences == LSTM_YES,
-                         .reverse = own->go_backwards == LSTM_YES};
+    *cell = (lstm__cell_tape){.units = units, .columns = units, .sequences = own->return_sequences == LSTM_YES,
+                         .reverse = own->go_backwards == LSTM_YES, .zeros = own->zero_output_for_mask == LSTM_YES};
     lstm__cell_plan(node, session, cell, arena);
 }
 
-static void run_step(const lstm__node *node, lstm_session *session, const lstm__cell *cell, size_t step, real *sums)
+static void run_step(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell, size_t step, real *sums)
 {
     const lstm__kernels *kernels = session->model->kernels;
     const size_t units = cell->units;
@@ -103,7 +104,7 @@ static void run_step(const lstm__node *node, lstm_session *session, const lstm__
 
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
 {
-    lstm__cell *cell = memory;
+    lstm__cell_tape *cell = memory;
     const real *bias = node->parameter_count > 2 ? lstm__values_of(node, 2) : NULL;
     lstm__cell_start(node, session, cell);
     for (size_t done = 0; done < cell->steps; done += cell->segment) {
@@ -112,11 +113,12 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         for (size_t step = done; step < done + count; step++)
             run_step(node, session, cell, step, lstm__cell_gates(cell, first, step));
     }
+    lstm__cell_finish(node, session, cell);
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
 {
-    const lstm__cell *cell = memory;
+    const lstm__cell_tape *cell = memory;
     const lstm__kernels *kernels = session->model->kernels;
     const size_t units = cell->units;
     real *bias = node->parameter_count > 2 ? lstm__gradients_of(node, session, 2) : NULL;
@@ -155,7 +157,7 @@ const lstm__layer_class lstm__class_simple_rnn = {
     .options = options,
     .mask = LSTM__MASK_OWN,
     .most_inputs = 2,
-    .plan_size = sizeof(lstm__cell),
+    .plan_size = sizeof(lstm__cell_tape),
     .define = define,
     .declare = declare,
     .plan = plan,

@@ -11,6 +11,8 @@
 #include "shares.h"
 #include "tape.h"
 
+#include <string.h>
+
 /* dh and dc of some samples at the end of the sequence. */
 static void start_gradients(const lstm__pass *pass, size_t first, size_t count)
 {
@@ -27,7 +29,7 @@ static void start_gradients(const lstm__pass *pass, size_t first, size_t count)
     lstm__tape_start(r->kernels, count, r->hidden, r->padded, from[2], r->dc + first * r->padded, r->padded);
 }
 
-static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_group, size_t last_group)
+static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_group, size_t last_group)
 {
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
@@ -46,10 +48,51 @@ static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, s
         .ld_cell = r->padded,
         .dy = call->dy.data ? call->dy.data + (t * call->batch + first) * call->dy.stride : NULL,
         .ld_dy = call->dy.stride,
-        .extra = last && (call->dhn[0].data || call->dhn[1].data) ? r->dh + first * r->padded : NULL,
+        .extra = call->mask || (last && (call->dhn[0].data || call->dhn[1].data)) ? r->dh + first * r->padded : NULL,
         .ld_extra = r->padded,
     };
     r->kernels->step_backward(&s, first_group, last_group);
+}
+
+/* The same with any activations: r->dh gathers the gradient at h(t), then comes the cell. */
+static void step_rows_apart(const lstm__pass *pass, size_t t, size_t first, size_t count)
+{
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    const lstm__cell s = {
+        .rows = count,
+        .units = r->hidden,
+        .activation = r->activation,
+        .recurrent = r->recurrent_activation,
+        .gates = lstm__gates_at(pass, t) + first * r->ld_gates,
+        .ld_gates = r->ld_gates,
+        .c_previous = lstm__cell_at(pass, t) + first * r->padded,
+        .active_c = lstm__tanh_at(pass, t) + first * r->padded,
+        .dh = r->dh + first * r->padded,
+        .dc = r->dc + first * r->padded,
+        .ld_cell = r->padded,
+    };
+    if (t + 1 < call->steps)
+        r->kernels->multiply_across(&(lstm__multiplication){.rows = count, .k = 4 * r->padded,
+                                                            .a = lstm__gates_at(pass, t + 1) + first * r->ld_gates,
+                                                            .ld_a = r->ld_gates, .b = r->back_h, .c = s.dh, .ld_c = r->padded,
+                                                            .accumulate = true},
+                                    r->hidden);
+    if (call->dy.data)
+        r->kernels->copy_rows(count, r->hidden, call->dy.data + (t * call->batch + first) * call->dy.stride, call->dy.stride,
+                              s.dh, r->padded, 1);
+    r->kernels->cell_backward(&s);
+    memset(s.dh, 0, count * r->padded * sizeof(real));
+}
+
+static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_group, size_t last_group)
+{
+    lstm__share run;
+    for (size_t at = first; lstm__next_run(pass->r, lstm__mask_at(pass, t), &at, first + count, &run);)
+        if (pass->r->activation)
+            step_rows_apart(pass, t, run.first, run.count);
+        else
+            step_rows(pass, t, run.first, run.count, first_group, last_group);
 }
 
 /* Gradients at the initial states of some samples. */
@@ -63,6 +106,9 @@ static void end_gradients(const lstm__pass *pass, size_t first, size_t count)
                                                      .b = r->back_h, .c = call->dh0.data + first * call->dh0.stride,
                                                      .ld_c = call->dh0.stride, .accumulate = call->add_dh0},
                                     r->hidden);
+    if (call->dh0.data && call->mask)
+        r->kernels->copy_rows(count, r->hidden, r->dh + first * r->padded, r->padded,
+                              call->dh0.data + first * call->dh0.stride, call->dh0.stride, 1);
     if (call->dc0.data)
         r->kernels->copy_rows(count, r->hidden, r->dc + first * r->padded, r->padded,
                               call->dc0.data + first * call->dc0.stride, call->dc0.stride, call->add_dc0);
@@ -78,8 +124,10 @@ static void backward_samples(void *argument, int32_t index)
     const lstm__pass *pass = argument;
     const lstm__share share = lstm__share_of(pass->call->batch, pass->tasks, index);
     start_gradients(pass, share.first, share.count);
-    for (size_t t = pass->call->steps; t-- > 0;)
+    for (size_t t = pass->call->steps; t-- > 0;) {
         step(pass, t, share.first, share.count, 0, groups_of(pass->r));
+        lstm__mask_hand_back(pass, t, share.first, share.count);
+    }
     end_gradients(pass, share.first, share.count);
 }
 
@@ -95,7 +143,7 @@ static void back_through_time(lstm__pass *pass)
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
     const size_t step_work = lstm__work(call->batch, r->hidden, r->padded);
-    if (!lstm__share_columns(r->context, call->batch, groups_of(r), step_work)) {
+    if (r->activation || !lstm__share_columns(r->context, call->batch, groups_of(r), step_work)) {
         pass->tasks = lstm__shares(r->context, call->batch, call->steps * step_work, LSTM__TASK_WORK);
         lstm__parallel(r->context, (int32_t)pass->tasks, backward_samples, pass);
         return;
@@ -105,6 +153,7 @@ static void back_through_time(lstm__pass *pass)
     for (size_t t = call->steps; t-- > 0;) {
         pass->first_step = t;
         lstm__parallel(r->context, (int32_t)pass->tasks, backward_groups, pass);
+        lstm__mask_hand_back(pass, t, 0, call->batch);
     }
     end_gradients(pass, 0, call->batch);
 }
