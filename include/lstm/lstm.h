@@ -620,7 +620,8 @@ LSTM_API lstm_status lstm_model_add_conv1d(lstm_model *model, const lstm_conv1d_
  *   inputs  [in]  `count` = 2: query [B][T][D] and value [B][S][D], which is the key too; 3: query, value, key
  *   out     [out] [B][T][features of value]
  * For each query: weights = softmax over the S keys of score(query, key); output = sum of weights * value. Keys that the
- * value's mask leaves out get weight 0, as do all keys for a query that its mask leaves out. `causal`: query t sees keys 0 to t. */
+ * value's mask leaves out get weight 0, as do all keys for a query that its mask leaves out. `causal`: query t sees the keys
+ * from 0 to t. */
 
 /* Luong's (dot) attention; Bahdanau's is additive attention. */
 typedef struct lstm_attention_options {
