@@ -53,21 +53,24 @@ static const char every_layer[] =
     "{\"type\": \"Input\", \"name\": \"tokens\", \"shape\": [6]},"
     "{\"type\": \"Embedding\", \"input_dim\": 9, \"output_dim\": 4, \"mask_zero\": true},"
     "{\"type\": \"SpatialDropout1D\", \"rate\": 0.5},"
-    "{\"type\": \"Conv1D\", \"name\": \"conv\", \"filters\": 4, \"kernel_size\": [3], \"padding\": \"causal\", \"dilation_rate\": 2},"
+    "{\"type\": \"Conv1D\", \"name\": \"conv\", \"filters\": 4, \"kernel_size\": [3], \"padding\": \"causal\","
+    " \"dilation_rate\": 2},"
     "{\"type\": \"BatchNormalization\", \"axis\": [2], \"momentum\": 0.9},"
     "{\"type\": \"GRU\", \"name\": \"gru\", \"units\": 4, \"return_sequences\": true, \"reset_after\": false},"
     "{\"type\": \"Add\", \"name\": \"sum\", \"inputs\": [\"gru\", \"conv\"]},"
     "{\"type\": \"LayerNormalization\", \"name\": \"norm\", \"center\": false},"
-    "{\"type\": \"MultiHeadAttention\", \"name\": \"heads\", \"inputs\": [\"norm\", \"norm\"], \"num_heads\": 2, \"key_dim\": 3,"
-    " \"use_causal_mask\": true},"
-    "{\"type\": \"Attention\", \"name\": \"dot\", \"inputs\": [\"norm\", \"heads\"], \"use_scale\": true, \"score_mode\": \"concat\"},"
+    "{\"type\": \"MultiHeadAttention\", \"name\": \"heads\", \"inputs\": [\"norm\", \"norm\"],"
+    " \"num_heads\": 2, \"key_dim\": 3, \"use_causal_mask\": true},"
+    "{\"type\": \"Attention\", \"name\": \"dot\", \"inputs\": [\"norm\", \"heads\"], \"use_scale\": true,"
+    " \"score_mode\": \"concat\"},"
     "{\"type\": \"AdditiveAttention\", \"name\": \"additive\", \"inputs\": [\"norm\", \"heads\", \"norm\"]},"
     "{\"type\": \"Subtract\", \"name\": \"minus\", \"inputs\": [\"dot\", \"additive\"]},"
     "{\"type\": \"Multiply\", \"name\": \"times\", \"inputs\": [\"dot\", \"minus\", \"norm\"]},"
     "{\"type\": \"Average\", \"name\": \"mean\", \"inputs\": [\"dot\", \"times\"]},"
     "{\"type\": \"Maximum\", \"name\": \"most\", \"inputs\": [\"mean\", \"times\"]},"
     "{\"type\": \"Concatenate\", \"name\": \"all\", \"inputs\": [\"mean\", \"times\", \"most\"], \"axis\": -1},"
-    "{\"type\": \"TimeDistributed\", \"name\": \"each\", \"layer\": {\"type\": \"Dense\", \"units\": 5, \"activation\": \"tanh\"}},"
+    "{\"type\": \"TimeDistributed\", \"name\": \"each\","
+    " \"layer\": {\"type\": \"Dense\", \"units\": 5, \"activation\": \"tanh\"}},"
     "{\"type\": \"GaussianNoise\", \"stddev\": 0.1},"
     "{\"type\": \"SimpleRNN\", \"name\": \"start\", \"units\": 5, \"activation\": \"relu\"},"
     "{\"type\": \"SimpleRNN\", \"name\": \"rnn\", \"inputs\": [\"each\"], \"units\": 5, \"return_sequences\": true,"
@@ -121,6 +124,32 @@ static void test_every_layer_survives_descriptions_and_files(void **state)
     lstm_model_destroy(model);
     lstm_model_destroy(again);
     lstm_model_destroy(loaded);
+}
+
+/* Every gradient of such a model is the derivative of its loss, and the check leaves the model alone. */
+static void test_every_layer_passes_the_gradient_check(void **state)
+{
+    static const float tokens[12] = {1, 2, 3, 4, 5, 6, 8, 0, 7, 6, 5, 4};
+    lstm_model *model = from_json("{\"layers\": [{\"type\": \"Input\", \"shape\": [6]},"
+                                  "{\"type\": \"Embedding\", \"input_dim\": 9, \"output_dim\": 4},"
+                                  "{\"type\": \"Conv1D\", \"name\": \"conv\", \"filters\": 4, \"kernel_size\": 3},"
+                                  "{\"type\": \"GRU\", \"name\": \"gru\", \"units\": 5, \"return_sequences\": true},"
+                                  "{\"type\": \"MultiHeadAttention\", \"inputs\": [\"gru\", \"conv\"], \"num_heads\": 2,"
+                                  " \"key_dim\": 3}, {\"type\": \"GlobalAveragePooling1D\"}]}");
+    double errors[16];
+    float *y = numbers(10);
+    const lstm_data data = {.struct_size = sizeof data, .samples = 2, .x = tokens, .x_count = 12, .y = y, .y_count = 10};
+    const size_t count = lstm_model_parameter_count(model);
+    (void)state;
+    assert_in_range(count, 8, 16);
+    assert_ok(lstm_gradient_check(model, NULL, &data, NULL, errors, count));
+    for (size_t k = 0; k < count; k++)
+        assert_true(errors[k] < 5e-3);
+    assert_refused(lstm_gradient_check(model, NULL, &data, NULL, errors, 1), LSTM_ERROR_SHAPE, "room for 1 errors");
+    assert_refused(lstm_gradient_check(model, NULL, &data, OPTIONS(lstm_gradient_check_options, .step = -1), NULL, 0),
+                   LSTM_ERROR_ARGUMENT, "step is -1");
+    free(y);
+    lstm_model_destroy(model);
 }
 
 /* ---- Moving statistics */
@@ -407,6 +436,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_layer_survives_descriptions_and_files),
+        cmocka_unit_test(test_every_layer_passes_the_gradient_check),
         cmocka_unit_test(test_training_moves_the_statistics_by_the_profiles_rule),
         cmocka_unit_test(test_padding_never_changes_the_answer_of_a_cell),
         cmocka_unit_test(test_long_sequences_give_the_same_with_and_without_a_tape),

@@ -1150,6 +1150,32 @@ LSTM_API lstm_status lstm_session_input_gradient(const lstm_session *session, si
  * LSTM_ERROR_NUMERIC (a gradient is NaN or infinite: names the parameter; nothing is changed). Allocates nothing. */
 LSTM_API lstm_status lstm_optimizer_step(lstm_optimizer *optimizer, lstm_session *session);
 
+/* ---- Gradient check: is the way back the derivative of the way forth?
+ *
+ * For each parameter the change of the loss along `directions` random directions, and along the gradient itself, is compared
+ * with what the gradient says. In floats a sound model is within about 1e-3; an activation with a kink (relu) or a pooling
+ * maximum that changes hands on the way can be off by more, which a smaller step shows. Dropout and noise stay the same in all
+ * passes. Meant for small data (the passes are 4 (directions + 1) a parameter) and for those who write layers of their own. */
+typedef struct lstm_gradient_check_options {
+    uint32_t struct_size;
+    int32_t directions; /* default 3 */
+    double step;        /* length of a move of a parameter (the norm of its change); default 0.02 */
+    double tolerance;   /* of |difference| / norm of the gradient; default 0.01 */
+    uint64_t seed;      /* of the directions; default 0 */
+} lstm_gradient_check_options;
+
+/* Check a model with a loss on data.
+ *   loss     [in]  NULL = MSE
+ *   options  [in]  NULL = defaults
+ *   errors   [out] for each parameter the largest error found, relative to the norm of its gradient (or to a thousandth of
+ *                  the largest norm or of the loss, if that is more); 0 for statistics. `count` entries, one a parameter; may
+ *                  be NULL. Filled in with LSTM_ERROR_NUMERIC too
+ * Returns LSTM_OK, LSTM_ERROR_NUMERIC (names the parameter that is off most, and its layer), LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. Threads: the model is changed while the call runs, and is as
+ * before afterwards, to the bit. */
+LSTM_API lstm_status lstm_gradient_check(lstm_model *model, const lstm_loss_options *loss, const lstm_data *data,
+                                         const lstm_gradient_check_options *options, double *errors, size_t count);
+
 /* ---- Checkpoints of manual loops: parameters, optimizer and a number of your own, to the bit.
  * save: atomic as lstm_model_save. load: the model and optimizer must be of the same kind and shape as those saved;
  * nothing is changed on failure.
