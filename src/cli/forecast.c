@@ -44,7 +44,7 @@ static const option_spec options[] = {
      .help = "most passes over the training part"},
     {.name = "patience", .kind = OPTION_INTEGER, .metavar = "N", .minimum = 1, .maximum = 1000000, .value = "10",
      .help = "stop after so many epochs without a better validation"},
-    {.name = "batch-size", .kind = OPTION_INTEGER, .metavar = "N", .minimum = 1, .maximum = 1000000, .value = "64",
+    {.name = "batch-size", .kind = OPTION_INTEGER, .metavar = "N", .minimum = 1, .maximum = 1000000, .value = "32",
      .help = "windows an update"},
     {.name = "learning-rate", .kind = OPTION_REAL, .metavar = "R", .minimum = 0, .maximum = 10, .open_low = 1,
      .value = "0.003", .help = "of Adam"},

@@ -80,7 +80,8 @@ typedef struct forecast_ahead {
     double *memory;
 } forecast_ahead;
 
-/* Quantiles of the validation residuals at one step: forecast + low .. forecast + high (logs: times exp). */
+/* Quantiles of the validation residuals at one step: forecast + low .. forecast + high (logs: times exp). In units of the
+ * recent spread of the series, where the run's intervals are scaled. */
 typedef struct interval {
     double low95, low80, high80, high95;
 } interval;
@@ -95,6 +96,9 @@ typedef struct forecast_run {
     char columns_reason[400]; /* why these columns; "" = nothing to say */
     method_table table;
     interval *intervals;      /* [horizon] */
+    int scaled;               /* intervals breathe with the recent changes of the series */
+    double spread_floor;      /* smallest spread that counts */
+    double spread_correlation; /* of the size of changes with the spread before them, in training; NaN = unknown */
     double coverage80, coverage95; /* of the test points; NaN = unknown */
     size_t residual_count;    /* validation residuals behind each interval */
     forecast_ahead ahead;

@@ -69,6 +69,7 @@ int forecast_apply(forecast_run *run)
     const forecast_settings *const settings = run->settings;
     forecast_memory memory = {0};
     attempt *const a = &run->chosen;
+    run->spread_correlation = NAN;
     NEED(model_load(&a->model, run->context, settings->model, settings->seed));
     NEED(forecast_recall(run, &memory));
     if (settings->target != NULL && strcmp(settings->target, memory.target) != 0) {

@@ -6,7 +6,9 @@
  * has them) are sorted, and their quantiles at rank (n + 1) q, rounded outwards, are added to the forecast: the split
  * conformal interval (Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005), one-sided on either
  * side, so that it is not centred on the forecast unless the residuals are. How many test points it really covers is
- * counted and reported.
+ * counted and reported. Where large changes follow large changes (volatility clustering), residuals are first divided by
+ * the spread of the window before them, and the interval is as much wider or narrower as the latest window is (normalised
+ * conformal prediction: Papadopoulos, Gammerman and Vovk 2008).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "forecast.h"
@@ -32,6 +34,50 @@ static double outer_quantile(const double *sorted, size_t count, double q)
     return sorted[(size_t)index];
 }
 
+/* What one unit of an interval is worth at an origin. */
+static double unit_at(const forecast_run *run, size_t origin)
+{
+    return run->scaled ? fmax(transform_spread(&run->chosen.recipe, run->chosen.matrix, origin), run->spread_floor) : 1.0;
+}
+
+/* Do large changes follow large changes? Correlation, over the training part, of the size of z(t,1) with the spread of the
+ * window before it (volatility clustering: Engle 1982). */
+static double spread_correlation(const attempt *a, const double *y)
+{
+    const recipe *const r = &a->recipe;
+    const double n = (double)a->train.count;
+    double sums[5] = {0};
+    double *const z = malloc(r->horizon * sizeof *z);
+    for (size_t k = 0; k < a->train.count && z != NULL; k++) {
+        transform_target(r, y, a->train.origins[k], z);
+        const double size = fabs(z[0]);
+        const double spread = transform_spread(r, a->matrix, a->train.origins[k]);
+        sums[0] += size / n;
+        sums[1] += spread / n;
+        sums[2] += size * size / n;
+        sums[3] += spread * spread / n;
+        sums[4] += size * spread / n;
+    }
+    free(z);
+    const double product = (sums[2] - sums[0] * sums[0]) * (sums[3] - sums[1] * sums[1]);
+    return product > 0.0 ? (sums[4] - sums[0] * sums[1]) / sqrt(product) : 0.0;
+}
+
+/* Decide whether intervals are scaled: where the correlation is neither small nor chance. */
+static void choose_scaling(forecast_run *run, double *work)
+{
+    const attempt *const a = &run->chosen;
+    run->spread_correlation = spread_correlation(a, run->series.values[0]);
+    run->scaled = a->recipe.window >= 8 && run->spread_correlation > 0.1 &&
+                  run->spread_correlation * sqrt((double)a->train.count) > 3.0;
+    for (size_t n = 0; n < a->validation.count; n++) {
+        work[n] = transform_spread(&a->recipe, a->matrix, a->validation.origins[n]);
+    }
+    qsort(work, a->validation.count, sizeof *work, compare);
+    run->spread_floor = 0.1 * work[a->validation.count / 2];
+    run->scaled = run->scaled && run->spread_floor > 0.0;
+}
+
 static int find_intervals(forecast_run *run)
 {
     const attempt *const a = &run->chosen;
@@ -44,10 +90,12 @@ static int find_intervals(forecast_run *run)
         free(residuals);
         return message_error(EXIT_WORK, "no memory for the intervals");
     }
+    choose_scaling(run, residuals);
     for (size_t h = 0; h < r->horizon; h++) {
         for (size_t n = 0; n < count; n++) {
-            residuals[n] = transform_residual(r, y[a->validation.origins[n] + h + 1],
-                                              a->validation_forecast[n * r->horizon + h]);
+            const size_t origin = a->validation.origins[n];
+            residuals[n] = transform_residual(r, y[origin + h + 1], a->validation_forecast[n * r->horizon + h]) /
+                           unit_at(run, origin);
         }
         qsort(residuals, count, sizeof *residuals, compare);
         run->intervals[h] = (interval){outer_quantile(residuals, count, 0.025), outer_quantile(residuals, count, 0.1),
@@ -66,12 +114,15 @@ static void count_coverage(forecast_run *run)
     double inside80 = 0.0;
     double inside95 = 0.0;
     for (size_t n = 0; n < a->test.count; n++) {
+        const double unit = unit_at(run, a->test.origins[n]);
         for (size_t h = 0; h < r->horizon; h++) {
             const double truth = y[a->test.origins[n] + h + 1];
             const double value = run->table.items[0].forecast[n * r->horizon + h];
             const interval *const band = &run->intervals[h];
-            inside80 += truth >= transform_shift(r, value, band->low80) && truth <= transform_shift(r, value, band->high80);
-            inside95 += truth >= transform_shift(r, value, band->low95) && truth <= transform_shift(r, value, band->high95);
+            inside80 += truth >= transform_shift(r, value, unit * band->low80) &&
+                        truth <= transform_shift(r, value, unit * band->high80);
+            inside95 += truth >= transform_shift(r, value, unit * band->low95) &&
+                        truth <= transform_shift(r, value, unit * band->high95);
         }
     }
     const double points = (double)(a->test.count * r->horizon);
@@ -133,13 +184,14 @@ int forecast_look_ahead(forecast_run *run)
         return code;
     }
     const double now = series_time(data, origin);
+    const double unit = unit_at(run, origin);
     for (size_t h = 0; h < horizon; h++) {
         const interval *const band = &run->intervals[h];
         out->times[h] = spacing_next(&data->spacing, now, (int64_t)h + 1);
-        out->low80[h] = transform_shift(r, out->value[h], band->low80);
-        out->high80[h] = transform_shift(r, out->value[h], band->high80);
-        out->low95[h] = transform_shift(r, out->value[h], band->low95);
-        out->high95[h] = transform_shift(r, out->value[h], band->high95);
+        out->low80[h] = transform_shift(r, out->value[h], unit * band->low80);
+        out->high80[h] = transform_shift(r, out->value[h], unit * band->high80);
+        out->low95[h] = transform_shift(r, out->value[h], unit * band->low95);
+        out->high95[h] = transform_shift(r, out->value[h], unit * band->high95);
         if (!isfinite(out->value[h])) {
             return message_error(EXIT_WORK, "the forecast is no finite number (step %zu)", h + 1);
         }

@@ -94,6 +94,8 @@ static json_t *recipe_json(const forecast_run *run)
                                         "amount", (json_int_t)by->amount, "month_end", by->month_end, "with_time",
                                         by->with_time, "years", by->years));
     (void)json_object_set_new(root, "residual_quantiles", intervals_json(run));
+    (void)json_object_set_new(root, "interval_scaled", json_boolean(run->scaled));
+    (void)json_object_set_new(root, "spread_floor", number_or_null(run->spread_floor));
     (void)json_object_set_new(root, "residuals", json_integer((json_int_t)run->residual_count));
     (void)json_object_set_new(root, "test",
                               json_pack("{s:o, s:o, s:o, s:o, s:o}", "rmse", number_or_null(run->table.items[0].rmse),
@@ -163,7 +165,7 @@ static const char *read_columns(recipe *r, forecast_memory *memory, const json_t
         const json_t *const item = json_array_get(list, c);
         const int kind = word_index(transform_names, json_string_value(json_object_get(item, "transform")));
         memory->names[c] = copy_text(json_object_get(item, "name"));
-        if (memory->names[c] == NULL || kind < TRANSFORM_LEVEL) {
+        if (memory->names[c] == NULL || kind < TRANSFORM_LEVEL || (c > 0 && transform_is_seasonal((transform)kind))) {
             return "\"columns\"";
         }
         r->inputs[c] = (transform)kind;
@@ -218,6 +220,11 @@ static const char *read_intervals(forecast_run *run, const json_t *root)
         return "\"residual_quantiles\"";
     }
     run->residual_count = residuals;
+    run->scaled = json_is_true(json_object_get(root, "interval_scaled"));
+    run->spread_floor = real_at(root, "spread_floor");
+    if (run->scaled && !(run->spread_floor > 0.0)) {
+        return "\"spread_floor\"";
+    }
     run->intervals = malloc(horizon * sizeof *run->intervals);
     for (size_t h = 0; h < horizon && run->intervals != NULL; h++) {
         const json_t *const item = json_array_get(list, h);

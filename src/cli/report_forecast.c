@@ -235,6 +235,12 @@ static void add_recipe(page *to, const forecast_run *run)
                        a->validation.count, a->test.count);
         add_item(to, "samples", text);
     }
+    if (!isnan(run->spread_correlation)) {
+        (void)snprintf(text, sizeof text, "quantiles of %zu validation errors a step, %s (correlation of the size of changes "
+                       "with the window before them: %.2f)", run->residual_count,
+                       run->scaled ? "scaled by the spread of the latest window" : "of constant width", run->spread_correlation);
+        add_item(to, "intervals", text);
+    }
     if (run->series.ignored[0] != '\0') {
         add_item(to, "not used", run->series.ignored);
     }

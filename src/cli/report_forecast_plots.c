@@ -100,8 +100,10 @@ void plot_ahead(page *to, const forecast_run *run)
     }
     const size_t from = data->rows - shown;
     svg_plot plot = {.title = horizon == 1 ? "The next step" : "The steps ahead",
-                     .note = "Intervals are quantiles of the errors in the validation part, step by step; they need not be "
-                             "centred on the forecast.",
+                     .note = run->scaled ? "Intervals are quantiles of the errors in the validation part, step by step, in "
+                                           "proportion to how much the series changed in the latest window."
+                                         : "Intervals are quantiles of the errors in the validation part, step by step; they "
+                                           "need not be centred on the forecast.",
                      .x = time_axis(data),
                      .y = {.title = data->names[0]}};
     add_fan(&plot, room, &run->ahead, times[data->rows - 1], data->values[0][data->rows - 1]);

@@ -157,6 +157,20 @@ double transform_base(transform kind, size_t season, const double *y, size_t ori
            (double)k * (value_of(kind, y[origin]) - value_of(kind, y[origin - season]));
 }
 
+double transform_spread(const recipe *of, const double *matrix, size_t origin)
+{
+    const size_t features = recipe_features(of);
+    const int levels = of->target == TRANSFORM_LEVEL || of->target == TRANSFORM_WINDOW_LAST;
+    double sum = 0.0;
+    size_t count = 0;
+    for (size_t i = origin + 1 - of->window + (levels ? 1 : 0); i <= origin; i++) {
+        const double change = matrix[i * features] - (levels ? matrix[(i - 1) * features] : 0.0);
+        sum += change * change;
+        count++;
+    }
+    return count > 0 ? sqrt(sum / (double)count) : 0.0;
+}
+
 static double raw_target(const recipe *of, const double *y, size_t origin, size_t h)
 {
     return value_of(of->target, y[origin + h]) - transform_base(of->target, of->season, y, origin, h);

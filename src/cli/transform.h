@@ -93,6 +93,9 @@ void transform_windows(const recipe *of, const double *matrix, const size_t *ori
 lstm_status transform_fit_scalers(recipe *of, const double *matrix, const double *y, const size_t *origins,
                                   size_t count);
 
+/* How much v changed from row to row in the window that ends at the origin: root mean square, in the transform's terms. */
+double transform_spread(const recipe *of, const double *matrix, size_t origin);
+
 /* z(t,h) for h = 1..horizon, scaled. */
 void transform_target(const recipe *of, const double *y, size_t origin, double *z);
 

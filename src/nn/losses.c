@@ -344,8 +344,9 @@ static double row_accuracy(const rows *r, const lstm__loss *loss, const real *p,
                 best = f;
         return largest(r->features, p) == best;
     }
+    const double threshold = loss->kind == LSTM_LOSS_BINARY_CROSSENTROPY && loss->from_logits ? 0 : 0.5;
     for (size_t f = 0; f < r->features; f++)
-        hits += ((double)p[f] > (loss->from_logits ? 0 : 0.5)) == (y[f] > 0.5f);
+        hits += ((double)p[f] > threshold) == (y[f] > 0.5f);
     return hits / (double)r->features;
 }
 
