@@ -214,6 +214,7 @@ void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
             node->class->forward(node, session, session->plans[k]);
     }
     session->forward_done = true;
+    session->tape_used = false;
 }
 
 static bool has_gradient(lstm_session *session, const lstm__node *node)
@@ -247,4 +248,5 @@ void lstm__session_backward(lstm_session *session)
     }
     session->gradient_given = false;
     session->backward_done = true;
+    session->tape_used = true;
 }

@@ -29,6 +29,7 @@ struct lstm_session {
     bool fixed_update;    /* the caller sets `update` (training), else each forward counts it up */
     int32_t layout;       /* of the latest data */
     bool forward_done, gradient_given, backward_done;
+    bool tape_used;       /* backward has overwritten the tape of the latest forward */
     lstm__port *ports;
     void **plans;
     real *gradients;      /* laid out like model->values */

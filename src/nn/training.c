@@ -196,7 +196,8 @@ static lstm_status run_batch(loop *l, double *loss)
 static bool watch(lstm__training *training, double value)
 {
     lstm__position *position = &training->position;
-    const bool better = position->best_epoch == 0 || value < position->best - training->min_delta;
+    const bool better = position->best_epoch == 0 || value < position->best - training->min_delta
+                        || (isnan(position->best) && !isnan(value)); /* only validation data can give NaN */
     if (better) {
         position->best = value;
         position->best_epoch = position->epoch;
