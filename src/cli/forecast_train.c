@@ -87,19 +87,22 @@ static size_t rows_needed(const forecast_settings *settings, const recipe *of)
     return (size_t)ceil(rows + 1.0);
 }
 
+static int too_few(const forecast_settings *settings, const series *data, const recipe *of)
+{
+    return message_error(
+        EXIT_USE,
+        "%s: %zu row%s, but window %zu and horizon %zu need at least %zu (%.0f %% of them for "
+        "validation, %.0f %% for the test); give more rows or a smaller --window or --horizon",
+        data->path, data->rows, data->rows == 1 ? "" : "s", of->window, of->horizon,
+        rows_needed(settings, of), 100.0 * settings->validation, 100.0 * settings->test);
+}
+
 static int split_parts(attempt *of, const forecast_settings *settings, const series *data)
 {
     const recipe *const r = &of->recipe;
     const split at = split_rows(settings, data->rows);
-    const size_t needed = rows_needed(settings, r);
-    if (data->rows < needed) {
-        return message_error(
-            EXIT_USE,
-            "%s: %zu rows, but window %zu and horizon %zu with %.0f %% for validation and %.0f %% "
-            "for the "
-            "test need at least %zu; give more rows or a smaller --window or --horizon",
-            data->path, data->rows, r->window, r->horizon, 100.0 * settings->validation,
-            100.0 * settings->test, needed);
+    if (data->rows < rows_needed(settings, r)) {
+        return too_few(settings, data, r);
     }
     int code = fill_part(&of->train, r, 0, at.train_end);
     code =
@@ -467,9 +470,7 @@ static int load(forecast_run *run, size_t *train_rows)
     if (data->rows < settings->window + settings->horizon + 2 || *train_rows < 2) {
         const recipe plain = {
             .window = settings->window, .horizon = settings->horizon, .column_count = 1};
-        return message_error(
-            EXIT_USE, "%s: %zu rows, but window %zu and horizon %zu need at least %zu", data->path,
-            data->rows, settings->window, settings->horizon, rows_needed(settings, &plain));
+        return too_few(settings, data, &plain);
     }
     return drop_constant(&run->series, *train_rows);
 }

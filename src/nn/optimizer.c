@@ -181,6 +181,7 @@ lstm_status lstm__optimizer_step(lstm_optimizer *optimizer, lstm_session *sessio
             (real)o->beta_1, (real)o->beta_2, (real)o->epsilon, decay, coupled, (real)(keras ? 1 : 1 / correction_2)};
         model->kernels->adam(model->value_count, &step, model->values, session->gradients, m[0], m[1], m[2]);
     }
+    lstm__graph_changed(model);
     optimizer->steps++;
     return LSTM_OK;
 }

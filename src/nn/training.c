@@ -302,8 +302,10 @@ lstm_status lstm__training_run(lstm__training *training)
     }
     TRY(run_epochs(&l));
     TRY(save_checkpoint(training));
-    if (training->best_values && training->restore_best && training->position.best_epoch > 0)
+    if (training->best_values && training->restore_best && training->position.best_epoch > 0) {
         memcpy(model->values, training->best_values, model->value_count * sizeof(real));
+        lstm__graph_changed(model);
+    }
 out:
     lstm__release(model->context, l.order);
     lstm__session_destroy(l.evaluation);
