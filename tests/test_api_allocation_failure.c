@@ -299,7 +299,7 @@ static void archives(run *r)
         const size_t arrays = k == 2 ? 1 : 11;
         TWICE(lstm_archive_create(&archive, r->context));
         for (size_t a = 0; a < arrays; a++) {
-            char name[16];
+            char name[32];
             snprintf(name, sizeof name, "array%zu", a);
             TWICE(lstm_archive_add(archive, name, 2, shape, x, 12));
         }

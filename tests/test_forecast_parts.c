@@ -5,6 +5,7 @@
  * forms, and properties that must hold.
  */
 #include "baseline.h"
+#include "forecast.h"
 #include "report_page.h"
 #include "report_sha256.h"
 #include "series_dates.h"
@@ -435,6 +436,62 @@ static void test_linear_autoregression_finds_a_linear_law(void **unused)
     recipe_release(&r);
 }
 
+static lstm_model *small_network(uint64_t seed)
+{
+    lstm_model *model = NULL;
+    const lstm_model_options options = {.struct_size = sizeof options, .seed = seed};
+    const lstm_input_options input = {.struct_size = sizeof input, .steps = 6, .features = 2};
+    const lstm_lstm_options recurrent = {.struct_size = sizeof recurrent, .units = 5};
+    const lstm_dense_options dense = {.struct_size = sizeof dense, .units = 3};
+    assert_int_equal(lstm_model_create(&model, NULL, &options), LSTM_OK);
+    assert_int_equal(lstm_model_add_input(model, &input, NULL), LSTM_OK);
+    assert_int_equal(lstm_model_add_lstm(model, &recurrent, NULL, NULL), LSTM_OK);
+    assert_int_equal(lstm_model_add_dense(model, &dense, NULL, NULL), LSTM_OK);
+    assert_int_equal(lstm_model_build(model), LSTM_OK);
+    for (size_t p = 0; p < lstm_model_parameter_count(model); p++) { /* biases that are not 0 */
+        float values[300];
+        lstm_parameter_info info = {.struct_size = sizeof info};
+        assert_int_equal(lstm_model_parameter_info(model, p, &info), LSTM_OK);
+        assert_true(info.count <= 300);
+        for (size_t i = 0; i < info.count; i++) {
+            values[i] = (float)(0.4 * noise());
+        }
+        assert_int_equal(lstm_model_set_parameter(model, p, values, info.count), LSTM_OK);
+    }
+    return model;
+}
+
+static void test_merged_networks_give_the_mean_of_their_outputs(void **unused)
+{
+    (void)unused;
+    enum { K = 3, N = 7 };
+    lstm_model *models[K];
+    float x[N * 6 * 2];
+    double mean[N * 3] = {0.0};
+    float out[N * 3];
+    for (size_t i = 0; i < sizeof x / sizeof x[0]; i++) {
+        x[i] = (float)noise();
+    }
+    const lstm_data data = {.struct_size = sizeof data, .samples = N, .x = x, .x_count = N * 6 * 2};
+    for (size_t k = 0; k < K; k++) {
+        models[k] = small_network(k);
+        assert_int_equal(lstm_predict(models[k], &data, out, N * 3), LSTM_OK);
+        for (size_t i = 0; i < N * 3; i++) {
+            mean[i] += (double)out[i] / K;
+        }
+    }
+    lstm_model *merged = NULL;
+    assert_int_equal(forecast_merge(&merged, NULL, models, K), 0);
+    assert_int_equal(lstm_predict(merged, &data, out, N * 3), LSTM_OK);
+    for (size_t i = 0; i < N * 3; i++) {
+        near((double)out[i], mean[i], 2e-6);
+    }
+    for (size_t k = 0; k < K; k++) {
+        lstm_model_destroy(models[k]);
+    }
+    lstm_model_destroy(merged);
+}
+
 /* ---- Significance */
 
 static void test_student_p_equals_tables(void **unused)
@@ -514,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_scalers_see_training_origins_only),
         cmocka_unit_test(test_baselines_are_what_their_names_say),
         cmocka_unit_test(test_linear_autoregression_finds_a_linear_law),
+        cmocka_unit_test(test_merged_networks_give_the_mean_of_their_outputs),
         cmocka_unit_test(test_student_p_equals_tables),
         cmocka_unit_test(test_diebold_mariano_keeps_its_level_and_sees_differences),
         cmocka_unit_test(test_sha256_equals_the_published_digests),
