@@ -2,9 +2,14 @@
  * Checkpoints. Text "lstm.checkpoint": a JSON object with the model's description, the optimizer's settings and what must
  * be the same to go on; tensors: the parameter block, moments and best weights as they lie in memory, the history, and the
  * position as integers and doubles. Everything is checked before anything is changed.
+ *
+ * What later versions of the library added stands in tensors and keys of its own, written only when it is in use: averages
+ * ("average"), accumulated gradients ("accumulated"), the optimizer's numbers ("optimizer_state"), and the memory of L-BFGS
+ * ("lbfgs.*"). So a file without them is read as before, and a file with them is refused where they are not wanted.
  */
 #include "checkpoint_file.h"
 #include "constants.h"
+#include "lbfgs.h"
 #include "model_json.h"
 #include "sealed_file.h"
 
@@ -17,7 +22,10 @@
 static const char *const texts[] = {"lstm.checkpoint", NULL};
 static const char *const moment_names[LSTM__MOMENTS] = {"moment.0", "moment.1", "moment.2"};
 
-enum { INTEGERS = 8, DOUBLES = 3 + 2 * LSTM__METRICS };
+enum { INTEGERS = 8, DOUBLES = 3 + 2 * LSTM__METRICS, STATE = sizeof(lstm__optimizer_state) / sizeof(double) };
+
+/* Scalars of L-BFGS: pairs stored, iterations, length, scale; then the products. */
+enum { LBFGS_SCALARS = 4 };
 
 /* ---- The text: what must agree */
 
@@ -32,7 +40,22 @@ static json_t *describe(const lstm_model *model, const lstm_optimizer *optimizer
                              lstm__constant_name(LSTM_NAMES_PROFILE, o->profile), "amsgrad", o->amsgrad == LSTM_YES, "centered",
                              o->centered == LSTM_YES);
     lstm__release(model->context, description);
-    if (text && training) {
+    int failed = !text;
+    if (o->accumulation_steps > 1)
+        failed = failed || json_object_set_new(text, "accumulation", json_integer(o->accumulation_steps)) != 0;
+    if (o->use_ema == LSTM_YES)
+        failed = failed || json_object_set_new(text, "averages", json_true()) != 0;
+    if (optimizer->schedule.schedule != LSTM_SCHEDULE_CONSTANT)
+        failed = failed || json_object_set_new(text, "schedule",
+                                               json_string(lstm__constant_name(LSTM_NAMES_SCHEDULE,
+                                                                               optimizer->schedule.schedule))) != 0;
+    if (optimizer->lbfgs)
+        failed = failed || json_object_set_new(text, "history", json_integer(o->history_size)) != 0;
+    if (failed) {
+        json_decref(text);
+        return NULL;
+    }
+    if (training) {
         json_t *run = json_pack("{s:I, s:I, s:b, s:I, s:s, s:I, s:I}", "samples", (json_int_t)training->samples, "batch size",
                                 (json_int_t)training->batch_size, "shuffle", training->shuffle, "seed",
                                 (json_int_t)(training->seed & INT64_MAX), "loss",
@@ -99,6 +122,9 @@ static lstm_status compare(const char *path, const json_t *stored, const json_t 
         else
             return differs(path, key, other, value);
     }
+    json_object_foreach((json_t *)stored, key, value)
+        if (!json_object_get(own, key) && strcmp(key, "training") != 0)
+            return differs(path, key, value, NULL);
     return LSTM_OK;
 }
 
@@ -130,6 +156,32 @@ static lstm_status seal_block(lstm__seal *seal, const char *name, const real *va
     return values ? lstm__seal_tensor(seal, name, LSTM__F32, 1, shape, values) : LSTM_OK;
 }
 
+/* Whether an optimizer has numbers that a step changes. */
+static bool has_state(const lstm_optimizer *optimizer)
+{
+    return optimizer->options.optimizer == LSTM_OPTIMIZER_NADAM || optimizer->schedule.schedule == LSTM_SCHEDULE_PLATEAU;
+}
+
+static lstm_status seal_lbfgs(lstm__seal *seal, const lstm_model *model, const lstm__lbfgs *l)
+{
+    lstm_status status = LSTM_OK;
+    const int64_t count[1] = {(int64_t)(LBFGS_SCALARS + l->history)};
+    const int64_t shape[2] = {(int64_t)(LSTM__LBFGS_FIXED + 2 * l->history), (int64_t)l->count};
+    double *numbers = lstm__allocate_array(model->context, (size_t)count[0], sizeof *numbers);
+    if (!numbers)
+        return lstm__fail_memory((size_t)count[0] * sizeof *numbers, "the checkpoint");
+    numbers[0] = (double)l->stored;
+    numbers[1] = (double)l->iterations;
+    numbers[2] = l->length;
+    numbers[3] = l->scale;
+    memcpy(numbers + LBFGS_SCALARS, l->products, l->history * sizeof *numbers);
+    TRY(lstm__seal_tensor(seal, "lbfgs.numbers", LSTM__F64, 1, count, numbers));
+    TRY(lstm__seal_tensor(seal, "lbfgs.vectors", LSTM__F32, 2, shape, l->vectors));
+out:
+    lstm__release(model->context, numbers);
+    return status;
+}
+
 static lstm_status seal_common(lstm__seal *seal, const lstm_model *model, const lstm_optimizer *optimizer,
                                const lstm__training *training)
 {
@@ -144,7 +196,13 @@ static lstm_status seal_common(lstm__seal *seal, const lstm_model *model, const 
     RETURN_IF_ERROR(seal_block(seal, "values", model->values, model->value_count));
     for (int k = 0; k < LSTM__MOMENTS; k++)
         RETURN_IF_ERROR(seal_block(seal, moment_names[k], optimizer->moments[k], model->value_count));
-    return LSTM_OK;
+    RETURN_IF_ERROR(seal_block(seal, "average", optimizer->average, model->value_count));
+    RETURN_IF_ERROR(seal_block(seal, "accumulated", optimizer->accumulated, model->value_count));
+    if (has_state(optimizer)) {
+        const int64_t shape[1] = {STATE};
+        RETURN_IF_ERROR(lstm__seal_tensor(seal, "optimizer_state", LSTM__F64, 1, shape, &optimizer->state));
+    }
+    return optimizer->lbfgs ? seal_lbfgs(seal, model, optimizer->lbfgs) : LSTM_OK;
 }
 
 static void pack_position(const lstm__training *training, int64_t *integers, double *doubles)
@@ -237,12 +295,43 @@ static lstm_status need_block(const lstm__safetensors *file, const char *name, s
 typedef struct blocks {
     const lstm__tensor *values;
     const lstm__tensor *moments[LSTM__MOMENTS];
+    const lstm__tensor *average, *accumulated, *lbfgs_vectors, *lbfgs_numbers; /* NULL = not kept */
+    lstm__optimizer_state state;
 } blocks;
+
+/* L-BFGS: sizes must be those of this optimizer, and the count of pairs within them. */
+static lstm_status find_lbfgs(const lstm__safetensors *file, const lstm__lbfgs *l, blocks *found)
+{
+    RETURN_IF_ERROR(need_block(file, "lbfgs.vectors", (LSTM__LBFGS_FIXED + 2 * l->history) * l->count,
+                               &found->lbfgs_vectors));
+    RETURN_IF_ERROR(lstm__safetensors_need(file, "lbfgs.numbers", &found->lbfgs_numbers));
+    const lstm__tensor *t = found->lbfgs_numbers;
+    double first[LBFGS_SCALARS] = {-1};
+    if (t->kind == LSTM__F64 && t->count == LBFGS_SCALARS + l->history)
+        memcpy(first, t->bytes, sizeof first);
+    if (!(first[0] >= 0 && first[0] <= (double)l->history && first[1] >= first[0] && first[1] < 1e18))
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"lbfgs.numbers\" does not hold what this optimizer keeps",
+                          lstm__safetensors_path(file));
+    return LSTM_OK;
+}
+
+static void copy_lbfgs(const blocks *found, lstm__lbfgs *l)
+{
+    const double *numbers = (const double *)found->lbfgs_numbers->bytes;
+    double first[LBFGS_SCALARS];
+    memcpy(first, numbers, sizeof first);
+    l->stored = (size_t)first[0];
+    l->iterations = (int64_t)first[1];
+    l->length = first[2];
+    l->scale = first[3];
+    memcpy(l->products, numbers + LBFGS_SCALARS, l->history * sizeof *numbers);
+    memcpy(l->vectors, found->lbfgs_vectors->bytes, (LSTM__LBFGS_FIXED + 2 * l->history) * l->count * sizeof(float));
+}
 
 static lstm_status find_blocks(const lstm__safetensors *file, const lstm_model *model, const lstm_optimizer *optimizer,
                                blocks *found)
 {
-    *found = (blocks){NULL, {NULL}};
+    *found = (blocks){.state = optimizer->state};
     RETURN_IF_ERROR(need_block(file, "values", model->value_count, &found->values));
     for (int k = 0; k < LSTM__MOMENTS; k++) {
         if (optimizer->moments[k])
@@ -252,7 +341,16 @@ static lstm_status find_blocks(const lstm__safetensors *file, const lstm_model *
                               "(momentum, amsgrad or centered differ)",
                               lstm__safetensors_path(file));
     }
-    return LSTM_OK;
+    if (optimizer->average)
+        RETURN_IF_ERROR(need_block(file, "average", model->value_count, &found->average));
+    if (optimizer->accumulated)
+        RETURN_IF_ERROR(need_block(file, "accumulated", model->value_count, &found->accumulated));
+    if (has_state(optimizer)) {
+        double state[STATE];
+        RETURN_IF_ERROR(read_doubles(file, "optimizer_state", state, STATE));
+        memcpy(&found->state, state, sizeof found->state);
+    }
+    return optimizer->lbfgs ? find_lbfgs(file, optimizer->lbfgs, found) : LSTM_OK;
 }
 
 static void copy_blocks(const blocks *found, lstm_model *model, lstm_optimizer *optimizer)
@@ -261,6 +359,13 @@ static void copy_blocks(const blocks *found, lstm_model *model, lstm_optimizer *
     for (int k = 0; k < LSTM__MOMENTS; k++)
         if (found->moments[k])
             memcpy(optimizer->moments[k], found->moments[k]->bytes, model->value_count * sizeof(float));
+    if (found->average)
+        memcpy(optimizer->average, found->average->bytes, model->value_count * sizeof(float));
+    if (found->accumulated)
+        memcpy(optimizer->accumulated, found->accumulated->bytes, model->value_count * sizeof(float));
+    if (optimizer->lbfgs)
+        copy_lbfgs(found, optimizer->lbfgs);
+    optimizer->state = found->state;
 }
 
 static lstm_status open_checked(lstm__safetensors **file, const char *path, const lstm_model *model,
