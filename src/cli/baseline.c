@@ -318,6 +318,9 @@ double diebold_mariano(const double *a, const double *b, const double *y, const 
     if (!(variance > 0.0)) {
         return mean == 0.0 ? 1.0 : NAN;
     }
+    if (count < 2 * (overlap + 1)) {
+        return NAN; /* hardly two forecasts that do not overlap */
+    }
     const double n = (double)count;
     const double steps = (double)(overlap + 1);
     const double correction = (n + 1.0 - 2.0 * steps + steps * (steps - 1.0) / n) / n;
@@ -357,7 +360,12 @@ static void verdict_against_last(const method_table *table, const recipe *of, co
     const char *const closing = unpredictable(table, of)
                                     ? ": series like this one are close to unpredictable from their own past"
                                     : "";
-    if (network->ratio >= 1.0) {
+    if (isnan(last->p) && network->ratio < 1.0) {
+        (void)snprintf(text, size,
+                       "The network's error is %.2g %% below repeating the last value of %s (RMSE ratio %.4f), in %zu test "
+                       "forecasts: too few to tell whether that is chance.", 100.0 * (1.0 - network->ratio), what,
+                       network->ratio, table->origins);
+    } else if (network->ratio >= 1.0) {
         (void)snprintf(text, size, "The network does not beat repeating the last value of %s (RMSE ratio %.4f)%s.", what,
                        network->ratio, closing);
     } else if (!(last->p < 0.05)) {
@@ -386,7 +394,9 @@ void baseline_verdict(const method_table *table, const recipe *of, const char *w
     (void)p_text(best->p, p, sizeof p);
     char *const more = text + used;
     const size_t room = size - used;
-    if (best->versus > 1.0 && chance) {
+    if (isnan(best->p)) {
+        (void)snprintf(more, room, " The best simple method is %s (ratio %.4f).", best->name, best->ratio);
+    } else if (best->versus > 1.0 && chance) {
         (void)snprintf(more, room, " The best simple method, %s, is as good (ratio %.4f, %s).", best->name, best->ratio, p);
     } else if (best->versus > 1.0) {
         (void)snprintf(more, room, " Use %s instead: its error is smaller still (ratio %.4f, %s).", best->name,

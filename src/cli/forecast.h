@@ -70,6 +70,7 @@ typedef struct attempt {
     double *validation_forecast; /* [validation.count][horizon], raw unit */
     double validation_rmse;      /* raw unit */
     double untrained_loss;       /* validation loss before training: the base and its mean change alone */
+    double untrained_train;      /* the same of the training part */
 } attempt;
 
 typedef struct forecast_ahead {
@@ -147,6 +148,9 @@ void forecast_memory_release(forecast_memory *memory);
 
 /* Use a saved model. */
 int forecast_apply(forecast_run *run);
+
+/* Decimals that show a thousandth of the narrowest interval. */
+int forecast_decimals(const forecast_ahead *ahead);
 
 void forecast_print_table(const forecast_run *run);
 void forecast_print_ahead(const forecast_run *run);

@@ -35,7 +35,7 @@ static int load_new(forecast_run *run, const forecast_memory *memory)
                                     .date = date,
                                     .features = features + 1,
                                     .feature_count = r->column_count - 1,
-                                    .keep_constant = 1};
+                                    .of_model = 1};
     int code = series_load(&run->series, run->context, &request);
     if (code != EXIT_DONE) {
         return code;
@@ -53,7 +53,7 @@ static int load_new(forecast_run *run, const forecast_memory *memory)
     for (size_t c = 0; c < r->column_count; c++) {
         for (size_t i = data->rows - needed; transform_is_log(r->inputs[c]) && i < data->rows; i++) {
             if (data->values[c][i] <= 0.0) {
-                return message_error(EXIT_USE, "%s, line %zu, column \"%s\": %g has no logarithm, which this model's "
+                return message_error(EXIT_USE, "%s: line %zu, column \"%s\": %g has no logarithm, which this model's "
                                                "transform (%s) needs", data->path, series_line(data, i), data->names[c],
                                      data->values[c][i], transform_names[r->inputs[c]]);
             }

@@ -235,7 +235,7 @@ static double column_at(const lstm_history *history, const char *name, size_t ep
 }
 
 /* Train one network; keep the weights of before where no epoch validates better. */
-static int fit_model(lstm_model *model, member *of, double *untrained_loss, const forecast_run *run, uint64_t seed,
+static int fit_model(lstm_model *model, member *of, attempt *whole, const forecast_run *run, uint64_t seed,
                      const lstm_data *train, const lstm_data *validation)
 {
     int code = EXIT_DONE;
@@ -250,7 +250,8 @@ static int fit_model(lstm_model *model, member *of, double *untrained_loss, cons
         return message_error(EXIT_WORK, "no memory for the network's parameters");
     }
     NEED(copy_parameters(model, before, 0));
-    CHECK(lstm_evaluate(model, &evaluate, validation, untrained_loss, 1), "validation");
+    CHECK(lstm_evaluate(model, &evaluate, validation, &whole->untrained_loss, 1), "validation");
+    CHECK(lstm_evaluate(model, &evaluate, train, &whole->untrained_train, 1), "validation");
     progress show;
     progress_begin(&show, run->arguments, 0);
     const lstm_fit_options options = {.struct_size = sizeof options,
@@ -272,9 +273,9 @@ static int fit_model(lstm_model *model, member *of, double *untrained_loss, cons
     CHECK(status, "training");
     of->best_epoch = lstm_history_best(of->history) + 1;
     of->best_loss = column_at(of->history, "val_loss", of->best_epoch - 1);
-    if (!(of->best_loss < *untrained_loss)) {
+    if (!(of->best_loss < whole->untrained_loss)) {
         of->best_epoch = 0;
-        of->best_loss = *untrained_loss;
+        of->best_loss = whole->untrained_loss;
         NEED(copy_parameters(model, before, 1));
     }
 out:
@@ -294,7 +295,7 @@ static int fit_networks(attempt *of, const forecast_run *run, const lstm_data *t
         const uint64_t seed = settings->seed * 1000003u + k;
         NEED(build_model(&models[k], &of->recipe, run->context, settings->units, seed));
         of->member_count = k + 1;
-        NEED(fit_model(models[k], &of->members[k], &of->untrained_loss, run, seed, train, validation));
+        NEED(fit_model(models[k], &of->members[k], of, run, seed, train, validation));
     }
     NEED(forecast_merge(&of->model, run->context, models, networks));
 out:

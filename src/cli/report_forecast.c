@@ -28,7 +28,7 @@ static const char style[] =
     ".facts span{color:var(--soft);font-size:.88rem}\n"
     ".wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.94rem}\n"
     "th,td{padding:.34rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}th{font-weight:600}\n"
-    "th:first-child,td:first-child,td.text,th.text{text-align:left}td.text{color:var(--soft)}\n"
+    "th:first-child,td:first-child,td.text,th.text{text-align:left}td.text{color:var(--soft);white-space:normal;font-size:.9em;min-width:11rem}tr.us td.text{font-weight:400}\n"
     "thead th{border-bottom:1px solid var(--soft)}tr.us td{font-weight:600;background:var(--tone1)}\n"
     "td.best::after{content:' \\2713';color:var(--c2)}\n"
     ".pair{display:flex;flex-wrap:wrap;gap:0 1rem}.pair figure{flex:1 1 420px;min-width:0}\n"
@@ -97,7 +97,7 @@ static void add_top(page *to, const forecast_run *run)
         const method *const network = &run->table.items[0];
         page_add(to, "<div class=\"facts\">\n");
         add_fact(to, network->rmse, 4, "", "RMSE in the test part");
-        add_fact(to, network->ratio, 4, "", "ratio to the last value");
+        page_add(to, "<div><b>%.4f</b><span>ratio to the last value</span></div>\n", network->ratio);
         add_fact(to, network->mase, 3, "", "MASE");
         add_fact(to, 100.0 * run->coverage80, 3, " %", "in the 80 % interval");
         add_fact(to, 100.0 * run->coverage95, 3, " %", "in the 95 % interval");
@@ -163,19 +163,20 @@ static void add_ahead_table(page *to, const forecast_run *run)
     page_add_escaped(to, run->series.date_name != NULL ? run->series.date_name : "row");
     page_add(to, "</th><th>forecast</th><th>80 %% interval</th><th>95 %% interval</th></tr></thead><tbody>\n");
     char time[64];
+    const int decimals = forecast_decimals(ahead);
     for (size_t h = 0; h < ahead->count; h++) {
         page_add(to, "<tr><td>");
         page_add_escaped(to, spacing_time(&run->series.spacing, ahead->times[h], time, sizeof time));
         page_add(to, "</td><td>");
-        page_add_number(to, ahead->value[h], 6);
+        page_add_fixed(to, ahead->value[h], decimals);
         page_add(to, "</td><td>");
-        page_add_number(to, ahead->low80[h], 6);
+        page_add_fixed(to, ahead->low80[h], decimals);
         page_add(to, " to ");
-        page_add_number(to, ahead->high80[h], 6);
+        page_add_fixed(to, ahead->high80[h], decimals);
         page_add(to, "</td><td>");
-        page_add_number(to, ahead->low95[h], 6);
+        page_add_fixed(to, ahead->low95[h], decimals);
         page_add(to, " to ");
-        page_add_number(to, ahead->high95[h], 6);
+        page_add_fixed(to, ahead->high95[h], decimals);
         page_add(to, "</td></tr>\n");
     }
     page_add(to, "</tbody></table></div>\n%s", folded ? "</details>\n" : "");

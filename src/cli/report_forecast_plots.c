@@ -263,8 +263,8 @@ static void add_losses(svg_plot *plot, const attempt *a, size_t k, double *room,
     double *const loss = room + (2 * k + 1) * most;
     double *const val = loss + most;
     for (size_t e = 0; e <= epochs; e++) {
-        loss[e] = e == 0 ? NAN : lstm_history_value(history, e - 1, training);
-        val[e] = e == 0 ? a->untrained_loss : lstm_history_value(history, e - 1, validation);
+        loss[e] = e == 0 ? 1.0 : lstm_history_value(history, e - 1, training) / a->untrained_train;
+        val[e] = e == 0 ? 1.0 : lstm_history_value(history, e - 1, validation) / a->untrained_loss;
     }
     const int faint = a->member_count > 1;
     const double width = faint ? 1.5 : 2.0;
@@ -293,17 +293,17 @@ void plot_loss(page *to, const forecast_run *run)
     }
     double *const best_epoch = room + (2 * shown + 1) * most;
     double *const best_loss = best_epoch + NETWORKS;
-    svg_plot plot = {.title = "Loss while training", .x = {.title = "epoch", .integer = 1}, .y = {.title = "loss (scaled)"},
+    svg_plot plot = {.title = "Loss while training", .x = {.title = "epoch", .integer = 1}, .y = {.title = "loss, untrained = 1"},
                      .height = 300};
     char note[300];
-    (void)snprintf(note, sizeof note, "%s Epoch 0 is the untrained network, which gives its transform's own forecast.",
+    (void)snprintf(note, sizeof note, "%s 1 is the loss of the untrained network (epoch 0), which gives its transform's own forecast.",
                    a->member_count > 1 ? "One pair of lines a network; the dots are the epochs whose weights are kept."
                                        : "The dot is the epoch whose weights are kept.");
     plot.note = note;
     for (size_t k = 0; k < shown; k++) {
         add_losses(&plot, a, k, room, most);
         best_epoch[k] = (double)a->members[k].best_epoch;
-        best_loss[k] = a->members[k].best_loss;
+        best_loss[k] = a->members[k].best_loss / a->untrained_loss;
     }
     svg_plot_add(&plot, (svg_curve){.shape = SVG_POINTS, .colour = SVG_VERMILION, .x = best_epoch, .y = best_loss,
                                     .count = shown, .width = 4.0, .label = "best epoch"});

@@ -57,6 +57,10 @@ static int find_column(const series *of, const char *name, const char *option, s
     }
     candidates[count] = NULL;
     const char *const near = nearest_word(name, candidates);
+    if (option == NULL) {
+        return message_error(EXIT_USE, "%s: no column \"%s\", which the model needs; the columns are: %s", of->path, name,
+                             name_list(of->table, names, sizeof names));
+    }
     return message_error(EXIT_USE, "%s: no column \"%s\" (--%s)%s%s%s; the columns are: %s", of->path, name, option,
                          near != NULL ? ", did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "",
                          name_list(of->table, names, sizeof names));
@@ -69,7 +73,7 @@ static int check_order(const series *of)
 {
     for (size_t i = 0; i < of->rows; i++) {
         if (!isfinite(of->times[i])) {
-            return message_error(EXIT_USE, "%s, line %zu, column \"%s\": no date", of->path, series_line(of, i),
+            return message_error(EXIT_USE, "%s: line %zu, column \"%s\": no date", of->path, series_line(of, i),
                                  of->date_name);
         }
         if (i == 0 || of->times[i] > of->times[i - 1]) {
@@ -83,12 +87,12 @@ static int check_order(const series *of)
         (void)spacing_time(&plain, of->times[i - 1], before, sizeof before);
         if (of->times[i] == of->times[i - 1]) {
             return message_error(EXIT_USE,
-                                 "%s, line %zu, column \"%s\": %s is there twice (line %zu has it too); each time must "
+                                 "%s: line %zu, column \"%s\": %s is there twice (line %zu has it too); each time must "
                                  "stand in one row",
                                  of->path, series_line(of, i), of->date_name, text, series_line(of, i - 1));
         }
         return message_error(EXIT_USE,
-                             "%s, line %zu, column \"%s\": %s comes after %s (line %zu); rows must be in the order of "
+                             "%s: line %zu, column \"%s\": %s comes after %s (line %zu); rows must be in the order of "
                              "time, the oldest first (one series a file; --date none takes the rows as they are)",
                              of->path, series_line(of, i), of->date_name, text, before, series_line(of, i - 1));
     }
@@ -100,7 +104,7 @@ static int find_time(series *out, const series_request *request, size_t *column)
     *column = (size_t)-1;
     const size_t columns = lstm_table_columns(out->table);
     if (request->date != NULL && !same_word(request->date, "none")) {
-        int code = find_column(out, request->date, "date", column);
+        int code = find_column(out, request->date, request->of_model ? NULL : "date", column);
         if (code == EXIT_DONE && lstm_table_column_kind(out->table, *column) == LSTM_COLUMN_TEXT) {
             code = message_error(EXIT_USE,
                                  "%s: column \"%s\" (--date) holds text; expected ISO dates (2020-04-20, 2020-04-20 "
@@ -164,7 +168,7 @@ static int constant(const double *values, size_t rows)
             return 0;
         }
     }
-    return 1;
+    return rows > 2; /* of fewer rows nothing can be said but that they are too few */
 }
 
 static int check_values(const series *of, const char *name, const double *values)
@@ -172,7 +176,7 @@ static int check_values(const series *of, const char *name, const double *values
     for (size_t i = 0; i < of->rows; i++) {
         if (!isfinite(values[i])) {
             return message_error(EXIT_USE,
-                                 "%s, line %zu, column \"%s\": the value is missing or no number; fill it, remove the row, "
+                                 "%s: line %zu, column \"%s\": the value is missing or no number; fill it, remove the row, "
                                  "or leave the column out (--features)",
                                  of->path, series_line(of, i), name);
         }
@@ -207,7 +211,7 @@ static int add_column(series *out, const series_request *request, size_t column,
     if (code != EXIT_DONE) {
         return code;
     }
-    if (!request->keep_constant && constant(values, out->rows)) {
+    if (!request->of_model && constant(values, out->rows)) {
         if (is_target) {
             return message_error(EXIT_USE, "%s: column \"%s\" has the same value (%g) in every row: there is nothing to "
                                            "forecast", out->path, name, values[0]);
@@ -223,7 +227,7 @@ static int add_column(series *out, const series_request *request, size_t column,
 static int choose_columns(series *out, const series_request *request, size_t time_column)
 {
     size_t column = 0;
-    int code = find_column(out, request->target, "target", &column);
+    int code = find_column(out, request->target, request->of_model ? NULL : "target", &column);
     if (code == EXIT_DONE && column == time_column) {
         code = message_error(EXIT_USE, "%s: column \"%s\" is the time column; --target names the column to forecast",
                              out->path, request->target);
@@ -232,7 +236,7 @@ static int choose_columns(series *out, const series_request *request, size_t tim
         code = add_column(out, request, column, 1);
     }
     for (size_t f = 0; f < request->feature_count && code == EXIT_DONE; f++) {
-        code = find_column(out, request->features[f], "features", &column);
+        code = find_column(out, request->features[f], request->of_model ? NULL : "features", &column);
         if (code == EXIT_DONE) {
             code = add_column(out, request, column, 1);
         }

@@ -19,7 +19,7 @@ typedef struct series_request {
     const char *const *features; /* further columns; NULL = every column of numbers, if `all` */
     size_t feature_count;
     int all;                     /* take every other column of numbers as well */
-    int keep_constant;           /* a model's columns may be constant in new data */
+    int of_model;                /* the columns are those of a saved model: they may be constant in new data */
 } series_request;
 
 typedef struct series {

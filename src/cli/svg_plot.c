@@ -337,12 +337,14 @@ static void draw_x_ticks(page *to, const frame *f, const svg_axis *axis)
     for (size_t t = 0; t < count; t++) {
         const double x = place_x(f, ticks[t].value);
         const double half = text_width(ticks[t].label) / 2;
+        const double middle = fmin(x, f->width - half - 1.0); /* a label at the edge is moved inside */
         page_add(to, "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/>", x, f->top, f->bottom + 4);
-        if (x - half < free_from) {
+        if (middle - half < free_from) {
             continue;
         }
-        free_from = x + half + 6;
-        page_add(to, "<text text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x, f->bottom + 18, ticks[t].label);
+        free_from = middle + half + 6;
+        page_add(to, "<text text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", middle, f->bottom + 18,
+                 ticks[t].label);
         if (ticks[t].second[0] != '\0') {
             page_add(to, "<text class=\"soft\" text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x, f->bottom + 32,
                      ticks[t].second);

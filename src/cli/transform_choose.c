@@ -212,7 +212,7 @@ static int check_asked(const recipe *of, const series *data, transform asked)
         const size_t bad = first_not_positive(data->values[0], data->rows);
         if (bad < data->rows) {
             char when[64];
-            return message_error(EXIT_USE, "%s, line %zu (%s), column \"%s\": %g has no logarithm; --transform %s needs "
+            return message_error(EXIT_USE, "%s: line %zu (%s), column \"%s\": %g has no logarithm; --transform %s needs "
                                            "values above 0: use %s, or remove the row",
                                  data->path, series_line(data, bad), series_time_text(data, bad, when, sizeof when),
                                  data->names[0], data->values[0][bad], transform_names[asked],

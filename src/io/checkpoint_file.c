@@ -29,6 +29,69 @@ enum { LBFGS_SCALARS = 4 };
 
 /* ---- The text: what must agree */
 
+static json_t *list_metrics(const lstm__training *training)
+{
+    json_t *list = json_array();
+    for (size_t k = 0; list && k < training->metric_count; k++)
+        if (json_array_append_new(list, json_string(lstm__constant_name(LSTM_NAMES_METRIC, training->metrics[k]))) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
+static json_t *describe_training(const lstm__training *training)
+{
+    const lstm__loss *loss = &training->loss;
+    return json_pack("{s:I, s:I, s:b, s:I, s:s, s:b, s:f, s:o, s:I}", "samples", (json_int_t)training->samples, "batch size",
+                     (json_int_t)training->batch_size, "shuffle", training->shuffle, "seed",
+                     (json_int_t)(training->seed & INT64_MAX), "loss", lstm__constant_name(LSTM_NAMES_LOSS, loss->kind),
+                     "from_logits", loss->from_logits, "huber_delta", loss->delta, "metrics", list_metrics(training),
+                     "validation samples", (json_int_t)training->validation.count);
+}
+
+/* What later versions added to losses: keys that are there only when they are in use. */
+static int describe_loss_extras(json_t *run, const lstm__training *training)
+{
+    const lstm__loss *loss = &training->loss;
+    const bool focal = loss->kind == LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY || loss->kind == LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY;
+    int failed = 0;
+    if (loss->reduction > LSTM_REDUCTION_MEAN)
+        failed |= json_object_set_new(run, "reduction",
+                                      json_string(lstm__constant_name(LSTM_NAMES_REDUCTION, loss->reduction)));
+    if (loss->smoothing > 0)
+        failed |= json_object_set_new(run, "label_smoothing", json_real(loss->smoothing));
+    if (focal)
+        failed |= json_object_set_new(run, "focal", json_pack("[f, f, b]", loss->gamma, loss->alpha, loss->balanced));
+    if (training->data.weights)
+        failed |= json_object_set_new(run, "sample weights", json_true());
+    if (training->data.class_weights)
+        failed |= json_object_set_new(run, "class weights", json_true());
+    if (loss->kind != LSTM_LOSS_QUANTILE)
+        return failed;
+    json_t *list = json_array();
+    for (size_t k = 0; k < loss->quantile_count; k++)
+        failed |= json_array_append_new(list, json_real((double)loss->quantiles[k]));
+    return failed | json_object_set_new(run, "quantiles", list);
+}
+
+/* The same for optimizers. */
+static int describe_extras(json_t *text, const lstm_optimizer *optimizer)
+{
+    const lstm_optimizer_options *o = &optimizer->options;
+    const int32_t schedule = optimizer->schedule.schedule;
+    int failed = 0;
+    if (o->accumulation_steps > 1)
+        failed |= json_object_set_new(text, "accumulation", json_integer(o->accumulation_steps));
+    if (o->use_ema == LSTM_YES)
+        failed |= json_object_set_new(text, "averages", json_true());
+    if (schedule != LSTM_SCHEDULE_CONSTANT)
+        failed |= json_object_set_new(text, "schedule", json_string(lstm__constant_name(LSTM_NAMES_SCHEDULE, schedule)));
+    if (optimizer->lbfgs)
+        failed |= json_object_set_new(text, "history", json_integer(o->history_size));
+    return failed;
+}
+
 static json_t *describe(const lstm_model *model, const lstm_optimizer *optimizer, const lstm__training *training)
 {
     char *description = NULL;
@@ -40,28 +103,16 @@ static json_t *describe(const lstm_model *model, const lstm_optimizer *optimizer
                              lstm__constant_name(LSTM_NAMES_PROFILE, o->profile), "amsgrad", o->amsgrad == LSTM_YES, "centered",
                              o->centered == LSTM_YES);
     lstm__release(model->context, description);
-    int failed = !text;
-    if (o->accumulation_steps > 1)
-        failed = failed || json_object_set_new(text, "accumulation", json_integer(o->accumulation_steps)) != 0;
-    if (o->use_ema == LSTM_YES)
-        failed = failed || json_object_set_new(text, "averages", json_true()) != 0;
-    if (optimizer->schedule.schedule != LSTM_SCHEDULE_CONSTANT)
-        failed = failed || json_object_set_new(text, "schedule",
-                                               json_string(lstm__constant_name(LSTM_NAMES_SCHEDULE,
-                                                                               optimizer->schedule.schedule))) != 0;
-    if (optimizer->lbfgs)
-        failed = failed || json_object_set_new(text, "history", json_integer(o->history_size)) != 0;
-    if (failed) {
+    if (!text || describe_extras(text, optimizer) != 0) {
         json_decref(text);
         return NULL;
     }
     if (training) {
-        json_t *run = json_pack("{s:I, s:I, s:b, s:I, s:s, s:I, s:I}", "samples", (json_int_t)training->samples, "batch size",
-                                (json_int_t)training->batch_size, "shuffle", training->shuffle, "seed",
-                                (json_int_t)(training->seed & INT64_MAX), "loss",
-                                lstm__constant_name(LSTM_NAMES_LOSS, training->loss.kind), "metrics",
-                                (json_int_t)training->metric_count, "validation samples",
-                                (json_int_t)training->validation.count);
+        json_t *run = describe_training(training);
+        if (run && describe_loss_extras(run, training) != 0) {
+            json_decref(run);
+            run = NULL;
+        }
         if (!run || json_object_set_new(text, "training", run) != 0) {
             json_decref(text);
             return NULL;
@@ -262,11 +313,19 @@ out:
 
 /* ---- Reading */
 
+/* A tensor that must be there, or the file is not what it says. */
+static lstm_status need_tensor(const lstm__safetensors *file, const char *name, const lstm__tensor **t)
+{
+    *t = lstm__safetensors_find(file, name);
+    return *t ? LSTM_OK : lstm__fail(LSTM_ERROR_FORMAT, "%s: there is no \"%s\" in the checkpoint",
+                                     lstm__safetensors_path(file), name);
+}
+
 /* Signed integers as they were written; lstm__tensor_integers reads only those that are not negative. */
 static lstm_status read_integers(const lstm__safetensors *file, int64_t *values, size_t count)
 {
     const lstm__tensor *t = NULL;
-    RETURN_IF_ERROR(lstm__safetensors_need(file, "integers", &t));
+    RETURN_IF_ERROR(need_tensor(file, "integers", &t));
     if (t->kind != LSTM__I64 || t->count != count)
         return lstm__fail(LSTM_ERROR_FORMAT, "%s: the position has %zu numbers: expected %zu: a checkpoint of %s",
                           lstm__safetensors_path(file), t->count, count,
@@ -278,13 +337,13 @@ static lstm_status read_integers(const lstm__safetensors *file, int64_t *values,
 static lstm_status read_doubles(const lstm__safetensors *file, const char *name, double *values, size_t count)
 {
     const lstm__tensor *t = NULL;
-    RETURN_IF_ERROR(lstm__safetensors_need(file, name, &t));
+    RETURN_IF_ERROR(need_tensor(file, name, &t));
     return lstm__tensor_doubles(t, values, count);
 }
 
 static lstm_status need_block(const lstm__safetensors *file, const char *name, size_t count, const lstm__tensor **t)
 {
-    RETURN_IF_ERROR(lstm__safetensors_need(file, name, t));
+    RETURN_IF_ERROR(need_tensor(file, name, t));
     if ((*t)->count != count || (*t)->kind != LSTM__F32)
         return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"%s\" has %zu values: expected %zu", lstm__safetensors_path(file), name,
                           (*t)->count, count);
@@ -334,12 +393,14 @@ static lstm_status find_blocks(const lstm__safetensors *file, const lstm_model *
     *found = (blocks){.state = optimizer->state};
     RETURN_IF_ERROR(need_block(file, "values", model->value_count, &found->values));
     for (int k = 0; k < LSTM__MOMENTS; k++) {
-        if (optimizer->moments[k])
+        const bool stored = lstm__safetensors_find(file, moment_names[k]) != NULL;
+        if (stored != (optimizer->moments[k] != NULL))
+            return lstm__fail(LSTM_ERROR_FORMAT, "%s: %s optimizer keeps a moment that %s does not (momentum, amsgrad or "
+                              "centered differ)",
+                              lstm__safetensors_path(file), stored ? "the checkpoint's" : "this",
+                              stored ? "this one" : "the checkpoint's");
+        if (stored)
             RETURN_IF_ERROR(need_block(file, moment_names[k], model->value_count, &found->moments[k]));
-        else if (lstm__safetensors_find(file, moment_names[k]))
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: the checkpoint's optimizer keeps a moment that this one does not "
-                              "(momentum, amsgrad or centered differ)",
-                              lstm__safetensors_path(file));
     }
     if (optimizer->average)
         RETURN_IF_ERROR(need_block(file, "average", model->value_count, &found->average));
@@ -416,6 +477,20 @@ out:
     return status;
 }
 
+/* A checksum is no lock: numbers that index arrays are checked. */
+static lstm_status check_position(const lstm__safetensors *file, const lstm__training *training, const int64_t *integers)
+{
+    const int64_t batches = (int64_t)((training->samples + training->batch_size - 1) / training->batch_size);
+    bool valid = integers[1] <= batches && integers[3] <= integers[0] && integers[5] <= 1;
+    for (int k = 0; k < INTEGERS; k++)
+        valid = valid && integers[k] >= 0;
+    if (!valid)
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the position (epoch %lld, batch %lld, step %lld) cannot be",
+                          lstm__safetensors_path(file), (long long)integers[0], (long long)integers[1],
+                          (long long)integers[2]);
+    return LSTM_OK;
+}
+
 static void unpack_position(lstm__training *training, const int64_t *integers, const double *doubles)
 {
     lstm__position *p = &training->position;
@@ -442,6 +517,7 @@ lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
     TRY(open_checked(&file, path, model, training->optimizer, training));
     TRY(find_blocks(file, model, training->optimizer, &found));
     TRY(read_integers(file, integers, INTEGERS));
+    TRY(check_position(file, training, integers));
     TRY(read_doubles(file, "doubles", doubles, DOUBLES));
     TRY(read_doubles(file, "learning_rate", &rate, 1));
     if (training->best_values && lstm__safetensors_find(file, "best"))
