@@ -24,8 +24,7 @@ static const char *const moment_names[LSTM__MOMENTS] = {"moment.0", "moment.1", 
 
 enum { INTEGERS = 8, DOUBLES = 3 + 2 * LSTM__METRICS, STATE = sizeof(lstm__optimizer_state) / sizeof(double) };
 
-/* Scalars of L-BFGS: pairs stored, iterations, length, scale; then the products. */
-enum { LBFGS_SCALARS = 4 };
+enum { LBFGS_NUMBERS = sizeof(lstm__lbfgs_numbers) / sizeof(double) };
 
 /* ---- The text: what must agree */
 
@@ -213,24 +212,13 @@ static bool has_state(const lstm_optimizer *optimizer)
     return optimizer->options.optimizer == LSTM_OPTIMIZER_NADAM || optimizer->schedule.schedule == LSTM_SCHEDULE_PLATEAU;
 }
 
-static lstm_status seal_lbfgs(lstm__seal *seal, const lstm_model *model, const lstm__lbfgs *l)
+static lstm_status seal_lbfgs(lstm__seal *seal, const lstm__lbfgs *l)
 {
-    lstm_status status = LSTM_OK;
-    const int64_t count[1] = {(int64_t)(LBFGS_SCALARS + l->history)};
+    const int64_t counts[2] = {LBFGS_NUMBERS, (int64_t)l->history};
     const int64_t shape[2] = {(int64_t)(LSTM__LBFGS_FIXED + 2 * l->history), (int64_t)l->count};
-    double *numbers = lstm__allocate_array(model->context, (size_t)count[0], sizeof *numbers);
-    if (!numbers)
-        return lstm__fail_memory((size_t)count[0] * sizeof *numbers, "the checkpoint");
-    numbers[0] = (double)l->stored;
-    numbers[1] = (double)l->iterations;
-    numbers[2] = l->length;
-    numbers[3] = l->scale;
-    memcpy(numbers + LBFGS_SCALARS, l->products, l->history * sizeof *numbers);
-    TRY(lstm__seal_tensor(seal, "lbfgs.numbers", LSTM__F64, 1, count, numbers));
-    TRY(lstm__seal_tensor(seal, "lbfgs.vectors", LSTM__F32, 2, shape, l->vectors));
-out:
-    lstm__release(model->context, numbers);
-    return status;
+    RETURN_IF_ERROR(lstm__seal_tensor(seal, "lbfgs.numbers", LSTM__F64, 1, &counts[0], &l->numbers));
+    RETURN_IF_ERROR(lstm__seal_tensor(seal, "lbfgs.products", LSTM__F64, 1, &counts[1], l->products));
+    return lstm__seal_tensor(seal, "lbfgs.vectors", LSTM__F32, 2, shape, l->vectors);
 }
 
 static lstm_status seal_common(lstm__seal *seal, const lstm_model *model, const lstm_optimizer *optimizer,
@@ -253,7 +241,7 @@ static lstm_status seal_common(lstm__seal *seal, const lstm_model *model, const 
         const int64_t shape[1] = {STATE};
         RETURN_IF_ERROR(lstm__seal_tensor(seal, "optimizer_state", LSTM__F64, 1, shape, &optimizer->state));
     }
-    return optimizer->lbfgs ? seal_lbfgs(seal, model, optimizer->lbfgs) : LSTM_OK;
+    return optimizer->lbfgs ? seal_lbfgs(seal, optimizer->lbfgs) : LSTM_OK;
 }
 
 static void pack_position(const lstm__training *training, int64_t *integers, double *doubles)
@@ -354,36 +342,32 @@ static lstm_status need_block(const lstm__safetensors *file, const char *name, s
 typedef struct blocks {
     const lstm__tensor *values;
     const lstm__tensor *moments[LSTM__MOMENTS];
-    const lstm__tensor *average, *accumulated, *lbfgs_vectors, *lbfgs_numbers; /* NULL = not kept */
+    const lstm__tensor *average, *accumulated, *lbfgs_vectors, *lbfgs_products; /* NULL = not kept */
+    lstm__lbfgs_numbers lbfgs;
     lstm__optimizer_state state;
 } blocks;
 
 /* L-BFGS: sizes must be those of this optimizer, and the count of pairs within them. */
 static lstm_status find_lbfgs(const lstm__safetensors *file, const lstm__lbfgs *l, blocks *found)
 {
+    double numbers[LBFGS_NUMBERS];
     RETURN_IF_ERROR(need_block(file, "lbfgs.vectors", (LSTM__LBFGS_FIXED + 2 * l->history) * l->count,
                                &found->lbfgs_vectors));
-    RETURN_IF_ERROR(lstm__safetensors_need(file, "lbfgs.numbers", &found->lbfgs_numbers));
-    const lstm__tensor *t = found->lbfgs_numbers;
-    double first[LBFGS_SCALARS] = {-1};
-    if (t->kind == LSTM__F64 && t->count == LBFGS_SCALARS + l->history)
-        memcpy(first, t->bytes, sizeof first);
-    if (!(first[0] >= 0 && first[0] <= (double)l->history && first[1] >= first[0] && first[1] < 1e18))
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"lbfgs.numbers\" does not hold what this optimizer keeps",
-                          lstm__safetensors_path(file));
+    RETURN_IF_ERROR(lstm__safetensors_need(file, "lbfgs.products", &found->lbfgs_products));
+    RETURN_IF_ERROR(read_doubles(file, "lbfgs.numbers", numbers, LBFGS_NUMBERS));
+    memcpy(&found->lbfgs, numbers, sizeof found->lbfgs);
+    const double stored = found->lbfgs.stored;
+    if (found->lbfgs_products->kind != LSTM__F64 || found->lbfgs_products->count != l->history
+        || !(stored >= 0 && stored <= (double)l->history && stored == floor(stored)))
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the memory of L-BFGS is not one of %zu pairs", lstm__safetensors_path(file),
+                          l->history);
     return LSTM_OK;
 }
 
 static void copy_lbfgs(const blocks *found, lstm__lbfgs *l)
 {
-    const double *numbers = (const double *)found->lbfgs_numbers->bytes;
-    double first[LBFGS_SCALARS];
-    memcpy(first, numbers, sizeof first);
-    l->stored = (size_t)first[0];
-    l->iterations = (int64_t)first[1];
-    l->length = first[2];
-    l->scale = first[3];
-    memcpy(l->products, numbers + LBFGS_SCALARS, l->history * sizeof *numbers);
+    l->numbers = found->lbfgs;
+    memcpy(l->products, found->lbfgs_products->bytes, l->history * sizeof(double));
     memcpy(l->vectors, found->lbfgs_vectors->bytes, (LSTM__LBFGS_FIXED + 2 * l->history) * l->count * sizeof(float));
 }
 

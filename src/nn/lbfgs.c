@@ -43,7 +43,7 @@ lstm_status lstm__lbfgs_create(lstm__lbfgs **out, lstm_context *context, size_t 
     }
     lbfgs->count = count;
     lbfgs->history = pairs;
-    lbfgs->scale = 1;
+    lbfgs->numbers.scale = 1;
     *out = lbfgs;
     return LSTM_OK;
 }
@@ -111,41 +111,44 @@ static double size_sum(size_t count, const real *x)
 /* Keep the pair of the latest step, dropping the oldest if there is no room. */
 static void remember(lstm__lbfgs *l, const real *g)
 {
-    if (l->stored == l->history) {
+    size_t stored = (size_t)l->numbers.stored;
+    if (stored == l->history) {
         const size_t rest = (l->history - 1) * l->count * sizeof(real);
         memmove(gradient_change(l, 0), gradient_change(l, 1), rest);
         memmove(value_change(l, 0), value_change(l, 1), rest);
         memmove(l->products, l->products + 1, (l->history - 1) * sizeof(double));
-        l->stored--;
+        stored--;
     }
-    real *y = gradient_change(l, l->stored);
-    real *s = value_change(l, l->stored);
+    real *y = gradient_change(l, stored);
+    real *s = value_change(l, stored);
     const real *before = vector(l, BEFORE);
     const real *d = vector(l, DIRECTION);
     for (size_t k = 0; k < l->count; k++) {
         y[k] = g[k] - before[k];
-        s[k] = (real)((double)d[k] * l->length);
+        s[k] = (real)((double)d[k] * l->numbers.length);
     }
     const double product = dot(l->count, y, s);
     if (product > 1e-10) {
-        l->products[l->stored++] = 1 / product;
-        l->scale = product / dot(l->count, y, y);
+        l->products[stored++] = 1 / product;
+        l->numbers.scale = product / dot(l->count, y, y);
     }
+    l->numbers.stored = (double)stored;
 }
 
 static void find_direction(lstm__lbfgs *l, const real *g)
 {
     real *d = vector(l, DIRECTION);
     double *coefficients = l->products + l->history;
+    const size_t stored = (size_t)l->numbers.stored;
     for (size_t k = 0; k < l->count; k++)
         d[k] = -g[k];
-    for (size_t k = l->stored; k-- > 0;) {
+    for (size_t k = stored; k-- > 0;) {
         coefficients[k] = dot(l->count, value_change(l, k), d) * l->products[k];
         add(l->count, -coefficients[k], gradient_change(l, k), d);
     }
     for (size_t k = 0; k < l->count; k++)
-        d[k] = (real)((double)d[k] * l->scale);
-    for (size_t k = 0; k < l->stored; k++) {
+        d[k] = (real)((double)d[k] * l->numbers.scale);
+    for (size_t k = 0; k < stored; k++) {
         const double back = dot(l->count, gradient_change(l, k), d) * l->products[k];
         add(l->count, coefficients[k] - back, value_change(l, k), d);
     }
@@ -153,15 +156,15 @@ static void find_direction(lstm__lbfgs *l, const real *g)
 
 bool lstm__lbfgs_iterate(lstm__lbfgs *l, double rate, double tolerance, real *w, const real *g)
 {
-    l->iterations++;
-    if (l->iterations > 1)
+    l->numbers.iterations++;
+    if (l->numbers.iterations > 1)
         remember(l, g);
     find_direction(l, g);
     memcpy(vector(l, BEFORE), g, l->count * sizeof *g);
-    l->length = l->iterations == 1 ? rate * fmin(1, 1 / size_sum(l->count, g)) : rate;
+    l->numbers.length = l->numbers.iterations == 1 ? rate * fmin(1, 1 / size_sum(l->count, g)) : rate;
     if (dot(l->count, g, vector(l, DIRECTION)) > -tolerance)
         return false;
-    add(l->count, l->length, vector(l, DIRECTION), w);
+    add(l->count, l->numbers.length, vector(l, DIRECTION), w);
     return true;
 }
 
@@ -189,7 +192,7 @@ lstm_status lstm__lbfgs_step(lstm_optimizer *optimizer, lstm_session *session, d
         TRY(lstm__check_gradients(session));
         lstm__freeze_gradients(session);
         done = evaluations + 1 >= o->max_evaluations || largest(l->count, g) <= o->tolerance_grad
-               || largest(l->count, vector(l, DIRECTION)) * l->length <= o->tolerance_change
+               || largest(l->count, vector(l, DIRECTION)) * l->numbers.length <= o->tolerance_change
                || fabs(loss - before) < o->tolerance_change;
     }
     lstm__optimizer_updated(optimizer);

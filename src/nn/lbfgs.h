@@ -6,13 +6,18 @@
 
 #include "optimizer.h"
 
+/* Doubles only, whole numbers too: a checkpoint stores them as an array. */
+typedef struct lstm__lbfgs_numbers {
+    double stored;     /* pairs kept, the oldest first */
+    double iterations; /* since the beginning */
+    double length;     /* step length of the latest iteration */
+    double scale;      /* of the initial inverse Hessian */
+} lstm__lbfgs_numbers;
+
 struct lstm__lbfgs {
-    size_t count;      /* values of a vector */
-    size_t history;    /* pairs at most */
-    size_t stored;     /* pairs kept, the oldest first */
-    int64_t iterations; /* since the beginning */
-    double length;      /* step length of the latest iteration */
-    double scale;       /* of the initial inverse Hessian */
+    size_t count;       /* values of a vector */
+    size_t history;     /* pairs at most */
+    lstm__lbfgs_numbers numbers;
     real *vectors;      /* direction, gradient before, values before, then history changes of gradient, then of values */
     double *products;   /* history inverse products y.s, then room for as many coefficients */
 };
