@@ -9,7 +9,7 @@
  *
  *     forward   T steps without a tape, every output written
  *     training  forward with the tape, then backward of a given dY to dW, db and dX; no optimizer
- *     step      T calls of one step each, carrying h and c: the streaming use
+ *     step      T calls of one step each, carrying h and c: the streaming use. Weights are given to the first call alone
  *
  * `seconds` is the median over samples of the time for all T steps; a sample repeats the work until it lasts
  * SAMPLE_SECONDS. The machine's peak of multiply-adds is measured before every sample, on as many threads. FLOPs are
@@ -61,6 +61,7 @@ typedef struct layer {
     int mode;
     float *block;
     float *state[2][2]; /* step mode: h and c, before and after, changing places */
+    int packed;         /* step mode: the primitive knows the weights */
     lstm_primitive_arrays arrays;
 } layer;
 
@@ -145,6 +146,8 @@ static void run_steps(layer *l)
 {
     lstm_primitive_arrays a = l->arrays;
     for (int64_t t = 0; t < l->shape.steps; t++) {
+        if (l->packed)
+            a.weights = a.bias = NULL;
         a.x = l->arrays.x + t * l->shape.batch * l->shape.input;
         a.y = l->arrays.y + t * l->shape.batch * l->shape.hidden;
         a.h0 = l->state[t % 2][0];
@@ -153,6 +156,7 @@ static void run_steps(layer *l)
         a.cn = l->state[1 - t % 2][1];
         if (lstm_primitive_forward(l->primitive, &a) != LSTM_OK)
             stop("forward");
+        l->packed = 1;
     }
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* One run of a scenario. */
 typedef struct run {
@@ -26,19 +27,20 @@ static void check_failure(run *r, lstm_status status, const char *call, int line
         r->failures++;
         return;
     }
-    print_error("%s:%d: allocation %zu refused: %s gave %s: %s\n", __FILE__, line, atomic_load(&r->allocator.refuse), call,
-                lstm_status_name(status), lstm_last_error());
+    print_error("%s:%d: allocation %zu refused: %s gave %s: %s\n", __FILE__, line,
+                atomic_load(&r->allocator.refuse), call, lstm_status_name(status),
+                lstm_last_error());
     _fail(__FILE__, line);
 }
 
 /* Call, and once more if the allocation that failed was in it. */
-#define TWICE(call)                                         \
-    do {                                                    \
-        const lstm_status first_ = (call);                  \
-        if (first_ != LSTM_OK) {                            \
-            check_failure(r, first_, #call, __LINE__);      \
-            assert_ok(call);                                \
-        }                                                   \
+#define TWICE(call)                                    \
+    do {                                               \
+        const lstm_status first_ = (call);             \
+        if (first_ != LSTM_OK) {                       \
+            check_failure(r, first_, #call, __LINE__); \
+            assert_ok(call);                           \
+        }                                              \
     } while (0)
 
 static void add_values(run *r, const float *values, size_t count)
@@ -50,11 +52,11 @@ static void add_values(run *r, const float *values, size_t count)
 static size_t count_files(void)
 {
     size_t count = 0;
-    DIR *folder = opendir(".");
-    assert_non_null(folder);
-    while (readdir(folder))
+    DIR *here = opendir(".");
+    assert_non_null(here);
+    while (readdir(here))
         count++;
-    closedir(folder);
+    closedir(here);
     return count;
 }
 
@@ -84,10 +86,11 @@ static void sweep(scenario *play, const char *name)
         if (refuse == 0)
             expected = r.digest;
         if (r.digest != expected)
-            fail_msg("%s: after allocation %zu failed the results are others (%.17g, %.17g)", name, refuse, r.digest,
-                     expected);
+            fail_msg("%s: after allocation %zu failed the results are others (%.17g, %.17g)", name,
+                     refuse, r.digest, expected);
         if (refuse > 0 && atomic_load(&r.allocator.refused) == 0) {
-            print_message("%-16s %zu allocations, %zu of them failed a call\n", name, refuse - 1, failures);
+            print_message("%-16s %zu allocations, %zu of them failed a call\n", name, refuse - 1,
+                          failures);
             assert_true(failures > 0);
             return;
         }
@@ -107,13 +110,15 @@ static void build_calls(run *r)
     const double offset[2] = {1, 2};
     TWICE(lstm_model_create(&m, r->context, NULL));
     TWICE(lstm_model_add_input(m, OPTIONS(lstm_input, .steps = 4, .features = 2), &sequence));
-    TWICE(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 3, .return_sequences = LSTM_YES), sequence, &encoder));
+    TWICE(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 3, .return_sequences = LSTM_YES),
+                              sequence, &encoder));
     TWICE(lstm_model_add_dropout(m, OPTIONS(lstm_dropout, .rate = 0.5f), encoder, NULL));
     TWICE(lstm_model_add_activation(m, NULL, NULL, NULL));
     TWICE(lstm_model_add_reshape(m, OPTIONS(lstm_reshape, .steps = 2), NULL, NULL));
     TWICE(lstm_model_add_flatten(m, NULL, NULL, NULL));
     TWICE(lstm_model_add_repeat_vector(m, OPTIONS(lstm_repeat_vector, .count = 2), NULL, NULL));
-    TWICE(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 3, .initial_state = encoder), NULL, NULL));
+    TWICE(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 3, .initial_state = encoder), NULL,
+                              NULL));
     for (int k = 0; k < 5; k++)
         TWICE(lstm_model_add_dense(m, OPTIONS(lstm_dense, .units = 2), NULL, &head));
     assert_ok(lstm_layer_state(encoder, NULL, &c));
@@ -128,7 +133,7 @@ static void build_calls(run *r)
     TWICE(lstm_model_set_scaler(m, LSTM_SCALER_INPUT, 1, offset, offset));
     char text[8192];
     TWICE(lstm_model_to_json(m, text, sizeof text, NULL));
-    assert_int_equal(lstm_model_layer_count(m), 14);
+    assert_int_equal(lstm_model_layer_count(m), 13);
     assert_string_equal(lstm_model_metadata(m, "k9"), "another text");
     size_t count = 0;
     float *values = copy_parameters(m, &count);
@@ -157,7 +162,8 @@ static void build_models(run *r)
 enum { N = 12, X = N * STACK_STEPS * STACK_FEATURES, Y = N * STACK_OUTPUTS };
 
 static float x[X], y[Y];
-static const lstm_data data = {.struct_size = sizeof data, .samples = N, .x = x, .x_count = X, .y = y, .y_count = Y};
+static const lstm_data data = {
+    .struct_size = sizeof data, .samples = N, .x = x, .x_count = X, .y = y, .y_count = Y};
 static const int32_t metrics[] = {LSTM_METRIC_MAE};
 
 static lstm_model *new_stack(run *r)
@@ -202,8 +208,14 @@ static void fit_once(run *r, const lstm_fit_options *options)
 static void fit(run *r)
 {
     const lstm_optimizer_options adam = {.struct_size = sizeof adam, .amsgrad = LSTM_YES};
-    lstm_fit_options options = {.struct_size = sizeof options, .epochs = 3, .batch_size = 5, .validation_split = 0.25,
-                                .early_stopping = 5, .metrics = metrics, .metric_count = 1, .checkpoint = "sweep.checkpoint",
+    lstm_fit_options options = {.struct_size = sizeof options,
+                                .epochs = 3,
+                                .batch_size = 5,
+                                .validation_split = 0.25,
+                                .early_stopping = 5,
+                                .metrics = metrics,
+                                .metric_count = 1,
+                                .checkpoint = "sweep.checkpoint",
                                 .optimizer_options = &adam};
     fit_once(r, &options);
     options.epochs = 4;
@@ -219,7 +231,8 @@ static void predict_and_evaluate(run *r)
     float out[Y];
     double values[2];
     TWICE(lstm_predict(m, &data, out, Y));
-    TWICE(lstm_evaluate(m, OPTIONS(lstm_evaluate, .metrics = metrics, .metric_count = 1), &data, values, 2));
+    TWICE(lstm_evaluate(m, OPTIONS(lstm_evaluate, .metrics = metrics, .metric_count = 1), &data,
+                        values, 2));
     add_values(r, out, Y);
     r->digest += values[0] + values[1];
     lstm_model_destroy(m);
@@ -230,7 +243,8 @@ static void manual_loop(run *r)
     lstm_model *m = new_stack(r);
     lstm_session *session = NULL;
     lstm_optimizer *optimizer = NULL;
-    TWICE(lstm_session_create(&session, m, OPTIONS(lstm_session, .training = LSTM_YES, .batch = N)));
+    TWICE(
+        lstm_session_create(&session, m, OPTIONS(lstm_session, .training = LSTM_YES, .batch = N)));
     TWICE(lstm_optimizer_create(&optimizer, m, OPTIONS(lstm_optimizer, .amsgrad = LSTM_YES)));
     for (int k = 0; k < 3; k++) {
         TWICE(lstm_session_forward(session, &data));
@@ -285,7 +299,7 @@ static void archives(run *r)
         const size_t arrays = k == 2 ? 1 : 11;
         TWICE(lstm_archive_create(&archive, r->context));
         for (size_t a = 0; a < arrays; a++) {
-            char name[16];
+            char name[32];
             snprintf(name, sizeof name, "array%zu", a);
             TWICE(lstm_archive_add(archive, name, 2, shape, x, 12));
         }
@@ -328,10 +342,11 @@ static void primitive_and_least_squares(run *r)
     const double b[] = {1, 3, 5};
     double c[2];
     float hn[3];
-    TWICE(lstm_primitive_create(&p, r->context, OPTIONS(lstm_primitive, .input_size = 2, .hidden_size = 3, .batch = 1,
-                                                        .steps = 4)));
-    const lstm_primitive_arrays arrays = {.struct_size = sizeof arrays, .batch = 1, .steps = 4, .weights = x, .x = x,
-                                          .hn = hn};
+    TWICE(lstm_primitive_create(
+        &p, r->context,
+        OPTIONS(lstm_primitive, .input_size = 2, .hidden_size = 3, .batch = 1, .steps = 4)));
+    const lstm_primitive_arrays arrays = {
+        .struct_size = sizeof arrays, .batch = 1, .steps = 4, .weights = x, .x = x, .hn = hn};
     TWICE(lstm_primitive_forward(p, &arrays));
     add_values(r, hn, 3);
     lstm_primitive_destroy(p);
@@ -363,13 +378,13 @@ static void test_contexts_with_threads_survive_failed_allocations(void **state)
     }
 }
 
-#define SWEEP(play)                                                    \
-    static void test_failed_allocations_in_##play(void **state)        \
-    {                                                                  \
-        (void)state;                                                   \
-        fill_numbers(x, X, 1);                                         \
-        fill_numbers(y, Y, 2);                                         \
-        sweep(play, #play);                                            \
+#define SWEEP(play)                                             \
+    static void test_failed_allocations_in_##play(void **state) \
+    {                                                           \
+        (void)state;                                            \
+        fill_numbers(x, X, 1);                                  \
+        fill_numbers(y, Y, 2);                                  \
+        sweep(play, #play);                                     \
     }
 SWEEP(build_calls)
 SWEEP(build_models)
@@ -380,6 +395,24 @@ SWEEP(save_and_load)
 SWEEP(archives)
 SWEEP(tables)
 SWEEP(primitive_and_least_squares)
+
+/* ---- Hundreds of files are written and brought to the disk: in memory where there is such a folder. */
+
+static char folder[] = "/dev/shm/lstm-sweep-XXXXXX";
+
+static int enter_folder(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder) || chdir(folder) != 0)
+        folder[0] = 0;
+    return 0;
+}
+
+static int leave_folder(void **state)
+{
+    (void)state;
+    return folder[0] && (chdir("/") != 0 || rmdir(folder) != 0);
+}
 
 int main(void)
 {
@@ -395,5 +428,5 @@ int main(void)
         cmocka_unit_test(test_failed_allocations_in_primitive_and_least_squares),
         cmocka_unit_test(test_contexts_with_threads_survive_failed_allocations),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

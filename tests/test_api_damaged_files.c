@@ -46,10 +46,16 @@ typedef struct subject {
 static void subject_start(subject *s)
 {
     assert_ok(build_tutorial(&s->model, NULL, 2, 1, 1, 1));
-    assert_ok(lstm_optimizer_create(&s->optimizer, s->model, OPTIONS(lstm_optimizer, .optimizer = LSTM_OPTIMIZER_SGD)));
+    assert_ok(lstm_optimizer_create(&s->optimizer, s->model,
+                                    OPTIONS(lstm_optimizer, .optimizer = LSTM_OPTIMIZER_SGD)));
     fill_numbers(s->x, 6, 1);
     fill_numbers(s->y, 3, 2);
-    s->data = (lstm_data){.struct_size = sizeof s->data, .samples = 3, .x = s->x, .x_count = 6, .y = s->y, .y_count = 3};
+    s->data = (lstm_data){.struct_size = sizeof s->data,
+                          .samples = 3,
+                          .x = s->x,
+                          .x_count = 6,
+                          .y = s->y,
+                          .y_count = 3};
 }
 
 static void subject_end(subject *s)
@@ -77,8 +83,11 @@ static lstm_status load_checkpoint(subject *s)
 
 static lstm_status load_run(subject *s)
 {
-    const lstm_fit_options options = {.struct_size = sizeof options, .epochs = 1, .resume = FILE_NAME,
-                                      .optimizer = s->optimizer, .early_stopping = 2};
+    const lstm_fit_options options = {.struct_size = sizeof options,
+                                      .epochs = 1,
+                                      .resume = FILE_NAME,
+                                      .optimizer = s->optimizer,
+                                      .early_stopping = 2};
     return lstm_fit(s->model, &options, &s->data, NULL);
 }
 
@@ -105,7 +114,8 @@ static void check_damage(subject *s, load_call *load, const char *what)
             assert_int_equal(pwrite(file, &turned, 1, (off_t)place), 1);
             const lstm_status status = load(s);
             if (status == LSTM_OK)
-                fail_msg("%s with bit %d of byte %zu turned (now %#x) was accepted", what, bit, place, turned);
+                fail_msg("%s with bit %d of byte %zu turned (now %#x) was accepted", what, bit,
+                         place, turned);
             kinds[-status / 10]++;
             assert_int_equal(pwrite(file, &bytes[place], 1, (off_t)place), 1);
         }
@@ -152,8 +162,11 @@ static void test_every_cut_and_every_turned_bit_of_a_runs_checkpoint_is_an_error
     subject s;
     (void)state;
     subject_start(&s);
-    const lstm_fit_options options = {.struct_size = sizeof options, .epochs = 1, .checkpoint = FILE_NAME,
-                                      .optimizer = s.optimizer, .early_stopping = 2};
+    const lstm_fit_options options = {.struct_size = sizeof options,
+                                      .epochs = 1,
+                                      .checkpoint = FILE_NAME,
+                                      .optimizer = s.optimizer,
+                                      .early_stopping = 2};
     assert_ok(lstm_fit(s.model, &options, &s.data, NULL));
     check_damage(&s, load_run, "run");
     subject_end(&s);
@@ -178,7 +191,8 @@ static void test_files_of_a_newer_version_are_unsupported_not_damaged(void **sta
         assert_true(place + sizeof key < size);
         bytes[place + sizeof key - 3] = '2';
         write_file(bytes, size);
-        assert_status_text(kind == 0 ? load_model(&s) : load_checkpoint(&s), LSTM_ERROR_UNSUPPORTED, "version 2");
+        assert_status_text(kind == 0 ? load_model(&s) : load_checkpoint(&s), LSTM_ERROR_UNSUPPORTED,
+                           "version 2");
         print_message("%s\n", lstm_last_error());
         free(bytes);
     }
@@ -191,7 +205,8 @@ static const char *malformed_folder(void)
 {
     static char path[1024];
     const char *shared = getenv("LSTM_SHARED");
-    snprintf(path, sizeof path, "%s/golden/malformed", shared && shared[0] ? shared : LSTM_SHARED_DIR);
+    snprintf(path, sizeof path, "%s/golden/malformed",
+             shared && shared[0] ? shared : LSTM_SHARED_DIR);
     return path;
 }
 
@@ -217,7 +232,8 @@ static void test_hostile_files_are_refused_by_every_reader(void **state)
         print_message("%s\n", lstm_last_error());
         const lstm_status status = lstm_archive_load(&archive, NULL, path);
         assert_true((archive != NULL) == (status == LSTM_OK));
-        print_message("    archive: %s %s\n", lstm_status_name(status), status == LSTM_OK ? "" : lstm_last_error());
+        print_message("    archive: %s %s\n", lstm_status_name(status),
+                      status == LSTM_OK ? "" : lstm_last_error());
         double sum = 0; /* whatever was accepted lies in memory */
         for (size_t k = 0; k < lstm_archive_count(archive); k++) {
             lstm_array_info info = {.struct_size = sizeof info};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Model files: what is saved comes back to the bit; what cannot be read or written gives an error and leaves the old file
- * as it was.
+ * Model files: what is saved comes back to the bit; what cannot be read or written gives an error and leaves the old
+ * file as it was.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -54,7 +54,8 @@ static size_t count_files(void)
 static void check_same_network(lstm_model *a, lstm_model *b)
 {
     enum { N = 3 };
-    static const size_t x_sizes[] = {N * EVERYTHING_STEPS * EVERYTHING_FEATURES, N * EVERYTHING_VECTOR};
+    static const size_t x_sizes[] = {N * EVERYTHING_STEPS * EVERYTHING_FEATURES,
+                                     N * EVERYTHING_VECTOR};
     static const size_t y_sizes[] = {N * EVERYTHING_STEPS * 3, N * 4, N * 4};
     float *x[2], *ya[3], *yb[3];
     for (size_t k = 0; k < 2; k++)
@@ -63,8 +64,11 @@ static void check_same_network(lstm_model *a, lstm_model *b)
         ya[k] = new_numbers(y_sizes[k], 1);
         yb[k] = new_numbers(y_sizes[k], 2);
     }
-    const lstm_data data = {.struct_size = sizeof data, .samples = N, .inputs = (const float *const *)x,
-                            .input_sizes = x_sizes, .input_count = 2};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = N,
+                            .inputs = (const float *const *)x,
+                            .input_sizes = x_sizes,
+                            .input_count = 2};
     assert_ok(lstm_predict_outputs(a, &data, ya, y_sizes, 3));
     assert_ok(lstm_predict_outputs(b, &data, yb, y_sizes, 3));
     for (size_t k = 0; k < 3; k++) {
@@ -96,7 +100,8 @@ static void test_a_saved_model_comes_back_to_the_bit(void **state)
         assert_true(same_parameters(m, loaded));
         assert_int_equal(lstm_model_profile(loaded), profile);
         check_same_network(m, loaded);
-        assert_string_equal(lstm_model_metadata(loaded, "Größe"), "日本語, \"quotes\", \\ and\nlines\t\x1b");
+        assert_string_equal(lstm_model_metadata(loaded, "Größe"),
+                            "日本語, \"quotes\", \\ and\nlines\t\x1b");
         assert_string_equal(lstm_model_metadata(loaded, "empty"), "");
         assert_null(lstm_model_metadata(loaded, "other"));
         assert_ok(lstm_model_get_scaler(loaded, LSTM_SCALER_INPUT, &columns, o, s, 3));
@@ -122,8 +127,9 @@ static void test_a_saved_model_comes_back_to_the_bit(void **state)
     remove("again.lstm");
 }
 
-/* A file begins with the length of its header, which may look like another format: 0x580 = 80 05 like a pickle, 0x7b20 =
- * " {" like JSON. Whoever rewrites a file may pad its header with spaces, which here makes it as long as wanted. */
+/* A file begins with the length of its header, which may look like another format: 0x580 = 80 05 like a pickle,
+ * 0x7b20 = " {" like JSON. Whoever rewrites a file may pad its header with spaces, which here makes it as
+ * long as wanted. */
 static void test_every_length_of_the_header_is_recognised(void **state)
 {
     static const size_t lengths[] = {0x580, 0x7b20, 0x0a7b20, 0x7b7b, 0x8080, 0x10480};
@@ -157,7 +163,8 @@ static void test_every_length_of_the_header_is_recognised(void **state)
 
 static void test_a_json_description_is_a_model_file_too(void **state)
 {
-    static const char text[] = " \n{\"layers\": [{\"type\": \"Input\", \"shape\": [4, 2]}, {\"type\": \"LSTM\", \"units\": 3}]}\n";
+    static const char text[] = " \n{\"layers\": [{\"type\": \"Input\", \"shape\": [4, 2]}, "
+                               "{\"type\": \"LSTM\", \"units\": 3}]}\n";
     lstm_model *m = NULL;
     (void)state;
     write_file("model.json", text, sizeof text - 1);
@@ -176,7 +183,8 @@ static void test_files_that_cannot_be_opened_give_the_systems_reason(void **stat
 {
     lstm_model *m = (lstm_model *)&m;
     (void)state;
-    assert_status_text(lstm_model_load(&m, NULL, "there is no such file"), LSTM_ERROR_IO, "No such file");
+    assert_status_text(lstm_model_load(&m, NULL, "there is no such file"), LSTM_ERROR_IO,
+                       "No such file");
     assert_null(m);
     assert_status_text(lstm_model_load(&m, NULL, "."), LSTM_ERROR_IO, "directory");
     assert_status(lstm_model_load(&m, NULL, ""), LSTM_ERROR_IO);
@@ -227,7 +235,8 @@ static void test_places_that_cannot_be_written_are_errors(void **state)
     (void)state;
     assert_ok(build_tutorial(&m, NULL, 3, 1, 2, 1));
     const size_t files = count_files();
-    assert_status_text(lstm_model_save(m, "no/such/folder/model.lstm"), LSTM_ERROR_IO, "no/such/folder");
+    assert_status_text(lstm_model_save(m, "no/such/folder/model.lstm"), LSTM_ERROR_IO,
+                       "no/such/folder");
     assert_status(lstm_model_save(m, "."), LSTM_ERROR_IO);
     assert_status(lstm_model_save(m, ""), LSTM_ERROR_IO);
     assert_status_text(lstm_model_save(m, "/dev/full"), LSTM_ERROR_IO, "No space left");
@@ -329,7 +338,11 @@ static void test_a_full_disk_in_training_keeps_the_last_checkpoint(void **state)
     (void)state;
     fill_numbers(x, LENGTH(x), 1);
     fill_numbers(y, LENGTH(y), 2);
-    const lstm_data data = {.struct_size = sizeof data, .samples = 8, .x = x, .x_count = LENGTH(x), .y = y,
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = 8,
+                            .x = x,
+                            .x_count = LENGTH(x),
+                            .y = y,
                             .y_count = LENGTH(y)};
     assert_ok(build_stack(&m, NULL));
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -338,8 +351,11 @@ static void test_a_full_disk_in_training_keeps_the_last_checkpoint(void **state)
     fflush(stdout);
     fflush(stderr);
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
-    lstm_fit_options options = {.struct_size = sizeof options, .epochs = 5, .checkpoint = "training.checkpoint",
-                                .progress = make_room_small, .progress_user = &low};
+    lstm_fit_options options = {.struct_size = sizeof options,
+                                .epochs = 5,
+                                .checkpoint = "training.checkpoint",
+                                .progress = make_room_small,
+                                .progress_user = &low};
     const lstm_status status = lstm_fit(m, &options, &data, &history);
     setrlimit(RLIMIT_FSIZE, &before);
     signal(SIGXFSZ, handler);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * lstm_evaluate and lstm_predict: over batches of any size, in both layouts, with several outputs, and their return codes.
+ * lstm_evaluate and lstm_predict: over batches of any size, in both layouts, with several outputs; their return codes.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -22,7 +22,11 @@ static void test_evaluate_is_the_mean_over_all_samples_whatever_the_batches(void
     double absolute = 0;
     (void)state;
     assert_ok(build_stack(&m, NULL));
-    const lstm_data data = {.struct_size = sizeof data, .samples = MOST, .x = x, .x_count = MOST * T * F, .y = y,
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = MOST,
+                            .x = x,
+                            .x_count = MOST * T * F,
+                            .y = y,
                             .y_count = MOST * O};
     assert_ok(lstm_predict(m, &data, p, MOST * O));
     for (size_t k = 0; k < MOST * O; k++) {
@@ -31,8 +35,10 @@ static void test_evaluate_is_the_mean_over_all_samples_whatever_the_batches(void
     }
     for (size_t k = 0; k < LENGTH(sizes); k++) {
         double values[4];
-        assert_ok(lstm_evaluate(m, OPTIONS(lstm_evaluate, .batch_size = sizes[k], .metrics = metrics, .metric_count = 3),
-                                &data, values, 4));
+        assert_ok(lstm_evaluate(
+            m,
+            OPTIONS(lstm_evaluate, .batch_size = sizes[k], .metrics = metrics, .metric_count = 3),
+            &data, values, 4));
         assert_true(fabs(values[0] - squares) < 1e-6);
         assert_true(fabs(values[1] - absolute) < 1e-6);
         assert_true(fabs(values[2] - squares) < 1e-6);
@@ -54,12 +60,14 @@ static void test_predict_gives_each_sample_its_own_output(void **state)
     (void)state;
     assert_ok(build_stack(&m, NULL));
     for (size_t n = 0; n < MOST; n++) {
-        const lstm_data one = {.struct_size = sizeof one, .samples = 1, .x = x + n * T * F, .x_count = T * F};
+        const lstm_data one = {
+            .struct_size = sizeof one, .samples = 1, .x = x + n * T * F, .x_count = T * F};
         assert_ok(lstm_predict(m, &one, single + n * O, O));
     }
     for (size_t k = 0; k < LENGTH(counts); k++) {
         const size_t n = (size_t)counts[k];
-        const lstm_data data = {.struct_size = sizeof data, .samples = counts[k], .x = x, .x_count = n * T * F};
+        const lstm_data data = {
+            .struct_size = sizeof data, .samples = counts[k], .x = x, .x_count = n * T * F};
         for (size_t v = 0; v < MOST * O; v++)
             all[v] = 77;
         assert_ok(lstm_predict(m, &data, all, n * O));
@@ -96,7 +104,8 @@ static void test_sequences_come_out_in_the_layout_they_went_in(void **state)
     (void)state;
     assert_ok(lstm_model_create(&m, NULL, OPTIONS(lstm_model, .seed = 2)));
     assert_ok(lstm_model_add_input(m, OPTIONS(lstm_input, .features = F), NULL));
-    assert_ok(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 5, .return_sequences = LSTM_YES), NULL, NULL));
+    assert_ok(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 5, .return_sequences = LSTM_YES),
+                                  NULL, NULL));
     assert_ok(lstm_model_add_dense(m, OPTIONS(lstm_dense, .units = O), NULL, NULL));
     assert_ok(lstm_model_build(m));
     for (size_t steps = 1; steps <= 5; steps += 2) {
@@ -107,7 +116,8 @@ static void test_sequences_come_out_in_the_layout_they_went_in(void **state)
         for (size_t n = 0; n < N; n++)
             for (size_t t = 0; t < steps; t++)
                 memcpy(xt + (t * N + n) * F, x + (n * steps + t) * F, F * sizeof *x);
-        lstm_data data = {.struct_size = sizeof data, .samples = N, .x = x, .x_count = N * steps * F};
+        lstm_data data = {
+            .struct_size = sizeof data, .samples = N, .x = x, .x_count = N * steps * F};
         assert_ok(lstm_predict(m, &data, y, N * steps * O));
         data.layout = LSTM_LAYOUT_TIME_FIRST;
         data.x = xt;
@@ -126,7 +136,8 @@ static void test_sequences_come_out_in_the_layout_they_went_in(void **state)
 static void test_several_outputs_are_predicted_together(void **state)
 {
     enum { N = 65 };
-    static const size_t x_sizes[] = {N * EVERYTHING_STEPS * EVERYTHING_FEATURES, N * EVERYTHING_VECTOR};
+    static const size_t x_sizes[] = {N * EVERYTHING_STEPS * EVERYTHING_FEATURES,
+                                     N * EVERYTHING_VECTOR};
     static const size_t y_each[] = {EVERYTHING_STEPS * 3, 4, 4};
     const size_t y_sizes[] = {N * y_each[0], N * y_each[1], N * y_each[2]};
     lstm_model *m = NULL;
@@ -138,8 +149,11 @@ static void test_several_outputs_are_predicted_together(void **state)
         x[k] = new_numbers(x_sizes[k], k);
     for (size_t k = 0; k < 3; k++)
         y[k] = new_numbers(y_sizes[k], 0);
-    const lstm_data data = {.struct_size = sizeof data, .samples = N, .inputs = (const float *const *)x,
-                            .input_sizes = x_sizes, .input_count = 2};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = N,
+                            .inputs = (const float *const *)x,
+                            .input_sizes = x_sizes,
+                            .input_count = 2};
     assert_ok(lstm_predict_outputs(m, &data, y, y_sizes, 3));
     assert_ok(lstm_session_create(&session, m, OPTIONS(lstm_session, .batch = N)));
     assert_ok(lstm_session_forward(session, &data));
@@ -149,7 +163,8 @@ static void test_several_outputs_are_predicted_together(void **state)
         assert_close("output", y[k], expected, y_sizes[k], 1e-6, 0);
         free(expected);
     }
-    assert_status_text(lstm_predict(m, &data, y[0], y_sizes[0]), LSTM_ERROR_STATE, "lstm_predict_outputs");
+    assert_status_text(lstm_predict(m, &data, y[0], y_sizes[0]), LSTM_ERROR_STATE,
+                       "lstm_predict_outputs");
     assert_status(lstm_predict_outputs(m, &data, y, y_sizes, 2), LSTM_ERROR_SHAPE);
     const size_t wrong_sizes[] = {y_sizes[0], y_sizes[1] + 1, y_sizes[2]};
     assert_status_text(lstm_predict_outputs(m, &data, y, wrong_sizes, 3), LSTM_ERROR_SHAPE, "tail");
@@ -175,7 +190,12 @@ static void test_predict_and_evaluate_reject_bad_calls(void **state)
     fill_numbers(x, 2 * T * F, 1);
     fill_numbers(y, 2 * O, 2);
     assert_ok(build_stack(&m, NULL));
-    const lstm_data data = {.struct_size = sizeof data, .samples = 2, .x = x, .x_count = 2 * T * F, .y = y, .y_count = 2 * O};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = 2,
+                            .x = x,
+                            .x_count = 2 * T * F,
+                            .y = y,
+                            .y_count = 2 * O};
     assert_status(lstm_predict(NULL, &data, out, 2 * O), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_predict(m, NULL, out, 2 * O), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_predict(m, &data, NULL, 2 * O), LSTM_ERROR_ARGUMENT);
@@ -209,7 +229,8 @@ static void test_dropout_acts_only_in_training(void **state)
     assert_ok(lstm_predict(m, &data, a, O));
     assert_ok(lstm_predict(m, &data, b, O));
     assert_memory_equal(a, b, sizeof a);
-    assert_ok(lstm_session_create(&training, m, OPTIONS(lstm_session, .training = LSTM_YES, .batch = 1, .seed = 4)));
+    assert_ok(lstm_session_create(
+        &training, m, OPTIONS(lstm_session, .training = LSTM_YES, .batch = 1, .seed = 4)));
     assert_ok(lstm_session_forward(training, &data));
     assert_ok(lstm_session_output(training, 0, b, O));
     assert_memory_not_equal(a, b, sizeof a);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Checkpoints: training in pieces gives the bits of training in one go, also when cancelled in the middle of an epoch; a
- * checkpoint of another run is refused with what differs and changes nothing; checkpoints of manual loops.
+ * Checkpoints: training in pieces gives the bits of training in one go, also when cancelled in the middle of an epoch;
+ * a checkpoint of another run is refused with what differs and changes nothing; checkpoints of manual loops.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -14,8 +14,8 @@ enum { N = 30, X = N * STACK_STEPS * STACK_FEATURES, Y = N * STACK_OUTPUTS };
 #define CHECKPOINT "resume.checkpoint"
 
 static const int32_t metrics[] = {LSTM_METRIC_MAE, LSTM_METRIC_ACCURACY};
-static const lstm_optimizer_options adam = {.struct_size = sizeof adam, .learning_rate = 0.01, .amsgrad = LSTM_YES,
-                                            .global_clip_norm = 1};
+static const lstm_optimizer_options adam = {
+    .struct_size = sizeof adam, .learning_rate = 0.01, .amsgrad = LSTM_YES, .global_clip_norm = 1};
 
 typedef struct task {
     float x[X], y[Y];
@@ -28,15 +28,27 @@ static void task_start(task *t)
     fill_numbers(t->y, Y, 6);
     for (size_t n = 0; n < N; n++) /* something to learn, under noise */
         t->y[2 * n] = 0.8f * t->x[n * STACK_STEPS * STACK_FEATURES + 4] + 0.1f * t->y[2 * n];
-    t->data = (lstm_data){.struct_size = sizeof t->data, .samples = N, .x = t->x, .x_count = X, .y = t->y, .y_count = Y};
+    t->data = (lstm_data){.struct_size = sizeof t->data,
+                          .samples = N,
+                          .x = t->x,
+                          .x_count = X,
+                          .y = t->y,
+                          .y_count = Y};
 }
 
 /* Shuffling, dropout (in the model), Adam with amsgrad, clipping, validation, metrics, early stopping with patience. */
 static lstm_fit_options options_for(int32_t epochs)
 {
-    return (lstm_fit_options){.struct_size = sizeof(lstm_fit_options), .epochs = epochs, .batch_size = 4, .seed = 3,
-                              .early_stopping = 100, .restore_best = LSTM_NO, .metrics = metrics, .metric_count = 2,
-                              .validation_split = 0.2, .optimizer_options = &adam};
+    return (lstm_fit_options){.struct_size = sizeof(lstm_fit_options),
+                              .epochs = epochs,
+                              .batch_size = 4,
+                              .seed = 3,
+                              .early_stopping = 100,
+                              .restore_best = LSTM_NO,
+                              .metrics = metrics,
+                              .metric_count = 2,
+                              .validation_split = 0.2,
+                              .optimizer_options = &adam};
 }
 
 static lstm_model *new_stack(void)
@@ -54,8 +66,8 @@ static void assert_same_histories(const lstm_history *a, const lstm_history *b)
     for (size_t e = 0; e < lstm_history_epochs(a); e++)
         for (size_t c = 0; c < lstm_history_columns(a); c++)
             if (lstm_history_value(a, e, c) != lstm_history_value(b, e, c))
-                fail_msg("epoch %zu, %s: %.17g and %.17g", e + 1, lstm_history_name(a, c), lstm_history_value(a, e, c),
-                         lstm_history_value(b, e, c));
+                fail_msg("epoch %zu, %s: %.17g and %.17g", e + 1, lstm_history_name(a, c),
+                         lstm_history_value(a, e, c), lstm_history_value(b, e, c));
 }
 
 static void test_36_epochs_equal_12_and_12_and_12(void **state)
@@ -140,9 +152,10 @@ static int32_t cancel(void *user, const lstm_progress *p)
 
 static void test_cancelled_anywhere_and_resumed_equals_uninterrupted(void **state)
 {
-    static const canceller places[] = {{LSTM_PROGRESS_BATCH, 1},  {LSTM_PROGRESS_BATCH, 5},  {LSTM_PROGRESS_BATCH, 6},
-                                       {LSTM_PROGRESS_BATCH, 7},  {LSTM_PROGRESS_BATCH, 12}, {LSTM_PROGRESS_BATCH, 29},
-                                       {LSTM_PROGRESS_BATCH, 30}, {LSTM_PROGRESS_EPOCH, 1},  {LSTM_PROGRESS_EPOCH, 4}};
+    static const canceller places[] = {
+        {LSTM_PROGRESS_BATCH, 1},  {LSTM_PROGRESS_BATCH, 5},  {LSTM_PROGRESS_BATCH, 6},
+        {LSTM_PROGRESS_BATCH, 7},  {LSTM_PROGRESS_BATCH, 12}, {LSTM_PROGRESS_BATCH, 29},
+        {LSTM_PROGRESS_BATCH, 30}, {LSTM_PROGRESS_EPOCH, 1},  {LSTM_PROGRESS_EPOCH, 4}};
     task t;
     lstm_history *expected = NULL;
     (void)state;
@@ -173,6 +186,36 @@ static void test_cancelled_anywhere_and_resumed_equals_uninterrupted(void **stat
     }
     lstm_history_destroy(expected);
     lstm_model_destroy(whole);
+    remove(CHECKPOINT);
+}
+
+static void test_runs_of_so_many_updates_resume_too(void **state)
+{
+    task t;
+    lstm_history *expected = NULL;
+    (void)state;
+    task_start(&t);
+    lstm_model *whole = new_stack();
+    lstm_fit_options options = options_for(1);
+    options.max_steps = 40; /* 6 updates an epoch */
+    assert_ok(lstm_fit(whole, &options, &t.data, &expected));
+    lstm_model *pieces = NULL;
+    lstm_history *history = NULL;
+    for (int64_t steps = 1; steps <= 40; steps += 13) {
+        lstm_history_destroy(history);
+        lstm_model_destroy(pieces);
+        pieces = new_stack();
+        options.max_steps = steps;
+        options.checkpoint = CHECKPOINT;
+        options.resume = steps > 1 ? CHECKPOINT : NULL;
+        assert_ok(lstm_fit(pieces, &options, &t.data, &history));
+    }
+    assert_true(same_parameters(whole, pieces));
+    assert_same_histories(history, expected);
+    lstm_history_destroy(expected);
+    lstm_history_destroy(history);
+    lstm_model_destroy(whole);
+    lstm_model_destroy(pieces);
     remove(CHECKPOINT);
 }
 
@@ -213,6 +256,7 @@ static void test_an_optimizer_of_the_callers_resumes_too(void **state)
     lstm_model_destroy(m);
     m = new_stack();
     assert_ok(lstm_optimizer_create(&optimizer, m, &adam));
+    assert_ok(lstm_optimizer_set_learning_rate(optimizer, 0.5)); /* the checkpoint's counts */
     options.epochs = 6;
     options.resume = CHECKPOINT;
     options.optimizer_options = NULL;
@@ -228,7 +272,8 @@ static void test_an_optimizer_of_the_callers_resumes_too(void **state)
 
 /* ---- Checkpoints of another run */
 
-static void expect_refusal(lstm_model *model, const lstm_fit_options *options, const lstm_data *data, const char *what)
+static void expect_refusal(lstm_model *model, const lstm_fit_options *options,
+                           const lstm_data *data, const char *what)
 {
     size_t count = 0;
     float *before = copy_parameters(model, &count);
@@ -286,11 +331,15 @@ static void test_checkpoints_of_other_runs_are_refused_and_change_nothing(void *
     assert_ok(build_tutorial(&other, NULL, STACK_STEPS, STACK_FEATURES, 5, STACK_OUTPUTS));
     expect_refusal(other, &options, &t.data, "layers");
     lstm_model_destroy(other);
-    assert_ok(lstm_model_create(&other, NULL, NULL)); /* as the stack, but one layer of another width */
-    assert_ok(lstm_model_add_input(other, OPTIONS(lstm_input, .steps = STACK_STEPS, .features = STACK_FEATURES), NULL));
-    assert_ok(lstm_model_add_lstm(other, OPTIONS(lstm_lstm, .units = 6, .return_sequences = LSTM_YES), NULL, NULL));
+    assert_ok(
+        lstm_model_create(&other, NULL, NULL)); /* as the stack, but one layer of another width */
+    assert_ok(lstm_model_add_input(
+        other, OPTIONS(lstm_input, .steps = STACK_STEPS, .features = STACK_FEATURES), NULL));
+    assert_ok(lstm_model_add_lstm(
+        other, OPTIONS(lstm_lstm, .units = 6, .return_sequences = LSTM_YES), NULL, NULL));
     assert_ok(lstm_model_add_dropout(other, OPTIONS(lstm_dropout, .rate = 0.3f), NULL, NULL));
-    assert_ok(lstm_model_add_lstm(other, OPTIONS(lstm_lstm, .units = 4, .go_backwards = LSTM_YES), NULL, NULL));
+    assert_ok(lstm_model_add_lstm(other, OPTIONS(lstm_lstm, .units = 4, .go_backwards = LSTM_YES),
+                                  NULL, NULL));
     assert_ok(lstm_model_add_dense(other, OPTIONS(lstm_dense, .units = STACK_OUTPUTS), NULL, NULL));
     assert_ok(lstm_model_build(other));
     expect_refusal(other, &options, &t.data, "\"units\":5");
@@ -316,7 +365,8 @@ static void test_checkpoints_of_other_runs_are_refused_and_change_nothing(void *
 static void train(lstm_model *model, lstm_optimizer *optimizer, const lstm_data *data, int steps)
 {
     lstm_session *session = NULL;
-    assert_ok(lstm_session_create(&session, model, OPTIONS(lstm_session, .training = LSTM_YES, .batch = N)));
+    assert_ok(lstm_session_create(&session, model,
+                                  OPTIONS(lstm_session, .training = LSTM_YES, .batch = N)));
     for (int k = 0; k < steps; k++) {
         assert_ok(lstm_session_forward(session, data));
         assert_ok(lstm_session_loss(session, NULL, data, NULL));
@@ -328,10 +378,17 @@ static void train(lstm_model *model, lstm_optimizer *optimizer, const lstm_data 
 
 static const lstm_optimizer_options manual_optimizers[] = {
     {.struct_size = sizeof(lstm_optimizer_options), .optimizer = LSTM_OPTIMIZER_SGD},
-    {.struct_size = sizeof(lstm_optimizer_options), .optimizer = LSTM_OPTIMIZER_SGD, .momentum = 0.9, .nesterov = LSTM_YES},
-    {.struct_size = sizeof(lstm_optimizer_options), .optimizer = LSTM_OPTIMIZER_RMSPROP, .momentum = 0.5,
+    {.struct_size = sizeof(lstm_optimizer_options),
+     .optimizer = LSTM_OPTIMIZER_SGD,
+     .momentum = 0.9,
+     .nesterov = LSTM_YES},
+    {.struct_size = sizeof(lstm_optimizer_options),
+     .optimizer = LSTM_OPTIMIZER_RMSPROP,
+     .momentum = 0.5,
      .centered = LSTM_YES},
-    {.struct_size = sizeof(lstm_optimizer_options), .optimizer = LSTM_OPTIMIZER_ADAM, .profile = LSTM_PROFILE_TORCH,
+    {.struct_size = sizeof(lstm_optimizer_options),
+     .optimizer = LSTM_OPTIMIZER_ADAM,
+     .profile = LSTM_PROFILE_TORCH,
      .amsgrad = LSTM_YES},
     {.struct_size = sizeof(lstm_optimizer_options), .optimizer = LSTM_OPTIMIZER_ADAMW}};
 
@@ -389,10 +446,12 @@ static void test_manual_checkpoints_of_others_are_refused(void **state)
         assert_ok(lstm_checkpoint_save(CHECKPOINT, m, optimizers[k], 1));
         for (size_t other = 0; other < 5; other++)
             if (other != k)
-                assert_status_text(lstm_checkpoint_load(CHECKPOINT, m, optimizers[other], &position), LSTM_ERROR_FORMAT,
-                                   CHECKPOINT);
+                assert_status_text(
+                    lstm_checkpoint_load(CHECKPOINT, m, optimizers[other], &position),
+                    LSTM_ERROR_FORMAT, CHECKPOINT);
     }
-    assert_status_text(lstm_checkpoint_load(CHECKPOINT, wider, for_wider, &position), LSTM_ERROR_FORMAT, "another layer");
+    assert_status_text(lstm_checkpoint_load(CHECKPOINT, wider, for_wider, &position),
+                       LSTM_ERROR_FORMAT, "another layer");
     assert_int_equal(position, 77);
     float *after = copy_parameters(m, &count);
     assert_memory_equal(before, after, count * sizeof *before);
@@ -407,7 +466,8 @@ static void test_manual_checkpoints_of_others_are_refused(void **state)
     assert_status(lstm_checkpoint_load(CHECKPOINT, NULL, optimizers[0], NULL), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_checkpoint_load(CHECKPOINT, m, NULL, NULL), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_checkpoint_load(CHECKPOINT, m, for_wider, NULL), LSTM_ERROR_ARGUMENT);
-    assert_status(lstm_checkpoint_load("there is no such file", m, optimizers[0], NULL), LSTM_ERROR_IO);
+    assert_status(lstm_checkpoint_load("there is no such file", m, optimizers[0], NULL),
+                  LSTM_ERROR_IO);
     for (size_t k = 0; k < 5; k++)
         lstm_optimizer_destroy(optimizers[k]);
     lstm_optimizer_destroy(for_wider);
@@ -422,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_36_epochs_equal_12_and_12_and_12),
         cmocka_unit_test(test_resumed_early_stopping_stops_where_it_would_have),
         cmocka_unit_test(test_cancelled_anywhere_and_resumed_equals_uninterrupted),
+        cmocka_unit_test(test_runs_of_so_many_updates_resume_too),
         cmocka_unit_test(test_checkpoints_are_written_as_often_as_asked),
         cmocka_unit_test(test_an_optimizer_of_the_callers_resumes_too),
         cmocka_unit_test(test_checkpoints_of_other_runs_are_refused_and_change_nothing),

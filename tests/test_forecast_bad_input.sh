@@ -37,7 +37,7 @@ touch stamp
 # The file itself
 bad "missing.csv" 3 missing.csv --target value
 : >empty.csv
-bad "empty.csv" 2 empty.csv --target value
+bad "empty.csv: the file is empty" 2 empty.csv --target value
 printf 'date,value\n' >header.csv
 bad "no rows" 2 header.csv --target value
 tail -n +2 good.csv >no_header.csv
@@ -88,9 +88,9 @@ bad 'column "value" has the same value (5) in the whole training part' 2 late.cs
 
 # Rows
 head -n 31 good.csv >few.csv
-bad "few.csv: 30 rows, but window 32 and horizon 1" 2 few.csv --target value
+bad "few.csv: 30 rows, but window 32 and horizon 1 need at least 59" 2 few.csv --target value
 head -n 2 good.csv >one.csv
-bad "one.csv: 1 rows, but window 32 and horizon 1" 2 one.csv --target value
+bad "one.csv: 1 row, but window 32 and horizon 1" 2 one.csv --target value
 bad "good.csv: 200 rows, but window 32 and horizon 150" 2 good.csv --target value --horizon 150
 
 # Logarithms

@@ -197,6 +197,7 @@ static void start(problem *p, const char *name, recipe make, int32_t profile, in
     ok(lstm__graph_build(p->model));
     for (size_t k = 0; k < p->model->value_count; k++) /* away from zero gradients and the saturated range */
         p->model->values[k] += (real)(lstm__random_uniform(3, 3, k) - 0.5) / 2;
+    lstm__graph_changed(p->model);
     for (size_t k = 0; k < p->model->node_count; k++)
         if (p->model->nodes[k]->class == &lstm__class_input) {
             p->input_sizes[input] = values_of(p->model->nodes[k]->shapes[0], batch);
@@ -275,9 +276,11 @@ static double slope_of_value(problem *p, double *value)
     double f[4];
     for (int k = 0; k < 4; k++) {
         *value = at + STEP * (k < 2 ? k - 2 : k - 1);
+        lstm__graph_changed(p->model);
         f[k] = objective(p);
     }
     *value = at;
+    lstm__graph_changed(p->model);
     return quotient(f[0], f[1], f[2], f[3]);
 }
 

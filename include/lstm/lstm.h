@@ -1020,7 +1020,9 @@ LSTM_API lstm_status lstm_checkpoint_load(const char *path, lstm_model *model, l
  * For those who have a network of their own and want only a fast LSTM. The caller owns weights, states and gradients;
  * the primitive owns the plan, the tape and scratch. Sequences are time first, [steps][batch][...].
  *
- * Weights are one matrix W [H + I][4H], rows h then x, columns i, f, g, o, and a bias [4H] (NULL = none).
+ * Weights are one matrix W [H + I][4H], rows h then x, columns i, f, g, o, and a bias [4H] (NULL = none). A forward that
+ * is given weights copies them into the form in which they are multiplied, which costs about as much as two or three steps
+ * of one sample. While they stay the same, give NULL: forward then uses the copy of the call before.
  *
  * Ownership: the caller's. Threads: one at a time.
  * =============================================================================================================== */
@@ -1053,8 +1055,9 @@ typedef struct lstm_primitive_arrays {
     uint32_t struct_size;
     int32_t reserved;      /* 0 */
     int64_t batch, steps;  /* of this call, 1 up to the planned; backward: as in the forward before */
-    const float *weights;  /* [H + I][4H] */
-    const float *bias;     /* * [4H] */
+    const float *weights;  /* * [H + I][4H]; NULL = weights and bias of the forward before (the first needs them).
+                              backward always uses those of its forward */
+    const float *bias;     /* * [4H]; NULL = zeros. Must be NULL where weights is */
     const float *x;        /* [steps][batch][I] */
     const float *h0, *c0;  /* * [batch][H]; NULL = zeros */
     float *y;              /* * [steps][batch][H]: every output */

@@ -158,7 +158,7 @@ lstm_status lstm_session_backward(lstm_session *session)
     NEED(session);
     RETURN_IF_ERROR(need_training(session));
     RETURN_IF_ERROR(need_forward(session));
-    if (session->backward_done)
+    if (session->tape_used)
         return lstm__fail(LSTM_ERROR_STATE, "backward uses up the tape: run lstm_session_forward again first");
     if (!session->gradient_given)
         return lstm__fail(LSTM_ERROR_STATE,

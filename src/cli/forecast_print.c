@@ -45,8 +45,10 @@ static void print_row(const method *m, int is_network)
     if (!is_network) {
         (void)snprintf(p, sizeof p, isnan(m->p) ? "-" : m->p < 0.001 ? "<0.001" : "%.3f", m->p);
     }
-    printf("%s  %-24s %10s %10s %8s %10s %8s%s%s%s\n", is_network ? message_paint(stdout, PAINT_BOLD) : "", m->name, rmse, mae,
-           mase, ratio, p, m->detail[0] != '\0' ? "  " : "", m->detail, is_network ? message_paint(stdout, PAINT_NONE) : "");
+    printf("%s  %-24s %10s %10s %8s %10s %8s%s%s%s\n",
+           is_network ? message_paint(stdout, PAINT_BOLD) : "", m->name, rmse, mae, mase, ratio, p,
+           m->detail[0] != '\0' ? "  " : "", m->detail,
+           is_network ? message_paint(stdout, PAINT_NONE) : "");
 }
 
 void forecast_print_table(const forecast_run *run)
@@ -58,13 +60,14 @@ void forecast_print_table(const forecast_run *run)
     char last[64];
     printf("Errors of %s in the test part (%s to %s, %zu forecasts of %zu %s):\n\n", data->names[0],
            series_time_text(data, test->first_row, first, sizeof first),
-           series_time_text(data, test->end_row - 1, last, sizeof last), table->origins, table->horizon,
-           table->horizon == 1 ? "step" : "steps");
+           series_time_text(data, test->end_row - 1, last, sizeof last), table->origins,
+           table->horizon, table->horizon == 1 ? "step" : "steps");
     printf("  %-24s %10s %10s %8s %10s %8s\n", "method", "RMSE", "MAE", "MASE", "to last", "p");
     for (size_t i = 0; i < table->count; i++) {
         print_row(&table->items[i], i == 0);
     }
-    printf("\n  to last: RMSE over that of repeating the last value. p: Diebold-Mariano test of the network against\n"
+    printf("\n  to last: RMSE over that of repeating the last value. p: Diebold-Mariano test of "
+           "the network against\n"
            "  the method. MASE: MAE over the training part's %s error (%.4g).\n\n",
            table->season > 0 ? "seasonal naive" : "one-step naive", table->mase_scale);
     printf("%s", message_paint(stdout, PAINT_BOLD));
@@ -92,15 +95,18 @@ void forecast_print_ahead(const forecast_run *run)
     const int decimals = forecast_decimals(ahead);
     char time[64];
     printf("Forecast of %s:\n\n  %-20s %12s %27s %27s\n", run->series.names[0],
-           run->series.date_name != NULL ? run->series.date_name : "row", "forecast", "80 % interval", "95 % interval");
+           run->series.date_name != NULL ? run->series.date_name : "row", "forecast",
+           "80 % interval", "95 % interval");
     for (size_t h = 0; h < ahead->count; h++) {
         printf("  %-20s %12.*f %12.*f to %11.*f %12.*f to %11.*f\n",
-               spacing_time(&run->series.spacing, ahead->times[h], time, sizeof time), decimals, ahead->value[h], decimals,
-               ahead->low80[h], decimals, ahead->high80[h], decimals, ahead->low95[h], decimals, ahead->high95[h]);
+               spacing_time(&run->series.spacing, ahead->times[h], time, sizeof time), decimals,
+               ahead->value[h], decimals, ahead->low80[h], decimals, ahead->high80[h], decimals,
+               ahead->low95[h], decimals, ahead->high95[h]);
     }
     printf("\n");
     if (run->residual_count < 40) {
-        printf("Only %zu validation errors stand behind the intervals: take the 95 %% one as a rough guess.\n\n",
+        printf("Only %zu validation errors stand behind the intervals: take the 95 %% one as a "
+               "rough guess.\n\n",
                run->residual_count);
     }
 }
@@ -132,10 +138,11 @@ int forecast_write_csv(const forecast_run *run, const char *path)
         if (run->series.spacing.kind == SPACING_ROWS) {
             page_add(&text, "%.0f", ahead->times[h]);
         } else {
-            page_add(&text, "%s", spacing_time(&run->series.spacing, ahead->times[h], time, sizeof time));
+            page_add(&text, "%s",
+                     spacing_time(&run->series.spacing, ahead->times[h], time, sizeof time));
         }
-        page_add(&text, ",%.9g,%.9g,%.9g,%.9g,%.9g\n", ahead->value[h], ahead->low80[h], ahead->high80[h],
-                 ahead->low95[h], ahead->high95[h]);
+        page_add(&text, ",%.9g,%.9g,%.9g,%.9g,%.9g\n", ahead->value[h], ahead->low80[h],
+                 ahead->high80[h], ahead->low95[h], ahead->high95[h]);
     }
     const int code = text.failed ? message_error(EXIT_WORK, "%s: no memory", path)
                                  : file_write(path, text.text, text.length);

@@ -68,12 +68,23 @@ void page_add_escaped(page *to, const char *text)
     for (const char *next = text; *next != '\0'; next++) {
         const char *entity = NULL;
         switch (*next) {
-        case '&': entity = "&amp;"; break;
-        case '<': entity = "&lt;"; break;
-        case '>': entity = "&gt;"; break;
-        case '"': entity = "&quot;"; break;
-        case '\'': entity = "&#39;"; break;
-        default: break;
+        case '&':
+            entity = "&amp;";
+            break;
+        case '<':
+            entity = "&lt;";
+            break;
+        case '>':
+            entity = "&gt;";
+            break;
+        case '"':
+            entity = "&quot;";
+            break;
+        case '\'':
+            entity = "&#39;";
+            break;
+        default:
+            break;
         }
         if (entity != NULL) {
             page_add(to, "%s", entity);

@@ -401,6 +401,7 @@ static lstm_status find_blocks(const lstm__safetensors *file, const lstm_model *
 static void copy_blocks(const blocks *found, lstm_model *model, lstm_optimizer *optimizer)
 {
     memcpy(model->values, found->values->bytes, model->value_count * sizeof(float));
+    lstm__graph_changed(model);
     for (int k = 0; k < LSTM__MOMENTS; k++)
         if (found->moments[k])
             memcpy(optimizer->moments[k], found->moments[k]->bytes, model->value_count * sizeof(float));

@@ -16,8 +16,10 @@
 #include "names.h"
 #include "penalty_json.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { OPTIONS_ROOM = 256 };
@@ -74,6 +76,29 @@ static lstm_status check_fixed(const lstm__option *option, const json_t *value)
     return status;
 }
 
+/* A seed: a whole number, or, beyond what JSON readers agree on, its decimal digits as a text; null is 0. */
+static lstm_status read_seed(const char *key, const json_t *value, uint64_t *seed)
+{
+    const char *text = json_string_value(value);
+    *seed = 0;
+    if (text && text[0] >= '0' && text[0] <= '9') {
+        char *end = NULL;
+        errno = 0;
+        *seed = strtoull(text, &end, 10);
+        if (*end == 0 && errno == 0)
+            return LSTM_OK;
+    } else if (json_is_null(value) || (json_is_integer(value) && json_integer_value(value) >= 0)) {
+        *seed = (uint64_t)json_integer_value(value);
+        return LSTM_OK;
+    }
+    return expected(key, "a whole number of at least 0, or null", value);
+}
+
+static json_t *write_seed(uint64_t seed)
+{
+    return seed <= INT64_MAX ? json_integer((json_int_t)seed) : json_sprintf("%" PRIu64, seed);
+}
+
 static lstm_status read_option(const lstm__option *option, const json_t *value, void *options)
 {
     void *place = (unsigned char *)options + option->offset;
@@ -96,10 +121,7 @@ static lstm_status read_option(const lstm__option *option, const json_t *value, 
         *(float *)place = (float)json_number_value(value);
         return LSTM_OK;
     case LSTM__OPTION_SEED:
-        if (!json_is_null(value) && (!json_is_integer(value) || json_integer_value(value) < 0))
-            return expected(option->key, "a whole number of at least 0, or null", value);
-        *(uint64_t *)place = json_is_null(value) ? 0 : (uint64_t)json_integer_value(value);
-        return LSTM_OK;
+        return read_seed(option->key, value, place);
     case LSTM__OPTION_FIXED:
         return check_fixed(option, value);
     default:
@@ -373,15 +395,15 @@ static lstm_status read_root(lstm_model **out, lstm_context *context, const json
     lstm_model *model = NULL;
     int32_t profile = LSTM_PROFILE_KERAS;
     TRY(check_root(root));
-    const json_t *seed = json_object_get(root, "seed");
+    uint64_t seed = 0;
     const json_t *outputs = json_object_get(root, "outputs");
     const json_t *layers = json_object_get(root, "layers");
     const lstm__option option = LSTM__OPTION_OF("profile", 0, LSTM_NAMES_PROFILE);
     if (json_object_get(root, "profile"))
         TRY(read_named(&option, json_object_get(root, "profile"), &profile));
-    if (seed && (!json_is_integer(seed) || json_integer_value(seed) < 0))
-        FAIL(LSTM_ERROR_FORMAT, "\"seed\" is not a whole number of at least 0");
-    TRY(lstm__graph_create(&model, context, profile, (uint64_t)json_integer_value(seed)));
+    if (json_object_get(root, "seed"))
+        TRY(read_seed("seed", json_object_get(root, "seed"), &seed));
+    TRY(lstm__graph_create(&model, context, profile, seed));
     for (size_t k = 0; k < json_array_size(layers); k++)
         TRY(read_layer(model, json_array_get(layers, k), k));
     if (outputs)
@@ -436,7 +458,7 @@ static int set_option(json_t *layer, const lstm__option *option, const void *opt
         value = json_real((double)*(const float *)place);
         break;
     case LSTM__OPTION_SEED:
-        value = json_integer((json_int_t)(*(const uint64_t *)place & INT64_MAX));
+        value = write_seed(*(const uint64_t *)place);
         break;
     default:
         return 0;
@@ -491,8 +513,8 @@ lstm_status lstm__model_to_json(const lstm_model *model, char **text)
 {
     lstm_status status = LSTM_OK;
     char *dump = NULL;
-    json_t *root = json_pack("{s:s, s:I, s:[], s:[]}", "profile", lstm__constant_name(LSTM_NAMES_PROFILE, model->profile),
-                             "seed", (json_int_t)(model->seed & INT64_MAX), "layers", "outputs");
+    json_t *root = json_pack("{s:s, s:o, s:[], s:[]}", "profile", lstm__constant_name(LSTM_NAMES_PROFILE, model->profile),
+                             "seed", write_seed(model->seed), "layers", "outputs");
     int failed = !root;
     for (size_t k = 0; !failed && k < model->node_count; k++)
         failed = json_array_append_new(json_object_get(root, "layers"), write_layer(model->nodes[k])) != 0;

@@ -20,7 +20,7 @@
  * arguments give the exact limits.
  *
  * The divisions stay: estimated reciprocals with a Newton step were slower (AVX-512 on a Sapphire Rapids core: 1.63
- * against 1.46 ns a unit of gates_forward).
+ * against 1.46 ns a unit of the cell).
  */
 #ifndef LSTM_KERNELS_FUNCTIONS_TPL_H
 #define LSTM_KERNELS_FUNCTIONS_TPL_H

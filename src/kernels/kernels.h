@@ -10,13 +10,9 @@
 #ifndef LSTM_KERNELS_KERNELS_H
 #define LSTM_KERNELS_KERNELS_H
 
-#include <lstm/lstm.h>
+#include "packed.h"
 
-#ifdef LSTM__DOUBLE
-typedef double real;
-#else
-typedef float real;
-#endif
+#include <lstm/lstm.h>
 
 /* Coefficients of one Adam step, with everything that depends on the step count already multiplied in:
  *     g += coupled_decay * w                               (PyTorch's Adam with weight decay)
@@ -78,16 +74,20 @@ typedef struct lstm__kernels {
     int32_t isa;      /* LSTM_ISA_* */
     const char *name; /* "avx2" */
 
-    /* One LSTM step behind its product. gates [rows][4*units] holds the pre-activations without bias and receives the
-     * activated i, f, g, o. bias [4*units] may be NULL. c_previous, c, tanh_c [rows][units] with distance `units`;
-     * c may be c_previous; tanh_c may be NULL. h [rows][ld_h] receives o * tanh(c). */
-    void (*gates_forward)(size_t rows, size_t units, real *gates, size_t ld_gates, const real *bias,
-                          const real *c_previous, real *c, real *tanh_c, real *h, size_t ld_h);
-
-    /* Backward through it. gates: in i, f, g, o, out the gradients of the pre-activations. The gradient at h is
-     * dy + dh; each may be NULL. dc [rows][units]: in the gradient at c from the step after, out that at c_previous. */
-    void (*gates_backward)(size_t rows, size_t units, real *gates, size_t ld_gates, const real *c_previous,
-                           const real *tanh_c, const real *dy, size_t ld_dy, const real *dh, size_t ld_dh, real *dc);
+    /* The LSTM engine, see packed.h for layouts and arguments. `lanes` is V; groups of columns in the across layout have
+     * at most `cross_vectors` vectors. Panels are numbers of groups of V units; a step's panels or groups, and an outer
+     * product's panels, may be shared among threads, first to last - 1. */
+    size_t lanes, cross_vectors;
+    void (*pack_gates)(size_t units, size_t rows, const real *w, size_t ld, real *packed);
+    void (*pack_bias)(size_t units, const real *first, const real *second, real *packed); /* sum; each may be NULL */
+    void (*pack_across)(size_t units, size_t columns, const real *w, size_t ld, real *packed);
+    void (*pack_narrow)(size_t units, size_t columns, const real *w, size_t ld, real *packed);
+    void (*step_forward)(const lstm__step_forward *step, size_t first_panel, size_t last_panel);
+    void (*step_backward)(const lstm__step_backward *step, size_t first_group, size_t last_group);
+    void (*multiply_gates)(const lstm__multiplication *product, size_t units);    /* b: gates; c: in gate order */
+    void (*multiply_across)(const lstm__multiplication *product, size_t columns); /* b: across; a: in gate order, k = 4 U */
+    void (*multiply_narrow)(const lstm__multiplication *product, size_t columns); /* b: narrow; a: in gate order, k = 4 U */
+    void (*outer_gates)(const lstm__outer *outer, size_t first_panel, size_t last_panel);
 
     /* y = activation(x) (softmax excluded), x may be y. Backward from the output alone: dx = (or +=) dy * f'(x(y));
      * dy may be dx. */

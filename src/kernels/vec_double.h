@@ -87,6 +87,11 @@ static inline V vabs(V a)
     return fabs(a);
 }
 
+static inline V vcopysign(V a, V b)
+{
+    return copysign(a, b);
+}
+
 static inline V vmin(V a, V b)
 {
     return a < b ? a : b;

@@ -40,6 +40,7 @@ struct lstm_model {
     size_t parameter_count, parameter_capacity;
     real *values;       /* all parameters, each array from a multiple of 16 elements on, gaps zero */
     size_t value_count; /* with gaps */
+    uint64_t version;   /* from 1 on, counted up by each change of values: what sessions derive from them is then stale */
 
     lstm__note *notes;
     size_t note_count, note_capacity;
@@ -89,6 +90,12 @@ static inline size_t lstm__parameter_size(const lstm__parameter *parameter)
 }
 void lstm__parameter_read(const lstm__parameter *parameter, const real *block, real *values);
 void lstm__parameter_write(const lstm__parameter *parameter, real *block, const real *values);
+
+/* To be called after each change of the values. */
+static inline void lstm__graph_changed(lstm_model *model)
+{
+    model->version++;
+}
 
 /* Index of a parameter by name; parameter_count if absent. */
 size_t lstm__graph_find_parameter(const lstm_model *model, const char *name);

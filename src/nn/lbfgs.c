@@ -188,6 +188,7 @@ lstm_status lstm__lbfgs_step(lstm_optimizer *optimizer, lstm_session *session, d
         const double before = loss;
         if (!lstm__lbfgs_iterate(l, rate, o->tolerance_change, w, g) || iteration == o->max_iterations)
             break;
+        lstm__graph_changed(optimizer->model);
         TRY(evaluate(user, &loss));
         TRY(lstm__check_gradients(session));
         lstm__freeze_gradients(session);
@@ -199,5 +200,6 @@ lstm_status lstm__lbfgs_step(lstm_optimizer *optimizer, lstm_session *session, d
     return LSTM_OK;
 out:
     memcpy(w, vector(l, START), l->count * sizeof *w);
+    lstm__graph_changed(optimizer->model);
     return status;
 }

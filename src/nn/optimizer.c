@@ -169,21 +169,26 @@ static void blend_average(lstm_optimizer *optimizer)
         memcpy(optimizer->average, model->values, model->value_count * sizeof(real));
     else
         model->kernels->average(model->value_count, (real)o->ema_momentum, model->values, optimizer->average);
-    if (o->ema_overwrite_frequency > 0 && (done + 1) % o->ema_overwrite_frequency == 0)
+    if (o->ema_overwrite_frequency > 0 && (done + 1) % o->ema_overwrite_frequency == 0) {
         memcpy(model->values, optimizer->average, model->value_count * sizeof(real));
+        lstm__graph_changed(model);
+    }
 }
 
 void lstm__optimizer_use_average(lstm_optimizer *optimizer)
 {
     lstm_model *model = optimizer->model;
     const bool keras = optimizer->options.profile == LSTM_PROFILE_KERAS;
-    if (optimizer->average && (keras ? optimizer->steps : updates_done(optimizer)) > 0)
+    if (optimizer->average && (keras ? optimizer->steps : updates_done(optimizer)) > 0) {
         memcpy(model->values, optimizer->average, model->value_count * sizeof(real));
+        lstm__graph_changed(model);
+    }
 }
 
 void lstm__optimizer_updated(lstm_optimizer *optimizer)
 {
     lstm__penalty_constrain(optimizer->model);
+    lstm__graph_changed(optimizer->model);
     blend_average(optimizer);
     optimizer->steps++;
 }

@@ -115,7 +115,7 @@ lstm_status lstm__optimizer_options_read(lstm_optimizer_options *out, const lstm
     lstm_optimizer_options o;
     RETURN_IF_ERROR(lstm__read_options(&o, sizeof o, options, "lstm_optimizer_options"));
     if (o.reserved != 0)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "lstm_optimizer_options: reserved is %d: expected 0", (int)o.reserved);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_optimizer_options: reserved is %d: expected 0", (int)o.reserved);
     RETURN_IF_ERROR(lstm__read_constant(&o.optimizer, LSTM_OPTIMIZER_ADAM, LSTM_NAMES_OPTIMIZER, "optimizer"));
     RETURN_IF_ERROR(lstm__read_constant(&o.profile, model_profile, LSTM_NAMES_PROFILE, "profile"));
     RETURN_IF_ERROR(lstm__read_flag(&o.nesterov, LSTM_NO, "nesterov"));

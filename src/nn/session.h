@@ -30,6 +30,7 @@ struct lstm_session {
     int32_t layout;       /* of the latest data */
     bool forward_done, gradient_given, backward_done;
     bool penalised;       /* the gradients are those of a loss: the model's penalties belong to it */
+    bool tape_used;       /* backward has overwritten the tape of the latest forward */
     lstm__port *ports;
     void **plans;
     real *gradients;      /* laid out like model->values */

@@ -224,7 +224,8 @@ static lstm_status run_batch(loop *l, double *loss)
 static bool watch(lstm__training *training, double value)
 {
     lstm__position *position = &training->position;
-    const bool better = position->best_epoch == 0 || value < position->best - training->min_delta;
+    const bool better = position->best_epoch == 0 || value < position->best - training->min_delta
+                        || (isnan(position->best) && !isnan(value)); /* only validation data can give NaN */
     if (better) {
         position->best = value;
         position->best_epoch = position->epoch;
@@ -332,10 +333,12 @@ lstm_status lstm__training_run(lstm__training *training)
     }
     TRY(run_epochs(&l));
     TRY(save_checkpoint(training));
-    if (training->best_values && training->restore_best && training->position.best_epoch > 0)
+    if (training->best_values && training->restore_best && training->position.best_epoch > 0) {
         memcpy(model->values, training->best_values, model->value_count * sizeof(real));
-    else
+        lstm__graph_changed(model);
+    } else {
         lstm__optimizer_use_average(training->optimizer);
+    }
 out:
     lstm__release(model->context, l.order);
     lstm__session_destroy(l.evaluation);

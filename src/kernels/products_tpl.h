@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The products of whole sequences: x W for all steps, dx, and the weight gradient.
+ *
+ * Walk of c += a b: blocks of rows whose part of a stays in the second cache; pieces of k; strips of b (a panel of gates, or
+ * a group of columns) whose piece stays in the first; tiles. Only the pieces of k have a say in the bits.
+ */
+#ifndef LSTM_KERNELS_PRODUCTS_TPL_H
+#define LSTM_KERNELS_PRODUCTS_TPL_H
+
+enum { BLOCK_BYTES = 256 << 10, FEWEST_ROWS = 48 };
+
+/* A strip of columns: where it lies in b and c. */
+typedef struct strip {
+    const real *b, *bias;
+    size_t first, columns, vectors;
+} strip;
+
+static void copy_part(size_t rows, size_t columns, const real *from, size_t ld_from, real *to, size_t ld_to)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c += LANES) {
+            const size_t n = columns - c < LANES ? columns - c : LANES;
+            put(to + r * ld_to + c, get(from + r * ld_from + c, n), n);
+        }
+}
+
+/* One piece of k for rows first to first + rows - 1 of a strip. */
+static void multiply_piece(const lstm__multiplication *p, const strip *s, size_t first, size_t rows, size_t k, size_t count,
+                           size_t most_rows, tile_function *const *by_rows)
+{
+    real edge[MOST_ROWS * MOST_VECTORS * LANES] __attribute__((aligned(64)));
+    const size_t wide = s->vectors * LANES;
+    const bool partial = s->columns < wide;
+    const bool fresh = k == 0 && !p->accumulate;
+    const parts tiles = cut(rows, most_rows);
+    tile_job job = {.count = count, .row = p->ld_a, .step = 1, .b = s->b + k * wide, .wide = wide};
+    for (size_t t = 0; t < tiles.count; t++) {
+        const size_t row = first + part_first(&tiles, t);
+        const size_t height = part_size(&tiles, t);
+        real *c = p->c + row * p->ld_c + s->first;
+        job.a = p->a + row * p->ld_a + k;
+        job.out = partial ? edge : c;
+        job.ld_out = partial ? wide : p->ld_c;
+        job.start = fresh ? s->bias : job.out;
+        job.ld_start = fresh ? 0 : job.ld_out;
+        if (partial && !fresh)
+            copy_part(height, s->columns, c, p->ld_c, edge, wide);
+        by_rows[height - 1](&job);
+        if (partial)
+            copy_part(height, s->columns, edge, wide, c, p->ld_c);
+    }
+}
+
+static INLINE size_t block_rows(size_t depth)
+{
+    const size_t rows = BLOCK_BYTES / sizeof(real) / (depth ? depth : 1);
+    return rows < FEWEST_ROWS ? FEWEST_ROWS : rows;
+}
+
+/* c [rows] in gate order = bias + a W, b being W's gates layout. */
+static void multiply_gates(const lstm__multiplication *p, size_t units)
+{
+    const parts depths = cut(p->k, DEPTH);
+    const size_t most = block_rows(depths.base);
+    for (size_t row = 0; row < p->rows; row += most)
+        for (size_t d = 0; d < depths.count; d++)
+            for (size_t panel = 0; panel < panels_of(units); panel++) {
+                const size_t at = panel * 4 * LANES;
+                const strip s = {p->b + at * p->k, p->bias ? p->bias + at : NULL, at, 4 * LANES, 4};
+                multiply_piece(p, &s, row, p->rows - row < most ? p->rows - row : most, part_first(&depths, d),
+                               part_size(&depths, d), GATE_ROWS, gate_tiles);
+            }
+}
+
+/* c [rows][columns] = (or +=) a in gate order times W transposed, b being its across layout; k = 4 U. */
+static void multiply_across(const lstm__multiplication *p, size_t columns)
+{
+    const parts groups = cut(panels_of(columns), CROSS_VECTORS);
+    const parts depths = cut(p->k, DEPTH);
+    const size_t most = block_rows(depths.base);
+    for (size_t row = 0; row < p->rows; row += most)
+        for (size_t d = 0; d < depths.count; d++)
+            for (size_t g = 0; g < groups.count; g++) {
+                const size_t first = part_first(&groups, g) * LANES;
+                const size_t wide = part_size(&groups, g) * LANES;
+                const strip s = {p->b + first * p->k, NULL, first, columns - first < wide ? columns - first : wide,
+                                 wide / LANES};
+                multiply_piece(p, &s, row, p->rows - row < most ? p->rows - row : most, part_first(&depths, d),
+                               part_size(&depths, d), CROSS_ROWS, cross_tiles[s.vectors - 1]);
+            }
+}
+
+/* The same from the narrow layout: one scalar product an element, in four sums a row. */
+static void multiply_narrow(const lstm__multiplication *p, size_t columns)
+{
+    for (size_t row = 0; row < p->rows; row++)
+        for (size_t c = 0; c < columns; c++) {
+            const real *a = p->a + row * p->ld_a;
+            const real *b = p->b + c * p->k;
+            V sum[4] = {vset(0), vset(0), vset(0), vset(0)};
+            for (size_t k = 0; k < p->k; k += 4 * LANES)
+                UNROLL for (size_t v = 0; v < 4; v++)
+                    sum[v] = vfma(vload(a + k + v * LANES), vload(b + k + v * LANES), sum[v]);
+            real *out = p->c + row * p->ld_c + c;
+            const real total = vsum(vadd(vadd(sum[0], sum[1]), vadd(sum[2], sum[3])));
+            *out = p->accumulate ? *out + total : total;
+        }
+}
+
+/* ---- Weight gradient */
+
+/* Four gates of a panel in a matrix [..][4 units] lie `units` apart: to and from a tile's [rows][4][V]. */
+static INLINE void gather_panel(size_t rows, size_t units, size_t n, const real *matrix, real *sums)
+{
+    for (size_t r = 0; r < rows; r++)
+        UNROLL for (size_t v = 0; v < 4; v++)
+            vstore(sums + (r * 4 + v) * LANES, get(matrix + (r * 4 + v) * units, n));
+}
+
+static INLINE void scatter_panel(size_t rows, size_t units, size_t n, const real *sums, real *matrix)
+{
+    for (size_t r = 0; r < rows; r++)
+        UNROLL for (size_t v = 0; v < 4; v++)
+            put(matrix + (r * 4 + v) * units, vload(sums + (r * 4 + v) * LANES), n);
+}
+
+/* Sums of a panel of d over its rows -> db. */
+static void sum_panel(const lstm__outer *o, size_t panel)
+{
+    const size_t n = lanes_left(o->units, panel);
+    const real *d = o->d + panel * 4 * LANES;
+    V sum[4] = {vset(0), vset(0), vset(0), vset(0)};
+    for (size_t r = 0; r < o->rows; r++)
+        UNROLL for (size_t v = 0; v < 4; v++)
+            sum[v] = vadd(sum[v], vload(d + r * o->ld_d + v * LANES));
+    UNROLL for (size_t v = 0; v < 4; v++)
+        put(o->db + v * o->units + panel * LANES, sum[v], n);
+}
+
+/* One panel of dw for rows first to first + count - 1. */
+static void outer_panel(const lstm__outer *o, size_t panel, size_t first, size_t count)
+{
+    real sums[GATE_ROWS * 4 * LANES] __attribute__((aligned(64)));
+    const parts tiles = cut(o->inputs, GATE_ROWS);
+    const size_t n = lanes_left(o->units, panel);
+    tile_job job = {.count = count, .row = 1, .step = o->ld_a, .b = o->d + first * o->ld_d + panel * 4 * LANES,
+                    .wide = o->ld_d, .start = first > 0 ? sums : NULL, .ld_start = 4 * LANES, .out = sums,
+                    .ld_out = 4 * LANES};
+    for (size_t t = 0; t < tiles.count; t++) {
+        const size_t input = part_first(&tiles, t);
+        const size_t height = part_size(&tiles, t);
+        real *matrix = o->dw + input * 4 * o->units + panel * LANES;
+        job.a = o->a + first * o->ld_a + input;
+        if (first > 0)
+            gather_panel(height, o->units, n, matrix, sums);
+        gate_tiles[height - 1](&job);
+        scatter_panel(height, o->units, n, sums, matrix);
+    }
+}
+
+/* Panels first to last - 1. Without rows dw and db are zeros. */
+static void outer_gates(const lstm__outer *o, size_t first_panel, size_t last_panel)
+{
+    const parts depths = cut(o->rows, DEPTH);
+    for (size_t d = 0; o->dw && d < depths.count; d++)
+        for (size_t p = first_panel; p < last_panel; p++)
+            outer_panel(o, p, part_first(&depths, d), part_size(&depths, d));
+    for (size_t p = first_panel; o->dw && depths.count == 0 && p < last_panel; p++)
+        outer_panel(o, p, 0, 0);
+    for (size_t p = first_panel; o->db && p < last_panel; p++)
+        sum_panel(o, p);
+}
+
+#endif
