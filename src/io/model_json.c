@@ -14,6 +14,7 @@
 #include "element.h"
 #include "keras_json.h"
 #include "names.h"
+#include "penalty_json.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -160,11 +161,11 @@ static lstm_status read_options(const reader *r)
         const lstm__option *option = r->class->options;
         while (option->key && strcmp(option->key, key) != 0)
             option++;
+        if (lstm__penalty_key(r->class, key))
+            continue;
         if (option->key)
             RETURN_IF_ERROR(read_option(option, value, r->options));
-        else if (strcmp(key, "trainable") == 0 && json_is_false(value))
-            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "\"trainable\" is false: this version trains every layer");
-        else if (!is_general(r, key) && strcmp(key, "trainable") != 0)
+        else if (!is_general(r, key))
             return unknown_key(r, key);
     }
     return LSTM_OK;
@@ -325,7 +326,9 @@ static lstm_status add_layer(reader *r, const char *name)
     if (r->model->node_count == 0 && json_object_get(r->layer, "batch_input_shape"))
         RETURN_IF_ERROR(add_input(r->model, r->layer, NULL));
     RETURN_IF_ERROR(read_references(r, inputs, &count));
-    return lstm__graph_add(r->model, r->class, r->options, name, inputs, count, NULL);
+    lstm_layer *layer = NULL;
+    RETURN_IF_ERROR(lstm__graph_add(r->model, r->class, r->options, name, inputs, count, &layer));
+    return lstm__penalty_from_json(layer->node, r->layer);
 }
 
 static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t index)
@@ -497,6 +500,7 @@ static json_t *write_layer(const lstm__node *node)
     for (const lstm__option *option = node->class->options; option->key; option++)
         if (!option->alias)
             failed = failed || set_option(layer, option, node->options) != 0;
+    failed = failed || lstm__penalty_to_json(node, layer) != 0;
     json_decref(inputs);
     if (failed) {
         json_decref(layer);

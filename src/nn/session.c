@@ -7,6 +7,7 @@
  */
 #include "session.h"
 #include "checked.h"
+#include "penalties.h"
 
 #include <string.h>
 
@@ -196,6 +197,7 @@ void lstm__session_clear_gradients(lstm_session *session)
     }
     session->gradient_given = false;
     session->backward_done = false;
+    session->penalised = false;
 }
 
 void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
@@ -248,6 +250,8 @@ void lstm__session_backward(lstm_session *session)
         else
             clear_parameter_gradients(session, node);
     }
+    if (session->penalised)
+        lstm__penalty_gradients(session);
     session->gradient_given = false;
     session->backward_done = true;
     session->tape_used = true;
