@@ -64,6 +64,17 @@ finish()
     exit $?
 }
 
+# npy SHAPE BYTES...: a .npy file of float32 on standard output; SHAPE "(1, 2)", each number as four bytes in octal
+npy()
+{
+    printf '\223NUMPY\001\000v\000'
+    printf '%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': $1, }"
+    shift
+    for bytes in "$@"; do
+        printf "$bytes"
+    done
+}
+
 # rows ROWS COLUMNS SEED: a CSV matrix of smooth numbers without header
 rows()
 {

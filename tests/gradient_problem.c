@@ -22,6 +22,7 @@ typedef struct problem {
     bool fixed[MOST_ARRAYS]; /* tokens */
     float *targets[MOST_ARRAYS]; /* weights of the outputs, or targets of a loss */
     size_t target_sizes[MOST_ARRAYS];
+    float *weights;              /* of steps; NULL = none */
     const lstm__loss *loss;      /* NULL: sum(output * weight) */
 } problem;
 
@@ -79,6 +80,30 @@ static size_t values_of(lstm__shape shape, size_t batch)
     return batch * (size_t)(shape.steps == 0 ? 1 : shape.steps) * (size_t)shape.features;
 }
 
+/* A target that suits a loss, from a uniform number and one around 0. */
+static float target_for(int32_t kind, double u, float value)
+{
+    switch (kind) {
+    case LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY:
+        return (float)(int)(3 * u);
+    case LSTM_LOSS_MAPE:
+        return value < 0 ? value - 0.25f : value + 0.25f;
+    case LSTM_LOSS_HINGE:
+    case LSTM_LOSS_SQUARED_HINGE:
+        return u < 0.5 ? -1 : 1;
+    case LSTM_LOSS_MSE:
+    case LSTM_LOSS_MAE:
+    case LSTM_LOSS_HUBER:
+    case LSTM_LOSS_LOG_COSH:
+    case LSTM_LOSS_COSINE_SIMILARITY:
+    case LSTM_LOSS_QUANTILE:
+    case LSTM_LOSS_GAUSSIAN_NLL:
+        return value;
+    default:
+        return (float)u;
+    }
+}
+
 /* The vocabulary of the Embedding that reads an input; 0 = numbers. */
 static int64_t vocabulary(const lstm_model *model, const lstm__node *input)
 {
@@ -117,15 +142,21 @@ static void start(problem *p, const char *name, recipe make, int32_t profile, in
         fill(p->targets[k], p->target_sizes[k], 40 + k);
         for (size_t v = 0; loss && v < p->target_sizes[k]; v++) { /* probabilities or class numbers */
             const double u = lstm__random_uniform(13, k, v);
-            p->targets[k][v] = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY ? (float)(int)(3 * u)
-                               : loss->kind >= LSTM_LOSS_BINARY_CROSSENTROPY          ? (float)u
-                                                                                      : p->targets[k][v];
+            p->targets[k][v] = target_for(loss->kind, u, p->targets[k][v]);
         }
     }
     ok(lstm__session_create(&p->session, p->model, true, true, batch, 0, 9));
     p->session->fixed_update = true;
     p->batch = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST, .samples = batch, .count = batch,
                              .inputs = (const float *const *)p->inputs, .targets = (const float *const *)p->targets};
+    if (loss && loss->reduction != 0) { /* per step, the third one left out */
+        const size_t rows = batch * (size_t)steps;
+        p->weights = malloc(rows * sizeof *p->weights);
+        for (size_t k = 0; k < rows; k++)
+            p->weights[k] = k == 2 ? 0 : (float)(0.5 + lstm__random_uniform(14, 1, k));
+        p->batch.weights = p->weights;
+        p->batch.weights_per_step = true;
+    }
 }
 
 static void end(problem *p)
@@ -136,6 +167,7 @@ static void end(problem *p)
         free(p->inputs[k]);
         free(p->targets[k]);
     }
+    free(p->weights);
 }
 
 static double objective(problem *p)

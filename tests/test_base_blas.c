@@ -29,7 +29,44 @@ static double number(uint64_t stream, size_t index)
     return 2 * lstm__random_uniform(SEED, stream, index) - 1;
 }
 
-#define DEFINE_CHECK(name, type, gemm, tolerance)                                                                      static void name(product p)                                                                                        {                                                                                                                      const size_t lda = (p.ta ? p.m : p.k) + p.gap;                                                                     const size_t ldb = (p.tb ? p.k : p.n) + p.gap;                                                                     const size_t ldc = p.n + p.gap;                                                                                    const size_t a_rows = p.ta ? p.k : p.m;                                                                            const size_t b_rows = p.tb ? p.n : p.k;                                                                            type *const a = malloc((a_rows * lda + 1) * sizeof *a);                                                            type *const b = malloc((b_rows * ldb + 1) * sizeof *b);                                                            type *const c = malloc((p.m * ldc + 1) * sizeof *c);                                                               type *const before = malloc((p.m * ldc + 1) * sizeof *before);                                                     assert_true(a && b && c && before);                                                                                for (size_t e = 0; e < a_rows * lda; e++)                                                                              a[e] = (type)number(1, e);                                                                                     for (size_t e = 0; e < b_rows * ldb; e++)                                                                              b[e] = (type)number(2, e);                                                                                     for (size_t e = 0; e < p.m * ldc; e++)                                                                                 c[e] = before[e] = p.beta == 0 && e % ldc < p.n ? (type)NAN : (type)number(3, e);                              gemm(p.ta, p.tb, p.m, p.n, p.k, a, lda, b, ldb, (type)p.beta, c, ldc);                                             for (size_t r = 0; r < p.m; r++)                                                                                       for (size_t s = 0; s < ldc; s++) {                                                                                     double want = (double)before[r * ldc + s];                                                                         if (s < p.n) {                                                                                                         want = p.beta == 0 ? 0 : p.beta * want;                                                                            for (size_t t = 0; t < p.k; t++)                                                                                       want += (double)a[p.ta ? t * lda + r : r * lda + t] * (double)b[p.tb ? s * ldb + t : t * ldb + s];                 }                                                                                                                  if (!(fabs((double)c[r * ldc + s] - want) <= (tolerance)*((double)p.k + 1)))                                           fail_msg("%zu x %zu x %zu, ta %d, tb %d, beta %g: [%zu][%zu] is %g, expected %g", p.m, p.n, p.k,                                 p.ta, p.tb, p.beta, r, s, (double)c[r * ldc + s], want);                                          }                                                                                                              free(a);                                                                                                           free(b);                                                                                                           free(c);                                                                                                           free(before);                                                                                                  }
+#define DEFINE_CHECK(name, type, gemm, tolerance)                                                                      \
+    static void name(product p)                                                                                        \
+    {                                                                                                                  \
+        const size_t lda = (p.ta ? p.m : p.k) + p.gap;                                                                 \
+        const size_t ldb = (p.tb ? p.k : p.n) + p.gap;                                                                 \
+        const size_t ldc = p.n + p.gap;                                                                                \
+        const size_t a_count = (p.ta ? p.k : p.m) * lda;                                                               \
+        const size_t b_count = (p.tb ? p.n : p.k) * ldb;                                                               \
+        const size_t c_count = p.m * ldc;                                                                              \
+        type *const a = malloc((a_count + 1) * sizeof *a);                                                             \
+        type *const b = malloc((b_count + 1) * sizeof *b);                                                             \
+        type *const c = malloc((c_count + 1) * sizeof *c);                                                             \
+        type *const before = malloc((c_count + 1) * sizeof *before);                                                   \
+        assert_true(a && b && c && before);                                                                            \
+        for (size_t e = 0; e < a_count; e++)                                                                           \
+            a[e] = (type)number(1, e);                                                                                 \
+        for (size_t e = 0; e < b_count; e++)                                                                           \
+            b[e] = (type)number(2, e);                                                                                 \
+        for (size_t e = 0; e < c_count; e++)                                                                           \
+            c[e] = before[e] = p.beta == 0 && e % ldc < p.n ? (type)NAN : (type)number(3, e);                          \
+        gemm(p.ta, p.tb, p.m, p.n, p.k, a, lda, b, ldb, (type)p.beta, c, ldc);                                         \
+        for (size_t e = 0; e < c_count; e++) {                                                                         \
+            const size_t r = e / ldc;                                                                                  \
+            const size_t s = e % ldc;                                                                                  \
+            double want = (double)before[e]; /* between the rows nothing may change */                                 \
+            for (size_t t = 0; s < p.n && t <= p.k; t++)                                                               \
+                want = t == 0 ? (p.beta == 0 ? 0 : p.beta * want)                                                      \
+                              : want + (double)a[p.ta ? (t - 1) * lda + r : r * lda + t - 1]                           \
+                                           * (double)b[p.tb ? s * ldb + t - 1 : (t - 1) * ldb + s];                    \
+            if (!(fabs((double)c[e] - want) <= (tolerance)*((double)p.k + 1)))                                         \
+                fail_msg("%zu x %zu x %zu, ta %d, tb %d, beta %g: [%zu][%zu] is %g, expected %g", p.m, p.n, p.k, p.ta, \
+                         p.tb, p.beta, r, s, (double)c[e], want);                                                      \
+        }                                                                                                              \
+        free(a);                                                                                                       \
+        free(b);                                                                                                       \
+        free(c);                                                                                                       \
+        free(before);                                                                                                  \
+    }
 
 DEFINE_CHECK(check_sgemm, float, lstm__sgemm, 3e-7)
 DEFINE_CHECK(check_dgemm, double, lstm__dgemm, 1e-15)
@@ -48,6 +85,21 @@ static void test_products_equal_a_plain_loop(void **state)
                     check_sgemm(p);
                     check_dgemm(p);
                 }
+}
+
+/* Large enough to take the way of the single row or column on every BLAS core. */
+static void test_large_vector_products_equal_a_plain_loop(void **state)
+{
+    (void)state;
+    for (int form = 0; form < 4; form++)
+        for (size_t gap = 0; gap < 4; gap += 3)
+            for (int k = 0; k < 3; k++) {
+                const double beta = k == 0 ? 0 : k == 1 ? 1 : -0.5;
+                check_sgemm((product){form & 1, form >> 1, 1, 1009, 997, gap, beta});
+                check_dgemm((product){form & 1, form >> 1, 1009, 1, 997, gap, beta});
+                check_sgemm((product){form & 1, form >> 1, 1009, 1, 997, gap, beta});
+                check_dgemm((product){form & 1, form >> 1, 1, 1009, 997, gap, beta});
+            }
 }
 
 static void test_leading_dimensions_beyond_int_are_served(void **state)
@@ -178,6 +230,7 @@ int main(void)
     print_message("seed %d\n", SEED);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products_equal_a_plain_loop),
+        cmocka_unit_test(test_large_vector_products_equal_a_plain_loop),
         cmocka_unit_test(test_leading_dimensions_beyond_int_are_served),
         cmocka_unit_test(test_orthonormalize_gives_q_with_unique_signs),
         cmocka_unit_test(test_orthonormalize_rejects_wide_matrices),

@@ -99,10 +99,15 @@ static void test_integers_below_a_bound_are_even(void **state)
     for (size_t k = 0; k < 7; k++)
         assert_in_range(counts[k], 9600, 10400);
     assert_int_equal(lstm__random_below(5, 6, 7, 1), 0);
-    /* a bound just above half of the range rejects every second draw */
-    const uint64_t bound = (UINT64_C(1) << 63) + 1;
-    for (uint64_t k = 0; k < 1000; k++)
-        assert_true(lstm__random_below(5, 6, k, bound) < bound);
+    /* of a bound of 3/4 of the range every fourth draw is rejected; else the first third would come up half the time */
+    const uint64_t third = UINT64_C(1) << 62;
+    size_t in_first = 0;
+    for (uint64_t k = 0; k < 30000; k++) {
+        const uint64_t x = lstm__random_below(5, 6, k, 3 * third);
+        assert_true(x < 3 * third);
+        in_first += x < third;
+    }
+    assert_in_range(in_first, 9700, 10300);
 }
 
 static void test_permutation_holds_each_number_once(void **state)

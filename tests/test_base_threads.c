@@ -25,6 +25,7 @@ enum { MOST_TASKS = 300 };
 
 typedef struct job {
     lstm_context *context;
+    pthread_barrier_t *all_here; /* as many tasks as threads that wait for each other: each thread gets one */
     _Atomic int runs[MOST_TASKS];
     _Atomic int inner_runs;
     _Atomic int mistakes;
@@ -201,6 +202,8 @@ static void check_denormals(void *argument, int32_t index)
 {
     job *const j = argument;
     (void)index;
+    if (j->all_here)
+        pthread_barrier_wait(j->all_here);
     volatile float small = 1e-38f;
     if (small * 0.1f != 0)
         atomic_fetch_add(&j->mistakes, 1);
@@ -220,12 +223,29 @@ static void expect_flushing(lstm_context *context)
 #endif
 }
 
+static void expect_flushing_on_each(lstm_context *context, int32_t threads)
+{
+#if defined(__x86_64__) || defined(__aarch64__)
+    pthread_barrier_t barrier;
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, (unsigned)threads), 0);
+    job j = {.context = context, .all_here = &barrier};
+    for (int repeat = 0; repeat < 20; repeat++)
+        lstm__parallel(context, threads, check_denormals, &j);
+    assert_int_equal(atomic_load(&j.mistakes), 0);
+    pthread_barrier_destroy(&barrier);
+#else
+    (void)context;
+    (void)threads;
+#endif
+}
+
 static void test_tasks_flush_denormals_and_callers_keep_them(void **state)
 {
     (void)state;
     for (int32_t threads = 1; threads < 4; threads++) {
         lstm_context *const context = context_of(threads);
         expect_flushing(context);
+        expect_flushing_on_each(context, threads);
         lstm_context_destroy(context);
     }
 }
@@ -236,6 +256,7 @@ static void check_signals(void *argument, int32_t index)
 {
     job *const j = argument;
     (void)index;
+    pthread_barrier_wait(j->all_here);
     sigset_t blocked;
     pthread_sigmask(SIG_BLOCK, NULL, &blocked);
     const int expected = !pthread_equal(pthread_self(), main_thread);
@@ -248,10 +269,13 @@ static void test_workers_take_no_signals(void **state)
     (void)state;
     lstm_context *const context = context_of(3);
     main_thread = pthread_self();
-    job j = {.context = context};
-    for (int repeat = 0; repeat < 100; repeat++)
-        lstm__parallel(context, 50, check_signals, &j);
+    pthread_barrier_t barrier;
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, 3), 0);
+    job j = {.context = context, .all_here = &barrier};
+    for (int repeat = 0; repeat < 20; repeat++)
+        lstm__parallel(context, 3, check_signals, &j);
     assert_int_equal(atomic_load(&j.mistakes), 0);
+    pthread_barrier_destroy(&barrier);
     lstm_context_destroy(context);
 }
 

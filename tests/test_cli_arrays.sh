@@ -34,7 +34,7 @@ for k in 0 1 1 0 1 0; do echo $k; done >classes.csv
 for k in 0 1 2 0 1 0; do echo $k; done >toobig.csv
 
 # ---- summary
-check 0 "lstm (LSTM)" summary model.json
+check 0 "lstm   LSTM   (batch, 3)     input          60" summary model.json
 holds out.txt "(batch, 4, 1)"
 holds out.txt "(batch, 2)"
 holds out.txt "Parameters  68 (272 B)"
@@ -88,9 +88,38 @@ check 2 "" evaluate model.json --x x.csv --y toobig.csv --loss sparse_categorica
 check 2 "--metrics" evaluate model.json --x x.csv --y y.csv --metrics acuracy
 check 2 "--loss" evaluate model.json --x x.csv --y y.csv --loss msee
 check 2 'mse has no option "delta"' evaluate model.json --x x.csv --y y.csv --loss mse:delta=2
-check 2 "delta takes a number above 0" evaluate model.json --x x.csv --y y.csv --loss huber:delta=0
+check 2 "\"delta\" takes a number above 0" evaluate model.json --x x.csv --y y.csv --loss huber:delta=0
 check 2 "expected key=value" evaluate model.json --x x.csv --y y.csv --loss huber:delta
 check 0 '"loss":' evaluate model.json --x x.csv --y y.csv --loss huber:delta=2
+
+# ---- numbers that are none
+one='\000\000\200\077'
+nan='\000\000\300\177'
+npy '(1, 4, 1)' $one $one $nan $one >nan.npy
+npy '(1, 4, 1)' $one $one $one $one >ones.npy
+npy '(1, 2)' $one $nan >nany.npy
+npy '(1, 2)' $one $one >onesy.npy
+check 0 "warning: nan.npy: nan at (0, 2, 0), counted from 0" predict model.json --x nan.npy -o p.npy
+check 2 "nan.npy: nan at (0, 2, 0), counted from 0: every number must be finite" evaluate model.json --x nan.npy --y onesy.npy
+check 2 "nany.npy: nan at (0, 1)" evaluate model.json --x ones.npy --y nany.npy
+check 0 '"samples":1' evaluate model.json --x ones.npy --y onesy.npy
+npy '(0, 4, 1)' >none.npy
+check 0 "0 samples" predict model.json --x none.npy -o p0.npy
+check 2 "holds no sample" evaluate model.json --x none.npy --y p0.npy
+npy '(4,)' $one $one $one $one >flat.npy
+npy '()' $one >scalar.npy
+check 2 "shape (4,)" predict model.json --x flat.npy -o n.npy
+check 2 "scalar.npy" predict model.json --x scalar.npy -o n.npy
+
+# ---- CSV: separators, quotes, a header or none, a byte-order mark
+printf '\357\273\277a;b;c;d\r\n1;1;1;1\r\n' >semicolon.csv
+printf '1\t1\t1\t1\n' >tab.tsv
+printf '"1","1",1,1\n' >quoted.csv
+check 0 "" predict model.json --x ones.npy -o p1.npy
+for file in semicolon.csv tab.tsv quoted.csv; do
+    check 0 "" predict model.json --x $file -o p2.npy
+    same p1.npy p2.npy
+done
 
 # ---- gradient
 check 0 "loss " gradient model.json --x x.csv --y y.csv -o g.npz

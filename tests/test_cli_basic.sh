@@ -21,6 +21,12 @@ check 2 'did you mean fit' help fitt
 check 2 'unexpected argument "b"' help fit b
 check 0 ".SH NAME" help --man
 check 0 "complete -o filenames -F _lstm lstm" help --completion
+check 0 "" help --man -o lstm.1
+holds lstm.1 ".SH COMMANDS"
+check 2 "one thing at a time" help --man --completion
+check 2 "one thing at a time" help --man fit
+check 2 "-o belongs to" help fit -o lstm.1
+check 3 "no_folder" help --man -o no_folder/lstm.1
 if command -v bash >/dev/null; then
     "$LSTM" help --completion >completion
     bash -n completion || fail "the completion script does not parse"
@@ -30,7 +36,7 @@ if command -v bash >/dev/null; then
 fi
 
 # What cli.md promises for later is refused, not ignored.
-for option in lengths mask schedule; do
+for option in lengths mask tune; do
     check 2 "fit has no option --$option" fit m.json --x x --y y -o o.lstm --$option=z
 done
 check 2 "predict has no option --state-in" predict m.json --x x.npy -o y.npy --state-in s.npz

@@ -47,6 +47,32 @@ same g.npz g2.npz # no dropout in gradients
 # ---- Early stopping
 check 0 "stopped after epoch" fit model.json $DATA --epochs 50 --early-stopping 1 --learning-rate 5 -o e.lstm
 
+# ---- On a terminal: a bar that is drawn over itself, and what stays of it
+if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1; then
+    script -qec "env TERM=xterm LC_ALL=C COLUMNS=70 '$LSTM' fit model.json $DATA --epochs 3 -o a.lstm" /dev/null \
+        </dev/null >terminal.txt
+    holds terminal.txt 'epoch 1/3 '
+    holds terminal.txt '-----'
+    holds terminal.txt ' left'
+    holds terminal.txt 'epoch 3/3  loss '
+    script -qec "env TERM=xterm COLUMNS=30 '$LSTM' fit model.json $DATA --epochs 3 -o a.lstm" /dev/null \
+        </dev/null >terminal.txt
+    awk 'BEGIN { RS = "\r|\n" } /left/ { gsub(/\033\[[0-9]*[mK]/, ""); if (length($0) > 30) exit 1 }' terminal.txt ||
+        fail "the bar is wider than the terminal"
+    script -qec "env TERM=xterm NO_COLOR=1 '$LSTM' fit" /dev/null </dev/null >terminal.txt
+    grep -q '\[31m' terminal.txt && fail "NO_COLOR was ignored"
+    script -qec "env -u NO_COLOR TERM=xterm '$LSTM' fit" /dev/null </dev/null >terminal.txt
+    holds terminal.txt '[31mlstm:'
+fi
+
+# ---- Report
+check 0 "" fit model.json $DATA --epochs 3 --validation-split 0.2 --metrics mae -o a.lstm --report report.html
+holds report.html "<svg"
+holds report.html "val_mae"
+holds report.html "</html>"
+check 3 "no_folder" fit model.json $DATA -o n.lstm --report no_folder/report.html
+check 2 "would be written twice" fit model.json $DATA -o n.lstm --report n.lstm
+
 # ---- Optimizers
 for optimizer in sgd sgd:momentum=0.9,nesterov=true rmsprop:rho=0.8,centered=true adam:lr=0.01,amsgrad=true \
     adamw:weight_decay=0 adam:beta_1=0 adam:clipnorm=1 adam:use_ema=false,weight_decay=null; do
@@ -71,9 +97,12 @@ printf '[1]' >list.json
 for file in keras class torch; do
     check 0 "" fit model.json $DATA --optimizer $file.json -o o.lstm
 done
-check 2 'schedule.json: sgd: "learning_rate" is a schedule' fit model.json $DATA --optimizer schedule.json -o n.lstm
-check 2 'ema.json: adam: "use_ema" is not in this version' fit model.json $DATA --optimizer ema.json -o n.lstm
-check 2 '"gradient_accumulation_steps" is not in this version' fit model.json $DATA --optimizer accumulate.json -o n.lstm
+check 2 'schedule.json: a schedule is {"class_name"' fit model.json $DATA --optimizer schedule.json -o n.lstm
+check 0 "" fit model.json $DATA --optimizer ema.json -o o.lstm
+check 0 "" fit model.json $DATA --optimizer accumulate.json -o o.lstm
+check 2 'lbfgs has no option "clipnorm"' fit model.json $DATA --optimizer lbfgs:clipnorm=1 -o n.lstm
+check 2 '"max_iter" takes a whole number from 1 on, not 0' fit model.json $DATA --optimizer lbfgs:max_iter=0 -o n.lstm
+check 2 '"line_search_fn" is not in this version' fit model.json $DATA --optimizer lbfgs:line_search_fn=strong_wolfe -o n.lstm
 check 2 'nameless.json: does not say which optimizer' fit model.json $DATA --optimizer nameless.json -o n.lstm
 check 2 'cut.json: line 1' fit model.json $DATA --optimizer cut.json -o n.lstm
 check 2 'list.json: expected an object' fit model.json $DATA --optimizer list.json -o n.lstm
@@ -101,6 +130,9 @@ check 2 "bad.ckpt" fit model.json $DATA --resume bad.ckpt -o n.lstm
 printf 'a\n' >none.csv
 check 2 "" fit model.json --x none.csv --y none.csv -o n.lstm
 
+printf '1,2\n3,nan\n' | cat - y.csv | head -50 >nan.csv
+check 2 "nan.csv: line 2" fit model.json --x x.csv --y nan.csv -o n.lstm
+
 # ---- The work fails: the loss becomes infinite
 rows 50 2 2 | sed 's/[0-9]\.[0-9]*/1e30/g' >huge.csv
 check 1 "" fit model.json --x x.csv --y huge.csv --optimizer sgd --learning-rate 1000 --epochs 9 -o n.lstm
@@ -112,6 +144,10 @@ check 0 "" fit model.json $DATA --epochs 2 -o r.lstm --validation-split 0.2 --ch
 check 0 "" fit model.json $DATA --epochs 4 -o r.lstm --validation-split 0.2 --checkpoint r.ckpt --resume r.ckpt
 check 0 "epoch 6/6" fit model.json $DATA --epochs 6 -o r.lstm --validation-split 0.2 --checkpoint r.ckpt --resume r.ckpt
 same six.lstm r.lstm
+check 0 "nothing was left to train: 6 epochs were done before" fit model.json $DATA --epochs 6 -o r.lstm \
+    --validation-split 0.2 --resume r.ckpt
+same six.lstm r.lstm
+check 2 "another batch size" fit model.json $DATA --epochs 7 -o n.lstm --validation-split 0.2 --resume r.ckpt --batch-size 8
 check 0 "" fit model.json $DATA --steps 11 -o six.lstm
 check 0 "" fit model.json $DATA --steps 3 -o r.lstm --checkpoint r.ckpt
 check 0 "" fit model.json $DATA --steps 11 -o r.lstm --resume r.ckpt

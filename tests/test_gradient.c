@@ -115,7 +115,7 @@ static void activation_layer(lstm_model *model, int64_t steps)
 static void test_every_activation_back_propagates(void **state)
 {
     (void)state;
-    for (chosen_activation = LSTM_ACTIVATION_LINEAR; chosen_activation <= LSTM_ACTIVATION_HARD_SIGMOID_KERAS2;
+    for (chosen_activation = LSTM_ACTIVATION_LINEAR; chosen_activation <= LSTM_ACTIVATION_HARD_SIGMOID;
          chosen_activation++) {
         run("Dense", dense_on_sequence, LSTM_PROFILE_KERAS, NULL);
         run("Activation", activation_layer, LSTM_PROFILE_KERAS, NULL);
@@ -127,7 +127,7 @@ static void test_every_loss_back_propagates(void **state)
     (void)state;
     for (int32_t kind = LSTM_LOSS_MSE; kind <= LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY; kind++)
         for (int logits = 0; logits < 2; logits++) {
-            const lstm__loss loss = {kind, logits, 0.4};
+            const lstm__loss loss = {.kind = kind, .from_logits = logits, .delta = 0.4};
             const bool binary = kind == LSTM_LOSS_BINARY_CROSSENTROPY;
             if (logits && kind < LSTM_LOSS_BINARY_CROSSENTROPY)
                 continue;
@@ -142,9 +142,86 @@ static void test_every_loss_back_propagates(void **state)
         }
 }
 
+static void four_units(lstm_model *model, int64_t steps)
+{
+    dense(model, chosen_activation, 4, dense(model, LSTM_ACTIVATION_TANH, 4, sequence(model, steps, 2)));
+}
+
+static void test_every_later_loss_back_propagates(void **state)
+{
+    static const struct {
+        const char *name;
+        int32_t kind, activation;
+        bool logits;
+    } cases[] = {{"mape", LSTM_LOSS_MAPE, LSTM_ACTIVATION_LINEAR, false},
+                 {"msle", LSTM_LOSS_MSLE, LSTM_ACTIVATION_SOFTPLUS, false},
+                 {"log_cosh", LSTM_LOSS_LOG_COSH, LSTM_ACTIVATION_LINEAR, false},
+                 {"binary focal", LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_SIGMOID, false},
+                 {"binary focal from logits", LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_LINEAR, true},
+                 {"categorical focal", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_SOFTMAX, false},
+                 {"categorical focal on bare values", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_SOFTPLUS, false},
+                 {"categorical focal from logits", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_LINEAR, true},
+                 {"kl_divergence", LSTM_LOSS_KL_DIVERGENCE, LSTM_ACTIVATION_SOFTMAX, false},
+                 {"poisson", LSTM_LOSS_POISSON, LSTM_ACTIVATION_SOFTPLUS, false},
+                 {"cosine", LSTM_LOSS_COSINE_SIMILARITY, LSTM_ACTIVATION_LINEAR, false},
+                 {"hinge", LSTM_LOSS_HINGE, LSTM_ACTIVATION_LINEAR, false},
+                 {"squared hinge", LSTM_LOSS_SQUARED_HINGE, LSTM_ACTIVATION_LINEAR, false},
+                 {"categorical hinge", LSTM_LOSS_CATEGORICAL_HINGE, LSTM_ACTIVATION_LINEAR, false},
+                 {"quantile", LSTM_LOSS_QUANTILE, LSTM_ACTIVATION_LINEAR, false},
+                 {"gaussian", LSTM_LOSS_GAUSSIAN_NLL, LSTM_ACTIVATION_LINEAR, false}};
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int32_t reduction = 0; reduction <= LSTM_REDUCTION_WEIGHTED_MEAN; reduction++) {
+            const lstm__loss loss = {.kind = cases[k].kind, .from_logits = cases[k].logits, .delta = 1, .gamma = 2.5,
+                                     .alpha = 0.3, .balanced = reduction == LSTM_REDUCTION_SUM, .reduction = reduction,
+                                     .quantile_count = 2, .quantiles = {0.125f, 0.75f}};
+            chosen_activation = cases[k].activation;
+            run(cases[k].name, four_units, LSTM_PROFILE_KERAS, &loss);
+        }
+}
+
+static void test_smoothed_and_weighted_entropies_back_propagate(void **state)
+{
+    (void)state;
+    for (int32_t kind = LSTM_LOSS_BINARY_CROSSENTROPY; kind <= LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY; kind++)
+        for (int32_t reduction = LSTM_REDUCTION_MEAN; reduction <= LSTM_REDUCTION_WEIGHTED_MEAN; reduction++)
+            for (int form = 0; form < 3; form++) { /* from logits, through the activation, on bare probabilities */
+                const lstm__loss loss = {.kind = kind, .from_logits = form == 0, .smoothing = 0.2, .reduction = reduction,
+                                         .quantile_count = 1};
+                const bool binary = kind == LSTM_LOSS_BINARY_CROSSENTROPY;
+                chosen_activation = form == 0   ? LSTM_ACTIVATION_LINEAR
+                                    : form == 1 ? (binary ? LSTM_ACTIVATION_SIGMOID : LSTM_ACTIVATION_SOFTMAX)
+                                                : (binary ? LSTM_ACTIVATION_HARD_SIGMOID : LSTM_ACTIVATION_SOFTPLUS);
+                run("smoothed entropy", four_units, LSTM_PROFILE_KERAS, &loss);
+            }
+}
+
+static void penalised(lstm_model *model, int64_t steps)
+{
+    lstm_layer *a = NULL;
+    const lstm_lstm_options options = {.units = 3, .return_sequences = LSTM_YES};
+    const lstm_layer *x = sequence(model, steps, 2);
+    ok(lstm__graph_add(model, &lstm__class_lstm, &options, NULL, &x, 1, &a));
+    a->node->penalties[LSTM__PENALTY_KERNEL] = (lstm__penalty){.l2 = 0.1};
+    a->node->penalties[LSTM__PENALTY_RECURRENT] = (lstm__penalty){.l1 = 0.05, .l2 = 0.02};
+    a->node->penalties[LSTM__PENALTY_BIAS] = (lstm__penalty){.l2 = 0.3};
+    dense(model, LSTM_ACTIVATION_LINEAR, 3, a);
+}
+
+static void test_penalties_belong_to_the_loss_and_its_gradient(void **state)
+{
+    const lstm__loss loss = {.kind = LSTM_LOSS_MSE, .quantile_count = 1};
+    (void)state;
+    run("penalties", penalised, LSTM_PROFILE_KERAS, &loss);
+    run("penalties", penalised, LSTM_PROFILE_TORCH, &loss);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_later_loss_back_propagates),
+        cmocka_unit_test(test_smoothed_and_weighted_entropies_back_propagate),
+        cmocka_unit_test(test_penalties_belong_to_the_loss_and_its_gradient),
         cmocka_unit_test(test_recurrent_layers_back_propagate_through_every_option),
         cmocka_unit_test(test_every_activation_back_propagates),
         cmocka_unit_test(test_every_loss_back_propagates),

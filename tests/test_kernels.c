@@ -298,7 +298,7 @@ static void finish_arrays(optimizer_arrays r)
 static void check_adam(const lstm__kernels *k, size_t count, int amsgrad, double coupled, double decay)
 {
     optimizer_arrays r = make_arrays(count);
-    const lstm__adam_step s = {(real)0.01, (real)0.9, (real)0.99, (real)1e-3, (real)decay, (real)coupled, (real)1.5};
+    const lstm__adam_step s = {(real)0.01, (real)0.9, (real)0.99, (real)1e-3, (real)decay, (real)coupled, (real)1.5, 0};
     k->adam(count, &s, r.w.p, r.g.p, r.m.p, r.v.p, amsgrad ? r.a.p : NULL);
     worst worst_ = {0};
     for (size_t e = 0; e < count; e++) {

@@ -8,11 +8,11 @@
  *
  * The file is read into one buffer. When it is used up in the middle of a field, the field moves to the front and the
  * rest is filled; a field therefore always lies in one piece, and one that does not fit is too long. Doubled quotes
- * are closed up in place. buffer[end] always holds a line end, so that the loop over ordinary characters needs one test
- * each: whether the character is one of those that can end a field.
+ * are closed up in place. buffer[end] always holds a line end, so that the loop over ordinary characters needs one
+ * test each: whether the character is one of those that can end a field.
  *
- * The separator is the one of comma, semicolon and tab that the first line, outside of quotes, holds most often, in that
- * order among equals; comma if it holds none.
+ * The separator is the one of comma, semicolon and tab that the first line, outside of quotes, holds most often, in
+ * that order among equals; comma if it holds none.
  */
 #include "csv_reader.h"
 

@@ -21,7 +21,8 @@ typedef struct lstm__field {
     bool last;    /* the record ends after it */
 } lstm__field;
 
-/* Open a file or pipe, skip a byte-order mark and find the separator from the first line. FORMAT: empty, or no text. */
+/* Open a file or pipe (waiting for its writer), skip a byte-order mark and find the separator from the first line.
+ * FORMAT: empty, or no text. */
 lstm_status lstm__csv_open(lstm__csv **out, lstm_context *context, const char *path);
 void lstm__csv_close(lstm__csv *csv);
 

@@ -5,8 +5,8 @@
  * Numbers: the form is checked here, so that strtod_l never sees what it accepts beyond decimal numbers (hexadecimal,
  * "inf", "nan(...)"). Short numbers are converted by Clinger's fast path (W. D. Clinger, "How to read floating point
  * numbers accurately", PLDI 1990): a mantissa up to 2^53 and a power of ten up to 10^22 are both exact doubles, so
- * their product or quotient is rounded once, hence correctly. It needs arithmetic in double itself (FLT_EVAL_METHOD 0). All
- * others go to strtod_l with a "C" locale.
+ * their product or quotient is rounded once, hence correctly. It needs arithmetic in double itself (FLT_EVAL_METHOD
+ * 0). All others go to strtod_l with a "C" locale.
  *
  * Dates: the proleptic Gregorian calendar. The day number is counted in years that begin in March, so that the leap day
  * is the last of its year: 365 y + y/4 - y/100 + y/400 days before it, (153 m + 2) / 5 days before its month m.

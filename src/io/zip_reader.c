@@ -30,7 +30,6 @@ enum {
     MOST_COMMENT = 65535,
     LOCATOR_SIZE = 20,
     RECORD_SIZE = 46,
-    LOCAL_SIZE = 30,
     MOST_RATIO = 1100,
     FLAG_ENCRYPTED = 1,
     FLAG_STRONG = 1 << 6,
@@ -321,6 +320,10 @@ static lstm_status read_entry(lstm__zip *zip, lstm__cursor *c, const directory *
     entry->offset = (size_t)r.offset;
     entry->crc = r.crc;
     entry->stored = r.method == METHOD_STORED;
+    if (r.size > PTRDIFF_MAX)
+        return lstm__fail(LSTM_ERROR_MEMORY,
+                          "%s: the ZIP entry \"%.100s\" has %" PRIu64 " bytes, more than fit in memory",
+                          c->name, entry->name, r.size);
     if (r.size > most_bytes - *total)
         return lstm__fail(LSTM_ERROR_FORMAT, "%s: the ZIP archive announces more than %" PRIu64 " bytes", c->name,
                           most_bytes);

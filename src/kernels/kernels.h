@@ -19,10 +19,12 @@
  *     w -= decay * w                                       (decoupled: learning rate * weight decay)
  *     m  = beta_1 * m + (1 - beta_1) * g
  *     v  = beta_2 * v + (1 - beta_2) * g * g;   v^ = max(v^, v) with amsgrad
- *     w -= rate * m / (sqrt(v or v^) * root_scale + epsilon)
- * Keras: rate = lr sqrt(1-b2^t)/(1-b1^t), root_scale = 1. PyTorch: rate = lr/(1-b1^t), root_scale = 1/sqrt(1-b2^t). */
+ *     w -= (rate * m + gradient_rate * g) / (sqrt(v or v^) * root_scale + epsilon)
+ * Keras: rate = lr sqrt(1-b2^t)/(1-b1^t), root_scale = 1. PyTorch: rate = lr/(1-b1^t), root_scale = 1/sqrt(1-b2^t).
+ * Nadam alone has a gradient_rate; RAdam is rate = lr r_t sqrt(1-b2^t)/(1-b1^t), or while the variance is intractable
+ * root_scale = 0 and epsilon = 1. */
 typedef struct lstm__adam_step {
-    real rate, beta_1, beta_2, epsilon, decay, coupled_decay, root_scale;
+    real rate, beta_1, beta_2, epsilon, decay, coupled_decay, root_scale, gradient_rate;
 } lstm__adam_step;
 
 /* SGD:  g += coupled_decay * w;  w -= decay * w
@@ -62,6 +64,29 @@ typedef struct lstm__gru_step {
     size_t ld_previous;
     real *h, *second;       /* [rows][units] */
 } lstm__gru_step;
+/* The same two decays come first in each of these.
+ * Adagrad:  v += g*g;  w -= rate * (keras ? g / sqrt(v + epsilon) : g / (sqrt(v) + epsilon)) */
+typedef struct lstm__adagrad_step {
+    real rate, epsilon, decay, coupled_decay;
+    int keras;
+} lstm__adagrad_step;
+
+/* Adadelta:  v = rho*v + (1-rho)*g*g;  d = g * sqrt(u + epsilon) / sqrt(v + epsilon);  u = rho*u + (1-rho)*d*d;
+ *            w -= rate * d */
+typedef struct lstm__adadelta_step {
+    real rate, rho, epsilon, decay, coupled_decay;
+} lstm__adadelta_step;
+
+/* Adamax:  m = beta_1*m + (1-beta_1)*g;  u = max(beta_2*u, |g| + gradient_epsilon);  w -= rate * m / (u + epsilon)
+ * Keras has the epsilon beside u, PyTorch beside |g|; rate = lr/(1-b1^t). */
+typedef struct lstm__adamax_step {
+    real rate, beta_1, beta_2, epsilon, gradient_epsilon, decay, coupled_decay;
+} lstm__adamax_step;
+
+/* Lion:  w -= rate * sign(beta_1*m + (1-beta_1)*g);  m = beta_2*m + (1-beta_2)*g;  sign(0) = 0 */
+typedef struct lstm__lion_step {
+    real rate, beta_1, beta_2, decay, coupled_decay;
+} lstm__lion_step;
 
 typedef struct lstm__kernels {
     int32_t isa;      /* LSTM_ISA_* */
@@ -115,6 +140,14 @@ typedef struct lstm__kernels {
     void (*adam)(size_t count, const lstm__adam_step *step, real *w, const real *g, real *m, real *v, real *vmax);
     void (*sgd)(size_t count, const lstm__sgd_step *step, real *w, const real *g, real *m);
     void (*rmsprop)(size_t count, const lstm__rmsprop_step *step, real *w, const real *g, real *v, real *m, real *a);
+    void (*adagrad)(size_t count, const lstm__adagrad_step *step, real *w, const real *g, real *v);
+    void (*adadelta)(size_t count, const lstm__adadelta_step *step, real *w, const real *g, real *v, real *u);
+    void (*adamax)(size_t count, const lstm__adamax_step *step, real *w, const real *g, real *m, real *u);
+    void (*lion)(size_t count, const lstm__lion_step *step, real *w, const real *g, real *m);
+
+    /* y = keep * y + (1 - keep) * x; y += factor * x. */
+    void (*average)(size_t count, real keep, const real *x, real *y);
+    void (*add_scaled)(size_t count, real factor, const real *x, real *y);
 } lstm__kernels;
 
 /* The table of a level that the CPU supports (the caller has asked lstm__cpu_level). In the double build there is one

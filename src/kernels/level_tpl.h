@@ -61,4 +61,10 @@ const lstm__kernels LEVEL_TABLE = {
     .adam = adam,
     .sgd = sgd,
     .rmsprop = rmsprop,
+    .adagrad = adagrad,
+    .adadelta = adadelta,
+    .adamax = adamax,
+    .lion = lion,
+    .average = average,
+    .add_scaled = add_scaled,
 };

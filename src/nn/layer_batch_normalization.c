@@ -123,9 +123,10 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     lstm__plan_port(node, session, 0, arena);
 }
 
+/* A frozen layer goes by its moving statistics, as in Keras. */
 static bool uses_batch(const lstm__node *node, const lstm_session *session)
 {
-    return session->training && options_of(node)->fixed_statistics != LSTM_YES;
+    return session->training && options_of(node)->fixed_statistics != LSTM_YES && node->rate != 0;
 }
 
 /* Mean and variance (divisor N) of the valid rows, in two passes. */

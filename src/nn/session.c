@@ -7,6 +7,7 @@
  */
 #include "session.h"
 #include "checked.h"
+#include "penalties.h"
 
 #include <string.h>
 
@@ -225,6 +226,7 @@ void lstm__session_clear_gradients(lstm_session *session)
     }
     session->gradient_given = false;
     session->backward_done = false;
+    session->penalised = false;
 }
 
 void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
@@ -251,6 +253,7 @@ void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
         node->class->forward(node, session, session->plans[k]);
     }
     session->forward_done = true;
+    session->tape_used = false;
 }
 
 static bool has_gradient(lstm_session *session, const lstm__node *node)
@@ -282,6 +285,9 @@ void lstm__session_backward(lstm_session *session)
         else
             clear_parameter_gradients(session, node);
     }
+    if (session->penalised)
+        lstm__penalty_gradients(session);
     session->gradient_given = false;
     session->backward_done = true;
+    session->tape_used = true;
 }

@@ -46,11 +46,26 @@ def safetensors(header, data=b""):
     return struct.pack("<Q", len(header)) + header + data
 
 
-def zipped(entries, compression, **options):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression, **options) as archive:
+class Stream(io.BytesIO):
+    """A file that cannot seek: zipfile then writes data descriptors."""
+
+    def seekable(self):
+        return False
+
+    def seek(self, *unused):
+        raise io.UnsupportedOperation
+
+    def tell(self):
+        raise io.UnsupportedOperation
+
+
+def zipped(entries, compression, file_type=io.BytesIO):
+    file = file_type()
+    with zipfile.ZipFile(file, "w", compression) as archive:
         for name, content in entries:
-            with archive.open(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), "w") as entry:
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.compress_type = compression
+            with archive.open(info, "w") as entry:
                 entry.write(content)
     return file.getvalue()
 
@@ -87,6 +102,7 @@ def write_zip():
         write("zip", name, file.getvalue())
     entries = [(f"{name}.npy", npy(array)) for name, array in arrays.items()]
     write("zip", "plain.npz", zipped(entries, zipfile.ZIP_STORED))
+    write("zip", "streamed.npz", zipped(entries, zipfile.ZIP_DEFLATED, Stream))
     write("zip", "empty.npz", zipped([], zipfile.ZIP_STORED))
     write("zip", "text.zip", zipped([("config.json", b'{"a": 1}' * 20), ("empty", b"")], zipfile.ZIP_DEFLATED))
     write("zip", "up.zip", zipped([("../up.npy", entries[0][1])], zipfile.ZIP_STORED))

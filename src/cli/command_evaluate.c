@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `lstm evaluate`: loss and metrics of a model on arrays, as one JSON object on stdout.
+ */
+#include "arrays.h"
+#include "command.h"
+#include "dataset.h"
+#include "messages.h"
+#include "network_file.h"
+#include "training_options.h"
+
+#include <lstm/lstm.h>
+#include <math.h>
+
+#define METRIC_LIMIT 16
+
+static void print_value(const char *name, double value)
+{
+    if (isfinite(value)) {
+        printf(",\"%s\":%.9g", name, value);
+    } else {
+        printf(",\"%s\":null", name);
+    }
+}
+
+static int run_evaluate(const arguments *line)
+{
+    lstm_context *context = NULL;
+    lstm_model *model = NULL;
+    array_list x = {0};
+    array_list y = {0};
+    array_list weights = {0};
+    dataset set = {0};
+    loss_choice loss;
+    int32_t metrics[METRIC_LIMIT];
+    lstm_evaluate_options options = {
+        .struct_size = sizeof options, .loss = &loss.options, .metrics = metrics};
+    double values[1 + METRIC_LIMIT];
+    int code = EXIT_DONE;
+    NEED(loss_parse(&loss, arguments_text(line, "loss")));
+    if (arguments_text(line, "metrics") != NULL) {
+        NEED(metrics_parse(metrics, METRIC_LIMIT, &options.metric_count,
+                           arguments_text(line, "metrics")));
+    }
+    options.batch_size = (int32_t)arguments_integer(line, "batch-size");
+    NEED(arguments_context(line, &context));
+    NEED(model_load(&model, context, arguments_operand(line, 0), arguments_seed(line)));
+    NEED(arrays_load(&x, context, line, "x"));
+    NEED(arrays_load(&y, context, line, "y"));
+    NEED(dataset_match(&set, model, &x, &y, loss_target(&loss)));
+    NEED(dataset_weights(&set, &weights, context, line));
+    if (set.samples == 0) {
+        code = message_error(EXIT_USE, "%s: holds no sample", x.items[0].label);
+        goto out;
+    }
+    CHECK(lstm_evaluate(model, &options, &set.data, values, (size_t)options.metric_count + 1),
+          NULL);
+    printf("{\"samples\":%lld", (long long)set.samples);
+    print_value("loss", values[0]);
+    for (int32_t i = 0; i < options.metric_count; i++) {
+        print_value(lstm_constant_name(LSTM_NAMES_METRIC, metrics[i]), values[1 + i]);
+    }
+    puts("}");
+    if (!isfinite(values[0])) {
+        code = message_error(EXIT_WORK, "the loss is not finite");
+    }
+out:
+    dataset_release(&set);
+    arrays_release(&weights);
+    arrays_release(&x);
+    arrays_release(&y);
+    lstm_model_destroy(model);
+    lstm_context_destroy(context);
+    return code;
+}
+
+static const option_spec options_of_evaluate[] = {
+    {.name = "x",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .required = 1,
+     .is_file = 1,
+     .help = "input array, one for each input of the model, in its order"},
+    {.name = "y",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .required = 1,
+     .is_file = 1,
+     .help = "target array, one for each output"},
+    {.name = "loss",
+     .kind = OPTION_TEXT,
+     .metavar = "LOSS",
+     .value = "mse",
+     .help = "as for `lstm fit`"},
+    {.name = "sample-weights",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "how much each sample, or each step, counts"},
+    {.name = "metrics",
+     .kind = OPTION_TEXT,
+     .metavar = "A,B",
+     .help = "also compute accuracy, mae, mse, rmse"},
+    {.name = "batch-size",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 1,
+     .maximum = 1e9,
+     .value = "32",
+     .help = "samples at a time; changes memory and speed only"},
+    {.name = NULL}};
+
+const command command_evaluate = {
+    .name = "evaluate",
+    .group = COMMAND_GROUP_MODELS,
+    .summary = "loss and metrics of a model, as one JSON object",
+    .synopsis = "MODEL --x X.npy --y Y.npy [options]",
+    .examples = "lstm evaluate model.lstm --x x.npy --y y.npy --loss mse --metrics mae,rmse",
+    .options = options_of_evaluate,
+    .operand_min = 1,
+    .operand_max = 1,
+    .run = run_evaluate,
+};

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `lstm predict`: the outputs of a model for arrays of inputs, written as arrays.
+ */
+#include "arrays.h"
+#include "command.h"
+#include "dataset.h"
+#include "messages.h"
+#include "network_file.h"
+
+#include <lstm/lstm.h>
+#include <stdlib.h>
+
+typedef struct outputs {
+    size_t count;
+    output_array *arrays;
+    float **values;
+    size_t *counts;
+    char (*names)[24];
+} outputs;
+
+static void outputs_release(outputs *o)
+{
+    for (size_t i = 0; o->values != NULL && i < o->count; i++) {
+        free(o->values[i]);
+    }
+    free(o->values);
+    free(o->arrays);
+    free(o->counts);
+    free(o->names);
+    *o = (outputs){0};
+}
+
+/* Room for every output: y0, y1, … */
+static int outputs_allocate(outputs *o, const lstm_model *model, const dataset *set)
+{
+    o->count = lstm_model_output_count(model);
+    o->arrays = calloc(o->count + 1, sizeof *o->arrays);
+    o->values = calloc(o->count + 1, sizeof *o->values);
+    o->counts = calloc(o->count + 1, sizeof *o->counts);
+    o->names = calloc(o->count + 1, sizeof *o->names);
+    if (o->arrays == NULL || o->values == NULL || o->counts == NULL || o->names == NULL) {
+        return message_error(EXIT_WORK, "out of memory");
+    }
+    for (size_t i = 0; i < o->count; i++) {
+        output_array *a = &o->arrays[i];
+        dataset_output_shape(model, i, set->samples, set->steps, &a->rank, a->shape);
+        size_t count = 1;
+        int too_large = 0;
+        for (int32_t k = 0; k < a->rank; k++) {
+            too_large |= __builtin_mul_overflow(count, (size_t)a->shape[k], &count);
+        }
+        o->values[i] = too_large ? NULL : calloc(count + 1, sizeof(float));
+        if (o->values[i] == NULL) {
+            return message_error(EXIT_WORK, "out of memory for output %zu", i);
+        }
+        snprintf(o->names[i], sizeof o->names[i], "y%zu", i);
+        a->name = o->names[i];
+        a->data = o->values[i];
+        a->count = count;
+        o->counts[i] = count;
+    }
+    return EXIT_DONE;
+}
+
+static int run_predict(const arguments *line)
+{
+    const char *path = arguments_text(line, "output");
+    lstm_context *context = NULL;
+    lstm_model *model = NULL;
+    array_list x = {0};
+    dataset set = {0};
+    outputs result = {0};
+    int code = EXIT_DONE;
+    NEED(arrays_check_output(path, 1));
+    NEED(arguments_context(line, &context));
+    NEED(model_load(&model, context, arguments_operand(line, 0), arguments_seed(line)));
+    NEED(arrays_check_output(path, lstm_model_output_count(model)));
+    NEED(arrays_load(&x, context, line, "x"));
+    NEED(dataset_match(&set, model, &x, NULL, TARGET_VALUES));
+    NEED(outputs_allocate(&result, model, &set));
+    CHECK(lstm_predict_outputs(model, &set.data, result.values, result.counts, result.count), NULL);
+    NEED(arrays_write(context, path, result.arrays, result.count));
+    message_note("wrote %s: %lld samples", path, (long long)set.samples);
+out:
+    outputs_release(&result);
+    dataset_release(&set);
+    arrays_release(&x);
+    lstm_model_destroy(model);
+    lstm_context_destroy(context);
+    return code;
+}
+
+static const option_spec options_of_predict[] = {
+    {.name = "x",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .required = 1,
+     .is_file = 1,
+     .help = "input array, one for each input of the model, in its order"},
+    {.name = "output",
+     .letter = 'o',
+     .kind = OPTION_TEXT,
+     .metavar = "FILE",
+     .required = 1,
+     .is_file = 1,
+     .help = "the outputs: .npz or .safetensors with y0, y1, ...; .npy or .csv for one output"},
+    {.name = NULL}};
+
+const command command_predict = {
+    .name = "predict",
+    .group = COMMAND_GROUP_MODELS,
+    .summary = "run a model on arrays",
+    .synopsis = "MODEL --x X.npy -o Y.npy",
+    .examples = "lstm predict model.lstm --x x.npy -o y.npy\n"
+                "lstm predict model.lstm --x words.npy --x tags.npy -o outputs.npz",
+    .options = options_of_predict,
+    .operand_min = 1,
+    .operand_max = 1,
+    .run = run_predict,
+};

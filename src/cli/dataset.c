@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Arrays matched with a model; see dataset.h.
+ *
+ * Each array is compared with what its layer says about one sample: steps (0 = a vector, -1 = any number) and
+ * features. All inputs with a free number of steps must bring the same number, and all arrays the same number of
+ * samples.
+ */
+#include "dataset.h"
+
+#include "messages.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct place {
+    const char *kind; /* "input" or "output" */
+    const char *name;
+    int64_t steps; /* 0 = vector, -1 = free */
+    int64_t features;
+    int classes; /* one class number a row instead of the features */
+} place;
+
+static int64_t target_features(int64_t features, int target)
+{
+    const int64_t group = target > TARGET_GROUPS ? target - TARGET_GROUPS : 1;
+    return features % group == 0 ? features / group : features;
+}
+
+/* "(samples, 28, 1)" */
+static void expected_shape(char *text, size_t size, const place *p)
+{
+    char steps[32] = "";
+    if (p->steps < 0) {
+        snprintf(steps, sizeof steps, ", steps");
+    } else if (p->steps > 0) {
+        snprintf(steps, sizeof steps, ", %lld", (long long)p->steps);
+    }
+    if (p->classes) {
+        snprintf(text, size,
+                 p->steps == 0 ? "class numbers: (samples,)" : "class numbers: (samples%s)", steps);
+    } else {
+        snprintf(text, size, "(samples%s, %lld)", steps, (long long)p->features);
+    }
+}
+
+static int wrong_shape(const array *a, const place *p)
+{
+    char found[160];
+    char expected[160];
+    shape_text(found, sizeof found, a->rank, a->shape);
+    expected_shape(expected, sizeof expected, p);
+    return message_error(EXIT_USE, "%s: shape %s, the model's %s \"%s\" takes %s", a->label, found,
+                         p->kind, p->name, expected);
+}
+
+/* Compare an array with its place. *steps is the number of steps found where the place's is free. */
+static int match(const array *a, const place *p, int64_t *steps)
+{
+    int64_t shape[8];
+    int32_t rank = a->rank;
+    memcpy(shape, a->shape, sizeof shape);
+    const int64_t features = p->classes ? 1 : p->features;
+    if (rank < 1) {
+        return wrong_shape(a, p);
+    }
+    if (p->steps == 0) {
+        const int fits = (rank == 2 && shape[1] == features) || (rank == 1 && features == 1);
+        return fits ? EXIT_DONE : wrong_shape(a, p);
+    }
+    if (rank == 2 && features == 1) {
+        shape[2] = 1; /* (samples, steps) */
+        rank = 3;
+    } else if (rank == 2 && a->from_csv && shape[1] > 0 && shape[1] % features == 0) {
+        shape[1] /= features; /* a flattened sample a row */
+        shape[2] = features;
+        rank = 3;
+    }
+    if (rank != 3 || shape[2] != features || shape[1] < 1 ||
+        (p->steps > 0 && shape[1] != p->steps)) {
+        return wrong_shape(a, p);
+    }
+    if (p->steps < 0) {
+        *steps = shape[1];
+    }
+    return EXIT_DONE;
+}
+
+static int wrong_number(const lstm_model *model, const array_list *list, int inputs)
+{
+    const size_t count = inputs ? lstm_model_input_count(model) : lstm_model_output_count(model);
+    char names[512] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < count && used < sizeof names; i++) {
+        const lstm_layer *layer = inputs ? lstm_model_input(model, i) : lstm_model_output(model, i);
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s\"%s\"", i == 0 ? "" : ", ",
+                                 lstm_layer_name(layer));
+    }
+    return message_error(EXIT_USE, "the model has %zu %s%s (%s), but %zu array%s given for %s",
+                         count, inputs ? "input" : "output", count == 1 ? "" : "s", names,
+                         list->count, list->count == 1 ? " was" : "s were",
+                         count == 1 ? "it" : "them");
+}
+
+/* Match one list with all inputs or all outputs. */
+static int match_list(dataset *set, const lstm_model *model, const array_list *list, int inputs,
+                      int target, const array **first)
+{
+    const size_t count = inputs ? lstm_model_input_count(model) : lstm_model_output_count(model);
+    if (list->count != count) {
+        return wrong_number(model, list, inputs);
+    }
+    const array *giver = NULL; /* the array that set the number of steps */
+    for (size_t i = 0; i < count; i++) {
+        const lstm_layer *layer = inputs ? lstm_model_input(model, i) : lstm_model_output(model, i);
+        const array *a = &list->items[i];
+        place p = {.kind = inputs ? "input" : "output",
+                   .name = lstm_layer_name(layer),
+                   .classes = !inputs && target == TARGET_CLASSES};
+        lstm_layer_shape(layer, &p.steps, &p.features);
+        p.features = inputs ? p.features : target_features(p.features, target);
+        if (!inputs && p.steps < 0 && set->steps > 0) {
+            p.steps = set->steps;
+        }
+        int64_t steps = 0;
+        const int code = match(a, &p, &steps);
+        if (code != EXIT_DONE) {
+            return code;
+        }
+        if (steps > 0 && inputs) {
+            if (giver != NULL && steps != set->steps) {
+                return message_error(
+                    EXIT_USE,
+                    "%s: %lld steps, %s has %lld; inputs with a free number of steps share one",
+                    a->label, (long long)steps, giver->label, (long long)set->steps);
+            }
+            giver = a;
+            set->steps = steps;
+        }
+        if (*first == NULL) {
+            *first = a;
+            set->samples = a->shape[0];
+        } else if (a->shape[0] != set->samples) {
+            return message_error(EXIT_USE, "%s: %lld samples, but %s has %lld", a->label,
+                                 (long long)a->shape[0], (*first)->label, (long long)set->samples);
+        }
+    }
+    return EXIT_DONE;
+}
+
+/* Find the first number that is NaN or infinite and write its place, "nan at (3, 5, 0)". Returns 1 if there is one. */
+static int find_not_finite(const array *a, char *text, size_t size)
+{
+    size_t at = 0;
+    while (at < a->count && isfinite(a->data[at])) {
+        at++;
+    }
+    if (at == a->count) {
+        return 0;
+    }
+    int64_t index[8] = {0};
+    size_t rest = at;
+    for (int32_t i = a->rank; i > 0; i--) {
+        index[i - 1] = (int64_t)(rest % (size_t)a->shape[i - 1]);
+        rest /= (size_t)a->shape[i - 1];
+    }
+    char where[160];
+    shape_text(where, sizeof where, a->rank, index);
+    snprintf(text, size, "%g at %s, counted from 0", (double)a->data[at], where);
+    return 1;
+}
+
+/* Training on a number that is none spoils every weight; predicting only the samples that hold it. */
+static int check_finite(const array_list *list, int only_warn)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        char found[256];
+        if (!find_not_finite(&list->items[i], found, sizeof found)) {
+            continue;
+        }
+        if (!only_warn) {
+            return message_error(EXIT_USE, "%s: %s: every number must be finite",
+                                 list->items[i].label, found);
+        }
+        message_warning("%s: %s", list->items[i].label, found);
+    }
+    return EXIT_DONE;
+}
+
+int dataset_match(dataset *out, const lstm_model *model, const array_list *x, const array_list *y,
+                  int target)
+{
+    *out = (dataset){0};
+    const array *first = NULL;
+    int code = match_list(out, model, x, 1, 0, &first);
+    if (code == EXIT_DONE && y != NULL) {
+        code = match_list(out, model, y, 0, target, &first);
+    }
+    if (code == EXIT_DONE) {
+        code = check_finite(x, y == NULL);
+    }
+    if (code == EXIT_DONE && y != NULL) {
+        code = check_finite(y, 0);
+    }
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    const size_t targets = y == NULL ? 0 : y->count;
+    out->pointers = calloc(x->count + targets + 1, sizeof *out->pointers);
+    out->sizes = calloc(x->count + targets + 1, sizeof *out->sizes);
+    if (out->pointers == NULL || out->sizes == NULL) {
+        dataset_release(out);
+        return message_error(EXIT_WORK, "out of memory");
+    }
+    for (size_t i = 0; i < x->count; i++) {
+        out->pointers[i] = x->items[i].data;
+        out->sizes[i] = x->items[i].count;
+    }
+    for (size_t i = 0; i < targets; i++) {
+        out->pointers[x->count + i] = y->items[i].data;
+        out->sizes[x->count + i] = y->items[i].count;
+    }
+    out->data = (lstm_data){.struct_size = sizeof out->data,
+                            .layout = LSTM_LAYOUT_BATCH_FIRST,
+                            .samples = out->samples,
+                            .inputs = out->pointers,
+                            .input_sizes = out->sizes,
+                            .input_count = x->count};
+    if (targets > 0) {
+        out->data.targets = out->pointers + x->count;
+        out->data.target_sizes = out->sizes + x->count;
+        out->data.target_count = targets;
+    }
+    return EXIT_DONE;
+}
+
+int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line)
+{
+    int code = EXIT_DONE;
+    if (arguments_given(line, "sample-weights") == 0) {
+        return EXIT_DONE;
+    }
+    NEED(arrays_load(list, context, line, "sample-weights"));
+    const array *a = &list->items[0];
+    if (list->count != 1 || a->rank < 1 || a->rank > 3 || a->shape[0] != set->samples) {
+        char found[160];
+        shape_text(found, sizeof found, a->rank, a->shape);
+        code = message_error(EXIT_USE, "%s: shape %s: sample weights are (%lld,) or (%lld, steps)",
+                             a->label, found, (long long)set->samples, (long long)set->samples);
+        goto out;
+    }
+    NEED(check_finite(list, 0));
+    set->data.sample_weights = a->data;
+    set->data.sample_weight_count = a->count;
+out:
+    return code;
+}
+
+void dataset_release(dataset *set)
+{
+    free(set->pointers);
+    free(set->sizes);
+    *set = (dataset){0};
+}
+
+void dataset_output_shape(const lstm_model *model, size_t index, int64_t samples, int64_t steps,
+                          int32_t *rank, int64_t shape[4])
+{
+    int64_t own_steps = 0;
+    int64_t features = 0;
+    lstm_layer_shape(lstm_model_output(model, index), &own_steps, &features);
+    *rank = 0;
+    shape[(*rank)++] = samples;
+    if (own_steps != 0) {
+        shape[(*rank)++] = own_steps < 0 ? steps : own_steps;
+    }
+    shape[(*rank)++] = features;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Models on their way in and out of the program; see network_file.h.
+ *
+ * A description (.json) holds no parameters: they come from its "seed". To start from another one, the model is built
+ * again from the library's own description of it, whatever form the file has.
+ */
+#include "network_file.h"
+
+#include "files.h"
+#include "messages.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Build the model again from its own description with another seed. */
+static int reseed(lstm_model **model, lstm_context *context, uint64_t seed)
+{
+    size_t length = 0;
+    char *text = model_description(*model, &length);
+    json_t *root = text == NULL ? NULL : json_loadb(text, length, 0, NULL);
+    free(text);
+    text = root != NULL && json_object_set_new(root, "seed", json_integer((json_int_t)seed)) == 0
+               ? json_dumps(root, 0)
+               : NULL;
+    json_decref(root);
+    if (text == NULL) {
+        return EXIT_WORK;
+    }
+    lstm_model *other = NULL;
+    const lstm_status status = lstm_model_from_json(&other, context, text, strlen(text));
+    free(text);
+    if (status != LSTM_OK) {
+        return message_status(status, NULL);
+    }
+    lstm_model_destroy(*model);
+    *model = other;
+    return EXIT_DONE;
+}
+
+int model_load(lstm_model **out, lstm_context *context, const char *path, uint64_t seed)
+{
+    *out = NULL;
+    const lstm_status status = lstm_model_load(out, context, path);
+    if (status != LSTM_OK) {
+        return message_status(status, path);
+    }
+    return seed != 0 && file_has_suffix(path, ".json") ? reseed(out, context, seed) : EXIT_DONE;
+}
+
+int model_check_output(const char *path)
+{
+    static const char *const later[] = {".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth", ".c"};
+    if (file_has_suffix(path, ".lstm") || file_has_suffix(path, ".safetensors") ||
+        file_has_suffix(path, ".json")) {
+        return file_check_writable(path);
+    }
+    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
+        if (file_has_suffix(path, later[i])) {
+            return message_error(
+                EXIT_USE,
+                "%s: this version does not write %s; it writes .lstm, .safetensors and .json", path,
+                later[i]);
+        }
+    }
+    return message_error(
+        EXIT_USE, "%s: models are written as .lstm, .safetensors or .json (the description only)",
+        path);
+}
+
+char *model_description(const lstm_model *model, size_t *length)
+{
+    lstm_status status = lstm_model_to_json(model, NULL, 0, length);
+    if (status != LSTM_OK && status != LSTM_ERROR_SHAPE) { /* SHAPE: says how much room it needs */
+        message_status(status, NULL);
+        return NULL;
+    }
+    char *text = malloc(*length + 2);
+    if (text == NULL) {
+        message_error(EXIT_WORK, "out of memory");
+        return NULL;
+    }
+    status = lstm_model_to_json(model, text, *length + 1, length);
+    if (status != LSTM_OK) {
+        message_status(status, NULL);
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+int model_write(const lstm_model *model, const char *path)
+{
+    if (!file_has_suffix(path, ".json")) {
+        const lstm_status status = lstm_model_save(model, path);
+        return status == LSTM_OK ? EXIT_DONE : message_status(status, path);
+    }
+    size_t length = 0;
+    char *text = model_description(model, &length);
+    if (text == NULL) {
+        return EXIT_WORK;
+    }
+    if (length == 0 || text[length - 1] != '\n') {
+        text[length++] = '\n';
+    }
+    const int code = file_write(path, text, length);
+    free(text);
+    return code;
+}
+
+/* ---- Without dropout */
+
+static int copy_parameters(lstm_model *to, const lstm_model *from)
+{
+    float *values = NULL;
+    int code = EXIT_DONE;
+    for (size_t i = 0; i < lstm_model_parameter_count(from); i++) {
+        lstm_parameter_info info = {.struct_size = sizeof info};
+        CHECK(lstm_model_parameter_info(from, i, &info), NULL);
+        free(values);
+        values = malloc((info.count + 1) * sizeof *values);
+        if (values == NULL) {
+            code = message_error(EXIT_WORK, "out of memory");
+            goto out;
+        }
+        CHECK(lstm_model_get_parameter(from, i, values, info.count), NULL);
+        CHECK(lstm_model_set_parameter(to, i, values, info.count), NULL);
+    }
+out:
+    free(values);
+    return code;
+}
+
+int model_silence_dropout(lstm_model **model, lstm_context *context)
+{
+    size_t dropouts = 0;
+    for (size_t i = 0; i < lstm_model_layer_count(*model); i++) {
+        dropouts += strcmp(lstm_layer_type(lstm_model_layer(*model, i)), "Dropout") == 0;
+    }
+    if (dropouts == 0) {
+        return EXIT_DONE;
+    }
+    size_t length = 0;
+    char *text = model_description(*model, &length);
+    json_t *root = text == NULL ? NULL : json_loadb(text, length, 0, NULL);
+    free(text);
+    size_t index;
+    json_t *layer;
+    json_array_foreach(json_object_get(root, "layers"), index, layer)
+    {
+        const char *type = json_string_value(json_object_get(layer, "type"));
+        if (type != NULL && strcmp(type, "Dropout") == 0) {
+            json_object_set_new(layer, "rate", json_real(0));
+        }
+    }
+    char *changed = root == NULL ? NULL : json_dumps(root, 0);
+    json_decref(root);
+    lstm_model *copy = NULL;
+    int code = EXIT_DONE;
+    if (changed == NULL) {
+        code = EXIT_WORK;
+        goto out;
+    }
+    CHECK(lstm_model_from_json(&copy, context, changed, strlen(changed)), NULL);
+    NEED(copy_parameters(copy, *model));
+    lstm_model_destroy(*model);
+    *model = copy;
+    copy = NULL;
+out:
+    free(changed);
+    lstm_model_destroy(copy);
+    return code;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Models on their way in and out of the program: which file names can be written, and loading with the right exit
+ * codes.
+ */
+#ifndef LSTM_CLI_NETWORK_FILE_H
+#define LSTM_CLI_NETWORK_FILE_H
+
+#include <lstm/lstm.h>
+
+/* Load a model file, or a JSON description, whose parameters come from `seed` (0: from the description's own).
+ * Returns 0, or the exit code after printing the error. */
+int model_load(lstm_model **out, lstm_context *context, const char *path, uint64_t seed);
+
+/* Check before the work that a model can be written to `path`: .lstm or .safetensors (the whole model), .json (the
+ * description only). Returns 0, or the exit code after printing the error. */
+int model_check_output(const char *path);
+
+/* Replace a model that has Dropout layers by an equal one in which they let everything through.
+ * Returns 0, or the exit code after printing the error. */
+int model_silence_dropout(lstm_model **model, lstm_context *context);
+
+/* Return the model's description as text (free it), or NULL after printing the error. */
+char *model_description(const lstm_model *model, size_t *length);
+
+/* Write the model. Returns 0, or the exit code after printing the error. */
+int model_write(const lstm_model *model, const char *path);
+
+#endif
