@@ -280,6 +280,17 @@ static void conv_causal(lstm_model *model, int64_t steps)
     add(model, &lstm__class_conv1d, &options, sequence(model, steps, 2));
 }
 
+static void conv_masked(lstm_model *model, int64_t steps)
+{
+    const lstm_layer *x = masked(model, steps, 2);
+    const lstm_conv1d_options options = {.filters = 2, .kernel_size = 3, .padding = LSTM_PADDING_SAME};
+    const lstm_layer *a = add(model, &lstm__class_conv1d, &options, x);
+    add(model, &lstm__class_conv1d, &options, a);
+    const lstm_conv1d_options blind = {.filters = 2, .kernel_size = 2, .padding = LSTM_PADDING_CAUSAL, .ignore_mask = LSTM_YES};
+    add(model, &lstm__class_global_average_pooling, &(lstm_global_pooling_options){.ignore_mask = LSTM_YES},
+        add(model, &lstm__class_conv1d, &blind, x));
+}
+
 static void test_embedding_pooling_and_convolution_back_propagate(void **state)
 {
     static const named_recipe cases[] = {{"Embedding of a vector", embedding_of_vector},
@@ -289,6 +300,7 @@ static void test_embedding_pooling_and_convolution_back_propagate(void **state)
                                          {"overlapping pooling", overlapping_pools},
                                          {"Conv1D", conv},
                                          {"Conv1D, same", conv_same},
+                                         {"Conv1D, masked", conv_masked},
                                          {"Conv1D, causal and dilated", conv_causal}};
     (void)state;
     RUN_ALL(cases, true);

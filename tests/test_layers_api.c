@@ -262,6 +262,43 @@ static void test_padding_never_changes_the_answer_of_a_cell(void **state)
     check_padding(false, LSTM_YES);
 }
 
+/* Convolutions, attention of itself, normalisation and pooling over padded samples, each against the sample alone. */
+static void test_padding_never_changes_the_answer_of_the_layers_around(void **state)
+{
+    enum { SAMPLES = 3, STEPS = 6, FEATURES = 2, OUTPUTS = 12 };
+    static const int32_t lengths[SAMPLES] = {4, 6, 1};
+    lstm_model *model = from_json(
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, 2]},"
+        "{\"type\": \"Conv1D\", \"filters\": 4, \"kernel_size\": 3, \"padding\": \"same\", \"activation\": \"tanh\"},"
+        "{\"type\": \"BatchNormalization\"},"
+        "{\"type\": \"Conv1D\", \"name\": \"second\", \"filters\": 4, \"kernel_size\": 3, \"padding\": \"same\"},"
+        "{\"type\": \"MultiHeadAttention\", \"name\": \"heads\", \"inputs\": [\"second\", \"second\"], \"num_heads\": 2,"
+        " \"key_dim\": 3}, {\"type\": \"Attention\", \"name\": \"dot\", \"inputs\": [\"heads\", \"second\"]},"
+        "{\"type\": \"Add\", \"name\": \"sum\", \"inputs\": [\"dot\", \"heads\"]},"
+        "{\"type\": \"GlobalAveragePooling1D\", \"name\": \"a\"},"
+        "{\"type\": \"GlobalMaxPooling1D\", \"name\": \"b\", \"inputs\": [\"sum\"]},"
+        "{\"type\": \"LastStep\", \"name\": \"c\", \"inputs\": [\"sum\"]},"
+        "{\"type\": \"Concatenate\", \"inputs\": [\"a\", \"b\", \"c\"]}]}");
+    float *x = numbers(SAMPLES * STEPS * FEATURES);
+    float together[SAMPLES * OUTPUTS];
+    float alone[OUTPUTS];
+    (void)state;
+    for (size_t s = 0; s < SAMPLES; s++)
+        for (size_t k = (size_t)lengths[s] * FEATURES; k < STEPS * FEATURES; k++)
+            x[s * STEPS * FEATURES + k] = NAN;
+    const lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES,
+                            .lengths = lengths, .lengths_count = SAMPLES};
+    assert_ok(lstm_predict(model, &data, together, SAMPLES * OUTPUTS));
+    for (size_t s = 0; s < SAMPLES; s++) {
+        const lstm_data one = {.struct_size = sizeof one, .samples = 1, .x = x + s * STEPS * FEATURES,
+                               .x_count = (size_t)lengths[s] * FEATURES};
+        assert_ok(lstm_predict(model, &one, alone, OUTPUTS));
+        assert_close("a sample alone", together + s * OUTPUTS, alone, OUTPUTS, 1e-6, 0);
+    }
+    free(x);
+    lstm_model_destroy(model);
+}
+
 /* Without training a cell works through its steps in pieces. */
 static void test_long_sequences_give_the_same_with_and_without_a_tape(void **state)
 {
@@ -439,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_every_layer_passes_the_gradient_check),
         cmocka_unit_test(test_training_moves_the_statistics_by_the_profiles_rule),
         cmocka_unit_test(test_padding_never_changes_the_answer_of_a_cell),
+        cmocka_unit_test(test_padding_never_changes_the_answer_of_the_layers_around),
         cmocka_unit_test(test_long_sequences_give_the_same_with_and_without_a_tape),
         cmocka_unit_test(test_convolution_is_its_definition),
         cmocka_unit_test(test_unknown_layers_and_options_suggest_the_nearest),

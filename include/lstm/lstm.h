@@ -620,7 +620,7 @@ LSTM_API lstm_status lstm_model_add_embedding(lstm_model *model, const lstm_embe
  * `options` may be NULL. */
 typedef struct lstm_global_pooling_options {
     uint32_t struct_size;
-    int32_t reserved; /* 0 */
+    int32_t ignore_mask; /* LSTM_YES: padding counts like any other step, as in Keras' GlobalMaxPooling1D. Default LSTM_NO */
     const char *name;
 } lstm_global_pooling_options;
 LSTM_API lstm_status lstm_model_add_global_average_pooling(lstm_model *model, const lstm_global_pooling_options *options,
@@ -646,7 +646,8 @@ LSTM_API lstm_status lstm_model_add_average_pooling(lstm_model *model, const lst
 
 /* y(t) = activation(b + sum over k of x(t strides + k dilation - padding) W(k)): a convolution over time. The sequence has
  * a fixed number of steps, or strides are 1 and padding is same or causal. Parameters: kernel (K, F, filters), bias; PyTorch:
- * weight (filters, F, K), bias. The mask is kept where the number of steps is, else dropped. */
+ * weight (filters, F, K), bias. Steps that the mask leaves out count as zeros, like those outside the sequence, so that padding
+ * changes nothing; the mask is kept where the number of steps is, else dropped. */
 typedef struct lstm_conv1d_options {
     uint32_t struct_size;
     int32_t padding;       /* default LSTM_PADDING_VALID */
@@ -657,7 +658,8 @@ typedef struct lstm_conv1d_options {
     int32_t activation;    /* default linear */
     int32_t use_bias;      /* default LSTM_YES */
     int32_t kernel_initializer; /* default glorot_uniform, or torch_uniform */
-    int32_t reserved;      /* 0 */
+    int32_t ignore_mask;   /* LSTM_YES: padding is read like any other step and the mask ends here, as in Keras. Default
+                              LSTM_NO */
     const char *name;
 } lstm_conv1d_options;
 LSTM_API lstm_status lstm_model_add_conv1d(lstm_model *model, const lstm_conv1d_options *options, const lstm_layer *input,

@@ -108,7 +108,6 @@ static lstm_status add_global(lstm_model *model, const lstm__layer_class *class,
                               const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_global_pooling_options);
-    NEED_ZERO(own.reserved);
     return add(model, class, &own, name, &input, 1, out);
 }
 
@@ -148,7 +147,6 @@ lstm_status lstm_model_add_conv1d(lstm_model *model, const lstm_conv1d_options *
                                   lstm_layer **out)
 {
     READ(lstm_conv1d_options);
-    NEED_ZERO(own.reserved);
     return add(model, &lstm__class_conv1d, &own, name, &input, 1, out);
 }
 

@@ -123,6 +123,13 @@ static lstm_status convert_layer(const json_t *layer, bool functional, json_t **
         status = no_memory();
         goto out;
     }
+    /* Keras' Conv1D and GlobalMaxPooling1D know no masks: padding takes part, and the mask ends there. */
+    const bool maskless = strcmp(type, "Conv1D") == 0 || strcmp(type, "GlobalMaxPooling1D") == 0;
+    if (maskless && !json_object_get(converted, "ignore_mask")
+        && json_object_set_new(converted, "ignore_mask", json_true()) != 0) {
+        status = no_memory();
+        goto out;
+    }
     if (!json_object_get(converted, "name") && json_is_string(json_object_get(layer, "name"))
         && json_object_set(converted, "name", json_object_get(layer, "name")) != 0) {
         status = no_memory();

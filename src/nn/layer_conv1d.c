@@ -32,6 +32,7 @@ static const lstm__option options[] = {
     LSTM__OPTION("use_bias", FLAG, FIELD(use_bias)),
     LSTM__ALIAS("bias", FLAG, FIELD(use_bias)),
     LSTM__OPTION_OF("kernel_initializer", FIELD(kernel_initializer), LSTM_NAMES_INITIALIZER),
+    LSTM__OPTION("ignore_mask", FLAG, FIELD(ignore_mask)),
     LSTM__FIXED("groups", "1"),
     LSTM__FIXED("data_format", "channels_last"),
     LSTM__FIXED("bias_initializer", "zeros"),
@@ -72,6 +73,7 @@ static lstm_status define(lstm__node *node)
     RETURN_IF_ERROR(lstm__read_constant(&own->padding, LSTM_PADDING_VALID, LSTM_NAMES_PADDING, "padding"));
     RETURN_IF_ERROR(lstm__read_constant(&own->activation, LSTM_ACTIVATION_LINEAR, LSTM_NAMES_ACTIVATION, "activation"));
     RETURN_IF_ERROR(lstm__read_flag(&own->use_bias, LSTM_YES, "use_bias"));
+    RETURN_IF_ERROR(lstm__read_flag(&own->ignore_mask, LSTM_NO, "ignore_mask"));
     RETURN_IF_ERROR(lstm__read_constant(&own->kernel_initializer,
                                         torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_GLOROT_UNIFORM,
                                         LSTM_NAMES_INITIALIZER, "kernel_initializer"));
@@ -126,26 +128,34 @@ typedef struct walk {
     lstm__window window;
     int64_t start, steps;
     size_t batch, features, width;
+    const unsigned char *mask; /* steps that are left out count as zeros; NULL = none */
     size_t tap, feature; /* distance of two taps and of two features in a window's row */
 } walk;
 
-static walk walk_of(const lstm__node *node, const lstm_session *session)
+static const unsigned char *mask_of(const lstm__node *node, lstm_session *session)
+{
+    return options_of(node)->ignore_mask == LSTM_YES ? NULL : lstm__input_mask(node, session, 0);
+}
+
+static walk walk_of(const lstm__node *node, lstm_session *session)
 {
     const bool torch = node->model->profile == LSTM_PROFILE_TORCH;
     walk w = {.window = window_of(node), .batch = session->batch, .width = width_of(node),
               .features = (size_t)lstm__input_shape(node, 0).features};
     w.steps = (int64_t)lstm__session_steps(session, lstm__input_shape(node, 0));
     w.start = lstm__window_start(&w.window, w.steps);
+    w.mask = mask_of(node, session);
     w.tap = torch ? 1 : w.features;
     w.feature = torch ? (size_t)w.window.size : 1;
     return w;
 }
 
-/* The row of x that tap k of window row r reads, or -1 outside the sequence. */
+/* The row of x that tap k of window row r reads, or -1 for a zero. */
 static int64_t source_row(const walk *w, size_t r, int64_t k)
 {
     const int64_t step = w->start + (int64_t)(r / w->batch) * w->window.strides + k * w->window.dilation;
-    return step < 0 || step >= w->steps ? -1 : step * (int64_t)w->batch + (int64_t)(r % w->batch);
+    const int64_t row = step * (int64_t)w->batch + (int64_t)(r % w->batch);
+    return step < 0 || step >= w->steps || (w->mask && !w->mask[row]) ? -1 : row;
 }
 
 static void spread(const walk *w, size_t rows, lstm__view x, real *windows)
@@ -185,7 +195,7 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     lstm__gemm(0, 0, rows, filters, w.width, b->windows, w.width, lstm__values_of(node, 0), filters, bias, port->value.data,
                filters);
     lstm__activation_forward(session->model->kernels, own->activation, rows, filters, port->value, port->value);
-    port->mask = own->padding != LSTM_PADDING_VALID && own->strides == 1 ? lstm__input_mask(node, session, 0) : NULL;
+    port->mask = own->padding != LSTM_PADDING_VALID && own->strides == 1 ? mask_of(node, session) : NULL;
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)

@@ -3,6 +3,7 @@
  * equal largest values the earliest gets the gradient.
  */
 #include "layer_ports.h"
+#include "options.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -12,6 +13,7 @@ typedef struct buffers {
 } buffers;
 
 static const lstm__option options[] = {
+    LSTM__OPTION("ignore_mask", FLAG, offsetof(lstm_global_pooling_options, ignore_mask)),
     LSTM__IGNORED("data_format"),
     LSTM__FIXED("keepdims", NULL),
     LSTM__OPTIONS_END,
@@ -28,10 +30,18 @@ static bool is_mean(const lstm__node *node)
 
 static lstm_status define(lstm__node *node)
 {
+    lstm_global_pooling_options *own = node->options;
+    RETURN_IF_ERROR(lstm__read_flag(&own->ignore_mask, LSTM_NO, "ignore_mask"));
     RETURN_IF_ERROR(lstm__need_sequence(node, 0));
     node->port_count = 1;
     node->shapes[0] = (lstm__shape){0, lstm__input_shape(node, 0).features};
     return LSTM_OK;
+}
+
+static const unsigned char *mask_of(const lstm__node *node, lstm_session *session)
+{
+    const lstm_global_pooling_options *own = node->options;
+    return own->ignore_mask == LSTM_YES ? NULL : lstm__input_mask(node, session, 0);
 }
 
 static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
@@ -62,7 +72,7 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     const size_t batch = session->batch;
     const lstm__view x = lstm__input_value(node, session, 0);
     const lstm__view y = lstm__session_own(session, node, 0)->value;
-    const unsigned char *mask = lstm__input_mask(node, session, 0);
+    const unsigned char *mask = mask_of(node, session);
     session->model->kernels->fill_rows(batch, columns, NULL, y.data, y.stride);
     memset(b->places, 0, batch * (is_max(node) ? columns : 1) * sizeof *b->places);
     for (size_t row = 0; row < steps * batch; row++) {
@@ -97,7 +107,7 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     const size_t batch = session->batch;
     const size_t rows = batch * lstm__session_steps(session, lstm__input_shape(node, 0));
     const lstm__view dy = lstm__session_own(session, node, 0)->gradient;
-    const unsigned char *mask = lstm__input_mask(node, session, 0);
+    const unsigned char *mask = mask_of(node, session);
     bool add = false;
     const lstm__view dx = lstm__take_gradient(node, session, 0, &add);
     for (size_t row = 0; dx.data && row < rows; row++) {
