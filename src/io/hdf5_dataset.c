@@ -135,7 +135,9 @@ static lstm_status read_layout(const lstm__hdf5 *file, const lstm__hdf5_object *
     *l = (layout){.address = LSTM__HDF5_NOWHERE};
     RETURN_IF_ERROR(lstm__get_u8(&c, &version));
     if (version < 1 || version > 4)
-        return lstm__fail_at(&object->layout, "a data layout of version %d; expected 1 to 4", (int)version);
+        return lstm__fail(version > 4 ? LSTM_ERROR_UNSUPPORTED : LSTM_ERROR_FORMAT,
+                          "%s: dataset \"/%s\": a data layout of version %d: 1 to 4 are read (write the file without "
+                          "libver=\"latest\")", c.name, object->path, (int)version);
     if (version < 3)
         return read_old_layout(file, object, &c, l);
     RETURN_IF_ERROR(lstm__get_u8(&c, &class));
