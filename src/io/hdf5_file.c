@@ -10,6 +10,7 @@
  */
 #include "hdf5_format.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_OBJECTS = 200000, MOST_DEPTH = 32, MOST_PATH = 1024, MOST_NAME = 255 };
@@ -220,6 +221,28 @@ static lstm_status walk(lstm__hdf5 *file, uint64_t root)
     return LSTM_OK;
 }
 
+static int by_path(const void *a, const void *b)
+{
+    const lstm__hdf5_object *const *first = a;
+    const lstm__hdf5_object *const *second = b;
+    return strcmp((*first)->path, (*second)->path);
+}
+
+/* Every path once: two members of a group with the same name would make the second unreachable. */
+static lstm_status sort(lstm__hdf5 *file)
+{
+    file->sorted = lstm__allocate_array(file->context, file->count, sizeof *file->sorted);
+    if (!file->sorted)
+        return lstm__fail_memory(file->count, "the objects of an HDF5 file");
+    for (size_t k = 0; k < file->count; k++)
+        file->sorted[k] = &file->objects[k];
+    qsort(file->sorted, file->count, sizeof *file->sorted, by_path);
+    for (size_t k = 1; k < file->count; k++)
+        if (by_path(&file->sorted[k - 1], &file->sorted[k]) == 0)
+            return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"/%s\" is there twice", file->whole.name, file->sorted[k]->path);
+    return LSTM_OK;
+}
+
 lstm_status lstm__hdf5_open(lstm__hdf5 **out, lstm_context *context, const lstm__cursor *whole, bool checksums)
 {
     lstm_status status = LSTM_OK;
@@ -232,8 +255,11 @@ lstm_status lstm__hdf5_open(lstm__hdf5 **out, lstm_context *context, const lstm_
     file->whole = *whole;
     file->whole.offset = 0;
     file->checksums = checksums;
+    file->work = &file->work_left;
+    file->work_left = whole->size > SIZE_MAX / 128 ? SIZE_MAX : 64 * whole->size + (1 << 20);
     TRY(read_superblock(file, &root));
     TRY(walk(file, root));
+    TRY(sort(file));
     *out = file;
     return LSTM_OK;
 out:
@@ -248,6 +274,7 @@ void lstm__hdf5_close(lstm__hdf5 *file)
     for (size_t k = 0; k < file->count; k++)
         lstm__release(file->context, file->objects[k].path);
     lstm__release(file->context, file->objects);
+    lstm__release(file->context, file->sorted);
     lstm__release(file->context, file);
 }
 
@@ -268,8 +295,17 @@ const lstm__hdf5_object *lstm__hdf5_get(const lstm__hdf5 *file, size_t index)
 
 const lstm__hdf5_object *lstm__hdf5_find(const lstm__hdf5 *file, const char *path)
 {
-    for (size_t k = 0; k < file->count; k++)
-        if (strcmp(file->objects[k].path, path) == 0)
-            return &file->objects[k];
+    size_t low = 0;
+    size_t high = file->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const int order = strcmp(file->sorted[middle]->path, path);
+        if (order == 0)
+            return file->sorted[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return NULL;
 }

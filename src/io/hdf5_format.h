@@ -12,7 +12,10 @@ struct lstm__hdf5 {
     size_t offset_size; /* bytes of an address: 2, 4 or 8 */
     size_t length_size; /* bytes of a length: 2, 4 or 8 */
     bool checksums;
+    size_t *work;       /* what may still be done while the file is open: each message or heap object seen costs 1 */
+    size_t work_left;
     lstm__hdf5_object *objects;
+    const lstm__hdf5_object **sorted; /* by path */
     size_t count;
     size_t capacity;
 };
@@ -27,6 +30,9 @@ typedef struct lstm__hdf5_budget {
 } lstm__hdf5_budget;
 lstm__hdf5_budget lstm__hdf5_start(const lstm__hdf5 *file);
 lstm_status lstm__hdf5_spend(lstm__hdf5_budget *budget, const lstm__cursor *place);
+
+/* The same for the whole time that the file is open, 64 for each byte: ends what asks for the same things ever again. */
+lstm_status lstm__hdf5_work(const lstm__hdf5 *file);
 
 /* A cursor on the whole file at an address. FORMAT: outside, or nowhere; `what` names what is looked for. */
 lstm_status lstm__hdf5_at(const lstm__hdf5 *file, uint64_t address, const char *what, lstm__cursor *cursor);

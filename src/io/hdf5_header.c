@@ -40,6 +40,15 @@ lstm_status lstm__hdf5_spend(lstm__hdf5_budget *budget, const lstm__cursor *plac
     return LSTM_OK;
 }
 
+lstm_status lstm__hdf5_work(const lstm__hdf5 *file)
+{
+    if (*file->work == 0)
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: takes more work than a file of %zu bytes can be worth", file->whole.name,
+                          file->whole.size);
+    --*file->work;
+    return LSTM_OK;
+}
+
 lstm_status lstm__hdf5_at(const lstm__hdf5 *file, uint64_t address, const char *what, lstm__cursor *cursor)
 {
     *cursor = file->whole;
@@ -190,6 +199,7 @@ static lstm_status read_message(const lstm__hdf5 *file, lstm__cursor *header, in
     uint8_t flags = 0;
     const lstm__cursor start = *header;
     lstm__cursor body;
+    RETURN_IF_ERROR(lstm__hdf5_work(file));
     RETURN_IF_ERROR(lstm__get_uint(header, version == 1 ? 2 : 1, &type));
     RETURN_IF_ERROR(lstm__get_u16(header, &size));
     RETURN_IF_ERROR(lstm__get_u8(header, &flags));

@@ -51,6 +51,7 @@ lstm_status lstm__hdf5_global(const lstm__hdf5 *file, uint64_t address, uint32_t
     RETURN_IF_ERROR(lstm__get_part(&cursor, size - head, &heap));
     while (lstm__remaining(&heap) >= 8 + file->length_size) {
         uint16_t number = 0;
+        RETURN_IF_ERROR(lstm__hdf5_work(file));
         RETURN_IF_ERROR(lstm__get_u16(&heap, &number));
         RETURN_IF_ERROR(lstm__skip(&heap, 2 + 4));
         RETURN_IF_ERROR(lstm__hdf5_get_length(file, &heap, &size));
@@ -269,6 +270,7 @@ static lstm_status read_record(tree *t, lstm__cursor record)
     lstm__cursor id;
     lstm__cursor object;
     RETURN_IF_ERROR(lstm__hdf5_spend(&t->heap->budget, &record));
+    RETURN_IF_ERROR(lstm__hdf5_work(t->heap->file));
     RETURN_IF_ERROR(lstm__skip(&record, t->id_first));
     RETURN_IF_ERROR(lstm__get_part(&record, t->heap->id_size, &id));
     RETURN_IF_ERROR(find_object(t->heap, id, &object));

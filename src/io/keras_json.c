@@ -5,6 +5,8 @@
  * [layer, node, port]: in Keras 3 inside "__keras_tensor__" objects of args and kwargs, before as nested lists. Layers are
  * put into an order in which each reads only what stands before it, inputs first and in the model's input order. A layer
  * that is called twice (shared weights) is refused by name.
+ *
+ * hard_sigmoid is clip(x/5 + 1/2, 0, 1) in Keras 1 and 2 and clip(x/6 + 1/2, 0, 1) in Keras 3, under the same name.
  */
 #include "keras_json.h"
 
@@ -15,6 +17,11 @@ enum { MOST_LAYERS = 10000 };
 bool lstm__is_keras_json(const json_t *root)
 {
     return json_is_object(root) && json_is_string(json_object_get(root, "class_name")) && json_object_get(root, "config");
+}
+
+int lstm__keras_version(const char *text)
+{
+    return text && text[0] >= '1' && text[0] <= '9' && (text[1] == '.' || !text[1]) ? text[0] - '0' : 0;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -98,8 +105,21 @@ static lstm_status convert_inputs(const json_t *layer, const char *name, json_t 
     return json_is_object(call) ? collect_call(list, call, name) : collect_old_call(list, call, name);
 }
 
+/* Names whose meaning changed. */
+static lstm_status check_version(const json_t *config, const char *name, int version)
+{
+    static const char *const keys[] = {"activation", "recurrent_activation", "inner_activation"};
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+        if (version < 3 && strcmp(text_of(config, keys[k]), "hard_sigmoid") == 0)
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                              "layer \"%.100s\": \"%s\" is hard_sigmoid as of Keras %d, clip(x/5 + 1/2, 0, 1): this version "
+                              "has only that of Keras 3, clip(x/6 + 1/2, 0, 1)",
+                              name, keys[k], version);
+    return LSTM_OK;
+}
+
 /* A layer object of Keras to one of ours: the config's keys beside "type", "name" and "inputs". */
-static lstm_status convert_layer(const json_t *layer, bool functional, json_t **out)
+static lstm_status convert_layer(const json_t *layer, bool functional, int version, json_t **out)
 {
     lstm_status status = LSTM_OK;
     const char *type = text_of(layer, "class_name");
@@ -116,6 +136,7 @@ static lstm_status convert_layer(const json_t *layer, bool functional, json_t **
         status = no_memory();
         goto out;
     }
+    TRY(check_version(config, text_of(converted, "name"), version));
     if (functional)
         TRY(convert_inputs(layer, text_of(converted, "name"), converted));
     *out = converted;
@@ -159,7 +180,7 @@ static const json_t *entry_of(const json_t *list, size_t k)
     return json_is_string(json_array_get(list, 0)) ? (k == 0 ? list : NULL) : json_array_get(list, k);
 }
 
-static lstm_status place_inputs(const json_t *config, const json_t *layers, json_t *placed)
+static lstm_status place_inputs(const json_t *config, const json_t *layers, int version, json_t *placed)
 {
     const json_t *inputs = json_object_get(config, "input_layers");
     const json_t *entry = NULL;
@@ -170,7 +191,7 @@ static lstm_status place_inputs(const json_t *config, const json_t *layers, json
             const json_t *layer = json_array_get(layers, l);
             if (strcmp(layer_name(layer), wanted) != 0 || is_placed(placed, wanted))
                 continue;
-            RETURN_IF_ERROR(convert_layer(layer, true, &converted));
+            RETURN_IF_ERROR(convert_layer(layer, true, version, &converted));
             if (json_array_append_new(placed, converted) != 0)
                 return no_memory();
         }
@@ -179,7 +200,7 @@ static lstm_status place_inputs(const json_t *config, const json_t *layers, json
 }
 
 /* Place layer after layer whose inputs are there, until all are. */
-static lstm_status place_layers(const json_t *layers, json_t *placed)
+static lstm_status place_layers(const json_t *layers, int version, json_t *placed)
 {
     bool progress = true;
     while (progress && json_array_size(placed) < json_array_size(layers)) {
@@ -189,7 +210,7 @@ static lstm_status place_layers(const json_t *layers, json_t *placed)
             const json_t *layer = json_array_get(layers, k);
             if (is_placed(placed, layer_name(layer)))
                 continue;
-            RETURN_IF_ERROR(convert_layer(layer, true, &converted));
+            RETURN_IF_ERROR(convert_layer(layer, true, version, &converted));
             if (!is_ready(placed, converted)) {
                 json_decref(converted);
                 continue;
@@ -219,7 +240,7 @@ static lstm_status convert_outputs(const json_t *config, json_t *root)
     return LSTM_OK;
 }
 
-lstm_status lstm__keras_json_convert(const json_t *root, json_t **out)
+lstm_status lstm__keras_json_convert(const json_t *root, int version, json_t **out)
 {
     lstm_status status = LSTM_OK;
     const char *type = text_of(root, "class_name");
@@ -229,6 +250,9 @@ lstm_status lstm__keras_json_convert(const json_t *root, json_t **out)
     const bool sequential = strcmp(type, "Sequential") == 0;
     json_t *converted = json_pack("{s:s, s:[]}", "profile", "keras", "layers");
     json_t *placed = json_object_get(converted, "layers");
+    if (version == 0)
+        version = lstm__keras_version(text_of(root, "keras_version"));
+    version = version ? version : 3;
     if (!converted) {
         status = no_memory();
         goto out;
@@ -240,15 +264,15 @@ lstm_status lstm__keras_json_convert(const json_t *root, json_t **out)
     if (sequential) {
         for (size_t k = 0; k < json_array_size(layers); k++) {
             json_t *layer = NULL;
-            TRY(convert_layer(json_array_get(layers, k), false, &layer));
+            TRY(convert_layer(json_array_get(layers, k), false, version, &layer));
             if (json_array_append_new(placed, layer) != 0) {
                 status = no_memory();
                 goto out;
             }
         }
     } else {
-        TRY(place_inputs(config, layers, placed));
-        TRY(place_layers(layers, placed));
+        TRY(place_inputs(config, layers, version, placed));
+        TRY(place_layers(layers, version, placed));
         TRY(convert_outputs(config, converted));
     }
     *out = converted;

@@ -364,7 +364,8 @@ static lstm_status check_root(const json_t *root)
     return LSTM_OK;
 }
 
-static lstm_status read_root(lstm_model **out, lstm_context *context, const json_t *root)
+/* most_values SIZE_MAX: no file with values. */
+static lstm_status read_root(lstm_model **out, lstm_context *context, const json_t *root, size_t most_values)
 {
     lstm_status status = LSTM_OK;
     lstm_model *model = NULL;
@@ -379,6 +380,8 @@ static lstm_status read_root(lstm_model **out, lstm_context *context, const json
     if (seed && (!json_is_integer(seed) || json_integer_value(seed) < 0))
         FAIL(LSTM_ERROR_FORMAT, "\"seed\" is not a whole number of at least 0");
     TRY(lstm__graph_create(&model, context, profile, (uint64_t)json_integer_value(seed)));
+    model->loading = most_values != SIZE_MAX;
+    model->most_values = most_values;
     for (size_t k = 0; k < json_array_size(layers); k++)
         TRY(read_layer(model, json_array_get(layers, k), k));
     if (outputs)
@@ -395,7 +398,8 @@ out:
     return status;
 }
 
-lstm_status lstm__model_from_json(lstm_model **out, lstm_context *context, const char *text, size_t length)
+lstm_status lstm__model_from_json_of_file(lstm_model **out, lstm_context *context, const char *text, size_t length,
+                                          size_t most_values, int keras_version)
 {
     json_error_t error;
     json_t *converted = NULL;
@@ -405,12 +409,17 @@ lstm_status lstm__model_from_json(lstm_model **out, lstm_context *context, const
     if (!root)
         return lstm__fail(LSTM_ERROR_FORMAT, "JSON, line %d, column %d: %s", error.line, error.column, error.text);
     if (lstm__is_keras_json(root))
-        TRY(lstm__keras_json_convert(root, &converted));
-    TRY(read_root(out, context, converted ? converted : root));
+        TRY(lstm__keras_json_convert(root, keras_version, &converted));
+    TRY(read_root(out, context, converted ? converted : root, most_values));
 out:
     json_decref(converted);
     json_decref(root);
     return status;
+}
+
+lstm_status lstm__model_from_json(lstm_model **out, lstm_context *context, const char *text, size_t length)
+{
+    return lstm__model_from_json_of_file(out, context, text, length, SIZE_MAX, 0);
 }
 
 /* ---- Writing */

@@ -40,6 +40,8 @@ struct lstm_model {
     size_t parameter_count, parameter_capacity;
     real *values;       /* all parameters, each array from a multiple of 16 elements on, gaps zero */
     size_t value_count; /* with gaps */
+    bool loading;       /* the values come from a file: build leaves them 0 … */
+    size_t most_values; /* … and refuses more than this, which is more than the file can hold */
 
     lstm__note *notes;
     size_t note_count, note_capacity;
