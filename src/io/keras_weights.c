@@ -163,8 +163,8 @@ static lstm_status fill_layer(matching *m, const lstm__node *node, const lstm__h
     if (count == OLD_LSTM && node->class == &lstm__class_lstm && node->parameter_count == 3)
         return fill_old_lstm(m, node, objects);
     if (count != node->parameter_count)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"%.300s\" holds %zu weights; layer \"%s\" (%s) has %zu", lstm__hdf5_name(m->file),
-                          group, count, node->name, node->class->type, node->parameter_count);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"%.300s\" holds %zu weights; layer \"%s\" (%s) has %zu",
+                          lstm__hdf5_name(m->file), group, count, node->name, node->class->type, node->parameter_count);
     for (size_t k = 0; k < count; k++)
         RETURN_IF_ERROR(fill_parameter(m, &m->model->parameters[node->parameter_first + k], objects[k]));
     return LSTM_OK;
