@@ -105,6 +105,28 @@ static lstm_status convert_inputs(const json_t *layer, const char *name, json_t 
     return json_is_object(call) ? collect_call(list, call, name) : collect_old_call(list, call, name);
 }
 
+/* What Keras 1 called the options; "" = gone, and without a meaning for the result. */
+static lstm_status rename_old_options(json_t *converted)
+{
+    static const char *const names[][2] = {
+        {"output_dim", "units"}, {"init", "kernel_initializer"}, {"inner_init", "recurrent_initializer"},
+        {"inner_activation", "recurrent_activation"}, {"W_regularizer", "kernel_regularizer"},
+        {"U_regularizer", "recurrent_regularizer"}, {"b_regularizer", "bias_regularizer"},
+        {"W_constraint", "kernel_constraint"}, {"b_constraint", "bias_constraint"}, {"dropout_W", "dropout"},
+        {"dropout_U", "recurrent_dropout"}, {"bias", "use_bias"}, {"p", "rate"}, {"input_dim", ""}, {"input_length", ""},
+        {"input_dtype", ""}, {"consume_less", ""}, {"forget_bias_init", ""}};
+    const char *forget = json_string_value(json_object_get(converted, "forget_bias_init"));
+    if (forget && json_object_set_new(converted, "unit_forget_bias", json_boolean(strcmp(forget, "one") == 0)) != 0)
+        return no_memory();
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        json_t *value = json_object_get(converted, names[k][0]);
+        if (value && names[k][1][0] && json_object_set(converted, names[k][1], value) != 0)
+            return no_memory();
+        json_object_del(converted, names[k][0]);
+    }
+    return LSTM_OK;
+}
+
 /* Names whose meaning changed. */
 static lstm_status check_version(const json_t *config, const char *name, int version)
 {
@@ -137,6 +159,8 @@ static lstm_status convert_layer(const json_t *layer, bool functional, int versi
         goto out;
     }
     TRY(check_version(config, text_of(converted, "name"), version));
+    if (version == 1)
+        TRY(rename_old_options(converted));
     if (functional)
         TRY(convert_inputs(layer, text_of(converted, "name"), converted));
     *out = converted;
@@ -226,6 +250,31 @@ static lstm_status place_layers(const json_t *layers, int version, json_t *place
     return LSTM_OK;
 }
 
+/* A Sequential that was built by its first call may name only the shape it was called with. */
+static lstm_status place_called_shape(const json_t *config, const json_t *layers, json_t *placed)
+{
+    const json_t *shape = json_object_get(config, "build_input_shape");
+    const json_t *first = json_array_get(layers, 0);
+    const json_t *options = json_object_get(first, "config");
+    if (!json_is_array(shape) || strcmp(text_of(first, "class_name"), "InputLayer") == 0
+        || json_object_get(options, "batch_input_shape") || json_object_get(options, "batch_shape"))
+        return LSTM_OK;
+    json_t *input = json_pack("{s:s, s:O}", "type", "Input", "batch_shape", shape);
+    return input && json_array_append_new(placed, input) == 0 ? LSTM_OK : no_memory();
+}
+
+static lstm_status place_sequence(const json_t *config, const json_t *layers, int version, json_t *placed)
+{
+    RETURN_IF_ERROR(place_called_shape(config, layers, placed));
+    for (size_t k = 0; k < json_array_size(layers); k++) {
+        json_t *layer = NULL;
+        RETURN_IF_ERROR(convert_layer(json_array_get(layers, k), false, version, &layer));
+        if (json_array_append_new(placed, layer) != 0)
+            return no_memory();
+    }
+    return LSTM_OK;
+}
+
 static lstm_status convert_outputs(const json_t *config, json_t *root)
 {
     const json_t *outputs = json_object_get(config, "output_layers");
@@ -262,14 +311,7 @@ lstm_status lstm__keras_json_convert(const json_t *root, int version, json_t **o
     if (!json_is_array(layers) || json_array_size(layers) == 0 || json_array_size(layers) > MOST_LAYERS)
         FAIL(LSTM_ERROR_FORMAT, "the Keras model has no list of 1 to %d layers", MOST_LAYERS);
     if (sequential) {
-        for (size_t k = 0; k < json_array_size(layers); k++) {
-            json_t *layer = NULL;
-            TRY(convert_layer(json_array_get(layers, k), false, version, &layer));
-            if (json_array_append_new(placed, layer) != 0) {
-                status = no_memory();
-                goto out;
-            }
-        }
+        TRY(place_sequence(config, layers, version, placed));
     } else {
         TRY(place_inputs(config, layers, version, placed));
         TRY(place_layers(layers, version, placed));

@@ -106,6 +106,22 @@ static lstm_status read_option(const lstm__option *option, const json_t *value, 
     }
 }
 
+/* Where the parameters come from a file, how they would be drawn is of no account: an initialiser that this version lacks
+ * becomes the default, and a log line says so. */
+static bool is_idle_initializer(const reader *r, const lstm__option *option, const json_t *value)
+{
+    int32_t number = 0;
+    const char *text = constant_text(value);
+    const bool drawn = option->kind == LSTM__OPTION_NAMED && option->set == LSTM_NAMES_INITIALIZER;
+    if (!r->model->loading || !text || (!drawn && strcmp(option->key, "bias_initializer") != 0))
+        return false;
+    if (drawn ? lstm__constant_find(option->set, text, &number) == LSTM_OK : check_fixed(option, value) == LSTM_OK)
+        return false;
+    lstm__log(r->model->context, "\"%s\": %.80s is not in this version; the default is noted, the parameters are the file's",
+              option->key, text);
+    return true;
+}
+
 static lstm_status unknown_key(const reader *r, const char *key)
 {
     lstm__nearest nearest;
@@ -138,6 +154,8 @@ static lstm_status read_options(const reader *r)
         const lstm__option *option = r->class->options;
         while (option->key && strcmp(option->key, key) != 0)
             option++;
+        if (option->key && is_idle_initializer(r, option, value))
+            continue;
         if (option->key)
             RETURN_IF_ERROR(read_option(option, value, r->options));
         else if (strcmp(key, "trainable") == 0 && json_is_false(value))

@@ -6,6 +6,7 @@ Keras seeds keras with one of its backends (KERAS_BACKEND), and with the argumen
 The HDF5 files are fixtures of tests/test_io_hdf5.c, which knows their values by the rule of make_corpus.py.
 """
 import io
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -108,11 +109,35 @@ def write_keras(keras, stem):
     model = keras.Sequential([keras.Input((2, 1)), keras.layers.LSTM(1, name="lstm"),
                               keras.layers.Dense(1, name="dense")])
     model.set_weights([values("<f4", w.shape) for w in model.get_weights()])
+    if stem == "keras3":  # with the optimizer's state, which is not read
+        model.compile("sgd", "mse")
+        model.optimizer.build(model.trainable_variables)
     model.save(folder / f"{stem}.keras")
     pack(folder / f"{stem}.keras")
     dense = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="dense")])
     dense.set_weights([values("<f4", w.shape) for w in dense.get_weights()])
     dense.save(folder / f"{stem}.h5")
+
+
+def write_keras1():
+    """Keras 1's conventions (1.2.2: twelve arrays an LSTM, of the gates i, c, f, o; options under their old names)."""
+    names = [f"lstm_1_{part}_{gate}" for gate in "icfo" for part in "WUb"]
+    shapes = {"W": (1, 1), "U": (1, 1), "b": (1,)}
+    config = {"class_name": "Sequential", "config": [{"class_name": "LSTM", "config": {
+        "name": "lstm_1", "trainable": True, "batch_input_shape": [None, 2, 1], "input_dim": 1, "input_length": 2,
+        "output_dim": 1, "init": "glorot_uniform", "inner_init": "orthogonal", "forget_bias_init": "one",
+        "activation": "tanh", "inner_activation": "sigmoid", "W_regularizer": None, "U_regularizer": None,
+        "b_regularizer": None, "dropout_W": 0.0, "dropout_U": 0.0, "return_sequences": False, "go_backwards": False,
+        "stateful": False, "unroll": False, "consume_less": "cpu", "input_dtype": "float32"}}]}
+    with h5py.File(FOLDER / "keras" / "keras1.h5", "w", **SMALL) as file:
+        file.attrs["model_config"] = json.dumps(config).encode()
+        file.attrs["keras_version"] = b"1.2.2"
+        weights = file.create_group("model_weights")
+        weights.attrs["layer_names"] = [b"lstm_1"]
+        layer = weights.create_group("lstm_1")
+        layer.attrs["weight_names"] = np.array([name.encode() for name in names])
+        for k, name in enumerate(names):
+            compact(layer, name, np.full(shapes[name[7]], k, "<f4"))
 
 
 if __name__ == "__main__":
@@ -125,6 +150,7 @@ if __name__ == "__main__":
     write("soft_old.h5", REFUSED["soft"], **OLD)
     for name, fill in REFUSED.items():
         write(f"{name}.h5", fill, **NEW)
+    write_keras1()
     if "--keras2" in sys.argv:
         from tensorflow import keras as keras2
         write_keras(keras2, "keras2")
