@@ -10,6 +10,8 @@
  */
 #include "keras_json.h"
 
+#include "layer.h"
+
 #include <string.h>
 
 enum { MOST_LAYERS = 10000 };
@@ -172,30 +174,71 @@ out:
 
 /* ---- Order */
 
-static const char *layer_name(const json_t *layer)
-{
-    const char *name = text_of(json_object_get(layer, "config"), "name");
-    return name[0] ? name : text_of(layer, "name");
-}
+/* Layers being put into an order. A layer that is not ready waits for the first of its inputs that is not placed, and is tried
+ * again when that one is: work grows with the number of inputs, not with its square. */
+typedef struct placing {
+    json_t *converted; /* layers, in the file's order */
+    json_t *numbers;   /* name: number of the layer */
+    json_t *waiting;   /* name: numbers of the layers that wait for it */
+    json_t *names;     /* name: true, of the placed */
+    json_t *work;      /* numbers of layers to be tried, first in, first out */
+    json_t *placed;
+} placing;
 
-static bool is_placed(const json_t *placed, const char *reference)
+/* The name of the layer that a reference reads. */
+static lstm_status name_of(const char *reference, char name[LSTM__NAME_SIZE])
 {
     const size_t length = strcspn(reference, ":");
-    for (size_t k = 0; k < json_array_size(placed); k++) {
-        const char *name = text_of(json_array_get(placed, k), "name");
-        if (strlen(name) == length && memcmp(name, reference, length) == 0)
-            return true;
-    }
-    return false;
+    if (length >= LSTM__NAME_SIZE)
+        return lstm__fail(LSTM_ERROR_FORMAT, "layer name of %zu bytes: expected 1 to %d", length, LSTM__NAME_SIZE - 1);
+    memcpy(name, reference, length);
+    name[length] = 0;
+    return LSTM_OK;
 }
 
-static bool is_ready(const json_t *placed, const json_t *converted)
+static lstm_status place(placing *p, size_t number)
 {
-    const json_t *inputs = json_object_get(converted, "inputs");
-    for (size_t k = 0; k < json_array_size(inputs); k++)
-        if (!is_placed(placed, json_string_value(json_array_get(inputs, k))))
-            return false;
-    return true;
+    json_t *layer = json_array_get(p->converted, number);
+    const char *name = text_of(layer, "name");
+    if (json_array_append(p->placed, layer) != 0 || json_object_set_new(p->names, name, json_true()) != 0)
+        return no_memory();
+    const json_t *waiting = json_object_get(p->waiting, name);
+    for (size_t k = 0; k < json_array_size(waiting); k++)
+        if (json_array_append(p->work, json_array_get(waiting, k)) != 0)
+            return no_memory();
+    return LSTM_OK;
+}
+
+static lstm_status try_layer(placing *p, size_t number)
+{
+    const json_t *layer = json_array_get(p->converted, number);
+    const json_t *inputs = json_object_get(layer, "inputs");
+    if (json_object_get(p->names, text_of(layer, "name")))
+        return LSTM_OK;
+    for (size_t k = 0; k < json_array_size(inputs); k++) {
+        char name[LSTM__NAME_SIZE];
+        RETURN_IF_ERROR(name_of(json_string_value(json_array_get(inputs, k)), name));
+        if (json_object_get(p->names, name))
+            continue;
+        json_t *list = json_object_get(p->waiting, name);
+        if (!list) {
+            list = json_array();
+            if (json_object_set_new(p->waiting, name, list) != 0)
+                return no_memory();
+        }
+        return json_array_append_new(list, json_integer((json_int_t)number)) == 0 ? LSTM_OK : no_memory();
+    }
+    return place(p, number);
+}
+
+/* Try a layer, and those that waited for it, and so on. */
+static lstm_status try_layers(placing *p, size_t number)
+{
+    size_t next = json_array_size(p->work);
+    RETURN_IF_ERROR(try_layer(p, number));
+    for (; next < json_array_size(p->work); next++)
+        RETURN_IF_ERROR(try_layer(p, (size_t)json_integer_value(json_array_get(p->work, next))));
+    return LSTM_OK;
 }
 
 /* A list of [name, node, port], or one such entry alone. */
@@ -204,50 +247,56 @@ static const json_t *entry_of(const json_t *list, size_t k)
     return json_is_string(json_array_get(list, 0)) ? (k == 0 ? list : NULL) : json_array_get(list, k);
 }
 
-static lstm_status place_inputs(const json_t *config, const json_t *layers, int version, json_t *placed)
+static lstm_status place_inputs(placing *p, const json_t *config)
 {
     const json_t *inputs = json_object_get(config, "input_layers");
     const json_t *entry = NULL;
     for (size_t k = 0; (entry = entry_of(inputs, k)) != NULL; k++) {
         const char *wanted = json_string_value(json_array_get(entry, 0));
-        for (size_t l = 0; wanted && l < json_array_size(layers); l++) {
-            json_t *converted = NULL;
-            const json_t *layer = json_array_get(layers, l);
-            if (strcmp(layer_name(layer), wanted) != 0 || is_placed(placed, wanted))
-                continue;
-            RETURN_IF_ERROR(convert_layer(layer, true, version, &converted));
-            if (json_array_append_new(placed, converted) != 0)
-                return no_memory();
-        }
+        const json_t *number = wanted ? json_object_get(p->numbers, wanted) : NULL;
+        if (number)
+            RETURN_IF_ERROR(try_layers(p, (size_t)json_integer_value(number)));
     }
     return LSTM_OK;
 }
 
-/* Place layer after layer whose inputs are there, until all are. */
-static lstm_status place_layers(const json_t *layers, int version, json_t *placed)
+static lstm_status convert_all(placing *p, const json_t *layers, int version)
 {
-    bool progress = true;
-    while (progress && json_array_size(placed) < json_array_size(layers)) {
-        progress = false;
-        for (size_t k = 0; k < json_array_size(layers); k++) {
-            json_t *converted = NULL;
-            const json_t *layer = json_array_get(layers, k);
-            if (is_placed(placed, layer_name(layer)))
-                continue;
-            RETURN_IF_ERROR(convert_layer(layer, true, version, &converted));
-            if (!is_ready(placed, converted)) {
-                json_decref(converted);
-                continue;
-            }
-            if (json_array_append_new(placed, converted) != 0)
-                return no_memory();
-            progress = true;
-        }
+    for (size_t k = 0; k < json_array_size(layers); k++) {
+        json_t *layer = NULL;
+        RETURN_IF_ERROR(convert_layer(json_array_get(layers, k), true, version, &layer));
+        if (json_array_append_new(p->converted, layer) != 0)
+            return no_memory();
+        if (json_object_get(p->numbers, text_of(layer, "name")))
+            return lstm__fail(LSTM_ERROR_FORMAT, "two layers are called \"%.100s\"", text_of(layer, "name"));
+        if (json_object_set_new(p->numbers, text_of(layer, "name"), json_integer((json_int_t)k)) != 0)
+            return no_memory();
     }
-    if (!progress)
-        return lstm__fail(LSTM_ERROR_FORMAT, "the graph has a cycle, a layer reads one that is not there, or two layers have "
-                          "the same name");
     return LSTM_OK;
+}
+
+/* A Functional model: inputs first, then each layer as soon as what it reads is placed. */
+static lstm_status place_graph(const json_t *config, const json_t *layers, int version, json_t *placed)
+{
+    lstm_status status = LSTM_OK;
+    placing p = {json_array(), json_object(), json_object(), json_object(), json_array(), placed};
+    if (!p.converted || !p.numbers || !p.waiting || !p.names || !p.work) {
+        status = no_memory();
+        goto out;
+    }
+    TRY(convert_all(&p, layers, version));
+    TRY(place_inputs(&p, config));
+    for (size_t k = 0; k < json_array_size(layers); k++)
+        TRY(try_layers(&p, k));
+    if (json_array_size(placed) < json_array_size(layers))
+        FAIL(LSTM_ERROR_FORMAT, "the graph has a cycle, or a layer reads one that is not there");
+out:
+    json_decref(p.converted);
+    json_decref(p.numbers);
+    json_decref(p.waiting);
+    json_decref(p.names);
+    json_decref(p.work);
+    return status;
 }
 
 /* A Sequential that was built by its first call may name only the shape it was called with. */
@@ -313,8 +362,7 @@ lstm_status lstm__keras_json_convert(const json_t *root, int version, json_t **o
     if (sequential) {
         TRY(place_sequence(config, layers, version, placed));
     } else {
-        TRY(place_inputs(config, layers, version, placed));
-        TRY(place_layers(layers, version, placed));
+        TRY(place_graph(config, layers, version, placed));
         TRY(convert_outputs(config, converted));
     }
     *out = converted;
