@@ -642,11 +642,25 @@ LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, s
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 
-/* Load a model: our own file, or a JSON description (recognised by content). The self-test is run: a network that
- * does not reproduce its stored output is refused.
+/* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3 (.keras, .h5) whose
+ * layers this version has (docs/interchange.md). The self-test of our own files is run: a network that does not reproduce
+ * its stored output is refused. Of a file of Keras every weight is used and every parameter filled; the optimizer's state
+ * is not read, which a log line says. No file, however damaged, is read outside its bounds, nor can it ask for more
+ * parameters than it holds.
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND, LSTM_ERROR_UNSUPPORTED
- * (newer file), LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (self-test or NaN), LSTM_ERROR_MEMORY. */
+ * (newer file; weights without a description), LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (self-test or NaN),
+ * LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, const char *path);
+
+/* Fill the parameters of a built model from a file, recognised by its content: weights of Keras (.weights.h5, .h5, .keras;
+ * the model must have the Keras profile) are matched by the layers' names if all of them are there, else by the order of
+ * the layers, as Keras does; safetensors (also our own files) by the parameters' names. Every weight must be used and every
+ * parameter filled; anything else is an error that names file, tensor, shape expected and shape found. Scalers, metadata and
+ * the optimizer's state are left alone.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND,
+ * LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (NaN or infinite), LSTM_ERROR_MEMORY.
+ * Threads: needs the model to itself. */
+LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path);
 
 /* ===============================================================================================================
  * Data

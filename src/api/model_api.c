@@ -349,3 +349,11 @@ lstm_status lstm_model_load(lstm_model **out, lstm_context *context, const char 
     NEED(path);
     return lstm__model_load(out, context, path);
 }
+
+lstm_status lstm_model_load_weights(lstm_model *model, const char *path)
+{
+    NEED(model);
+    NEED(path);
+    NEED_BUILT(model);
+    return lstm__model_load_weights(model, path);
+}

@@ -41,6 +41,8 @@ struct lstm_model {
     real *values;       /* all parameters, each array from a multiple of 16 elements on, gaps zero */
     size_t value_count; /* with gaps */
     uint64_t version;   /* from 1 on, counted up by each change of values: what sessions derive from them is then stale */
+    bool loading;       /* the values come from a file: build leaves them 0 … */
+    size_t most_values; /* … and refuses more than this, which is more than the file can hold */
 
     lstm__note *notes;
     size_t note_count, note_capacity;
