@@ -97,6 +97,9 @@ static void test_spacing_finds_days_workdays_months_and_month_ends(void **unused
     assert_true(by.month_end);
     near(spacing_next(&by, at(2020, 1, 31), 1), at(2020, 2, 29), 0);
     near(spacing_next(&by, at(2020, 2, 29), 13), at(2021, 3, 31), 0);
+    const spacing thirtieth = {.kind = SPACING_MONTHS, .amount = 1};
+    near(spacing_next(&thirtieth, at(2021, 1, 30), 1), at(2021, 2, 28), 0);
+    near(spacing_next(&thirtieth, at(2021, 1, 30), 2), at(2021, 3, 30), 0);
 }
 
 static void test_spacing_counts_gaps(void **unused)
@@ -336,14 +339,22 @@ static void test_transforms_invert_and_look_only_back(void **unused)
         float before[8];
         float after[8];
         transform_windows(&r, matrix, &(size_t){100}, 1, before);
-        const double held = y[101];
-        y[101] = 1e6;
+        double held[H];
+        for (int h = 0; h < H; h++) {
+            held[h] = y[101 + h];
+            y[101 + h] = 1e6;
+        }
         double *const changed = transform_matrix(&r, &data);
         assert_non_null(changed);
         transform_windows(&r, changed, &(size_t){100}, 1, after);
         transform_invert(&r, y, 100, z, back);
-        near(back[0], held, 1e-9); /* the base did not see the future either */
-        y[101] = held;
+        for (int h = 0; h < H; h++) {
+            near(back[h], held[h], 1e-9); /* the base did not see the future either */
+            y[101 + h] = held[h];
+        }
+        if (kind == TRANSFORM_WINDOW_LAST) {
+            near((double)before[7], -r.offset[0] / r.scale[0], 1e-6); /* the last row less itself */
+        }
         for (int k = 0; k < 8; k++) {
             assert_true(isfinite(before[k]));
             assert_true(before[k] == after[k]);

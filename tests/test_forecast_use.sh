@@ -109,6 +109,24 @@ checks=$((checks + 1))
 awk -F, 'NR == 1 || NR % 2' wave.csv >gaps.csv
 check 0 "but the model was trained on rows daily" forecast --model a.lstm gaps.csv
 
+# Intervals of a series that is calm and wild by turns are wide after a wild window
+series turns.csv 1500 'v += e * (t % 200 < 100 ? 1 : 6)'
+check 0 "" forecast turns.csv --target value $quick --transform diff -q -o turns.lstm
+head -n 1401 turns.csv >wild.csv
+head -n 1301 turns.csv >calm.csv
+for part in wild calm; do
+    check 0 "" forecast --model turns.lstm $part.csv -q -o $part.ahead.csv
+done
+checks=$((checks + 1))
+awk -F, 'FNR == 2 { for (k = 3; k <= 6; k++) { d = $k - $2; width[FILENAME, k] = d < 0 ? -d : d } }
+    END { for (k = 3; k <= 6; k++) if (!(width["wild.ahead.csv", k] > 3 * width["calm.ahead.csv", k])) exit 1 }' \
+    wild.ahead.csv calm.ahead.csv || fail "intervals do not follow the spread: $(cat wild.ahead.csv calm.ahead.csv)"
+
+# Of a long file, some of the windows
+series dated.csv 60000 'sin(t * 0.7) + 0.1 * e'
+cut -d, -f2 dated.csv >long.csv
+check 0 "training on every 3. window" forecast long.csv --target value --window 4 --units 4 --epochs 1 --networks 1 -o l.lstm
+
 # Columns: text is passed over, features are chosen and told, names are escaped
 awk -F, 'NR == 1 { print $0 ",sky,<b>x&\"" } NR > 1 { print $0 (NR % 2 ? ",sun," : ",rain,") NR % 5 }' wave.csv |
     sed '1s/<b>x&"/"<b>x\&"""/' >columns.csv
