@@ -371,7 +371,7 @@ lstm_status lstm_model_export(const lstm_model *model, const char *path)
     NEED(path);
     NEED_BUILT(model);
     if (!ends_with(path, ".keras") && !ends_with(path, ".weights.h5"))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_model_export: \"%.200s\": expected a name that ends with .keras or .weights.h5",
-                          path);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "lstm_model_export: \"%.200s\": expected a name that ends with .keras or .weights.h5", path);
     return lstm__keras_save(model, path);
 }

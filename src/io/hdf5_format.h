@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the parts of the HDF5 reader share: places in the file, object headers, links, heaps, types. Only hdf5_*.c use it (the writer too).
+ * What the parts of the HDF5 reader (and the writer) share: places in the file, object headers, links, heaps, types. Only
+ * hdf5_*.c use it.
  */
 #ifndef LSTM_IO_HDF5_FORMAT_H
 #define LSTM_IO_HDF5_FORMAT_H

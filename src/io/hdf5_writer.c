@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writing HDF5 (HDF5 File Format Specification 3.0): superblock of version 2, object headers of version 2, links in the headers of
- * their groups, contiguous data. Readable by every libhdf5 from 1.8 (2008) on.
+ * Writing HDF5 (HDF5 File Format Specification 3.0): superblock of version 2, object headers of version 2, links in the
+ * headers of their groups, contiguous data. Readable by every libhdf5 from 1.8 (2008) on.
  *
  *     superblock | data of all arrays, each from a multiple of 64 on | headers, members before their groups, the root last
  *
