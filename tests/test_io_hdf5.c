@@ -165,6 +165,27 @@ static void test_chunks_are_unpacked_and_holes_filled(void **state)
     close_corpus(&o);
 }
 
+/* Found by libFuzzer: elements of 2 GiB made the reader count to 2^31 for each chunk. */
+static void test_shuffled_elements_have_the_size_of_the_type(void **state)
+{
+    static const unsigned char filter[10] = {2, 0, 1, 0, 1, 0, 4, 0, 0, 0}; /* shuffle, optional, one value: 4 */
+    (void)state;
+    size_t size = 0;
+    size_t at = 0;
+    lstm__hdf5 *file = NULL;
+    float values[35];
+    unsigned char *const data = load("single.h5", &size);
+    while (at + sizeof filter < size && memcmp(data + at, filter, sizeof filter) != 0)
+        at++;
+    assert_true(at + sizeof filter < size);
+    data[at + 9] = 0x80;
+    assert_works(open_bytes(&file, data, size, false));
+    assert_fails(lstm__hdf5_floats(file, lstm__hdf5_find(file, "a"), values, 35), LSTM_ERROR_FORMAT,
+                 "shuffled elements of 2147483652 bytes; the type has 4");
+    lstm__hdf5_close(file);
+    free(data);
+}
+
 /* ---- Refused by name */
 
 static void check_refused(const char *name, const char *part)
@@ -523,6 +544,7 @@ int main(void)
         cmocka_unit_test(test_links_and_attributes_in_fractal_heaps_are_read),
         cmocka_unit_test(test_every_kind_of_number_is_read),
         cmocka_unit_test(test_chunks_are_unpacked_and_holes_filled),
+        cmocka_unit_test(test_shuffled_elements_have_the_size_of_the_type),
         cmocka_unit_test(test_what_is_not_followed_is_named),
         cmocka_unit_test(test_unknown_filters_are_named),
         cmocka_unit_test(test_a_group_in_itself_is_found),

@@ -3,6 +3,7 @@
  * Files of Keras from the inside: memory that runs out anywhere, descriptions that ask for more than the file holds, what
  * the log is told, and the conventions of Keras 1 and 2. Files: tests/fuzz/make_hdf5_corpus.py.
  */
+#include "keras_export.h"
 #include "keras_file.h"
 #include "model_file.h"
 #include "model_json.h"
@@ -99,6 +100,27 @@ static void test_memory_may_run_out_while_weights_are_loaded(void **state)
         if (!held.failed)
             break;
     }
+    lstm__graph_release(model);
+}
+
+static void test_memory_may_run_out_while_a_model_is_exported(void **state)
+{
+    static const char *const files[] = {"exported.keras", "exported.weights.h5"};
+    (void)state;
+    lstm_model *model = NULL;
+    assert_works(lstm__model_load(&model, context, kept("keras3.keras")));
+    for (size_t k = 0; k < 2; k++)
+        for (long allowed = 0;; allowed++) {
+            held.allowed = allowed;
+            held.failed = false;
+            const size_t before = held.blocks;
+            const lstm_status status = lstm__keras_save(model, files[k]);
+            held.allowed = -1;
+            assert_int_equal(held.blocks, before);
+            assert_int_equal(status, held.failed ? LSTM_ERROR_MEMORY : LSTM_OK);
+            if (!held.failed)
+                break;
+        }
     lstm__graph_release(model);
 }
 
@@ -207,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_may_run_out_anywhere),
         cmocka_unit_test(test_memory_may_run_out_while_weights_are_loaded),
+        cmocka_unit_test(test_memory_may_run_out_while_a_model_is_exported),
         cmocka_unit_test(test_a_description_cannot_ask_for_more_than_the_file_holds),
         cmocka_unit_test(test_initialisers_of_other_versions_do_not_matter),
         cmocka_unit_test(test_hard_sigmoid_is_another_function_before_keras_3),

@@ -189,6 +189,84 @@ static void test_other_names_are_matched_by_order(void **state)
     lstm_model_destroy(model);
 }
 
+/* Keras sorts layers by depth and by a walk from the outputs: here "b" comes before "a". */
+#define PARALLEL(a, b)                                                                                                  \
+    "{\"layers\": [{\"type\": \"Input\", \"name\": \"x\", \"shape\": [2, 1]},"                                          \
+    "{\"type\": \"LSTM\", \"name\": \"" a "\", \"inputs\": [\"x\"], \"units\": 2},"                                       \
+    "{\"type\": \"LSTM\", \"name\": \"" b "\", \"inputs\": [\"x\"], \"units\": 2}], \"outputs\": [\"" b "\", \"" a "\"]}"
+
+static void test_layers_are_counted_in_the_order_of_keras(void **state)
+{
+    (void)state;
+    lstm_model *written = model_of(PARALLEL("a", "b"));
+    lstm_model *read = model_of(PARALLEL("other", "names"));
+    lstm_model *whole = NULL;
+    for (size_t p = 0; p < 6; p++) {
+        float values[16];
+        lstm_parameter_info info = {.struct_size = sizeof info};
+        assert_ok(lstm_model_parameter_info(written, p, &info));
+        for (size_t k = 0; k < info.count; k++)
+            values[k] = (float)(100 * p + k);
+        assert_ok(lstm_model_set_parameter(written, p, values, info.count));
+    }
+    assert_ok(lstm_model_export(written, "parallel.weights.h5"));
+    assert_ok(lstm_model_export(written, "parallel.keras"));
+    assert_ok(lstm_model_load_weights(read, "parallel.weights.h5"));
+    assert_ok(lstm_model_load(&whole, NULL, "parallel.keras"));
+    for (size_t p = 0; p < 6; p++) {
+        float expected[16];
+        float found[16];
+        size_t index = 0;
+        lstm_parameter_info info = {.struct_size = sizeof info};
+        assert_ok(lstm_model_parameter_info(written, p, &info));
+        assert_ok(lstm_model_get_parameter(written, p, expected, info.count));
+        assert_ok(lstm_model_get_parameter(read, p, found, info.count));
+        assert_memory_equal(found, expected, info.count * sizeof *found);
+        assert_ok(lstm_model_find_parameter(whole, info.name, &index));
+        assert_ok(lstm_model_get_parameter(whole, index, found, info.count));
+        assert_memory_equal(found, expected, info.count * sizeof *found);
+    }
+    lstm_model_destroy(written);
+    lstm_model_destroy(read);
+    lstm_model_destroy(whole);
+}
+
+static void test_models_of_keras_survive_writing_for_keras(void **state)
+{
+    (void)state;
+    if (!golden_available())
+        skip();
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        golden_case golden;
+        char path[1200];
+        lstm_model *model = NULL;
+        golden_open(&golden, "keras", cases[k]);
+        path_of(&golden, "model.h5", path, sizeof path);
+        assert_ok(lstm_model_load(&model, NULL, path));
+        assert_ok(lstm_model_export(model, "written.keras"));
+        assert_ok(lstm_model_export(model, "written.weights.h5"));
+        lstm_model_destroy(model);
+        assert_ok(lstm_model_load(&model, NULL, "written.keras"));
+        check_outputs(&golden, model);
+        lstm_model_destroy(model);
+        model = golden_model(&golden);
+        assert_ok(lstm_model_load_weights(model, "written.weights.h5"));
+        check_outputs(&golden, model);
+        lstm_model_destroy(model);
+        golden_close(&golden);
+    }
+}
+
+static void test_only_formats_of_keras_are_exported(void **state)
+{
+    (void)state;
+    lstm_model *model = model_of("{\"layers\": [{\"type\": \"Input\", \"shape\": [2]}, {\"type\": \"Dense\", \"units\": 1}]}");
+    assert_refused(lstm_model_export(model, "x.h5"), LSTM_ERROR_ARGUMENT, "\"x.h5\": expected a name that ends with .keras");
+    assert_refused(lstm_model_export(model, NULL), LSTM_ERROR_ARGUMENT, "path is NULL");
+    assert_refused(lstm_model_export(model, "no/such/folder/x.keras"), LSTM_ERROR_IO, "no/such/folder");
+    lstm_model_destroy(model);
+}
+
 static void check_unchanged(const char *json, const char *file, lstm_status expected, const char *part)
 {
     lstm_model *model = model_of(json);
@@ -357,6 +435,9 @@ int main(void)
         cmocka_unit_test(test_a_loaded_model_survives_saving_as_our_own),
         cmocka_unit_test(test_small_files_of_keras_2_and_3_are_read),
         cmocka_unit_test(test_other_names_are_matched_by_order),
+        cmocka_unit_test(test_layers_are_counted_in_the_order_of_keras),
+        cmocka_unit_test(test_models_of_keras_survive_writing_for_keras),
+        cmocka_unit_test(test_only_formats_of_keras_are_exported),
         cmocka_unit_test(test_weights_that_do_not_fit_change_nothing_and_are_named),
         cmocka_unit_test(test_what_is_wrong_is_said_by_name),
         cmocka_unit_test(test_archives_cut_off_anywhere_are_errors),

@@ -662,6 +662,13 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
  * Threads: needs the model to itself. */
 LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path);
 
+/* Write a built model for Keras 3, in the format of the path's suffix: .keras (description and weights) or .weights.h5 (weights
+ * alone, for model.load_weights of the same network). Scalers, metadata and the seed are not part of these formats; of two biases
+ * (PyTorch profile) the sum is written. Atomic as lstm_model_save.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix), LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED,
+ * LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
+
 /* ===============================================================================================================
  * Data
  *

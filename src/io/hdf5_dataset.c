@@ -222,9 +222,9 @@ static lstm_status check_filters(const lstm__hdf5 *file, const lstm__hdf5_object
                               "%s: dataset \"/%s\" is packed with filter %d (%s): only deflate, once, and shuffle are read",
                               file->whole.name, object->path, (int)f->id[k],
                               deflates > 1 ? "a second deflate" : filter_name(f->id[k]));
-        if (f->id[k] == FILTER_SHUFFLE && f->value[k] == 0)
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: dataset \"/%s\": shuffled elements of 0 bytes", file->whole.name,
-                              object->path);
+        if (f->id[k] == FILTER_SHUFFLE && f->value[k] != object->type.size)
+            return lstm__fail(LSTM_ERROR_FORMAT, "%s: dataset \"/%s\": shuffled elements of %u bytes; the type has %zu",
+                              file->whole.name, object->path, (unsigned)f->value[k], object->type.size);
     }
     return LSTM_OK;
 }

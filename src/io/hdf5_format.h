@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the parts of the HDF5 reader share: places in the file, object headers, links, heaps, types. Only hdf5_*.c use it.
+ * What the parts of the HDF5 reader (and the writer) share: places in the file, object headers, links, heaps, types. Only
+ * hdf5_*.c use it.
  */
 #ifndef LSTM_IO_HDF5_FORMAT_H
 #define LSTM_IO_HDF5_FORMAT_H
@@ -44,6 +45,9 @@ lstm_status lstm__hdf5_expect(lstm__cursor *cursor, const char *signature, const
 
 /* Check that the bytes from `start` of the cursor to its place are followed by their checksum, and pass that. */
 lstm_status lstm__hdf5_check(const lstm__hdf5 *file, lstm__cursor *cursor, size_t start);
+
+/* The checksum of newer headers. */
+uint32_t lstm__hdf5_checksum(const unsigned char *bytes, size_t size);
 
 /* Bytes that numbers up to `most` need. */
 size_t lstm__hdf5_width(uint64_t most);

@@ -108,7 +108,7 @@ static uint32_t word_of(const unsigned char *bytes, size_t size)
     return word;
 }
 
-static uint32_t checksum(const unsigned char *bytes, size_t size)
+uint32_t lstm__hdf5_checksum(const unsigned char *bytes, size_t size)
 {
     static const int mixing[6] = {4, 6, 8, 16, 19, 4};
     static const int ending[7] = {14, 11, 25, 16, 4, 14, 24};
@@ -144,7 +144,7 @@ lstm_status lstm__hdf5_check(const lstm__hdf5 *file, lstm__cursor *cursor, size_
     uint32_t stored = 0;
     const size_t end = cursor->offset;
     RETURN_IF_ERROR(lstm__get_u32(cursor, &stored));
-    const uint32_t computed = checksum(cursor->bytes + start, end - start);
+    const uint32_t computed = lstm__hdf5_checksum(cursor->bytes + start, end - start);
     if (file->checksums && computed != stored) {
         cursor->offset = start;
         return lstm__fail_at(cursor, "damaged: the checksum of these %zu bytes is %08x, expected %08x", end - start,

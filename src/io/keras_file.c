@@ -171,7 +171,7 @@ lstm_status lstm__keras_load(lstm_model **out, lstm_context *context, const lstm
         lstm__prefix_error(status, "%s: %s", file->name, p.zip ? "config.json" : "model_config");
         goto out;
     }
-    TRY(lstm__keras_read_weights(model, p.weights));
+    TRY(lstm__keras_read_weights(model, p.weights, true));
     *out = model;
     model = NULL;
 out:
@@ -185,7 +185,7 @@ lstm_status lstm__keras_load_weights(lstm_model *model, const lstm__file *file)
     lstm_status status = LSTM_OK;
     parts p;
     TRY(open_parts(&p, model->context, file, false));
-    TRY(lstm__keras_read_weights(model, p.weights));
+    TRY(lstm__keras_read_weights(model, p.weights, false));
 out:
     end(&p);
     return status;

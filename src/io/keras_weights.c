@@ -11,16 +11,17 @@
  *                                      (or the root, without model_weights) lists its layers in "layer_names". Lists of more
  *                                      than 64 KiB are cut into layer_names0, layer_names1, …
  *
- * Layers are matched by name if every layer that has parameters finds its own, and else by order, as Keras does it: the k-th
- * LSTM takes the k-th group of an LSTM, or, in the legacy form, the k-th layer with weights takes the k-th list that is not
- * empty. Inside a layer the order of variables is that of our parameters: kernel, recurrent kernel, bias, gates i, f, c, o.
- * Keras 1 kept twelve arrays, W, U and b of the gates i, c, f, o.
+ * Layers are matched by name if every layer that has parameters finds its own, and else by order (Keras' order, see
+ * keras_description.c), as Keras does it: the k-th LSTM takes the k-th group of an LSTM, or, in the legacy form, the k-th layer
+ * with weights takes the k-th list that is not empty. Inside a layer the order of variables is that of our parameters: kernel,
+ * recurrent kernel, bias, gates i, f, c, o. Keras 1 kept twelve arrays, W, U and b of the gates i, c, f, o.
  *
  * The state of optimizers, metrics and random seeds is not read; everything else must be used.
  */
 #include "keras_weights.h"
 
 #include "constants.h"
+#include "keras_description.h"
 
 #include <limits.h>
 #include <math.h>
@@ -43,6 +44,7 @@ typedef struct matching {
     real *block;       /* laid out like the model's values */
     float *values;     /* of one parameter */
     long *numbers;     /* for each node: the number of its source in the order of its class */
+    size_t *order;     /* in which the layers are counted */
     source *sources;
     size_t source_count;
     size_t source_capacity;
@@ -294,12 +296,15 @@ static lstm_status collect_paths(matching *m, const lstm__hdf5_object *layers)
     return LSTM_OK;
 }
 
-/* The number that the last layer of this node's class took, -1 if it is the first. */
-static long last_number(const matching *m, const lstm__node *node)
+/* The number that the last layer of the class of node order[place] took, -1 if it is the first. */
+static long last_number(const matching *m, size_t place)
 {
-    for (size_t k = node->index; k-- > 0;)
-        if (m->model->nodes[k]->class == node->class && m->model->nodes[k]->parameter_count > 0)
-            return m->numbers[k];
+    const lstm__layer_class *class = m->model->nodes[m->order[place]]->class;
+    while (place-- > 0) {
+        const lstm__node *node = m->model->nodes[m->order[place]];
+        if (node->class == class && node->parameter_count > 0)
+            return m->numbers[node->index];
+    }
     return -1;
 }
 
@@ -312,12 +317,13 @@ static lstm_status fill_by_path(matching *m, const lstm__hdf5_object *layers)
     if (!m->numbers)
         return lstm__fail_memory(m->model->node_count * sizeof *m->numbers, "the layers of a file");
     for (size_t k = 0; k < m->model->node_count; k++) {
-        const lstm__node *node = m->model->nodes[k];
+        const lstm__node *node = m->model->nodes[m->order[k]];
         const lstm__hdf5_object *objects[MOST_WEIGHTS];
         if (node->parameter_count == 0)
             continue;
-        m->numbers[k] = last_number(m, node);
-        const source *from = named ? by_name(m, node) : next_of(m, node->class->name_stem, &m->numbers[k]);
+        long *const number = &m->numbers[node->index];
+        *number = last_number(m, k);
+        const source *from = named ? by_name(m, node) : next_of(m, node->class->name_stem, number);
         if (!from)
             return no_weights(m, node);
         const char *group = lstm__hdf5_get(m->file, from->object)->path;
@@ -391,7 +397,7 @@ static lstm_status fill_by_list(matching *m, const lstm__hdf5_object *group)
     RETURN_IF_ERROR(each_text(m, group, "layer_names", take_layer, NULL));
     const bool named = names_fit(m);
     for (size_t k = 0; k < m->model->node_count; k++) {
-        const lstm__node *node = m->model->nodes[k];
+        const lstm__node *node = m->model->nodes[m->order[k]];
         weights w = {.count = 0};
         if (node->parameter_count == 0)
             continue;
@@ -436,12 +442,13 @@ static void end(matching *m)
     lstm__release(m->context, m->texts);
     lstm__release(m->context, m->sources);
     lstm__release(m->context, m->numbers);
+    lstm__release(m->context, m->order);
     lstm__release(m->context, m->used);
     lstm__release(m->context, m->block);
     lstm__release(m->context, m->values);
 }
 
-lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file)
+lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file, bool own_description)
 {
     lstm_status status = LSTM_OK;
     const lstm__hdf5_object *root = lstm__hdf5_get(file, 0);
@@ -455,10 +462,15 @@ lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file)
     m.used = lstm__allocate_zeroed(m.context, lstm__hdf5_count(file) * sizeof *m.used);
     m.block = lstm__allocate_zeroed(m.context, model->value_count * sizeof *m.block);
     m.values = lstm__allocate_array(m.context, model->value_count, sizeof *m.values);
-    if (!m.used || !m.block || !m.values) {
+    m.order = lstm__allocate_array(m.context, model->node_count, sizeof *m.order);
+    if (!m.used || !m.block || !m.values || !m.order) {
         status = lstm__fail_memory(model->value_count * sizeof *m.block, "the parameters");
         goto out;
     }
+    for (size_t k = 0; k < model->node_count; k++)
+        m.order[k] = k;
+    if (!own_description)
+        TRY(lstm__keras_order(model, m.order));
     if (layers && !layers->is_dataset)
         TRY(fill_by_path(&m, layers));
     else
