@@ -40,6 +40,7 @@ static void multiply_piece(const lstm__multiplication *p, const strip *s, size_t
         const size_t height = part_size(&tiles, t);
         real *c = p->c + row * p->ld_c + s->first;
         job.a = p->a + row * p->ld_a + k;
+        job.then = t + 1 == tiles.count ? s->b + p->k * wide + k * wide : NULL;
         job.out = partial ? edge : c;
         job.ld_out = partial ? wide : p->ld_c;
         job.start = fresh ? s->bias : job.out;
@@ -125,51 +126,93 @@ static INLINE void scatter_panel(size_t rows, size_t units, size_t n, const real
             put(matrix + (r * 4 + v) * units, vload(sums + (r * 4 + v) * LANES), n);
 }
 
-/* Sums of a panel of d over its rows -> db. */
-static void sum_panel(const lstm__outer *o, size_t panel)
+/* db of a panel = (fresh) or += sums of the rows of d, a block of that panel. */
+static void sum_panel(const lstm__outer *o, size_t panel, const real *d, size_t ld_d, size_t rows, bool fresh)
 {
     const size_t n = lanes_left(o->units, panel);
-    const real *d = o->d + panel * 4 * LANES;
-    V sum[4] = {vset(0), vset(0), vset(0), vset(0)};
-    for (size_t r = 0; r < o->rows; r++)
-        UNROLL for (size_t v = 0; v < 4; v++)
-            sum[v] = vadd(sum[v], vload(d + r * o->ld_d + v * LANES));
+    real *db = o->db + panel * LANES;
+    V sum[4];
     UNROLL for (size_t v = 0; v < 4; v++)
-        put(o->db + v * o->units + panel * LANES, sum[v], n);
+        sum[v] = fresh ? vset(0) : get(db + v * o->units, n);
+    for (size_t r = 0; r < rows; r++)
+        UNROLL for (size_t v = 0; v < 4; v++)
+            sum[v] = vadd(sum[v], vload(d + r * ld_d + v * LANES));
+    UNROLL for (size_t v = 0; v < 4; v++)
+        put(db + v * o->units, sum[v], n);
 }
 
-/* One panel of dw for rows first to first + count - 1. */
-static void outer_panel(const lstm__outer *o, size_t panel, size_t first, size_t count)
+/* A block of a matrix as it stands, or where its rows are so far apart that each would be on a page of its own, a copy. */
+typedef struct block {
+    const real *data;
+    size_t ld;
+} block;
+
+static block near_block(const real *data, size_t ld, size_t rows, size_t columns, real *room, size_t width)
+{
+    enum { FAR_BYTES = 1024 };
+    if (ld * sizeof(real) < FAR_BYTES)
+        return (block){data, ld};
+    copy_part(rows, columns, data, ld, room, width);
+    return (block){room, width};
+}
+
+/* Ask for the part of dw that the tile after this one adds to. */
+static INLINE void fetch_matrix(const real *matrix, size_t rows, size_t units)
+{
+    for (size_t r = 0; r < rows * 4; r++)
+        __builtin_prefetch(matrix + r * units, 1);
+}
+
+/* One panel of dw for some rows and inputs; a and d are blocks of those. */
+static void outer_panel(const lstm__outer *o, size_t panel, block a, block d, size_t rows, size_t inputs, real *dw, bool fresh)
 {
     real sums[GATE_ROWS * 4 * LANES] __attribute__((aligned(64)));
-    const parts tiles = cut(o->inputs, GATE_ROWS);
+    const parts tiles = cut(inputs, GATE_ROWS);
     const size_t n = lanes_left(o->units, panel);
-    tile_job job = {.count = count, .row = 1, .step = o->ld_a, .b = o->d + first * o->ld_d + panel * 4 * LANES,
-                    .wide = o->ld_d, .start = first > 0 ? sums : NULL, .ld_start = 4 * LANES, .out = sums,
-                    .ld_out = 4 * LANES};
+    tile_job job = {.count = rows, .row = 1, .step = a.ld, .b = d.data, .wide = d.ld, .start = fresh ? NULL : sums,
+                    .ld_start = 4 * LANES, .out = sums, .ld_out = 4 * LANES};
     for (size_t t = 0; t < tiles.count; t++) {
-        const size_t input = part_first(&tiles, t);
         const size_t height = part_size(&tiles, t);
-        real *matrix = o->dw + input * 4 * o->units + panel * LANES;
-        job.a = o->a + first * o->ld_a + input;
-        if (first > 0)
+        real *matrix = dw + part_first(&tiles, t) * 4 * o->units + panel * LANES;
+        job.a = a.data + part_first(&tiles, t);
+        if (t + 1 < tiles.count)
+            fetch_matrix(matrix + height * 4 * o->units, part_size(&tiles, t + 1), o->units);
+        if (!fresh)
             gather_panel(height, o->units, n, matrix, sums);
         gate_tiles[height - 1](&job);
         scatter_panel(height, o->units, n, sums, matrix);
     }
 }
 
+/* Panels of dw and db for some rows, by blocks of inputs. */
+static void outer_rows(const lstm__outer *o, size_t first, size_t rows, size_t first_panel, size_t last_panel)
+{
+    const parts chunks = cut(o->inputs, LSTM__OUTER_INPUTS);
+    real *d_room = o->scratch;
+    real *a_room = o->scratch + LSTM__OUTER_ROWS * 4 * LANES;
+    const bool fresh = first == 0;
+    for (size_t c = 0; c < chunks.count; c++) {
+        const size_t input = part_first(&chunks, c);
+        const size_t inputs = part_size(&chunks, c);
+        const block a = near_block(o->a + first * o->ld_a + input, o->ld_a, rows, inputs, a_room, LSTM__OUTER_INPUTS + 16);
+        for (size_t p = first_panel; p < last_panel; p++) {
+            const block d = near_block(o->d + first * o->ld_d + p * 4 * LANES, o->ld_d, rows, 4 * LANES, d_room, 4 * LANES);
+            if (o->dw)
+                outer_panel(o, p, a, d, rows, inputs, o->dw + input * 4 * o->units, fresh);
+            if (o->db && c == 0)
+                sum_panel(o, p, d.data, d.ld, rows, fresh);
+        }
+    }
+}
+
 /* Panels first to last - 1. Without rows dw and db are zeros. */
 static void outer_gates(const lstm__outer *o, size_t first_panel, size_t last_panel)
 {
-    const parts depths = cut(o->rows, DEPTH);
-    for (size_t d = 0; o->dw && d < depths.count; d++)
-        for (size_t p = first_panel; p < last_panel; p++)
-            outer_panel(o, p, part_first(&depths, d), part_size(&depths, d));
-    for (size_t p = first_panel; o->dw && depths.count == 0 && p < last_panel; p++)
-        outer_panel(o, p, 0, 0);
-    for (size_t p = first_panel; o->db && p < last_panel; p++)
-        sum_panel(o, p);
+    const parts depths = cut(o->rows, LSTM__OUTER_ROWS);
+    for (size_t d = 0; d < depths.count; d++)
+        outer_rows(o, part_first(&depths, d), part_size(&depths, d), first_panel, last_panel);
+    if (depths.count == 0)
+        outer_rows(o, 0, 0, first_panel, last_panel);
 }
 
 #endif

@@ -63,7 +63,7 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     r->weights_h = carve_packed(r, arena, split ? r->hidden : r->hidden + r->input);
     r->weights_x = split ? carve_packed(r, arena, r->input) : NULL;
     r->bias = carve_packed(r, arena, 1);
-    r->tanh_c = r->dh = r->dc = r->back_h = r->back_x = r->gates = NULL;
+    r->tanh_c = r->dh = r->dc = r->scratch = r->back_h = r->back_x = r->gates = NULL;
     if (!r->training) {
         r->rows = carve_blocks(r, arena, 2, r->ld_rows);
         r->c = carve_blocks(r, arena, 1, r->padded);
@@ -80,6 +80,7 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     r->tanh_c = carve_blocks(r, arena, r->max_steps, r->padded);
     r->dh = carve_blocks(r, arena, 1, r->padded);
     r->dc = carve_blocks(r, arena, 1, r->padded);
+    r->scratch = lstm__carve(arena, (size_t)lstm_context_threads(r->context), LSTM__OUTER_SCRATCH * sizeof(real));
 }
 
 void lstm__recurrence_pack_forward(const lstm__recurrence *r, const real *weights, const real *bias, const real *second_bias)

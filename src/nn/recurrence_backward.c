@@ -141,7 +141,7 @@ static void weight_gradients(void *argument, int32_t index)
     const lstm__share share = lstm__share_of(r->panels, pass->tasks, index);
     const lstm__outer o = {.rows = call->batch * call->steps, .inputs = r->hidden + r->input, .units = r->hidden,
                            .a = r->rows, .ld_a = r->ld_rows, .d = r->gates, .ld_d = r->ld_gates, .dw = call->dweights,
-                           .db = call->dbias};
+                           .db = call->dbias, .scratch = r->scratch + (size_t)index * LSTM__OUTER_SCRATCH};
     r->kernels->outer_gates(&o, share.first, share.first + share.count);
 }
 
