@@ -190,7 +190,7 @@ static void outer_rows(const lstm__outer *o, size_t first, size_t rows, size_t f
     const parts chunks = cut(o->inputs, LSTM__OUTER_INPUTS);
     real *d_room = o->scratch;
     real *a_room = o->scratch + LSTM__OUTER_ROWS * 4 * LANES;
-    const bool fresh = first == 0;
+    const bool fresh = first == 0 && !o->accumulate;
     for (size_t c = 0; c < chunks.count; c++) {
         const size_t input = part_first(&chunks, c);
         const size_t inputs = part_size(&chunks, c);
@@ -211,7 +211,7 @@ static void outer_gates(const lstm__outer *o, size_t first_panel, size_t last_pa
     const parts depths = cut(o->rows, LSTM__OUTER_ROWS);
     for (size_t d = 0; d < depths.count; d++)
         outer_rows(o, part_first(&depths, d), part_size(&depths, d), first_panel, last_panel);
-    if (depths.count == 0)
+    if (depths.count == 0 && !o->accumulate)
         outer_rows(o, 0, 0, first_panel, last_panel);
 }
 
