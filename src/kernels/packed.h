@@ -84,9 +84,9 @@ typedef struct lstm__outer {
 
 /* Rows and inputs of the blocks that an outer product works on, and the room for copies of them. */
 enum {
-    LSTM__OUTER_ROWS = 256,
-    LSTM__OUTER_INPUTS = 96,
-    LSTM__OUTER_SCRATCH = LSTM__OUTER_ROWS * (LSTM__OUTER_INPUTS + 16 + 4 * 16)
+    LSTM__OUTER_ROWS = 384,
+    LSTM__OUTER_INPUTS = 288,
+    LSTM__OUTER_SCRATCH = LSTM__OUTER_ROWS * (LSTM__OUTER_INPUTS + 4 * 16) + 16
 };
 
 /* Columns for which the narrow layout is meant. */

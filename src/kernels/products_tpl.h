@@ -141,20 +141,39 @@ static void sum_panel(const lstm__outer *o, size_t panel, const real *d, size_t 
         put(db + v * o->units, sum[v], n);
 }
 
-/* A block of a matrix as it stands, or where its rows are so far apart that each would be on a page of its own, a copy. */
-typedef struct block {
-    const real *data;
-    size_t ld;
-} block;
+/* Rows this far apart are on a page each, or nearly so: then a block of them is copied before it is read again and again. */
+enum { FAR_BYTES = 1024 };
 
-static block near_block(const real *data, size_t ld, size_t rows, size_t columns, real *room, size_t width)
+static INLINE bool is_far(size_t ld)
 {
-    enum { FAR_BYTES = 1024 };
-    if (ld * sizeof(real) < FAR_BYTES)
-        return (block){data, ld};
-    copy_part(rows, columns, data, ld, room, width);
-    return (block){room, width};
+    return ld * sizeof(real) >= FAR_BYTES;
 }
+
+/* Columns of a [rows][inputs] cut into tiles, each [rows][height]. A vector is written where `height` elements count: the
+ * rest is overwritten by the next row, or is room. */
+static void copy_tiles(const real *a, size_t ld, size_t rows, size_t inputs, real *room)
+{
+    const parts tiles = cut(inputs, GATE_ROWS);
+    for (size_t t = 0; t < tiles.count; t++) {
+        const size_t first = part_first(&tiles, t);
+        const size_t height = part_size(&tiles, t);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t c = 0; c < height; c += LANES) {
+                const size_t left = inputs - first - c;
+                vstore(room + (first * rows + r * height) + c, get(a + r * ld + first + c, left < LANES ? left : LANES));
+            }
+    }
+}
+
+/* A block of a and a panel of d as the tiles find them: a as it stands, or in tiles. */
+typedef struct outer_block {
+    const real *a;
+    size_t ld_a; /* 0: in tiles */
+    const real *d;
+    size_t ld_d;
+    size_t rows, inputs;
+    bool fresh;
+} outer_block;
 
 /* Ask for the part of dw that the tile after this one adds to. */
 static INLINE void fetch_matrix(const real *matrix, size_t rows, size_t units)
@@ -163,24 +182,26 @@ static INLINE void fetch_matrix(const real *matrix, size_t rows, size_t units)
         __builtin_prefetch(matrix + r * units, 1);
 }
 
-/* One panel of dw for some rows and inputs; a and d are blocks of those. */
-static void outer_panel(const lstm__outer *o, size_t panel, block a, block d, size_t rows, size_t inputs, real *dw, bool fresh)
+/* One panel of dw, from its first input of the block on. */
+static void outer_panel(const outer_block *b, size_t units, size_t panel, real *dw)
 {
     real sums[GATE_ROWS * 4 * LANES] __attribute__((aligned(64)));
-    const parts tiles = cut(inputs, GATE_ROWS);
-    const size_t n = lanes_left(o->units, panel);
-    tile_job job = {.count = rows, .row = 1, .step = a.ld, .b = d.data, .wide = d.ld, .start = fresh ? NULL : sums,
+    const parts tiles = cut(b->inputs, GATE_ROWS);
+    const size_t n = lanes_left(units, panel);
+    tile_job job = {.count = b->rows, .row = 1, .b = b->d, .wide = b->ld_d, .start = b->fresh ? NULL : sums,
                     .ld_start = 4 * LANES, .out = sums, .ld_out = 4 * LANES};
     for (size_t t = 0; t < tiles.count; t++) {
+        const size_t first = part_first(&tiles, t);
         const size_t height = part_size(&tiles, t);
-        real *matrix = dw + part_first(&tiles, t) * 4 * o->units + panel * LANES;
-        job.a = a.data + part_first(&tiles, t);
+        real *matrix = dw + first * 4 * units + panel * LANES;
+        job.a = b->a + (b->ld_a ? first : first * b->rows);
+        job.step = b->ld_a ? b->ld_a : height;
         if (t + 1 < tiles.count)
-            fetch_matrix(matrix + height * 4 * o->units, part_size(&tiles, t + 1), o->units);
-        if (!fresh)
-            gather_panel(height, o->units, n, matrix, sums);
+            fetch_matrix(matrix + height * 4 * units, part_size(&tiles, t + 1), units);
+        if (!b->fresh)
+            gather_panel(height, units, n, matrix, sums);
         gate_tiles[height - 1](&job);
-        scatter_panel(height, o->units, n, sums, matrix);
+        scatter_panel(height, units, n, sums, matrix);
     }
 }
 
@@ -190,17 +211,27 @@ static void outer_rows(const lstm__outer *o, size_t first, size_t rows, size_t f
     const parts chunks = cut(o->inputs, LSTM__OUTER_INPUTS);
     real *d_room = o->scratch;
     real *a_room = o->scratch + LSTM__OUTER_ROWS * 4 * LANES;
-    const bool fresh = first == 0 && !o->accumulate;
     for (size_t c = 0; c < chunks.count; c++) {
         const size_t input = part_first(&chunks, c);
-        const size_t inputs = part_size(&chunks, c);
-        const block a = near_block(o->a + first * o->ld_a + input, o->ld_a, rows, inputs, a_room, LSTM__OUTER_INPUTS + 16);
+        outer_block b = {.a = o->a + first * o->ld_a + input, .ld_a = o->ld_a, .rows = rows,
+                         .inputs = part_size(&chunks, c), .fresh = first == 0 && !o->accumulate};
+        if (o->dw && is_far(o->ld_a)) {
+            copy_tiles(b.a, o->ld_a, rows, b.inputs, a_room);
+            b.a = a_room;
+            b.ld_a = 0;
+        }
         for (size_t p = first_panel; p < last_panel; p++) {
-            const block d = near_block(o->d + first * o->ld_d + p * 4 * LANES, o->ld_d, rows, 4 * LANES, d_room, 4 * LANES);
+            b.d = o->d + first * o->ld_d + p * 4 * LANES;
+            b.ld_d = o->ld_d;
+            if (is_far(o->ld_d)) {
+                copy_part(rows, 4 * LANES, b.d, o->ld_d, d_room, 4 * LANES);
+                b.d = d_room;
+                b.ld_d = 4 * LANES;
+            }
             if (o->dw)
-                outer_panel(o, p, a, d, rows, inputs, o->dw + input * 4 * o->units, fresh);
+                outer_panel(&b, o->units, p, o->dw + input * 4 * o->units);
             if (o->db && c == 0)
-                sum_panel(o, p, d.data, d.ld, rows, fresh);
+                sum_panel(o, p, b.d, b.ld_d, rows, b.fresh);
         }
     }
 }
