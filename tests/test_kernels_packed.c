@@ -343,8 +343,8 @@ static void check_outer(const lstm__kernels *k, size_t rows, size_t inputs, size
     matrix shared_db = copy_of(db);
     real *scratch = aligned_alloc(64, LSTM__OUTER_SCRATCH * sizeof(real));
     assert_non_null(scratch);
-    lstm__outer o = {.scratch = scratch, .rows = rows, .inputs = inputs, .units = units, .a = a.p, .ld_a = a.ld, .d = d.p, .ld_d = d.ld,
-                     .dw = dw.p, .db = db.p};
+    lstm__outer o = {.rows = rows, .inputs = inputs, .units = units, .a = a.p, .ld_a = a.ld, .d = d.p, .ld_d = d.ld,
+                     .dw = dw.p, .db = db.p, .scratch = scratch};
     k->outer_gates(&o, 0, panels);
     o.dw = shared_dw.p;
     o.db = NULL;

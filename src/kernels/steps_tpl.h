@@ -65,7 +65,8 @@ static INLINE void finish_output(const lstm__step_forward *s, size_t row, size_t
 }
 
 /* From sums to h for rows x panels tiles. In two passes: a processor looks only so far ahead, and one chain of
- * instructions from sums to h fills that window while it waits for its divisions (AVX-512: 99 cycles a row and panel against 84). */
+ * instructions from sums to h fills that window while it waits for its divisions (AVX-512: 99 cycles a row and panel
+ * against 84). */
 static void finish(const lstm__step_forward *s, size_t first, size_t rows, size_t first_panel, size_t panels, real *sums)
 {
     for (size_t p = 0; p < panels; p++)
