@@ -69,7 +69,7 @@ typedef struct lstm__multiplication {
     bool accumulate;  /* not with a bias */
 } lstm__multiplication;
 
-/* dw [inputs][4 units] = a^T d over all rows, a [rows][inputs], d [rows] in gate order; db [4 units] = sums of d. */
+/* dw [inputs][4 units] = (or +=) a^T d over all rows, a [rows][inputs >= 1], d [rows] in gate order; db [4 units] = sums of d. */
 typedef struct lstm__outer {
     size_t rows, inputs, units;
     const real *a;
@@ -78,7 +78,16 @@ typedef struct lstm__outer {
     size_t ld_d;
     real *dw; /* NULL = not wanted */
     real *db; /* NULL = not wanted */
+    bool accumulate; /* add to both */
+    real *scratch; /* LSTM__OUTER_SCRATCH, of one call at a time, at a multiple of 64 bytes */
 } lstm__outer;
+
+/* Rows and inputs of the blocks that an outer product works on, and the room for copies of them. */
+enum {
+    LSTM__OUTER_ROWS = 384,
+    LSTM__OUTER_INPUTS = 288,
+    LSTM__OUTER_SCRATCH = LSTM__OUTER_ROWS * (LSTM__OUTER_INPUTS + 4 * 16) + 16
+};
 
 /* Columns for which the narrow layout is meant. */
 enum { LSTM__NARROW = 4 };

@@ -41,6 +41,7 @@ typedef struct lstm__recurrence {
     real *tanh_c;
     real *dh;            /* [B][U], gradient at the last h */
     real *dc;            /* [B][U] */
+    real *scratch;       /* [threads][LSTM__OUTER_SCRATCH] */
 } lstm__recurrence;
 
 typedef struct lstm__recurrence_call {
