@@ -99,11 +99,19 @@ typedef struct lstm__parameter {
     size_t one_first, one_count; /* these values get 1 added (unit forget bias) */
 } lstm__parameter;
 
+/* What becomes of the mask of a layer's first input. */
+enum {
+    LSTM__MASK_DROP = 0, /* the output has none: a vector, or steps that mean something else */
+    LSTM__MASK_KEEP,     /* step for step the same: the session hands it on to port 0 before forward */
+    LSTM__MASK_OWN       /* forward sets it */
+};
+
 struct lstm__layer_class {
     const char *type;        /* "LSTM" */
     const char *name_stem;   /* "lstm": automatic names are lstm, lstm_1, … */
     size_t options_size;
     const lstm__option *options;
+    int mask;                /* LSTM__MASK_* */
     size_t plan_size;        /* of the struct that a session keeps for the node */
 
     /* Check options (defaults filled in here) and inputs; set port_count and shapes. The node has name and inputs. */

@@ -210,10 +210,13 @@ void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
     size_t input = 0;
     for (size_t k = 0; k < model->node_count; k++) {
         const lstm__node *node = model->nodes[k];
-        if (node->class == &lstm__class_input)
+        if (node->class == &lstm__class_input) {
             load_input(session, node, batch->inputs[input++], batch);
-        else
-            node->class->forward(node, session, session->plans[k]);
+            continue;
+        }
+        if (node->class->mask == LSTM__MASK_KEEP)
+            lstm__session_own(session, node, 0)->mask = lstm__session_port(session, node->inputs[0])->mask;
+        node->class->forward(node, session, session->plans[k]);
     }
     session->forward_done = true;
 }

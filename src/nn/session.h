@@ -15,6 +15,7 @@ typedef struct lstm__port {
     lstm__view value;
     lstm__view gradient; /* data NULL: not wanted. Compact */
     bool written;          /* the gradient holds something: add to it instead of overwriting */
+    const unsigned char *mask; /* [steps][batch]: 0 = a step that is not there; NULL = every step is */
     bool at_logits;        /* the loss has already gone through the activation (softmax or sigmoid) of this layer */
 } lstm__port;
 
