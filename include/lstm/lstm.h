@@ -352,6 +352,10 @@ typedef struct lstm_lstm_options {
     const lstm_layer *initial_c;
     const lstm_layer *initial_state; /* or another LSTM layer of H units, whose last h and c are taken */
     const char *name;
+    /* What return_sequences gives at steps that a mask or a length leaves out. LSTM_NO: the output before is repeated, zeros
+     * before the first one (Keras, the default); LSTM_YES: zeros (PyTorch's default). h and c are held in both cases, and the
+     * last output is that of the last step that is there. See docs/sequences.md. */
+    int32_t zero_output_for_mask;
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options, const lstm_layer *input,
                                          lstm_layer **out);
@@ -587,6 +591,12 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
  * Counts: an input needs samples * steps * features values (a vector: samples * features). If the input's number of
  * steps is free, it is x_count / (samples * features), the same for every free input. A target needs the output's
  * values; for the sparse cross-entropy one class number (0, 1, ...) a row: samples, or samples * steps.
+ *
+ * Sequences of different lengths stand in one array, padded to the longest. `lengths` says how many steps of each sample are
+ * there, from the first on; `mask` marks the steps that are there one by one (and may have holes); with both, a step is
+ * there if both say so. They belong to the first input that is a sequence; input_lengths and input_masks give each input its
+ * own. What stands in the padding is never looked at: a padded batch gives what its samples give one by one. The layers hand
+ * the mask on (docs/sequences.md).
  * =============================================================================================================== */
 
 typedef struct lstm_data {
@@ -603,6 +613,12 @@ typedef struct lstm_data {
     const float *const *targets; /* instead of y */
     const size_t *target_sizes;
     size_t target_count;
+    const int32_t *lengths; /* one a sample, 0 to steps, in any order; NULL = all steps */
+    size_t lengths_count;   /* samples */
+    const uint8_t *mask;    /* [samples][steps] or, time first, [steps][samples]; 0 = this step is not there; NULL = all are */
+    size_t mask_count;      /* samples * steps */
+    const int32_t *const *input_lengths; /* instead of lengths: for each input its lengths, of `samples` entries, or NULL */
+    const uint8_t *const *input_masks;   /* instead of mask: for each input its mask, of samples * steps entries, or NULL */
 } lstm_data;
 
 /* A loss and its settings, the same for every output. */

@@ -28,7 +28,7 @@ static void start_gradients(const lstm__pass *pass, size_t first, size_t count)
     lstm__tape_start(r->kernels, count, r->hidden, r->padded, from[2], r->dc + first * r->padded, r->padded);
 }
 
-static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_group, size_t last_group)
+static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_group, size_t last_group)
 {
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
@@ -47,10 +47,17 @@ static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, s
         .ld_cell = r->padded,
         .dy = call->dy.data ? call->dy.data + (t * call->batch + first) * call->dy.stride : NULL,
         .ld_dy = call->dy.stride,
-        .extra = last && (call->dhn[0].data || call->dhn[1].data) ? r->dh + first * r->padded : NULL,
+        .extra = call->mask || (last && (call->dhn[0].data || call->dhn[1].data)) ? r->dh + first * r->padded : NULL,
         .ld_extra = r->padded,
     };
     r->kernels->step_backward(&s, first_group, last_group);
+}
+
+static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_group, size_t last_group)
+{
+    lstm__share run;
+    for (size_t at = first; lstm__next_run(lstm__mask_at(pass, t), &at, first + count, &run);)
+        step_rows(pass, t, run.first, run.count, first_group, last_group);
 }
 
 /* Gradients at the initial states of some samples. */
@@ -64,6 +71,9 @@ static void end_gradients(const lstm__pass *pass, size_t first, size_t count)
                                                      .b = r->back_h, .c = call->dh0.data + first * call->dh0.stride,
                                                      .ld_c = call->dh0.stride, .accumulate = call->add_dh0},
                                     r->hidden);
+    if (call->dh0.data && call->mask)
+        r->kernels->copy_rows(count, r->hidden, r->dh + first * r->padded, r->padded,
+                              call->dh0.data + first * call->dh0.stride, call->dh0.stride, 1);
     if (call->dc0.data)
         r->kernels->copy_rows(count, r->hidden, r->dc + first * r->padded, r->padded,
                               call->dc0.data + first * call->dc0.stride, call->dc0.stride, call->add_dc0);
@@ -80,8 +90,10 @@ static void backward_samples(void *argument, int32_t index)
     const lstm__share share = lstm__share_of(pass->call->batch, pass->tasks, index);
     if (pass->last_step == pass->call->steps)
         start_gradients(pass, share.first, share.count);
-    for (size_t t = pass->last_step; t-- > pass->first_step;)
+    for (size_t t = pass->last_step; t-- > pass->first_step;) {
         step(pass, t, share.first, share.count, 0, groups_of(pass->r));
+        lstm__mask_hand_back(pass, t, share.first, share.count);
+    }
     if (pass->first_step == 0)
         end_gradients(pass, share.first, share.count);
 }
@@ -112,6 +124,7 @@ static void back_through_time(const lstm__pass *segment)
     for (size_t t = segment->last_step; t-- > segment->first_step;) {
         pass.first_step = t;
         lstm__parallel(r->context, (int32_t)pass.tasks, backward_groups, &pass);
+        lstm__mask_hand_back(&pass, t, 0, call->batch);
     }
     if (segment->first_step == 0)
         end_gradients(&pass, 0, call->batch);

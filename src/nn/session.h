@@ -19,6 +19,11 @@ typedef struct lstm__port {
     bool at_logits;        /* the loss has already gone through the activation (softmax or sigmoid) of this layer */
 } lstm__port;
 
+/* What a session keeps for an input layer. */
+typedef struct lstm__input_plan {
+    unsigned char *mask; /* [steps][batch] of the latest call */
+} lstm__input_plan;
+
 struct lstm_session {
     lstm_model *model;
     bool training;
@@ -43,6 +48,12 @@ typedef struct lstm__batch {
     size_t steps;                /* of free inputs */
     const float *const *inputs;  /* in input order */
     const float *const *targets; /* in output order; NULL = none */
+    /* Which steps are there: of the first sequence input, or (…_of, in input order, entries may be NULL) of each. Lengths
+     * count from the first step; masks are [samples][steps] in the layout, 0 = not there. NULL = all steps are. */
+    const int32_t *lengths;
+    const unsigned char *mask;
+    const int32_t *const *lengths_of;
+    const unsigned char *const *masks_of;
     const uint64_t *order;       /* samples of this pass; NULL = first, first + 1, … */
     size_t first, count;         /* into `order`, or into the arrays */
 } lstm__batch;
