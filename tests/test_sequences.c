@@ -270,6 +270,52 @@ static void stack(lstm_model *model)
     lstm(model, a, (lstm_lstm_options){.units = 2, .go_backwards = LSTM_YES});
 }
 
+static void masking(lstm_model *model)
+{
+    const lstm_layer *x = add(model, &lstm__class_masking, &(lstm_masking_options){.mask_value = 5}, sequence(model, 3));
+    lstm(model, x, (lstm_lstm_options){.units = 4, .return_sequences = LSTM_YES});
+    lstm(model, x, (lstm_lstm_options){.units = 2});
+}
+
+static void both_directions(lstm_model *model, int32_t merge_mode, int32_t sequences, int64_t backward_units)
+{
+    lstm_layer *out = NULL;
+    const lstm_layer *x = sequence(model, 2);
+    const lstm_layer *layers[2] = {
+        lstm(model, x, (lstm_lstm_options){.units = 3, .return_sequences = sequences}),
+        lstm(model, x, (lstm_lstm_options){.units = backward_units, .return_sequences = sequences, .go_backwards = LSTM_YES})};
+    const lstm_bidirectional_options options = {.merge_mode = merge_mode};
+    ok(lstm__graph_add(model, &lstm__class_bidirectional, &options, NULL, layers, 2, &out));
+    const lstm_layer *outputs[4] = {out, &layers[1]->node->ports[1], &layers[0]->node->ports[2], &out->node->ports[1]};
+    if (sequences == LSTM_YES && merge_mode != LSTM_MERGE_NONE)
+        outputs[0] = lstm(model, out, (lstm_lstm_options){.units = 2, .return_sequences = LSTM_YES});
+    ok(lstm__graph_set_outputs(model, outputs, merge_mode == LSTM_MERGE_NONE ? 4 : 3));
+}
+static void concat_both(lstm_model *model)
+{
+    both_directions(model, LSTM_MERGE_CONCAT, LSTM_YES, 2);
+}
+static void concat_last(lstm_model *model)
+{
+    both_directions(model, LSTM_MERGE_CONCAT, LSTM_NO, 2);
+}
+static void sum_both(lstm_model *model)
+{
+    both_directions(model, LSTM_MERGE_SUM, LSTM_YES, 3);
+}
+static void multiply_both(lstm_model *model)
+{
+    both_directions(model, LSTM_MERGE_MUL, LSTM_YES, 3);
+}
+static void average_both(lstm_model *model)
+{
+    both_directions(model, LSTM_MERGE_AVE, LSTM_YES, 3);
+}
+static void keep_both(lstm_model *model)
+{
+    both_directions(model, LSTM_MERGE_NONE, LSTM_YES, 2);
+}
+
 static const struct {
     const char *name;
     recipe make;
@@ -281,7 +327,14 @@ static const struct {
                {"states", states},
                {"initial states", initial_states},
                {"initial states, last", initial_states_last},
-               {"stack", stack}};
+               {"stack", stack},
+               {"masking", masking},
+               {"both directions, concat", concat_both},
+               {"both directions, concat, last", concat_last},
+               {"both directions, sum", sum_both},
+               {"both directions, mul", multiply_both},
+               {"both directions, ave", average_both},
+               {"both directions, none", keep_both}};
 
 static double slope_of_parameter(problem *p, size_t k)
 {

@@ -200,6 +200,13 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_INITIALIZER_ONES 4
 #define LSTM_INITIALIZER_TORCH_UNIFORM 5  /* U(-k, k), k = 1/sqrt(units) in recurrent layers, 1/sqrt(fan_in) in Dense */
 
+/* How Bidirectional merges its two outputs. */
+#define LSTM_MERGE_CONCAT 1 /* features side by side, forward first */
+#define LSTM_MERGE_SUM 2
+#define LSTM_MERGE_MUL 3
+#define LSTM_MERGE_AVE 4
+#define LSTM_MERGE_NONE 5   /* two outputs */
+
 /* The sets of constants that have names in files, on the command line and in messages. */
 #define LSTM_NAMES_PROFILE 1
 #define LSTM_NAMES_ISA 2
@@ -208,6 +215,7 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_METRIC 5
 #define LSTM_NAMES_OPTIMIZER 6
 #define LSTM_NAMES_INITIALIZER 7
+#define LSTM_NAMES_MERGE 30
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam", "hard_sigmoid", "avx2").
  * Upper and lower case are the same.
@@ -417,6 +425,41 @@ LSTM_API lstm_status lstm_model_add_reshape(lstm_model *model, const lstm_reshap
 /* Reshape to one vector; `options` as above with only `name`, or NULL. */
 LSTM_API lstm_status lstm_model_add_flatten(lstm_model *model, const lstm_reshape_options *options,
                                             const lstm_layer *input, lstm_layer **out);
+
+/* Mask every step all of whose features equal mask_value (a sequence padded with a value that data never has), and make its
+ * values zeros. Layers behind it then skip these steps; see docs/sequences.md. */
+typedef struct lstm_masking_options {
+    uint32_t struct_size;
+    float mask_value; /* finite; default 0 */
+    const char *name;
+} lstm_masking_options;
+LSTM_API lstm_status lstm_model_add_masking(lstm_model *model, const lstm_masking_options *options, const lstm_layer *input,
+                                            lstm_layer **out);
+
+/* Read a sequence in both directions and merge the outputs, those of the backward layer turned round in time. Two recurrent
+ * layers do the work: two new LSTM layers NAME/forward_lstm and NAME/backward_lstm with the options `lstm`, or two layers of any
+ * recurrent kind that are there already, the second with go_backwards. Where sequences are returned, the outputs of masked
+ * steps are zeros (zero_output_for_mask of both layers is set).
+ * Under the PyTorch profile the parameters are called NAME.weight_ih_l0 … and NAME.weight_ih_l0_reverse …
+ * `input` is what the new layers read; it is not looked at with forward and backward. */
+typedef struct lstm_bidirectional_options {
+    uint32_t struct_size;
+    int32_t merge_mode;            /* LSTM_MERGE_*; default concat */
+    const lstm_lstm_options *lstm; /* of both new layers; without go_backwards and initial states */
+    const lstm_layer *forward;     /* or instead: two layers of the model */
+    const lstm_layer *backward;
+    const char *name; /* at most 95 bytes */
+} lstm_bidirectional_options;
+LSTM_API lstm_status lstm_model_add_bidirectional(lstm_model *model, const lstm_bidirectional_options *options,
+                                                  const lstm_layer *input, lstm_layer **out);
+
+/* The parts of a Bidirectional layer.
+ *   forward, backward  [out] its two recurrent layers (lstm_layer_state gives their last states); NULL = not wanted
+ *   backward_output    [out] with LSTM_MERGE_NONE the backward layer's output in the order of time (the layer itself is the
+ *                      forward one's); NULL = not wanted
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (no Bidirectional layer, or one that merges). Ownership: the model's. */
+LSTM_API lstm_status lstm_bidirectional_parts(const lstm_layer *layer, lstm_layer **forward, lstm_layer **backward,
+                                              lstm_layer **backward_output);
 
 /* The further outputs of an LSTM layer, as layers that others can read: the last hidden state h [B][H] and the last
  * cell state c [B][H].

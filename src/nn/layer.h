@@ -43,6 +43,8 @@ struct lstm__node {
     lstm_model *model;
     size_t index;
     char name[LSTM__NAME_SIZE];
+    char stem[LSTM__NAME_SIZE]; /* before the names of its parameters, where that is not the name; else "" */
+    const char *suffix;         /* behind them; NULL = nothing */
     void *options; /* the class' option struct, defaults filled in, pointers of the caller cleared */
     int input_count;
     const lstm_layer *inputs[LSTM__INPUTS];
@@ -138,5 +140,7 @@ extern const lstm__layer_class lstm__class_activation;
 extern const lstm__layer_class lstm__class_repeat_vector;
 extern const lstm__layer_class lstm__class_reshape;
 extern const lstm__layer_class lstm__class_flatten;
+extern const lstm__layer_class lstm__class_masking;
+extern const lstm__layer_class lstm__class_bidirectional;
 
 #endif
