@@ -106,10 +106,11 @@ static void run_keras(const char *name)
     golden_close(&golden);
 }
 
-static void test_masking_and_bidirectional_equal_those_of_keras(void **state)
+static void test_masking_directions_and_activations_equal_those_of_keras(void **state)
 {
     static const char *const names[] = {"masking_layer", "bidirectional_concat", "bidirectional_sum", "bidirectional_mul",
-                                        "bidirectional_ave"};
+                                        "bidirectional_ave", "lstm_act_elu_tanh", "lstm_act_linear_hard_sigmoid",
+                                        "lstm_act_relu_hard_sigmoid", "lstm_act_softsign_sigmoid"};
     (void)state;
     if (!golden_available())
         skip();
@@ -350,7 +351,7 @@ static void test_lengths_and_directions_equal_those_of_pytorch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_masking_and_bidirectional_equal_those_of_keras),
+        cmocka_unit_test(test_masking_directions_and_activations_equal_those_of_keras),
         cmocka_unit_test(test_masks_of_every_kind_equal_those_of_keras),
         cmocka_unit_test(test_lengths_and_directions_equal_those_of_pytorch),
     };

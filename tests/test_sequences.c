@@ -316,6 +316,20 @@ static void keep_both(lstm_model *model)
     both_directions(model, LSTM_MERGE_NONE, LSTM_YES, 2);
 }
 
+static void soft_gates(lstm_model *model)
+{
+    const lstm_lstm_options options = {.units = 5, .return_sequences = LSTM_YES, .return_state = LSTM_YES,
+                                       .activation = LSTM_ACTIVATION_SIGMOID,
+                                       .recurrent_activation = LSTM_ACTIVATION_SOFTPLUS};
+    lstm_from(model, sequence(model, 3), options);
+}
+static void linear_gates(lstm_model *model)
+{
+    const lstm_lstm_options options = {.units = 3, .go_backwards = LSTM_YES, .activation = LSTM_ACTIVATION_LINEAR,
+                                       .recurrent_activation = LSTM_ACTIVATION_TANH};
+    lstm(model, sequence(model, 3), options);
+}
+
 static const struct {
     const char *name;
     recipe make;
@@ -328,6 +342,8 @@ static const struct {
                {"initial states", initial_states},
                {"initial states, last", initial_states_last},
                {"stack", stack},
+               {"sigmoid and softplus", soft_gates},
+               {"linear and tanh", linear_gates},
                {"masking", masking},
                {"both directions, concat", concat_both},
                {"both directions, concat, last", concat_last},
@@ -427,6 +443,7 @@ static lstm_model *random_graph(uint64_t graph, bool keep)
         lstm_lstm_options options = {.units = 1 + (int64_t)pick(graph, &at, 9), .return_sequences = LSTM_YES};
         options.go_backwards = !keep && pick(graph, &at, 2) ? LSTM_YES : LSTM_NO;
         options.zero_output_for_mask = pick(graph, &at, 2) ? LSTM_YES : LSTM_NO;
+        options.recurrent_activation = pick(graph, &at, 3) ? LSTM_ACTIVATION_SIGMOID : LSTM_ACTIVATION_HARD_SIGMOID;
         layer = keep ? lstm_from(model, layer, options) : lstm(model, layer, options);
         outputs[output_count++] = &layer->node->ports[1];
         outputs[output_count++] = &layer->node->ports[2];

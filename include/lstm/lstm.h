@@ -171,6 +171,7 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_ACTIVATION_SOFTSIGN 8     /* x / (1 + |x|) */
 #define LSTM_ACTIVATION_EXPONENTIAL 9  /* exp(x) */
 #define LSTM_ACTIVATION_HARD_SIGMOID 10 /* clip(x/6 + 1/2, 0, 1), Keras 3 and PyTorch */
+#define LSTM_ACTIVATION_HARD_SIGMOID_KERAS2 11 /* clip(x/5 + 1/2, 0, 1), Keras 1 and 2 */
 
 /* Losses. `p` is the prediction, `y` the target. The loss of a batch is the mean over samples, steps and (where the
  * loss is per element) features. */
@@ -364,6 +365,8 @@ typedef struct lstm_lstm_options {
      * before the first one (Keras, the default); LSTM_YES: zeros (PyTorch's default). h and c are held in both cases, and the
      * last output is that of the last step that is there. See docs/sequences.md. */
     int32_t zero_output_for_mask;
+    int32_t activation;           /* of g and of c: LSTM_ACTIVATION_*, not softmax; default tanh */
+    int32_t recurrent_activation; /* of i, f and o; default sigmoid. Others than the defaults leave the fastest path */
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options, const lstm_layer *input,
                                          lstm_layer **out);

@@ -26,6 +26,7 @@ static const lstm__name activations[] = {{"linear", LSTM_ACTIVATION_LINEAR},
                                          {"softsign", LSTM_ACTIVATION_SOFTSIGN},
                                          {"exponential", LSTM_ACTIVATION_EXPONENTIAL},
                                          {"hard_sigmoid", LSTM_ACTIVATION_HARD_SIGMOID},
+                                         {"hard_sigmoid_keras2", LSTM_ACTIVATION_HARD_SIGMOID_KERAS2},
                                          {NULL, 0}};
 
 static const lstm__name losses[] = {

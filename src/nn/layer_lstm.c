@@ -35,8 +35,8 @@ static const lstm__option options[] = {
     LSTM__OPTION("unit_forget_bias", FLAG, FIELD(unit_forget_bias)),
     LSTM__OPTION_OF("kernel_initializer", FIELD(kernel_initializer), LSTM_NAMES_INITIALIZER),
     LSTM__OPTION_OF("recurrent_initializer", FIELD(recurrent_initializer), LSTM_NAMES_INITIALIZER),
-    LSTM__FIXED("activation", "tanh"),
-    LSTM__FIXED("recurrent_activation", "sigmoid"),
+    LSTM__OPTION_OF("activation", FIELD(activation), LSTM_NAMES_ACTIVATION),
+    LSTM__OPTION_OF("recurrent_activation", FIELD(recurrent_activation), LSTM_NAMES_ACTIVATION),
     LSTM__FIXED("bias_initializer", "zeros"),
     LSTM__FIXED("kernel_regularizer", NULL),
     LSTM__FIXED("recurrent_regularizer", NULL),
@@ -103,6 +103,11 @@ static lstm_status define(lstm__node *node)
     RETURN_IF_ERROR(lstm__read_flag(&lstm->use_bias, LSTM_YES, "use_bias"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->zero_output_for_mask, torch ? LSTM_YES : LSTM_NO, "zero_output_for_mask"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->unit_forget_bias, torch ? LSTM_NO : LSTM_YES, "unit_forget_bias"));
+    RETURN_IF_ERROR(lstm__read_constant(&lstm->activation, LSTM_ACTIVATION_TANH, LSTM_NAMES_ACTIVATION, "activation"));
+    RETURN_IF_ERROR(lstm__read_constant(&lstm->recurrent_activation, LSTM_ACTIVATION_SIGMOID, LSTM_NAMES_ACTIVATION,
+                                        "recurrent_activation"));
+    if (lstm->activation == LSTM_ACTIVATION_SOFTMAX || lstm->recurrent_activation == LSTM_ACTIVATION_SOFTMAX)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "softmax inside an LSTM: expected an activation of single values");
     const int32_t kernel = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_GLOROT_UNIFORM;
     const int32_t recurrent = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL;
     RETURN_IF_ERROR(lstm__read_constant(&lstm->kernel_initializer, kernel, LSTM_NAMES_INITIALIZER, "kernel_initializer"));
@@ -194,6 +199,11 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
                             .input_gradient = session->training
                                               && (session->input_gradients || node->inputs[0]->node->learns)};
     r->route = lstm__recurrence_route(r->max_batch, steps, r->input, units, r->training);
+    if (lstm->activation != LSTM_ACTIVATION_TANH || lstm->recurrent_activation != LSTM_ACTIVATION_SIGMOID) {
+        r->activation = lstm->activation;
+        r->recurrent_activation = lstm->recurrent_activation;
+        r->route = LSTM_ROUTE_SPLIT;
+    }
     lstm__recurrence_plan(r, arena);
     b->outputs = b->last = NULL;
     if (lstm->return_sequences == LSTM_YES) {

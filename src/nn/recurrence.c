@@ -167,11 +167,43 @@ static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t cou
     r->kernels->step_forward(&s, first_panel, last_panel);
 }
 
+/* The same with any activations: the product is added to x W + bias, then the cell. */
+static void step_rows_apart(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel, size_t last_panel)
+{
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    const size_t column = first_panel * r->kernels->lanes;
+    const size_t width = (last_panel - first_panel) * r->kernels->lanes;
+    const size_t cell = first * r->padded + column;
+    const lstm__cell s = {
+        .rows = count,
+        .units = r->hidden - column < width ? r->hidden - column : width,
+        .activation = r->activation,
+        .recurrent = r->recurrent_activation,
+        .gates = lstm__gates_at(pass, t) + first * r->ld_gates + 4 * column,
+        .ld_gates = r->ld_gates,
+        .c_previous = lstm__cell_at(pass, t) + cell,
+        .c = lstm__cell_at(pass, t + 1) + cell,
+        .active_c = r->training ? lstm__tanh_at(pass, t) + cell : NULL,
+        .ld_cell = r->padded,
+        .h = lstm__rows_at(pass, t + 1) + first * r->ld_rows + column,
+        .ld_h = r->ld_rows,
+        .y = call->y.data ? call->y.data + (t * call->batch + first) * call->y.stride + column : NULL,
+        .ld_y = call->y.stride,
+    };
+    r->kernels->multiply_gates(&(lstm__multiplication){.rows = count, .k = r->hidden,
+                                                       .a = lstm__rows_at(pass, t) + first * r->ld_rows, .ld_a = r->ld_rows,
+                                                       .b = r->weights_h + 4 * column * r->hidden, .c = s.gates,
+                                                       .ld_c = r->ld_gates, .accumulate = true},
+                               s.units);
+    r->kernels->cell_forward(&s);
+}
+
 static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel, size_t last_panel)
 {
     lstm__share run;
-    for (size_t at = first; lstm__next_run(lstm__mask_at(pass, t), &at, first + count, &run);)
-        step_rows(pass, t, run.first, run.count, first_panel, last_panel);
+    for (size_t at = first; lstm__next_run(pass->r, lstm__mask_at(pass, t), &at, first + count, &run);)
+        (pass->r->activation ? step_rows_apart : step_rows)(pass, t, run.first, run.count, first_panel, last_panel);
 }
 
 /* x(t) of some samples beside h(t-1); zeros where it is masked, for whatever stands there must not get into a product. */
@@ -252,7 +284,7 @@ static void multiply_inputs(void *argument, int32_t index)
         row += count;
     }
     lstm__share run;
-    for (size_t at = share.first; lstm__next_run(lstm__mask_at(pass, pass->first_step), &at, end, &run);)
+    for (size_t at = share.first; lstm__next_run(pass->r, lstm__mask_at(pass, pass->first_step), &at, end, &run);)
         multiply_run(pass, run);
 }
 

@@ -29,6 +29,8 @@ typedef struct lstm__recurrence {
     bool training;
     bool input_gradient; /* backward may be asked for dx */
     int32_t route;       /* LSTM_ROUTE_*, never 0 */
+    int32_t activation, recurrent_activation; /* LSTM_ACTIVATION_*; 0 = tanh and sigmoid, fused with the product of a step.
+                                                 Others need the split route */
     /* The rest is lstm__recurrence_plan's. */
     size_t segment;      /* steps whose x is multiplied at once (split route) */
     size_t panels;       /* groups of V units */

@@ -12,6 +12,8 @@
 #include "shares.h"
 #include "tape.h"
 
+#include <string.h>
+
 /* dh and dc of some samples at the end of the sequence. */
 static void start_gradients(const lstm__pass *pass, size_t first, size_t count)
 {
@@ -53,11 +55,45 @@ static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t cou
     r->kernels->step_backward(&s, first_group, last_group);
 }
 
+/* The same with any activations: r->dh gathers the gradient at h(t), then comes the cell. */
+static void step_rows_apart(const lstm__pass *pass, size_t t, size_t first, size_t count)
+{
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    const lstm__cell s = {
+        .rows = count,
+        .units = r->hidden,
+        .activation = r->activation,
+        .recurrent = r->recurrent_activation,
+        .gates = lstm__gates_at(pass, t) + first * r->ld_gates,
+        .ld_gates = r->ld_gates,
+        .c_previous = lstm__cell_at(pass, t) + first * r->padded,
+        .active_c = lstm__tanh_at(pass, t) + first * r->padded,
+        .dh = r->dh + first * r->padded,
+        .dc = r->dc + first * r->padded,
+        .ld_cell = r->padded,
+    };
+    if (t + 1 < call->steps)
+        r->kernels->multiply_across(&(lstm__multiplication){.rows = count, .k = 4 * r->padded,
+                                                            .a = lstm__gates_at(pass, t + 1) + first * r->ld_gates,
+                                                            .ld_a = r->ld_gates, .b = r->back_h, .c = s.dh, .ld_c = r->padded,
+                                                            .accumulate = true},
+                                    r->hidden);
+    if (call->dy.data)
+        r->kernels->copy_rows(count, r->hidden, call->dy.data + (t * call->batch + first) * call->dy.stride, call->dy.stride,
+                              s.dh, r->padded, 1);
+    r->kernels->cell_backward(&s);
+    memset(s.dh, 0, count * r->padded * sizeof(real));
+}
+
 static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_group, size_t last_group)
 {
     lstm__share run;
-    for (size_t at = first; lstm__next_run(lstm__mask_at(pass, t), &at, first + count, &run);)
-        step_rows(pass, t, run.first, run.count, first_group, last_group);
+    for (size_t at = first; lstm__next_run(pass->r, lstm__mask_at(pass, t), &at, first + count, &run);)
+        if (pass->r->activation)
+            step_rows_apart(pass, t, run.first, run.count);
+        else
+            step_rows(pass, t, run.first, run.count, first_group, last_group);
 }
 
 /* Gradients at the initial states of some samples. */
@@ -112,7 +148,7 @@ static void back_through_time(const lstm__pass *segment)
     const lstm__recurrence_call *call = segment->call;
     const size_t step_work = lstm__work(call->batch, r->hidden, r->padded);
     lstm__pass pass = *segment;
-    if (!lstm__share_columns(r->context, call->batch, groups_of(r), step_work)) {
+    if (r->activation || !lstm__share_columns(r->context, call->batch, groups_of(r), step_work)) {
         const size_t steps = pass.last_step - pass.first_step;
         pass.tasks = lstm__shares(r->context, call->batch, steps * step_work, LSTM__TASK_WORK);
         lstm__parallel(r->context, (int32_t)pass.tasks, backward_samples, &pass);

@@ -16,8 +16,9 @@
 /* Gaps of fewer rows are computed along: cutting a tile into smaller ones costs more than the rows in them. */
 enum { GAP = 4 };
 
-bool lstm__next_run(const unsigned char *mask, size_t *at, size_t end, lstm__share *run)
+bool lstm__next_run(const lstm__recurrence *r, const unsigned char *mask, size_t *at, size_t end, lstm__share *run)
 {
+    const size_t gap = r->activation ? 1 : GAP;
     size_t first = *at;
     if (!mask) {
         *run = (lstm__share){first, end - first};
@@ -27,7 +28,7 @@ bool lstm__next_run(const unsigned char *mask, size_t *at, size_t end, lstm__sha
     while (first < end && !mask[first])
         first++;
     size_t last = first;
-    for (size_t k = first; k < end && k < last + GAP; k++)
+    for (size_t k = first; k < end && k < last + gap; k++)
         if (mask[k])
             last = k + 1;
     *run = (lstm__share){first, last - first};

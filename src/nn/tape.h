@@ -49,8 +49,9 @@ static inline const unsigned char *lstm__mask_at(const lstm__pass *pass, size_t 
 
 /* ---- Masks (recurrence_masks.c) */
 
-/* The next run of valid rows from *at on and before `end`: false = there is none. Short gaps are computed along. */
-bool lstm__next_run(const unsigned char *mask, size_t *at, size_t end, lstm__share *run);
+/* The next run of valid rows from *at on and before `end`: false = there is none. Short gaps are computed along, but not where
+ * the cell stands alone. */
+bool lstm__next_run(const lstm__recurrence *r, const unsigned char *mask, size_t *at, size_t end, lstm__share *run);
 
 /* Whether all these rows are valid. */
 bool lstm__all_valid(const unsigned char *mask, size_t first, size_t count);
