@@ -367,6 +367,8 @@ typedef struct lstm_lstm_options {
     int32_t zero_output_for_mask;
     int32_t activation;           /* of g and of c: LSTM_ACTIVATION_*, not softmax; default tanh */
     int32_t recurrent_activation; /* of i, f and o; default sigmoid. Others than the defaults leave the fastest path */
+    int32_t stateful; /* LSTM_YES: in a session every call begins with the h and c that the call before ended with (Keras'
+                         stateful); gradients do not go into the call before. See lstm_session_reset_states */
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options, const lstm_layer *input,
                                          lstm_layer **out);
@@ -872,6 +874,22 @@ LSTM_API size_t lstm_session_memory_size(const lstm_session *session);
 /* Run the network on data's inputs.
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (a count, or more samples or steps than planned). */
 LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data);
+
+/* ---- Stateful layers: h and c are carried from each forward of a session to the next, sample k's to sample k, until they are
+ * reset. The model holds no states: any number of sessions carry their own. lstm_fit and lstm_evaluate carry them from batch to
+ * batch and begin each epoch with zeros (use shuffle = LSTM_NO); lstm_predict begins every sample with zeros.
+ *
+ * reset: the next forward begins with zeros, and may have another number of samples.
+ * get, set: copy the states of one stateful layer out of / into the session, to save and restore a stream.
+ *   h, c   [out]/[in] [samples][units]; get: NULL = not wanted
+ *   count  [in] samples * units
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not stateful, another model's), LSTM_ERROR_STATE (get: nothing carried yet),
+ * LSTM_ERROR_SHAPE (count). */
+LSTM_API lstm_status lstm_session_reset_states(lstm_session *session);
+LSTM_API lstm_status lstm_session_get_states(const lstm_session *session, const lstm_layer *layer, float *h, float *c,
+                                             size_t count);
+LSTM_API lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *layer, const float *h, const float *c,
+                                             size_t count);
 
 /* Copy output `index` of the latest forward, in the layout of its data.
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */

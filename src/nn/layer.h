@@ -29,6 +29,13 @@ typedef struct lstm__view {
     size_t stride; /* elements from one row to the next */
 } lstm__view;
 
+/* States that a stateful layer keeps in a session from one call to the next. */
+typedef struct lstm__carried {
+    real *h, *c;  /* [batch][units]; c NULL = the layer has none */
+    size_t units;
+    size_t batch; /* samples whose states these are; 0 = none, the next call begins from zeros */
+} lstm__carried;
+
 typedef struct lstm__node lstm__node;
 typedef struct lstm__layer_class lstm__layer_class;
 
@@ -126,6 +133,8 @@ struct lstm__layer_class {
     void (*forward)(const lstm__node *node, lstm_session *session, void *plan);
     /* Read the output gradients, write input gradients and parameter gradients. NULL = nothing to do (inputs). */
     void (*backward)(const lstm__node *node, lstm_session *session, void *plan);
+    /* The states that this node carries from call to call. The function may be NULL, or return NULL = it carries none. */
+    lstm__carried *(*carried)(const lstm__node *node, void *plan);
     /* Floating-point operations of one sample of `steps` steps (products only). NULL = none worth counting. */
     double (*flops)(const lstm__node *node, int64_t steps);
 };

@@ -253,6 +253,20 @@ void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
     session->forward_done = true;
 }
 
+lstm__carried *lstm__session_carried(const lstm_session *session, const lstm__node *node)
+{
+    return node->class->carried ? node->class->carried(node, session->plans[node->index]) : NULL;
+}
+
+void lstm__session_reset_states(lstm_session *session)
+{
+    for (size_t k = 0; k < session->model->node_count; k++) {
+        lstm__carried *carried = lstm__session_carried(session, session->model->nodes[k]);
+        if (carried)
+            carried->batch = 0;
+    }
+}
+
 static bool has_gradient(lstm_session *session, const lstm__node *node)
 {
     for (int port = 0; port < node->port_count; port++)

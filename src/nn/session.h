@@ -87,6 +87,12 @@ static inline lstm__port *lstm__session_own(lstm_session *session, const lstm__n
 void lstm__session_forward(lstm_session *session, const lstm__batch *batch);
 void lstm__session_backward(lstm_session *session);
 
+/* Let every stateful layer begin from zeros again. */
+void lstm__session_reset_states(lstm_session *session);
+
+/* What a node carries from call to call, NULL = nothing. */
+lstm__carried *lstm__session_carried(const lstm_session *session, const lstm__node *node);
+
 /* Forget the output gradients (before a loss or a caller sets them). */
 void lstm__session_clear_gradients(lstm_session *session);
 

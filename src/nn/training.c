@@ -96,6 +96,7 @@ lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const 
 {
     *sums = (lstm__sums){0};
     lstm__batch batch = *data;
+    lstm__session_reset_states(session);
     for (size_t done = 0; done < data->count; done += batch.count) {
         double value = 0;
         batch.first = data->first + done;
@@ -261,6 +262,7 @@ static lstm_status run_epochs(loop *l)
     lstm__training *training = l->training;
     while (!finished(training)) {
         set_order(l);
+        lstm__session_reset_states(l->session);
         bool cancel = false;
         while (training->position.batch < (int64_t)l->batches && !cancel) {
             double loss = 0;
