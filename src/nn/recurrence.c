@@ -12,7 +12,6 @@
 #include "shares.h"
 #include "tape.h"
 
-
 #include <string.h>
 
 int32_t lstm__recurrence_route(size_t batch, size_t steps, size_t input, size_t hidden, bool training)
