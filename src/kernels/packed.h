@@ -98,6 +98,7 @@ typedef struct lstm__outer {
     real *dw; /* NULL = not wanted */
     real *db; /* NULL = not wanted */
     bool accumulate; /* add to both */
+    const uint32_t *list; /* numbers of the `rows` rows to take; NULL = 0, 1, … */
     real *scratch; /* LSTM__OUTER_SCRATCH, of one call at a time, at a multiple of 64 bytes */
 } lstm__outer;
 

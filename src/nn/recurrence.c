@@ -84,6 +84,7 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
             r->gates = carve_blocks(r, arena, r->segment, r->ld_gates);
         return;
     }
+    r->list = lstm__carve(arena, lstm__segment_steps(r, 1) + r->max_batch, sizeof *r->list);
     r->back_h = carve_packed(r, arena, r->padded);
     if (r->input_gradient)
         r->back_x = carve_packed(r, arena, r->input <= LSTM__NARROW ? r->input : lstm__panels(lanes, r->input) * lanes);

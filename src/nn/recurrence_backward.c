@@ -166,18 +166,15 @@ static void back_through_time(const lstm__pass *segment)
         end_gradients(&pass, 0, call->batch);
 }
 
-/* dx of some of the rows of a segment. */
-static void multiply_back(void *argument, int32_t index)
+/* dx of some rows from `row` on, counted from the first step, which may go on over several steps. */
+static void multiply_back_rows(const lstm__pass *pass, size_t row, size_t end)
 {
-    const lstm__pass *pass = argument;
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
-    const lstm__share share = lstm__share_of(call->batch * (pass->last_step - pass->first_step), pass->tasks, index);
-    const size_t begin = pass->first_step * call->batch + share.first;
-    for (size_t row = begin; row < begin + share.count;) {
+    while (row < end) {
         const size_t t = row / call->batch;
         const size_t first = row % call->batch;
-        const size_t left = begin + share.count - row;
+        const size_t left = end - row;
         const size_t count = call->reverse && call->batch - first < left ? call->batch - first : left;
         const size_t target = (call->reverse ? call->steps - 1 - t : t) * call->batch + first;
         const lstm__multiplication p = {.rows = count, .k = 4 * r->padded, .a = r->gates + row * r->ld_gates, .ld_a = r->ld_gates,
@@ -191,6 +188,34 @@ static void multiply_back(void *argument, int32_t index)
     }
 }
 
+/* No gradient at x for masked rows. */
+static void clear_back_rows(const lstm__pass *pass, size_t row, size_t end)
+{
+    const lstm__recurrence_call *call = pass->call;
+    for (; row < end && !call->add_dx; row++) {
+        const size_t t = row / call->batch;
+        const size_t target = (call->reverse ? call->steps - 1 - t : t) * call->batch + row % call->batch;
+        memset(call->dx.data + target * call->dx.stride, 0, pass->r->input * sizeof(real));
+    }
+}
+
+/* dx of some of the rows of a segment. */
+static void multiply_back(void *argument, int32_t index)
+{
+    const lstm__pass *pass = argument;
+    const size_t batch = pass->call->batch;
+    const lstm__share share = lstm__share_of(batch * (pass->last_step - pass->first_step), pass->tasks, index);
+    const size_t begin = pass->first_step * batch + share.first;
+    const size_t end = begin + share.count;
+    size_t done = begin;
+    lstm__share run;
+    for (size_t at = begin; lstm__next_run(pass->r, lstm__mask_at(pass, 0), &at, end, &run); done = at) {
+        clear_back_rows(pass, done, run.first);
+        multiply_back_rows(pass, run.first, run.first + run.count);
+    }
+    clear_back_rows(pass, done, end);
+}
+
 static void weight_gradients(void *argument, int32_t index)
 {
     const lstm__pass *pass = argument;
@@ -198,7 +223,8 @@ static void weight_gradients(void *argument, int32_t index)
     const lstm__recurrence_call *call = pass->call;
     const lstm__share share = lstm__share_of(r->panels, pass->tasks, index);
     const lstm__outer o = {
-        .rows = call->batch * (pass->last_step - pass->first_step),
+        .rows = pass->valid,
+        .list = pass->list,
         .inputs = r->hidden + r->input,
         .units = r->hidden,
         .a = lstm__rows_at(pass, pass->first_step),
@@ -225,6 +251,7 @@ void lstm__recurrence_backward(const lstm__recurrence *r, const lstm__recurrence
         pass.last_step = end;
         pass.first_step = end > most ? end - most : 0;
         const size_t rows = (pass.last_step - pass.first_step) * call->batch;
+        pass.valid = lstm__mask_list(&pass, &pass.list);
         back_through_time(&pass);
         if (call->dx.data) {
             pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded), LSTM__TASK_WORK);

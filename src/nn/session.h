@@ -63,6 +63,10 @@ static inline size_t lstm__batch_sample(const lstm__batch *batch, size_t k)
     return batch->order ? (size_t)batch->order[batch->first + k] : batch->first + k;
 }
 
+/* Put the samples of a pass, order[first] to order[first + count - 1], in the order of falling lengths:
+ * finished samples then stand together and cost nothing. Without lengths nothing is changed. */
+void lstm__batch_sort(const lstm__batch *batch, uint64_t *order);
+
 lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training, bool input_gradients,
                                  size_t batch, size_t steps, uint64_t seed);
 void lstm__session_destroy(lstm_session *session);

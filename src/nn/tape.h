@@ -12,6 +12,8 @@ typedef struct lstm__pass {
     const lstm__recurrence_call *call;
     size_t first_step, last_step; /* of this segment; with shared panels the step */
     size_t tasks;
+    const uint32_t *list; /* backward: rows of the segment that are valid, NULL = all */
+    size_t valid;         /* backward: their number */
 } lstm__pass;
 
 static inline real *lstm__rows_at(const lstm__pass *pass, size_t t)
@@ -58,6 +60,9 @@ bool lstm__all_valid(const unsigned char *mask, size_t first, size_t count);
 
 /* Take over the mask of a call. */
 void lstm__mask_start(const lstm__recurrence *r, const lstm__recurrence_call *call);
+
+/* List the valid rows of a segment where some are not: their number, or all rows' with *list NULL. */
+size_t lstm__mask_list(const lstm__pass *pass, const uint32_t **list);
 
 /* After step t forward: hold h and c of masked samples, and give them their outputs and an empty place in the tape. */
 void lstm__mask_hold(const lstm__pass *pass, size_t t, size_t first, size_t count);

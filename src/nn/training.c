@@ -171,6 +171,7 @@ static lstm_status run_batch(loop *l, double *loss)
     batch.order = l->order;
     batch.first = first;
     batch.count = training->samples - first < training->batch_size ? training->samples - first : training->batch_size;
+    lstm__batch_sort(&batch, l->order);
     l->session->update = (uint64_t)position->step;
     lstm__session_forward(l->session, &batch);
     RETURN_IF_ERROR(lstm__loss_compute(l->session, &training->loss, &batch, true, loss));
