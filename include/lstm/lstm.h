@@ -441,6 +441,17 @@ typedef struct lstm_masking_options {
 LSTM_API lstm_status lstm_model_add_masking(lstm_model *model, const lstm_masking_options *options, const lstm_layer *input,
                                             lstm_layer **out);
 
+/* Learned values, the same for every sample: a vector [B][features] whose values are a parameter (NAME/values, NAME.values).
+ * Two of them as initial_h and initial_c make a trainable initial state. Reads its input for its place in the graph only. */
+typedef struct lstm_learned_vector_options {
+    uint32_t struct_size;
+    int32_t initializer; /* LSTM_INITIALIZER_*; default zeros */
+    int64_t features;    /* > 0 */
+    const char *name;
+} lstm_learned_vector_options;
+LSTM_API lstm_status lstm_model_add_learned_vector(lstm_model *model, const lstm_learned_vector_options *options,
+                                                   const lstm_layer *input, lstm_layer **out);
+
 /* Read a sequence in both directions and merge the outputs, those of the backward layer turned round in time. Two recurrent
  * layers do the work: two new LSTM layers NAME/forward_lstm and NAME/backward_lstm with the options `lstm`, or two layers of any
  * recurrent kind that are there already, the second with go_backwards. Where sequences are returned, the outputs of masked

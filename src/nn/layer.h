@@ -150,6 +150,7 @@ extern const lstm__layer_class lstm__class_repeat_vector;
 extern const lstm__layer_class lstm__class_reshape;
 extern const lstm__layer_class lstm__class_flatten;
 extern const lstm__layer_class lstm__class_masking;
+extern const lstm__layer_class lstm__class_learned_vector;
 extern const lstm__layer_class lstm__class_bidirectional;
 
 #endif
