@@ -29,6 +29,7 @@ static double activate(int32_t activation, double x)
     case LSTM_ACTIVATION_SOFTSIGN: return isinf(x) ? copysign(1, x) : x / (1 + fabs(x));
     case LSTM_ACTIVATION_EXPONENTIAL: return exp(x);
     case LSTM_ACTIVATION_HARD_SIGMOID: return isnan(x) ? x : fmin(1, fmax(0, x / 6 + 0.5));
+    case LSTM_ACTIVATION_HARD_SIGMOID_KERAS2: return isnan(x) ? x : fmin(1, fmax(0, x / 5 + 0.5));
     default: return x;
     }
 }
@@ -45,6 +46,7 @@ static double slope(int32_t activation, double y)
     case LSTM_ACTIVATION_SOFTSIGN: return (1 - fabs(y)) * (1 - fabs(y));
     case LSTM_ACTIVATION_EXPONENTIAL: return y;
     case LSTM_ACTIVATION_HARD_SIGMOID: return y > 0 && y < 1 ? 1.0 / 6 : 0;
+    case LSTM_ACTIVATION_HARD_SIGMOID_KERAS2: return y > 0 && y < 1 ? 1.0 / 5 : 0;
     default: return 1;
     }
 }
@@ -53,6 +55,7 @@ static const int32_t activations[] = {
     LSTM_ACTIVATION_LINEAR,   LSTM_ACTIVATION_TANH,     LSTM_ACTIVATION_SIGMOID,     LSTM_ACTIVATION_RELU,
     LSTM_ACTIVATION_ELU,      LSTM_ACTIVATION_SOFTPLUS, LSTM_ACTIVATION_SOFTSIGN,    LSTM_ACTIVATION_EXPONENTIAL,
     LSTM_ACTIVATION_HARD_SIGMOID,
+    LSTM_ACTIVATION_HARD_SIGMOID_KERAS2,
 };
 
 enum { ACTIVATION_COUNT = sizeof activations / sizeof activations[0] };

@@ -171,6 +171,7 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_ACTIVATION_SOFTSIGN 8     /* x / (1 + |x|) */
 #define LSTM_ACTIVATION_EXPONENTIAL 9  /* exp(x) */
 #define LSTM_ACTIVATION_HARD_SIGMOID 10 /* clip(x/6 + 1/2, 0, 1), Keras 3 and PyTorch */
+#define LSTM_ACTIVATION_HARD_SIGMOID_KERAS2 11 /* clip(x/5 + 1/2, 0, 1), Keras 1 and 2 */
 
 /* Losses. `p` is the prediction, `y` the target. The loss of a batch is the mean over samples, steps and (where the
  * loss is per element) features. */
@@ -245,6 +246,13 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_INITIALIZER_ONES 4
 #define LSTM_INITIALIZER_TORCH_UNIFORM 5  /* U(-k, k), k = 1/sqrt(units) in recurrent layers, 1/sqrt(fan_in) in Dense */
 
+/* How Bidirectional merges its two outputs. */
+#define LSTM_MERGE_CONCAT 1 /* features side by side, forward first */
+#define LSTM_MERGE_SUM 2
+#define LSTM_MERGE_MUL 3
+#define LSTM_MERGE_AVE 4
+#define LSTM_MERGE_NONE 5   /* two outputs */
+
 /* The sets of constants that have names in files, on the command line and in messages. */
 #define LSTM_NAMES_PROFILE 1
 #define LSTM_NAMES_ISA 2
@@ -256,6 +264,7 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_SCHEDULE 8
 #define LSTM_NAMES_REDUCTION 9
 #define LSTM_NAMES_CONSTRAINT 10
+#define LSTM_NAMES_MERGE 30
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam", "hard_sigmoid", "avx2").
  * Upper and lower case are the same.
@@ -400,6 +409,14 @@ typedef struct lstm_lstm_options {
     const lstm_layer *initial_c;
     const lstm_layer *initial_state; /* or another LSTM layer of H units, whose last h and c are taken */
     const char *name;
+    /* What return_sequences gives at steps that a mask or a length leaves out. LSTM_NO: the output before is repeated, zeros
+     * before the first one (Keras, the default); LSTM_YES: zeros (PyTorch's default). h and c are held in both cases, and the
+     * last output is that of the last step that is there. See docs/sequences.md. */
+    int32_t zero_output_for_mask;
+    int32_t activation;           /* of g and of c: LSTM_ACTIVATION_*, not softmax; default tanh */
+    int32_t recurrent_activation; /* of i, f and o; default sigmoid. Others than the defaults leave the fastest path */
+    int32_t stateful; /* LSTM_YES: in a session every call begins with the h and c that the call before ended with (Keras'
+                         stateful); gradients do not go into the call before. See lstm_session_reset_states */
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options, const lstm_layer *input,
                                          lstm_layer **out);
@@ -461,6 +478,52 @@ LSTM_API lstm_status lstm_model_add_reshape(lstm_model *model, const lstm_reshap
 /* Reshape to one vector; `options` as above with only `name`, or NULL. */
 LSTM_API lstm_status lstm_model_add_flatten(lstm_model *model, const lstm_reshape_options *options,
                                             const lstm_layer *input, lstm_layer **out);
+
+/* Mask every step all of whose features equal mask_value (a sequence padded with a value that data never has), and make its
+ * values zeros. Layers behind it then skip these steps; see docs/sequences.md. */
+typedef struct lstm_masking_options {
+    uint32_t struct_size;
+    float mask_value; /* finite; default 0 */
+    const char *name;
+} lstm_masking_options;
+LSTM_API lstm_status lstm_model_add_masking(lstm_model *model, const lstm_masking_options *options, const lstm_layer *input,
+                                            lstm_layer **out);
+
+/* Learned values, the same for every sample: a vector [B][features] whose values are a parameter (NAME/values, NAME.values).
+ * Two of them as initial_h and initial_c make a trainable initial state. Reads its input for its place in the graph only. */
+typedef struct lstm_learned_vector_options {
+    uint32_t struct_size;
+    int32_t initializer; /* LSTM_INITIALIZER_*; default zeros */
+    int64_t features;    /* > 0 */
+    const char *name;
+} lstm_learned_vector_options;
+LSTM_API lstm_status lstm_model_add_learned_vector(lstm_model *model, const lstm_learned_vector_options *options,
+                                                   const lstm_layer *input, lstm_layer **out);
+
+/* Read a sequence in both directions and merge the outputs, those of the backward layer turned round in time. Two recurrent
+ * layers do the work: two new LSTM layers NAME/forward_lstm and NAME/backward_lstm with the options `lstm`, or two layers of any
+ * recurrent kind that are there already, the second with go_backwards. Where sequences are returned, the outputs of masked
+ * steps are zeros (zero_output_for_mask of both layers is set).
+ * Under the PyTorch profile the parameters are called NAME.weight_ih_l0 … and NAME.weight_ih_l0_reverse …
+ * `input` is what the new layers read; it is not looked at with forward and backward. */
+typedef struct lstm_bidirectional_options {
+    uint32_t struct_size;
+    int32_t merge_mode;            /* LSTM_MERGE_*; default concat */
+    const lstm_lstm_options *lstm; /* of both new layers; without go_backwards and initial states */
+    const lstm_layer *forward;     /* or instead: two layers of the model */
+    const lstm_layer *backward;
+    const char *name; /* at most 95 bytes */
+} lstm_bidirectional_options;
+LSTM_API lstm_status lstm_model_add_bidirectional(lstm_model *model, const lstm_bidirectional_options *options,
+                                                  const lstm_layer *input, lstm_layer **out);
+
+/* The parts of a Bidirectional layer.
+ *   forward, backward  [out] its two recurrent layers (lstm_layer_state gives their last states); NULL = not wanted
+ *   backward_output    [out] with LSTM_MERGE_NONE the backward layer's output in the order of time (the layer itself is the
+ *                      forward one's); NULL = not wanted
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (no Bidirectional layer, or one that merges). Ownership: the model's. */
+LSTM_API lstm_status lstm_bidirectional_parts(const lstm_layer *layer, lstm_layer **forward, lstm_layer **backward,
+                                              lstm_layer **backward_output);
 
 /* The further outputs of an LSTM layer, as layers that others can read: the last hidden state h [B][H] and the last
  * cell state c [B][H].
@@ -678,6 +741,12 @@ LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path
  * Counts: an input needs samples * steps * features values (a vector: samples * features). If the input's number of
  * steps is free, it is x_count / (samples * features), the same for every free input. A target needs the output's
  * values; for the sparse cross-entropy one class number (0, 1, ...) a row: samples, or samples * steps.
+ *
+ * Sequences of different lengths stand in one array, padded to the longest. `lengths` says how many steps of each sample are
+ * there, from the first on; `mask` marks the steps that are there one by one (and may have holes); with both, a step is
+ * there if both say so. They belong to the first input that is a sequence; input_lengths and input_masks give each input its
+ * own. What stands in the padding is never looked at: a padded batch gives what its samples give one by one. The layers hand
+ * the mask on (docs/sequences.md).
  * =============================================================================================================== */
 
 typedef struct lstm_data {
@@ -698,6 +767,12 @@ typedef struct lstm_data {
      * >= 0, not all 0, steps in `layout`. NULL = 1. A weight of 0 excludes: its targets may be anything. */
     const float *sample_weights;
     size_t sample_weight_count;
+    const int32_t *lengths; /* one a sample, 0 to steps, in any order; NULL = all steps */
+    size_t lengths_count;   /* samples */
+    const uint8_t *mask;    /* [samples][steps] or, time first, [steps][samples]; 0 = this step is not there; NULL = all are */
+    size_t mask_count;      /* samples * steps */
+    const int32_t *const *input_lengths; /* instead of lengths: for each input its lengths, of `samples` entries, or NULL */
+    const uint8_t *const *input_masks;   /* instead of mask: for each input its mask, of samples * steps entries, or NULL */
 } lstm_data;
 
 /* A loss and its settings, the same for every output. */
@@ -990,6 +1065,22 @@ LSTM_API size_t lstm_session_memory_size(const lstm_session *session);
 /* Run the network on data's inputs.
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (a count, or more samples or steps than planned). */
 LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data);
+
+/* ---- Stateful layers: h and c are carried from each forward of a session to the next, sample k's to sample k, until they are
+ * reset. The model holds no states: any number of sessions carry their own. lstm_fit and lstm_evaluate carry them from batch to
+ * batch and begin each epoch with zeros (use shuffle = LSTM_NO); lstm_predict begins every sample with zeros.
+ *
+ * reset: the next forward begins with zeros, and may have another number of samples.
+ * get, set: copy the states of one stateful layer out of / into the session, to save and restore a stream.
+ *   h, c   [out]/[in] [samples][units]; get: NULL = not wanted
+ *   count  [in] samples * units
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not stateful, another model's), LSTM_ERROR_STATE (get: nothing carried yet),
+ * LSTM_ERROR_SHAPE (count). */
+LSTM_API lstm_status lstm_session_reset_states(lstm_session *session);
+LSTM_API lstm_status lstm_session_get_states(const lstm_session *session, const lstm_layer *layer, float *h, float *c,
+                                             size_t count);
+LSTM_API lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *layer, const float *h, const float *c,
+                                             size_t count);
 
 /* Copy output `index` of the latest forward, in the layout of its data.
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */

@@ -71,6 +71,64 @@ static lstm_status read_inputs(lstm__data *read, const lstm_model *model)
     return LSTM_OK;
 }
 
+/* One input's lengths. */
+static lstm_status check_lengths(const lstm__node *node, const int32_t *lengths, size_t samples, size_t steps)
+{
+    if (lengths && node->shapes[0].steps == 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "input \"%s\" is a vector: it has no lengths", node->name);
+    for (size_t k = 0; lengths && k < samples; k++)
+        if (lengths[k] < 0 || (size_t)lengths[k] > steps)
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "input \"%s\": the length of sample %zu is %d: expected 0 to %zu steps",
+                              node->name, k, (int)lengths[k], steps);
+    return LSTM_OK;
+}
+
+/* Counts of the short forms. */
+static lstm_status check_mask_counts(const lstm_data *own, const lstm__node *node, size_t steps)
+{
+    const size_t samples = (size_t)own->samples;
+    if (own->lengths && own->lengths_count != samples)
+        return lstm__fail(LSTM_ERROR_SHAPE, "%zu lengths given: expected one for each of the %zu samples", own->lengths_count,
+                          samples);
+    if (own->mask && (steps > 0 && samples > SIZE_MAX / steps ? 0 : samples * steps) != own->mask_count)
+        return lstm__fail(LSTM_ERROR_SHAPE, "the mask of input \"%s\" has %zu values: expected %zu (%zu samples of %zu steps)",
+                          node->name, own->mask_count, samples * steps, samples, steps);
+    return LSTM_OK;
+}
+
+static lstm_status read_masks(lstm__data *read, const lstm_model *model)
+{
+    const lstm_data *own = &read->own;
+    bool first = true;
+    if ((own->lengths && own->input_lengths) || (own->mask && own->input_masks))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "%s are both set: choose one", own->lengths && own->input_lengths
+                          ? "lengths and input_lengths" : "mask and input_masks");
+    for (size_t k = 0, input = 0; k < model->node_count; k++) {
+        const lstm__node *node = model->nodes[k];
+        if (node->class != &lstm__class_input)
+            continue;
+        const size_t steps = node->shapes[0].steps < 0 ? read->batch.steps : (size_t)node->shapes[0].steps;
+        const int32_t *lengths = own->input_lengths ? own->input_lengths[input] : NULL;
+        if (own->input_masks && own->input_masks[input] && node->shapes[0].steps == 0)
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "input \"%s\" is a vector: it has no mask", node->name);
+        if (first && node->shapes[0].steps != 0) {
+            RETURN_IF_ERROR(check_mask_counts(own, node, steps));
+            lengths = own->lengths ? own->lengths : lengths;
+            first = false;
+        }
+        RETURN_IF_ERROR(check_lengths(node, lengths, (size_t)own->samples, steps));
+        input++;
+    }
+    if (first && (own->lengths || own->mask))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "%s given, but no input of the model is a sequence",
+                          own->lengths ? "lengths" : "a mask");
+    read->batch.lengths = own->lengths;
+    read->batch.mask = own->mask;
+    read->batch.lengths_of = own->input_lengths;
+    read->batch.masks_of = own->input_masks;
+    return LSTM_OK;
+}
+
 static lstm_status read_targets(lstm__data *read, const lstm_model *model, const lstm__loss *loss)
 {
     lstm_data *own = &read->own;
@@ -145,6 +203,7 @@ lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lst
         return lstm__fail(LSTM_ERROR_ARGUMENT, "samples is %lld: expected 0 or more", (long long)own->samples);
     read->batch = (lstm__batch){.layout = own->layout, .samples = (size_t)own->samples, .count = (size_t)own->samples};
     RETURN_IF_ERROR(read_inputs(read, model));
+    RETURN_IF_ERROR(read_masks(read, model));
     if (!loss)
         return LSTM_OK;
     RETURN_IF_ERROR(lstm__loss_check_outputs(model, loss));

@@ -10,6 +10,7 @@
  * A reference is a layer's name, with ":h" or ":c" behind it for an LSTM's last states. Every unknown key is an error.
  */
 #include "model_json.h"
+#include "bidirectional_json.h"
 #include "constants.h"
 #include "element.h"
 #include "keras_json.h"
@@ -283,7 +284,7 @@ static lstm_status read_references(const reader *r, const lstm_layer **inputs, i
         inputs[2] = &layer->node->ports[2];
         *count = 3;
     }
-    if (*count == 2 || (*count == 3 && r->class != &lstm__class_lstm))
+    if ((*count == 2) != (r->class == &lstm__class_bidirectional) || (*count == 3 && r->class != &lstm__class_lstm))
         return lstm__fail(LSTM_ERROR_FORMAT, "reads %d layers: expected one%s", *count,
                           r->class == &lstm__class_lstm ? ", or three (sequence, h, c)" : "");
     return LSTM_OK;
@@ -347,6 +348,8 @@ static lstm_status add_layer(reader *r, const char *name)
     return lstm__penalty_from_json(layer->node, r->layer);
 }
 
+static lstm_status read_parts(lstm_model *model, const json_t *layer, size_t index);
+
 static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t index)
 {
     reader r = {.model = model, .layer = layer};
@@ -358,12 +361,27 @@ static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t ind
         return lstm__fail(LSTM_ERROR_FORMAT, "layer %zu (%s): \"name\" is not a text", index, type);
     if (json_string_length(name) > 0 && !lstm__is_name(json_string_value(name), json_string_length(name)))
         return lstm__fail(LSTM_ERROR_FORMAT, "layer %zu (%s): \"name\" holds control characters", index, type);
+    if (lstm__is_bidirectional_json(layer))
+        return read_parts(model, layer, index);
     lstm_status status = find_class(type, &r.class);
     if (status == LSTM_OK)
         status = add_layer(&r, json_string_value(name));
     if (status != LSTM_OK && name)
         return lstm__prefix_error(status, "layer %zu \"%.100s\" (%.40s)", index, json_string_value(name), type);
     return status == LSTM_OK ? status : lstm__prefix_error(status, "layer %zu (%.40s)", index, type);
+}
+
+/* Bidirectional: the layers that it consists of. */
+static lstm_status read_parts(lstm_model *model, const json_t *layer, size_t index)
+{
+    json_t *parts = NULL;
+    lstm_status status = lstm__bidirectional_json_expand(model, layer, &parts);
+    if (status != LSTM_OK)
+        return lstm__prefix_error(status, "layer %zu (Bidirectional)", index);
+    for (size_t k = 0; k < json_array_size(parts) && status == LSTM_OK; k++)
+        status = read_layer(model, json_array_get(parts, k), index);
+    json_decref(parts);
+    return status;
 }
 
 static lstm_status read_outputs(lstm_model *model, const json_t *outputs)

@@ -3,7 +3,8 @@
  * Activations of single elements and their gradients from the output alone, and softmax over rows.
  *
  * f'(x) by y = f(x):  tanh 1 - y^2,  sigmoid y (1 - y),  relu and elu 1 for y > 0 (else 0 and 1 + y),  softplus
- * 1 - exp(-y),  softsign (1 - |y|)^2,  exponential y,  hard sigmoid 1/6 for 0 < y < 1.
+ * 1 - exp(-y),  softsign (1 - |y|)^2,  exponential y,  hard sigmoid 1/6 (Keras 2: 1/5) for
+ * 0 < y < 1.
  */
 #ifndef LSTM_KERNELS_ACTIVATION_TPL_H
 #define LSTM_KERNELS_ACTIVATION_TPL_H
@@ -28,6 +29,11 @@ static INLINE V softsign(V x)
 static INLINE V hard_sigmoid(V x)
 {
     return vmin(vset(1), vmax(vset(0), vfma(x, vset((real)(1.0 / 6.0)), vset((real)0.5))));
+}
+
+static INLINE V hard_sigmoid_keras2(V x)
+{
+    return vmin(vset(1), vmax(vset(0), vfma(x, vset((real)0.2), vset((real)0.5))));
 }
 
 #define MAP(expression) \
@@ -60,6 +66,9 @@ static void activation_forward(int32_t activation, size_t count, const real *x, 
     case LSTM_ACTIVATION_HARD_SIGMOID:
         MAP(hard_sigmoid(v));
         break;
+    case LSTM_ACTIVATION_HARD_SIGMOID_KERAS2:
+        MAP(hard_sigmoid_keras2(v));
+        break;
     default: /* linear */
         if (x != y)
             MAP(v);
@@ -81,10 +90,11 @@ static INLINE V softsign_slope(V y)
     return vmul(rest, rest);
 }
 
-static INLINE V hard_sigmoid_slope(V y)
+/* Of both hard sigmoids. */
+static INLINE V ramp_slope(V y, real slope)
 {
     const V zero = vset(0);
-    return vselect(vgreater(y, zero), vselect(vgreater(vset(1), y), vset((real)(1.0 / 6.0)), zero), zero);
+    return vselect(vgreater(y, zero), vselect(vgreater(vset(1), y), vset(slope), zero), zero);
 }
 
 static INLINE void add_or_put(real *p, V v, int accumulate, size_t n)
@@ -122,7 +132,10 @@ static void activation_backward(int32_t activation, size_t count, const real *y,
         MAP(v);
         break;
     case LSTM_ACTIVATION_HARD_SIGMOID:
-        MAP(hard_sigmoid_slope(v));
+        MAP(ramp_slope(v, (real)(1.0 / 6.0)));
+        break;
+    case LSTM_ACTIVATION_HARD_SIGMOID_KERAS2:
+        MAP(ramp_slope(v, (real)0.2));
         break;
     default: /* linear */
         FOR_EACH_VECTOR(count, add_or_put(dx + k, get(dy + k, n), accumulate, n));

@@ -84,6 +84,8 @@ typedef struct lstm__kernels {
     void (*pack_narrow)(size_t units, size_t columns, const real *w, size_t ld, real *packed);
     void (*step_forward)(const lstm__step_forward *step, size_t first_panel, size_t last_panel);
     void (*step_backward)(const lstm__step_backward *step, size_t first_group, size_t last_group);
+    void (*cell_forward)(const lstm__cell *cell); /* any activations; the products apart */
+    void (*cell_backward)(const lstm__cell *cell);
     void (*multiply_gates)(const lstm__multiplication *product, size_t units);    /* b: gates; c: in gate order */
     void (*multiply_across)(const lstm__multiplication *product, size_t columns); /* b: across; a: in gate order, k = 4 U */
     void (*multiply_narrow)(const lstm__multiplication *product, size_t columns); /* b: narrow; a: in gate order, k = 4 U */

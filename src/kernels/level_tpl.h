@@ -23,6 +23,8 @@
 #include "products_tpl.h"
 #include "steps_tpl.h"
 
+#include "cell_tpl.h"
+
 const lstm__kernels LEVEL_TABLE = {
     .isa = LEVEL_ISA,
     .name = LEVEL_NAME,
@@ -34,6 +36,8 @@ const lstm__kernels LEVEL_TABLE = {
     .pack_narrow = pack_narrow,
     .step_forward = step_forward,
     .step_backward = step_backward,
+    .cell_forward = cell_forward,
+    .cell_backward = cell_backward,
     .multiply_gates = multiply_gates,
     .multiply_across = multiply_across,
     .multiply_narrow = multiply_narrow,

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* One step forward for `rows` samples: gates = activate(a P + bias, or start + a P), then cell and output. */
 typedef struct lstm__step_forward {
@@ -57,6 +58,24 @@ typedef struct lstm__step_backward {
     size_t ld_extra;
 } lstm__step_backward;
 
+/* The cell of one step with any activations (softmax excluded), without the product. */
+typedef struct lstm__cell {
+    size_t rows, units;
+    int32_t activation, recurrent; /* LSTM_ACTIVATION_* */
+    real *gates;            /* [rows] in gate order; forward: pre-activations, then i, f, g, o; backward: these, then gradients */
+    size_t ld_gates;
+    const real *c_previous; /* [rows][U]; padding zero */
+    real *c;                /* may be c_previous */
+    real *active_c;         /* activation(c); forward: NULL = not kept */
+    real *dh;               /* backward */
+    real *dc;               /* backward; in: from step t+1, out: at c_previous */
+    size_t ld_cell;         /* of these five */
+    real *h;                /* [rows][units] */
+    size_t ld_h;
+    real *y;                /* a second copy; NULL = none */
+    size_t ld_y;
+} lstm__cell;
+
 /* c [rows][columns] = (or +=) a [rows][k] b. */
 typedef struct lstm__multiplication {
     size_t rows, k;
@@ -79,6 +98,7 @@ typedef struct lstm__outer {
     real *dw; /* NULL = not wanted */
     real *db; /* NULL = not wanted */
     bool accumulate; /* add to both */
+    const uint32_t *list; /* numbers of the `rows` rows to take; NULL = 0, 1, … */
     real *scratch; /* LSTM__OUTER_SCRATCH, of one call at a time, at a multiple of 64 bytes */
 } lstm__outer;
 

@@ -151,18 +151,27 @@ static INLINE bool is_far(size_t ld)
 
 /* Columns of a [rows][inputs] cut into tiles, each [rows][height]. A vector is written where `height` elements count: the
  * rest is overwritten by the next row, or is room. */
-static void copy_tiles(const real *a, size_t ld, size_t rows, size_t inputs, real *room)
+static void copy_tiles(const real *a, size_t ld, const uint32_t *list, size_t rows, size_t inputs, real *room)
 {
     const parts tiles = cut(inputs, GATE_ROWS);
     for (size_t t = 0; t < tiles.count; t++) {
         const size_t first = part_first(&tiles, t);
         const size_t height = part_size(&tiles, t);
-        for (size_t r = 0; r < rows; r++)
+        for (size_t r = 0; r < rows; r++) {
+            const real *from = a + (list ? list[r] : r) * ld + first;
             for (size_t c = 0; c < height; c += LANES) {
                 const size_t left = inputs - first - c;
-                vstore(room + (first * rows + r * height) + c, get(a + r * ld + first + c, left < LANES ? left : LANES));
+                vstore(room + (first * rows + r * height) + c, get(from + c, left < LANES ? left : LANES));
             }
+        }
     }
+}
+
+/* A panel of d. */
+static void copy_panel(const real *d, size_t ld, const uint32_t *list, size_t rows, real *room)
+{
+    for (size_t r = 0; r < rows; r++)
+        copy_part(1, 4 * LANES, d + (list ? list[r] : r) * ld, ld, room + r * 4 * LANES, 4 * LANES);
 }
 
 /* A block of a and a panel of d as the tiles find them: a as it stands, or in tiles. */
@@ -211,20 +220,22 @@ static void outer_rows(const lstm__outer *o, size_t first, size_t rows, size_t f
     const parts chunks = cut(o->inputs, LSTM__OUTER_INPUTS);
     real *d_room = o->scratch;
     real *a_room = o->scratch + LSTM__OUTER_ROWS * 4 * LANES;
+    const uint32_t *list = o->list ? o->list + first : NULL;
+    const size_t start = o->list ? 0 : first;
     for (size_t c = 0; c < chunks.count; c++) {
         const size_t input = part_first(&chunks, c);
-        outer_block b = {.a = o->a + first * o->ld_a + input, .ld_a = o->ld_a, .rows = rows,
+        outer_block b = {.a = o->a + start * o->ld_a + input, .ld_a = o->ld_a, .rows = rows,
                          .inputs = part_size(&chunks, c), .fresh = first == 0 && !o->accumulate};
-        if (o->dw && is_far(o->ld_a)) {
-            copy_tiles(b.a, o->ld_a, rows, b.inputs, a_room);
+        if (o->dw && (list || is_far(o->ld_a))) {
+            copy_tiles(b.a, o->ld_a, list, rows, b.inputs, a_room);
             b.a = a_room;
             b.ld_a = 0;
         }
         for (size_t p = first_panel; p < last_panel; p++) {
-            b.d = o->d + first * o->ld_d + p * 4 * LANES;
+            b.d = o->d + start * o->ld_d + p * 4 * LANES;
             b.ld_d = o->ld_d;
-            if (is_far(o->ld_d)) {
-                copy_part(rows, 4 * LANES, b.d, o->ld_d, d_room, 4 * LANES);
+            if (list || is_far(o->ld_d)) {
+                copy_panel(b.d, o->ld_d, list, rows, d_room);
                 b.d = d_room;
                 b.ld_d = 4 * LANES;
             }

@@ -26,6 +26,7 @@ static const lstm__name activations[] = {{"linear", LSTM_ACTIVATION_LINEAR},
                                          {"softsign", LSTM_ACTIVATION_SOFTSIGN},
                                          {"exponential", LSTM_ACTIVATION_EXPONENTIAL},
                                          {"hard_sigmoid", LSTM_ACTIVATION_HARD_SIGMOID},
+                                         {"hard_sigmoid_keras2", LSTM_ACTIVATION_HARD_SIGMOID_KERAS2},
                                          {NULL, 0}};
 
 static const lstm__name losses[] = {
@@ -128,6 +129,9 @@ static const lstm__name initializers[] = {{"glorot_uniform", LSTM_INITIALIZER_GL
                                           {"torch_uniform", LSTM_INITIALIZER_TORCH_UNIFORM},
                                           {NULL, 0}};
 
+static const lstm__name merges[] = {{"concat", LSTM_MERGE_CONCAT}, {"sum", LSTM_MERGE_SUM},   {"mul", LSTM_MERGE_MUL},
+                                    {"ave", LSTM_MERGE_AVE},       {"none", LSTM_MERGE_NONE}, {NULL, 0}};
+
 const lstm__name *lstm__constant_names(int32_t set)
 {
     switch (set) {
@@ -137,6 +141,8 @@ const lstm__name *lstm__constant_names(int32_t set)
         return levels;
     case LSTM_NAMES_ACTIVATION:
         return activations;
+    case LSTM_NAMES_MERGE:
+        return merges;
     case LSTM_NAMES_LOSS:
         return losses;
     case LSTM_NAMES_METRIC:

@@ -76,8 +76,7 @@ lstm_layer *lstm__graph_find(const lstm_model *model, const char *name)
 
 /* ---- Adding */
 
-/* Keras' automatic names: dense, dense_1, dense_2, … */
-static void automatic_name(const lstm_model *model, const char *stem, char *name)
+void lstm__graph_automatic_name(const lstm_model *model, const char *stem, char *name)
 {
     size_t number = 0;
     for (size_t k = 0; k < model->node_count; k++)
@@ -92,7 +91,7 @@ static void automatic_name(const lstm_model *model, const char *stem, char *name
 static lstm_status set_name(const lstm_model *model, lstm__node *node, const char *name)
 {
     if (!name) {
-        automatic_name(model, node->class->name_stem, node->name);
+        lstm__graph_automatic_name(model, node->class->name_stem, node->name);
         return LSTM_OK;
     }
     const size_t length = strlen(name);
@@ -163,6 +162,15 @@ lstm_status lstm__graph_add(lstm_model *model, const lstm__layer_class *class, c
 out:
     free_node(model->context, node);
     return status;
+}
+
+void lstm__graph_remove_last(lstm_model *model)
+{
+    lstm__node *node = model->nodes[--model->node_count];
+    for (int k = 0; k < node->input_count; k++)
+        node->inputs[k]->node->readers[node->inputs[k]->port]--;
+    model->port_count -= (size_t)node->port_count;
+    free_node(model->context, node);
 }
 
 /* ---- Outputs */
@@ -276,8 +284,8 @@ lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_sp
         .one_first = spec->one_first,
         .one_count = spec->one_count,
     };
-    snprintf(parameter->name, sizeof parameter->name, torch ? "%s.%s" : "%s/%s", node->name,
-             torch ? spec->torch_name : spec->keras_name);
+    snprintf(parameter->name, sizeof parameter->name, torch ? "%s.%s%s" : "%s/%s%s", node->stem[0] ? node->stem : node->name,
+             torch ? spec->torch_name : spec->keras_name, node->suffix ? node->suffix : "");
     model->parameter_count++;
     node->parameter_count++;
     return LSTM_OK;

@@ -57,7 +57,13 @@ void lstm__graph_release(lstm_model *model);
 lstm_status lstm__graph_add(lstm_model *model, const lstm__layer_class *class, const void *options, const char *name,
                             const lstm_layer *const *inputs, int input_count, lstm_layer **out);
 
-/* Names of automatic layers also when one is taken; the layer with a name, or NULL. */
+/* Take the last node away again; nothing may read it. */
+void lstm__graph_remove_last(lstm_model *model);
+
+/* Keras' automatic name for the next layer of a class: dense, dense_1, … `name` has LSTM__NAME_SIZE bytes. */
+void lstm__graph_automatic_name(const lstm_model *model, const char *stem, char *name);
+
+/* The layer with a name, or NULL. */
 lstm_layer *lstm__graph_find(const lstm_model *model, const char *name);
 
 lstm_status lstm__graph_set_outputs(lstm_model *model, const lstm_layer *const *layers, size_t count);

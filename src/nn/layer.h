@@ -29,6 +29,13 @@ typedef struct lstm__view {
     size_t stride; /* elements from one row to the next */
 } lstm__view;
 
+/* States that a stateful layer keeps in a session from one call to the next. */
+typedef struct lstm__carried {
+    real *h, *c;  /* [batch][units]; c NULL = the layer has none */
+    size_t units;
+    size_t batch; /* samples whose states these are; 0 = none, the next call begins from zeros */
+} lstm__carried;
+
 typedef struct lstm__node lstm__node;
 typedef struct lstm__layer_class lstm__layer_class;
 
@@ -50,6 +57,8 @@ struct lstm__node {
     lstm_model *model;
     size_t index;
     char name[LSTM__NAME_SIZE];
+    char stem[LSTM__NAME_SIZE]; /* before the names of its parameters, where that is not the name; else "" */
+    const char *suffix;         /* behind them; NULL = nothing */
     void *options; /* the class' option struct, defaults filled in, pointers of the caller cleared */
     int input_count;
     const lstm_layer *inputs[LSTM__INPUTS];
@@ -109,11 +118,19 @@ typedef struct lstm__parameter {
     size_t one_first, one_count; /* these values get 1 added (unit forget bias) */
 } lstm__parameter;
 
+/* What becomes of the mask of a layer's first input. */
+enum {
+    LSTM__MASK_DROP = 0, /* the output has none: a vector, or steps that mean something else */
+    LSTM__MASK_KEEP,     /* step for step the same: the session hands it on to port 0 before forward */
+    LSTM__MASK_OWN       /* forward sets it */
+};
+
 struct lstm__layer_class {
     const char *type;        /* "LSTM" */
     const char *name_stem;   /* "lstm": automatic names are lstm, lstm_1, … */
     size_t options_size;
     const lstm__option *options;
+    int mask;                /* LSTM__MASK_* */
     size_t plan_size;        /* of the struct that a session keeps for the node */
 
     /* Check options (defaults filled in here) and inputs; set port_count and shapes. The node has name and inputs. */
@@ -126,6 +143,8 @@ struct lstm__layer_class {
     void (*forward)(const lstm__node *node, lstm_session *session, void *plan);
     /* Read the output gradients, write input gradients and parameter gradients. NULL = nothing to do (inputs). */
     void (*backward)(const lstm__node *node, lstm_session *session, void *plan);
+    /* The states that this node carries from call to call. The function may be NULL, or return NULL = it carries none. */
+    lstm__carried *(*carried)(const lstm__node *node, void *plan);
     /* Floating-point operations of one sample of `steps` steps (products only). NULL = none worth counting. */
     double (*flops)(const lstm__node *node, int64_t steps);
 };
@@ -140,5 +159,8 @@ extern const lstm__layer_class lstm__class_activation;
 extern const lstm__layer_class lstm__class_repeat_vector;
 extern const lstm__layer_class lstm__class_reshape;
 extern const lstm__layer_class lstm__class_flatten;
+extern const lstm__layer_class lstm__class_masking;
+extern const lstm__layer_class lstm__class_learned_vector;
+extern const lstm__layer_class lstm__class_bidirectional;
 
 #endif

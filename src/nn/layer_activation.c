@@ -96,6 +96,7 @@ const lstm__layer_class lstm__class_activation = {
     .name_stem = "activation",
     .options_size = sizeof(lstm_activation_options),
     .options = options,
+    .mask = LSTM__MASK_KEEP,
     .define = define,
     .plan = plan,
     .forward = forward,

@@ -150,6 +150,7 @@ const lstm__layer_class lstm__class_dense = {
     .name_stem = "dense",
     .options_size = sizeof(lstm_dense_options),
     .options = options,
+    .mask = LSTM__MASK_KEEP,
     .define = define,
     .declare = declare,
     .plan = plan,

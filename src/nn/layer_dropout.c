@@ -102,6 +102,7 @@ const lstm__layer_class lstm__class_dropout = {
     .name_stem = "dropout",
     .options_size = sizeof(lstm_dropout_options),
     .options = options,
+    .mask = LSTM__MASK_KEEP,
     .plan_size = sizeof(buffers),
     .define = define,
     .plan = plan,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Input: a sequence of a fixed or free number of steps, or a vector. The session copies the caller's array into the
- * port's buffer, turning batch first into time first and following the order of a shuffled pass.
+ * Input: a sequence of a fixed or free number of steps, or a vector. The session copies the caller's array and mask into the
+ * port's buffers, turning batch first into time first and following the order of a shuffled pass.
  */
 #include "options.h"
 #include "session.h"
@@ -32,15 +32,17 @@ static lstm_status define(lstm__node *node)
 
 static void plan(const lstm__node *node, lstm_session *session, void *buffers, lstm__arena *arena)
 {
-    (void)buffers;
     const size_t features = (size_t)node->shapes[0].features;
     const size_t rows = lstm__session_max_rows(session, node->shapes[0]);
     size_t bytes = 0;
     if (!lstm__mul(features, sizeof(real), &bytes))
         arena->overflow = true;
     lstm__view value = {lstm__carve(arena, rows, bytes), features};
-    if (arena->base)
+    unsigned char *mask = lstm__carve(arena, node->shapes[0].steps == 0 ? 0 : rows, 1);
+    if (arena->base) {
         lstm__session_own(session, node, 0)->value = value;
+        ((lstm__input_plan *)buffers)->mask = mask;
+    }
 }
 
 static void forward(const lstm__node *node, lstm_session *session, void *buffers)
@@ -55,6 +57,7 @@ const lstm__layer_class lstm__class_input = {
     .name_stem = "input",
     .options_size = sizeof(lstm_input_options),
     .options = options,
+    .plan_size = sizeof(lstm__input_plan),
     .define = define,
     .plan = plan,
     .forward = forward,

@@ -11,11 +11,14 @@
 #include "session.h"
 
 #include <stddef.h>
+#include <string.h>
 
 typedef struct buffers {
     lstm__recurrence recurrence;
     lstm__recurrence_call call; /* of the latest forward */
-    real *outputs;              /* all outputs when not training */
+    lstm__carried carried;      /* of a stateful layer */
+    real *outputs;              /* all outputs, where they are not those in the tape; else NULL */
+    real *last;                 /* the last outputs, where they are not the last h; else NULL */
     uint64_t forward_version;   /* of the model's values that are packed for forward and for backward; 0 = none */
     uint64_t backward_version;
 } buffers;
@@ -27,13 +30,14 @@ static const lstm__option options[] = {
     LSTM__OPTION("return_sequences", FLAG, FIELD(return_sequences)),
     LSTM__OPTION("return_state", FLAG, FIELD(return_state)),
     LSTM__OPTION("go_backwards", FLAG, FIELD(go_backwards)),
+    LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__OPTION("use_bias", FLAG, FIELD(use_bias)),
     LSTM__ALIAS("bias", FLAG, FIELD(use_bias)),
     LSTM__OPTION("unit_forget_bias", FLAG, FIELD(unit_forget_bias)),
     LSTM__OPTION_OF("kernel_initializer", FIELD(kernel_initializer), LSTM_NAMES_INITIALIZER),
     LSTM__OPTION_OF("recurrent_initializer", FIELD(recurrent_initializer), LSTM_NAMES_INITIALIZER),
-    LSTM__FIXED("activation", "tanh"),
-    LSTM__FIXED("recurrent_activation", "sigmoid"),
+    LSTM__OPTION_OF("activation", FIELD(activation), LSTM_NAMES_ACTIVATION),
+    LSTM__OPTION_OF("recurrent_activation", FIELD(recurrent_activation), LSTM_NAMES_ACTIVATION),
     LSTM__FIXED("bias_initializer", "zeros"),
     LSTM__FIXED("kernel_regularizer", NULL),
     LSTM__FIXED("recurrent_regularizer", NULL),
@@ -44,8 +48,7 @@ static const lstm__option options[] = {
     LSTM__FIXED("bias_constraint", NULL),
     LSTM__FIXED("dropout", NULL),
     LSTM__FIXED("recurrent_dropout", NULL),
-    LSTM__FIXED("stateful", NULL),
-    LSTM__IGNORED("zero_output_for_mask"),
+    LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
     LSTM__IGNORED("implementation"),
     LSTM__IGNORED("unroll"),
     LSTM__IGNORED("use_cudnn"),
@@ -99,12 +102,21 @@ static lstm_status define(lstm__node *node)
     RETURN_IF_ERROR(lstm__read_flag(&lstm->return_state, LSTM_NO, "return_state"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->go_backwards, LSTM_NO, "go_backwards"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->use_bias, LSTM_YES, "use_bias"));
+    RETURN_IF_ERROR(lstm__read_flag(&lstm->zero_output_for_mask, torch ? LSTM_YES : LSTM_NO, "zero_output_for_mask"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->unit_forget_bias, torch ? LSTM_NO : LSTM_YES, "unit_forget_bias"));
+    RETURN_IF_ERROR(lstm__read_constant(&lstm->activation, LSTM_ACTIVATION_TANH, LSTM_NAMES_ACTIVATION, "activation"));
+    RETURN_IF_ERROR(lstm__read_constant(&lstm->recurrent_activation, LSTM_ACTIVATION_SIGMOID, LSTM_NAMES_ACTIVATION,
+                                        "recurrent_activation"));
+    if (lstm->activation == LSTM_ACTIVATION_SOFTMAX || lstm->recurrent_activation == LSTM_ACTIVATION_SOFTMAX)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "softmax inside an LSTM: expected an activation of single values");
     const int32_t kernel = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_GLOROT_UNIFORM;
     const int32_t recurrent = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL;
     RETURN_IF_ERROR(lstm__read_constant(&lstm->kernel_initializer, kernel, LSTM_NAMES_INITIALIZER, "kernel_initializer"));
     RETURN_IF_ERROR(lstm__read_constant(&lstm->recurrent_initializer, recurrent, LSTM_NAMES_INITIALIZER,
                                         "recurrent_initializer"));
+    RETURN_IF_ERROR(lstm__read_flag(&lstm->stateful, LSTM_NO, "stateful"));
+    if (lstm->stateful == LSTM_YES && node->input_count == 3)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "is stateful and has an initial state: it begins with one or the other");
     if (node->input_count == 3) {
         RETURN_IF_ERROR(check_state(node, 1, "h"));
         RETURN_IF_ERROR(check_state(node, 2, "c"));
@@ -165,6 +177,19 @@ static size_t bias_count(const lstm__node *node)
     return node->parameter_count - 2;
 }
 
+/* Whether the first h and c are others than zeros. */
+static bool starts_from_state(const lstm__node *node)
+{
+    return node->input_count == 3 || options_of(node)->stateful == LSTM_YES;
+}
+
+/* The last output of a sample without any valid step: zeros in Keras (its TensorFlow, Torch and unrolled loops), the initial
+ * h in PyTorch, whose last output is h_n. */
+static bool zeroes_nothing(const lstm__node *node)
+{
+    return node->model->profile == LSTM_PROFILE_TORCH;
+}
+
 static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
 {
     buffers *b = memory;
@@ -178,9 +203,24 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
                             .input_gradient = session->training
                                               && (session->input_gradients || node->inputs[0]->node->learns)};
     r->route = lstm__recurrence_route(r->max_batch, steps, r->input, units, r->training);
+    if (lstm->activation != LSTM_ACTIVATION_TANH || lstm->recurrent_activation != LSTM_ACTIVATION_SIGMOID) {
+        r->activation = lstm->activation;
+        r->recurrent_activation = lstm->recurrent_activation;
+        r->route = LSTM_ROUTE_SPLIT;
+    }
     lstm__recurrence_plan(r, arena);
-    if (!session->training && lstm->return_sequences == LSTM_YES)
-        b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), units * sizeof(real));
+    b->outputs = b->last = NULL;
+    if (lstm->stateful == LSTM_YES) {
+        b->carried.units = units;
+        b->carried.h = lstm__carve(arena, session->max_batch, units * sizeof(real));
+        b->carried.c = lstm__carve(arena, session->max_batch, units * sizeof(real));
+    }
+    if (lstm->return_sequences == LSTM_YES) {
+        if (!session->training || lstm->zero_output_for_mask == LSTM_YES || starts_from_state(node))
+            b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), units * sizeof(real));
+    } else if (starts_from_state(node) && !zeroes_nothing(node)) {
+        b->last = lstm__carve(arena, session->max_batch, units * sizeof(real));
+    }
 }
 
 /* Packed copies follow the model's values: once an update, not once a call. */
@@ -203,6 +243,31 @@ static void pack_backward(const lstm__node *node, const lstm_model *model, buffe
     b->backward_version = model->version;
 }
 
+/* h, but zeros for samples without any valid step. */
+static lstm__view last_outputs(const lstm_session *session, const buffers *b, lstm__view h)
+{
+    const lstm__view last = {b->last, b->recurrence.hidden};
+    session->model->kernels->copy_rows(session->batch, last.stride, h.data, h.stride, last.data, last.stride, 0);
+    for (size_t k = 0; k < session->batch; k++)
+        if (b->recurrence.starts[k] == b->call.steps)
+            memset(last.data + k * last.stride, 0, last.stride * sizeof(real));
+    return last;
+}
+
+/* Keep the last states for the next call. */
+static void carry(const lstm_session *session, buffers *b)
+{
+    const lstm__kernels *kernels = session->model->kernels;
+    const lstm__view h = lstm__recurrence_h(&b->recurrence, &b->call);
+    const lstm__view c = lstm__recurrence_c(&b->recurrence, &b->call);
+    const size_t units = b->carried.units;
+    if (units == 0)
+        return;
+    kernels->copy_rows(session->batch, units, h.data, h.stride, b->carried.h, units, 0);
+    kernels->copy_rows(session->batch, units, c.data, c.stride, b->carried.c, units, 0);
+    b->carried.batch = session->batch;
+}
+
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
 {
     buffers *b = memory;
@@ -213,19 +278,30 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         .steps = lstm__session_steps(session, shape_of(node->inputs[0])),
         .reverse = lstm->go_backwards == LSTM_YES,
         .x = lstm__session_port(session, node->inputs[0])->value,
-        .y = {b->outputs, b->recurrence.hidden},
+        .mask = lstm__session_port(session, node->inputs[0])->mask,
+        .zero_masked = lstm->zero_output_for_mask == LSTM_YES,
     };
+    if (!session->training || call->mask)
+        call->y = (lstm__view){b->outputs, b->recurrence.hidden};
     if (node->input_count == 3) {
         call->h0 = lstm__session_port(session, node->inputs[1])->value;
         call->c0 = lstm__session_port(session, node->inputs[2])->value;
     }
+    if (b->carried.batch == session->batch && b->carried.batch > 0) {
+        call->h0 = (lstm__view){b->carried.h, b->carried.units};
+        call->c0 = (lstm__view){b->carried.c, b->carried.units};
+    }
     pack_forward(node, session->model, b);
     lstm__recurrence_forward(&b->recurrence, call);
     const lstm__view h = lstm__recurrence_h(&b->recurrence, call);
+    carry(session, b);
     lstm__view output = h;
     if (lstm->return_sequences == LSTM_YES)
-        output = b->outputs ? call->y : lstm__recurrence_outputs(&b->recurrence, call);
+        output = call->y.data ? call->y : lstm__recurrence_outputs(&b->recurrence, call);
+    else if (b->last && call->mask)
+        output = last_outputs(session, b, h);
     lstm__session_own(session, node, 0)->value = output;
+    lstm__session_own(session, node, 0)->mask = call->mask && lstm->return_sequences == LSTM_YES ? b->recurrence.mask : NULL;
     lstm__session_own(session, node, 1)->value = h;
     lstm__session_own(session, node, 2)->value = lstm__recurrence_c(&b->recurrence, call);
 }
@@ -253,6 +329,9 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     real *gradients = session->gradients;
     call->dy = sequences ? given(session, node, 0) : (lstm__view){NULL, 0};
     call->dhn[0] = sequences ? (lstm__view){NULL, 0} : given(session, node, 0);
+    for (size_t k = 0; call->dhn[0].data && b->last && call->mask && k < call->batch; k++)
+        if (b->recurrence.starts[k] == call->steps)
+            memset(call->dhn[0].data + k * call->dhn[0].stride, 0, b->recurrence.hidden * sizeof(real));
     call->dhn[1] = given(session, node, 1);
     call->dcn = given(session, node, 2);
     call->dx = wanted(session, node, 0, &call->add_dx);
@@ -269,6 +348,12 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
                                            0);
 }
 
+static lstm__carried *carried(const lstm__node *node, void *memory)
+{
+    buffers *b = memory;
+    return options_of(node)->stateful == LSTM_YES ? &b->carried : NULL;
+}
+
 static double flops(const lstm__node *node, int64_t steps)
 {
     const double units = (double)options_of(node)->units;
@@ -280,11 +365,13 @@ const lstm__layer_class lstm__class_lstm = {
     .name_stem = "lstm",
     .options_size = sizeof(lstm_lstm_options),
     .options = options,
+    .mask = LSTM__MASK_OWN,
     .plan_size = sizeof(buffers),
     .define = define,
     .declare = declare,
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .carried = carried,
     .flops = flops,
 };

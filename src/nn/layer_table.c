@@ -12,5 +12,8 @@ const lstm__layer_class *const lstm__layer_classes[] = {
     &lstm__class_repeat_vector,
     &lstm__class_reshape,
     &lstm__class_flatten,
+    &lstm__class_masking,
+    &lstm__class_learned_vector,
+    &lstm__class_bidirectional,
     NULL,
 };

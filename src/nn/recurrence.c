@@ -12,6 +12,8 @@
 #include "shares.h"
 #include "tape.h"
 
+#include <string.h>
+
 int32_t lstm__recurrence_route(size_t batch, size_t steps, size_t input, size_t hidden, bool training)
 {
     enum { SMALL = 1 << 17 }; /* elements of a W that stays in a near cache whatever the step does besides */
@@ -73,13 +75,16 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     r->weights_x = split ? carve_packed(r, arena, r->input) : NULL;
     r->bias = carve_packed(r, arena, 1);
     r->tanh_c = r->dh = r->dc = r->scratch = r->back_h = r->back_x = r->gates = NULL;
+    r->mask = lstm__carve(arena, r->max_steps, r->max_batch);
+    r->starts = lstm__carve(arena, r->max_batch, sizeof *r->starts);
     if (!r->training) {
         r->rows = carve_blocks(r, arena, 2, r->ld_rows);
-        r->c = carve_blocks(r, arena, 1, r->padded);
+        r->c = carve_blocks(r, arena, 2, r->padded);
         if (split)
             r->gates = carve_blocks(r, arena, r->segment, r->ld_gates);
         return;
     }
+    r->list = lstm__carve(arena, lstm__segment_steps(r, 1) + r->max_batch, sizeof *r->list);
     r->back_h = carve_packed(r, arena, r->padded);
     if (r->input_gradient)
         r->back_x = carve_packed(r, arena, r->input <= LSTM__NARROW ? r->input : lstm__panels(lanes, r->input) * lanes);
@@ -131,7 +136,7 @@ static const real *x_at(const lstm__pass *pass, size_t t)
     return call->x.data + source * call->batch * call->x.stride;
 }
 
-static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel, size_t last_panel)
+static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel, size_t last_panel)
 {
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
@@ -162,13 +167,62 @@ static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, s
     r->kernels->step_forward(&s, first_panel, last_panel);
 }
 
-/* x(t) of some samples beside h(t-1). */
+/* The same with any activations: the product is added to x W + bias, then the cell. */
+static void step_rows_apart(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel, size_t last_panel)
+{
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    const size_t column = first_panel * r->kernels->lanes;
+    const size_t width = (last_panel - first_panel) * r->kernels->lanes;
+    const size_t cell = first * r->padded + column;
+    const lstm__cell s = {
+        .rows = count,
+        .units = r->hidden - column < width ? r->hidden - column : width,
+        .activation = r->activation,
+        .recurrent = r->recurrent_activation,
+        .gates = lstm__gates_at(pass, t) + first * r->ld_gates + 4 * column,
+        .ld_gates = r->ld_gates,
+        .c_previous = lstm__cell_at(pass, t) + cell,
+        .c = lstm__cell_at(pass, t + 1) + cell,
+        .active_c = r->training ? lstm__tanh_at(pass, t) + cell : NULL,
+        .ld_cell = r->padded,
+        .h = lstm__rows_at(pass, t + 1) + first * r->ld_rows + column,
+        .ld_h = r->ld_rows,
+        .y = call->y.data ? call->y.data + (t * call->batch + first) * call->y.stride + column : NULL,
+        .ld_y = call->y.stride,
+    };
+    r->kernels->multiply_gates(&(lstm__multiplication){.rows = count, .k = r->hidden,
+                                                       .a = lstm__rows_at(pass, t) + first * r->ld_rows, .ld_a = r->ld_rows,
+                                                       .b = r->weights_h + 4 * column * r->hidden, .c = s.gates,
+                                                       .ld_c = r->ld_gates, .accumulate = true},
+                               s.units);
+    r->kernels->cell_forward(&s);
+}
+
+static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel, size_t last_panel)
+{
+    lstm__share run;
+    for (size_t at = first; lstm__next_run(pass->r, lstm__mask_at(pass, t), &at, first + count, &run);)
+        (pass->r->activation ? step_rows_apart : step_rows)(pass, t, run.first, run.count, first_panel, last_panel);
+}
+
+/* x(t) of some samples beside h(t-1); zeros where it is masked, for whatever stands there must not get into a product. */
 static void copy_x(const lstm__pass *pass, size_t t, size_t first, size_t count)
 {
     const lstm__recurrence *r = pass->r;
     const size_t stride = pass->call->x.stride;
-    r->kernels->copy_rows(count, r->input, x_at(pass, t) + first * stride, stride,
-                          lstm__rows_at(pass, t) + first * r->ld_rows + r->hidden, r->ld_rows, 0);
+    const unsigned char *mask = lstm__mask_at(pass, t);
+    const real *x = x_at(pass, t) + first * stride;
+    real *to = lstm__rows_at(pass, t) + first * r->ld_rows + r->hidden;
+    if (lstm__all_valid(mask, first, count)) {
+        r->kernels->copy_rows(count, r->input, x, stride, to, r->ld_rows, 0);
+        return;
+    }
+    for (size_t k = 0; k < count; k++, x += stride, to += r->ld_rows)
+        if (mask[first + k])
+            memcpy(to, x, r->input * sizeof(real));
+        else
+            memset(to, 0, r->input * sizeof(real));
 }
 
 /* Some samples through the steps of a segment. */
@@ -180,6 +234,7 @@ static void forward_samples(void *argument, int32_t index)
         if (pass->r->route == LSTM_ROUTE_CONCAT)
             copy_x(pass, t, share.first, share.count);
         step(pass, t, share.first, share.count, 0, pass->r->panels);
+        lstm__mask_hold(pass, t, share.first, share.count);
     }
 }
 
@@ -191,39 +246,46 @@ static void forward_panels(void *argument, int32_t index)
     step(pass, pass->first_step, 0, pass->call->batch, share.first, share.first + share.count);
 }
 
-/* x W + bias for some of the rows of all steps of a segment; where x is not in the tape yet it is brought there. */
+/* x W + bias for a run of the rows of a segment, which may go on over several steps. */
+static void multiply_run(const lstm__pass *pass, lstm__share run)
+{
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    const bool by_step = !r->training && call->reverse; /* the rows of several steps are not where one product finds them */
+    for (size_t row = run.first; row < run.first + run.count;) {
+        const size_t t = pass->first_step + row / call->batch;
+        const size_t first = row % call->batch;
+        const size_t left = run.first + run.count - row;
+        const size_t count = by_step && call->batch - first < left ? call->batch - first : left;
+        const real *x = r->training ? lstm__rows_at(pass, t) + first * r->ld_rows + r->hidden
+                                    : x_at(pass, t) + first * call->x.stride;
+        r->kernels->multiply_gates(&(lstm__multiplication){.rows = count, .k = r->input, .a = x,
+                                                           .ld_a = r->training ? r->ld_rows : call->x.stride,
+                                                           .b = r->weights_x, .bias = r->bias,
+                                                           .c = lstm__gates_at(pass, t) + first * r->ld_gates,
+                                                           .ld_c = r->ld_gates},
+                                   r->hidden);
+        row += count;
+    }
+}
+
+/* x W + bias for some of the rows of all steps of a segment; while training x is brought into the tape first. */
 static void multiply_inputs(void *argument, int32_t index)
 {
     const lstm__pass *pass = argument;
-    const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
     const size_t total = (pass->last_step - pass->first_step) * call->batch;
     const lstm__share share = lstm__share_of(total, pass->tasks, index);
-    const bool by_step = r->training || call->reverse; /* rows of several steps are then not where one product finds them */
-    for (size_t row = share.first; row < share.first + share.count;) {
-        const size_t t = pass->first_step + row / call->batch;
+    const size_t end = share.first + share.count;
+    for (size_t row = share.first; pass->r->training && row < end;) {
         const size_t first = row % call->batch;
-        const size_t left = share.first + share.count - row;
-        const size_t count = by_step && call->batch - first < left ? call->batch - first : left;
-        if (r->training)
-            copy_x(pass, t, first, count);
-        else
-            r->kernels->multiply_gates(&(lstm__multiplication){.rows = count, .k = r->input,
-                                                        .a = x_at(pass, t) + first * call->x.stride, .ld_a = call->x.stride,
-                                                        .b = r->weights_x, .bias = r->bias,
-                                                        .c = lstm__gates_at(pass, t) + first * r->ld_gates,
-                                                        .ld_c = r->ld_gates},
-                                       r->hidden);
+        const size_t count = call->batch - first < end - row ? call->batch - first : end - row;
+        copy_x(pass, pass->first_step + row / call->batch, first, count);
         row += count;
     }
-    if (r->training) {
-        const real *x = lstm__rows_at(pass, pass->first_step) + share.first * r->ld_rows + r->hidden;
-        real *gates = lstm__gates_at(pass, pass->first_step) + share.first * r->ld_gates;
-        r->kernels->multiply_gates(&(lstm__multiplication){.rows = share.count, .k = r->input, .a = x, .ld_a = r->ld_rows,
-                                                           .b = r->weights_x, .bias = r->bias, .c = gates,
-                                                           .ld_c = r->ld_gates},
-                                   r->hidden);
-    }
+    lstm__share run;
+    for (size_t at = share.first; lstm__next_run(pass->r, lstm__mask_at(pass, pass->first_step), &at, end, &run);)
+        multiply_run(pass, run);
 }
 
 void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_call *call)
@@ -233,6 +295,7 @@ void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_
     const bool split = r->route == LSTM_ROUTE_SPLIT;
     const size_t step_work = lstm__work(call->batch, split ? r->hidden : r->hidden + r->input, r->padded);
     lstm__pass pass = {.r = r, .call = call};
+    lstm__mask_start(r, call);
     lstm__tape_start(r->kernels, call->batch, r->hidden, r->hidden, call->h0, lstm__rows_at(&pass, 0), r->ld_rows);
     lstm__tape_start(r->kernels, call->batch, r->hidden, r->padded, call->c0, lstm__cell_at(&pass, 0), r->padded);
     const size_t segment = !split ? call->steps : r->training ? lstm__segment_steps(r, call->batch) : r->segment;
@@ -256,6 +319,7 @@ void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_
             if (!split)
                 copy_x(&pass, pass.first_step, 0, call->batch);
             lstm__parallel(r->context, (int32_t)pass.tasks, forward_panels, &pass);
+            lstm__mask_hold(&pass, pass.first_step, 0, call->batch);
         }
     }
 }

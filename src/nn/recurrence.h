@@ -10,6 +10,10 @@
  *     c      [T+1][B][U]         block 0 is c0; one block when not training
  *     tanh_c [T][B][U]           training: tanh(c(t))
  *     y = h(t) is a view on block t+1 of rows, so outputs are never copied while training.
+ *
+ * Masks. At a masked step a sample's h and c are held: blocks t+1 repeat blocks t, and backward hands the gradients at h and c
+ * on unchanged (recurrence_masks.c). Steps at which every sample is valid run as without a mask; else only the runs of valid
+ * samples are computed, so padding costs copies and no products. Without training c then has two blocks that take turns.
  */
 #ifndef LSTM_NN_RECURRENCE_H
 #define LSTM_NN_RECURRENCE_H
@@ -25,6 +29,8 @@ typedef struct lstm__recurrence {
     bool training;
     bool input_gradient; /* backward may be asked for dx */
     int32_t route;       /* LSTM_ROUTE_*, never 0 */
+    int32_t activation, recurrent_activation; /* LSTM_ACTIVATION_*; 0 = tanh and sigmoid, fused with the product of a step.
+                                                 Others need the split route */
     /* The rest is lstm__recurrence_plan's. */
     size_t segment;      /* steps whose x is multiplied at once (split route) */
     size_t panels;       /* groups of V units */
@@ -39,14 +45,19 @@ typedef struct lstm__recurrence {
     real *gates;
     real *c;
     real *tanh_c;
-    real *dh;            /* [B][U], gradient at the last h */
+    real *dh;            /* [B][U], gradient at the last h; with a mask, what held steps hand back to h */
     real *dc;            /* [B][U] */
     real *scratch;       /* [threads][LSTM__OUTER_SCRATCH] */
+    unsigned char *mask; /* [T][B] in step order: the mask of the latest forward, where it had one */
+    uint32_t *list;      /* training: valid rows of a segment */
+    size_t *starts;      /* [B] first valid step of each sample, or the number of steps */
 } lstm__recurrence;
 
 typedef struct lstm__recurrence_call {
     size_t batch, steps;
     bool reverse;        /* step t reads x of step T-1-t */
+    const unsigned char *mask; /* [steps][batch] in the order of x: 0 = hold h and c; NULL = every step is valid */
+    bool zero_masked;    /* outputs of masked steps are zero; else the output before is repeated (zero before the first) */
     lstm__view x;
     lstm__view h0, c0;   /* data NULL = zeros */
     lstm__view y;        /* every output; data NULL = not wanted */

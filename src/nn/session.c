@@ -134,6 +134,20 @@ void lstm__session_destroy(lstm_session *session)
     lstm__graph_release(model);
 }
 
+void lstm__batch_sort(const lstm__batch *batch, uint64_t *order)
+{
+    const int32_t *lengths = batch->lengths;
+    uint64_t *own = order + batch->first;
+    for (size_t gap = batch->count / 2; lengths && gap > 0; gap /= 2)
+        for (size_t k = gap; k < batch->count; k++) {
+            const uint64_t sample = own[k];
+            size_t at = k;
+            for (; at >= gap && lengths[own[at - gap]] < lengths[sample]; at -= gap)
+                own[at] = own[at - gap];
+            own[at] = sample;
+        }
+}
+
 /* ---- Arrays in and out */
 
 /* Where the features of (sample, step) begin in a caller's array. */
@@ -143,17 +157,46 @@ static size_t place(int32_t layout, size_t samples, size_t steps, size_t feature
     return row * features;
 }
 
+/* Which steps of an input are there. The mask is left out where all are. */
+static void load_mask(lstm_session *session, const lstm__node *node, size_t input, bool first, const lstm__batch *batch)
+{
+    lstm__port *port = lstm__session_own(session, node, 0);
+    const size_t steps = lstm__session_steps(session, node->shapes[0]);
+    const int32_t *lengths = batch->lengths_of ? batch->lengths_of[input] : first ? batch->lengths : NULL;
+    const unsigned char *mask = batch->masks_of ? batch->masks_of[input] : first ? batch->mask : NULL;
+    unsigned char *to = ((const lstm__input_plan *)session->plans[node->index])->mask;
+    bool whole = true;
+    port->mask = NULL;
+    if (node->shapes[0].steps == 0 || (!lengths && !mask))
+        return;
+    for (size_t b = 0; b < batch->count; b++) {
+        const size_t sample = lstm__batch_sample(batch, b);
+        const size_t length = lengths ? (size_t)lengths[sample] : steps;
+        for (size_t t = 0; t < steps; t++) {
+            const bool valid = t < length && (!mask || mask[place(batch->layout, batch->samples, steps, 1, sample, t)]);
+            to[t * batch->count + b] = valid;
+            whole = whole && valid;
+        }
+    }
+    port->mask = whole ? NULL : to;
+}
+
+/* Values of an input; steps that are not there become zeros, whatever the caller's array holds. */
 static void load_input(lstm_session *session, const lstm__node *node, const float *values, const lstm__batch *batch)
 {
     const lstm__shape shape = node->shapes[0];
+    const lstm__port *port = lstm__session_own(session, node, 0);
     const size_t features = (size_t)shape.features;
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
-    real *to = lstm__session_own(session, node, 0)->value.data;
     for (size_t b = 0; b < batch->count; b++) {
         const size_t sample = lstm__batch_sample(batch, b);
         for (size_t t = 0; t < steps; t++) {
             const float *from = values + place(batch->layout, batch->samples, steps, features, sample, t);
-            real *row = to + (t * batch->count + b) * features;
+            real *row = port->value.data + (t * batch->count + b) * features;
+            if (port->mask && !port->mask[t * batch->count + b]) {
+                memset(row, 0, features * sizeof *row);
+                continue;
+            }
             for (size_t f = 0; f < features; f++)
                 row[f] = (real)from[f];
         }
@@ -210,15 +253,35 @@ void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
         session->update++;
     lstm__session_clear_gradients(session);
     size_t input = 0;
+    bool first = true;
     for (size_t k = 0; k < model->node_count; k++) {
         const lstm__node *node = model->nodes[k];
-        if (node->class == &lstm__class_input)
+        if (node->class == &lstm__class_input) {
+            load_mask(session, node, input, first, batch);
             load_input(session, node, batch->inputs[input++], batch);
-        else
-            node->class->forward(node, session, session->plans[k]);
+            first = first && node->shapes[0].steps == 0;
+            continue;
+        }
+        if (node->class->mask == LSTM__MASK_KEEP)
+            lstm__session_own(session, node, 0)->mask = lstm__session_port(session, node->inputs[0])->mask;
+        node->class->forward(node, session, session->plans[k]);
     }
     session->forward_done = true;
     session->tape_used = false;
+}
+
+lstm__carried *lstm__session_carried(const lstm_session *session, const lstm__node *node)
+{
+    return node->class->carried ? node->class->carried(node, session->plans[node->index]) : NULL;
+}
+
+void lstm__session_reset_states(lstm_session *session)
+{
+    for (size_t k = 0; k < session->model->node_count; k++) {
+        lstm__carried *carried = lstm__session_carried(session, session->model->nodes[k]);
+        if (carried)
+            carried->batch = 0;
+    }
 }
 
 static bool has_gradient(lstm_session *session, const lstm__node *node)

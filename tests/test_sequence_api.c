@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT
+ * Lengths, masks and Bidirectional through the public header: errors that say which sample, layouts, descriptions that come
+ * back as they went, names of parameters.
+ */
+#include "closeness.h"
+
+#include <lstm/lstm.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLES = 3, STEPS = 4, FEATURES = 2, UNITS = 3 };
+
+static void check(lstm_status status)
+{
+    if (status != LSTM_OK)
+        fail_msg("%s: %s", lstm_status_name(status), lstm_last_error());
+}
+
+static void expect(lstm_status found, lstm_status wanted, const char *words)
+{
+    if (found != wanted || !strstr(lstm_last_error(), words))
+        fail_msg("gave %s: %s; expected %s with \"%s\"", lstm_status_name(found), lstm_last_error(), lstm_status_name(wanted),
+                 words);
+}
+
+static lstm_model *from_json(const char *text)
+{
+    lstm_model *model = NULL;
+    check(lstm_model_from_json(&model, NULL, text, strlen(text)));
+    return model;
+}
+
+static const char plain[] = "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, 2]},"
+                            "{\"type\": \"LSTM\", \"units\": 3, \"return_sequences\": true}]}";
+
+static void fill(float *x, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        x[k] = (float)((k * 37 + 11) % 64) / 32 - 1;
+}
+
+static void test_wrong_lengths_and_masks_are_refused_in_words(void **state)
+{
+    (void)state;
+    float x[SAMPLES * STEPS * FEATURES];
+    float y[SAMPLES * STEPS * UNITS];
+    int32_t lengths[SAMPLES] = {4, 0, 2};
+    uint8_t mask[SAMPLES * STEPS] = {1};
+    const int32_t *of[1] = {lengths};
+    const size_t count = SAMPLES * STEPS * UNITS;
+    lstm_model *model = from_json(plain);
+    fill(x, SAMPLES * STEPS * FEATURES);
+    lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES,
+                      .lengths = lengths, .lengths_count = SAMPLES};
+    check(lstm_predict(model, &data, y, count));
+    lengths[1] = 5;
+    expect(lstm_predict(model, &data, y, count), LSTM_ERROR_ARGUMENT, "length of sample 1 is 5: expected 0 to 4");
+    lengths[1] = -1;
+    expect(lstm_predict(model, &data, y, count), LSTM_ERROR_ARGUMENT, "length of sample 1 is -1");
+    lengths[1] = 1;
+    data.lengths_count = 2;
+    expect(lstm_predict(model, &data, y, count), LSTM_ERROR_SHAPE, "2 lengths given: expected one for each of the 3");
+    data.lengths_count = SAMPLES;
+    data.mask = mask;
+    data.mask_count = 11;
+    expect(lstm_predict(model, &data, y, count), LSTM_ERROR_SHAPE, "11 values: expected 12 (3 samples of 4 steps)");
+    data.mask = NULL;
+    data.input_lengths = of;
+    expect(lstm_predict(model, &data, y, count), LSTM_ERROR_ARGUMENT, "lengths and input_lengths");
+    data.lengths = NULL;
+    check(lstm_predict(model, &data, y, count));
+    data.samples = 0;
+    data.x_count = 0;
+    check(lstm_predict(model, &data, y, 0)); /* an empty batch is harmless */
+    lstm_model_destroy(model);
+    model = from_json("{\"layers\": [{\"type\": \"Input\", \"shape\": [2]}, {\"type\": \"Dense\", \"units\": 3}]}");
+    const lstm_data vectors = {.struct_size = sizeof vectors, .samples = SAMPLES, .x = x, .x_count = SAMPLES * FEATURES,
+                               .lengths = lengths, .lengths_count = SAMPLES};
+    expect(lstm_predict(model, &vectors, y, SAMPLES * UNITS), LSTM_ERROR_ARGUMENT, "no input of the model is a sequence");
+    lstm_model_destroy(model);
+}
+
+/* Lengths, the mask that says the same, and the time-first forms of both give the same outputs. */
+static void test_lengths_and_masks_mean_the_same_in_both_layouts(void **state)
+{
+    (void)state;
+    float x[SAMPLES * STEPS * FEATURES];
+    float turned[SAMPLES * STEPS * FEATURES];
+    float y[4][SAMPLES * STEPS * UNITS];
+    const int32_t lengths[SAMPLES] = {2, 4, 0};
+    uint8_t mask[SAMPLES * STEPS];
+    uint8_t turned_mask[SAMPLES * STEPS];
+    lstm_model *model = from_json(plain);
+    const size_t count = SAMPLES * STEPS * UNITS;
+    fill(x, SAMPLES * STEPS * FEATURES);
+    for (size_t b = 0; b < SAMPLES; b++)
+        for (size_t t = 0; t < STEPS; t++) {
+            mask[b * STEPS + t] = turned_mask[t * SAMPLES + b] = (uint8_t)((int32_t)t < lengths[b] ? 7 : 0);
+            memcpy(turned + (t * SAMPLES + b) * FEATURES, x + (b * STEPS + t) * FEATURES, FEATURES * sizeof *x);
+        }
+    lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES,
+                      .lengths = lengths, .lengths_count = SAMPLES};
+    check(lstm_predict(model, &data, y[0], count));
+    data.lengths = NULL;
+    data.mask = mask;
+    data.mask_count = SAMPLES * STEPS;
+    check(lstm_predict(model, &data, y[1], count));
+    data.layout = LSTM_LAYOUT_TIME_FIRST;
+    data.x = turned;
+    data.mask = turned_mask;
+    check(lstm_predict(model, &data, y[2], count));
+    data.mask = NULL;
+    data.lengths = lengths;
+    check(lstm_predict(model, &data, y[3], count));
+    assert_memory_equal(y[0], y[1], sizeof y[0]);
+    assert_memory_equal(y[2], y[3], sizeof y[0]);
+    for (size_t b = 0; b < SAMPLES; b++)
+        for (size_t t = 0; t < STEPS; t++)
+            assert_memory_equal(y[0] + (b * STEPS + t) * UNITS, y[2] + (t * SAMPLES + b) * UNITS, UNITS * sizeof(float));
+    lstm_model_destroy(model);
+}
+
+static void expect_names(const lstm_model *model, const char *const *names, size_t count)
+{
+    assert_int_equal(lstm_model_parameter_count(model), count);
+    for (size_t k = 0; k < count; k++) {
+        lstm_parameter_info info = {.struct_size = sizeof info};
+        check(lstm_model_parameter_info(model, k, &info));
+        assert_string_equal(info.name, names[k]);
+    }
+}
+
+static void test_bidirectional_comes_back_from_its_description(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"layers\": [{\"type\": \"Input\", \"shape\": [4, 2]},"
+                               "{\"type\": \"Bidirectional\", \"merge_mode\": \"sum\","
+                               " \"layer\": {\"type\": \"LSTM\", \"units\": 3, \"return_sequences\": true}},"
+                               "{\"type\": \"Dense\", \"units\": 2}]}";
+    static const char *const names[] = {"bidirectional/forward_lstm/kernel",  "bidirectional/forward_lstm/recurrent_kernel",
+                                        "bidirectional/forward_lstm/bias",    "bidirectional/backward_lstm/kernel",
+                                        "bidirectional/backward_lstm/recurrent_kernel", "bidirectional/backward_lstm/bias",
+                                        "dense/kernel",                       "dense/bias"};
+    float x[SAMPLES * STEPS * FEATURES];
+    float y[3][SAMPLES * STEPS * 2];
+    static char written[16384];
+    size_t length = 0;
+    lstm_model *first = from_json(text);
+    expect_names(first, names, 8);
+    check(lstm_model_to_json(first, written, sizeof written, &length));
+    lstm_model *second = from_json(written);
+    expect_names(second, names, 8);
+    /* The same by calls. */
+    lstm_model *third = NULL;
+    const lstm_input_options input = {.struct_size = sizeof input, .steps = STEPS, .features = FEATURES};
+    const lstm_lstm_options lstm = {.struct_size = sizeof lstm, .units = UNITS, .return_sequences = LSTM_YES};
+    const lstm_bidirectional_options both = {.struct_size = sizeof both, .merge_mode = LSTM_MERGE_SUM, .lstm = &lstm};
+    const lstm_dense_options dense = {.struct_size = sizeof dense, .units = 2};
+    check(lstm_model_create(&third, NULL, NULL));
+    check(lstm_model_add_input(third, &input, NULL));
+    check(lstm_model_add_bidirectional(third, &both, NULL, NULL));
+    check(lstm_model_add_dense(third, &dense, NULL, NULL));
+    check(lstm_model_build(third));
+    expect_names(third, names, 8);
+    fill(x, SAMPLES * STEPS * FEATURES);
+    const lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES};
+    check(lstm_predict(first, &data, y[0], SAMPLES * STEPS * 2));
+    check(lstm_predict(second, &data, y[1], SAMPLES * STEPS * 2));
+    check(lstm_predict(third, &data, y[2], SAMPLES * STEPS * 2));
+    assert_memory_equal(y[0], y[1], sizeof y[0]);
+    assert_memory_equal(y[0], y[2], sizeof y[0]);
+    lstm_model_destroy(first);
+    lstm_model_destroy(second);
+    lstm_model_destroy(third);
+}
+
+static void test_bidirectional_has_pytorchs_names_under_its_profile(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"profile\": \"torch\", \"layers\": [{\"type\": \"Input\", \"shape\": [4, 2]},"
+                               "{\"type\": \"Bidirectional\", \"name\": \"lstm\","
+                               " \"layer\": {\"type\": \"LSTM\", \"hidden_size\": 3}}]}";
+    static const char *const names[] = {"lstm.weight_ih_l0",         "lstm.weight_hh_l0",         "lstm.bias_ih_l0",
+                                        "lstm.bias_hh_l0",           "lstm.weight_ih_l0_reverse", "lstm.weight_hh_l0_reverse",
+                                        "lstm.bias_ih_l0_reverse",   "lstm.bias_hh_l0_reverse"};
+    lstm_model *model = from_json(text);
+    expect_names(model, names, 8);
+    lstm_model_destroy(model);
+}
+
+static void test_a_failed_bidirectional_leaves_the_model_as_it_was(void **state)
+{
+    (void)state;
+    lstm_model *model = NULL;
+    lstm_layer *layer = NULL;
+    const lstm_input_options input = {.struct_size = sizeof input, .steps = STEPS, .features = FEATURES};
+    const lstm_lstm_options lstm = {.struct_size = sizeof lstm, .units = UNITS};
+    lstm_bidirectional_options both = {.struct_size = sizeof both, .merge_mode = 9, .lstm = &lstm};
+    check(lstm_model_create(&model, NULL, NULL));
+    check(lstm_model_add_input(model, &input, NULL));
+    expect(lstm_model_add_bidirectional(model, &both, NULL, &layer), LSTM_ERROR_ARGUMENT, "merge_mode");
+    assert_null(layer);
+    assert_int_equal(lstm_model_layer_count(model), 1);
+    both.merge_mode = LSTM_MERGE_NONE;
+    check(lstm_model_add_bidirectional(model, &both, NULL, &layer));
+    assert_int_equal(lstm_model_layer_count(model), 4);
+    assert_string_equal(lstm_layer_name(layer), "bidirectional");
+    lstm_layer *backward = NULL;
+    lstm_layer *output = NULL;
+    check(lstm_bidirectional_parts(layer, NULL, &backward, &output));
+    assert_string_equal(lstm_layer_name(backward), "bidirectional/backward_lstm");
+    both = (lstm_bidirectional_options){.struct_size = sizeof both, .forward = backward, .backward = backward};
+    expect(lstm_model_add_bidirectional(model, &both, NULL, NULL), LSTM_ERROR_ARGUMENT, "goes backwards");
+    lstm_model_destroy(model);
+}
+
+static void test_carried_states_can_be_saved_restored_and_reset(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, 2]},"
+                               "{\"type\": \"LSTM\", \"units\": 3, \"stateful\": true}]}";
+    float x[SAMPLES * STEPS * FEATURES];
+    float y[4][SAMPLES * UNITS];
+    float h[SAMPLES * UNITS];
+    float c[SAMPLES * UNITS];
+    lstm_model *model = from_json(text);
+    lstm_session *session = NULL;
+    const lstm_layer *layer = lstm_model_output(model, 0);
+    const lstm_session_options options = {.struct_size = sizeof options, .batch = SAMPLES, .steps = STEPS};
+    const size_t count = SAMPLES * UNITS;
+    fill(x, SAMPLES * STEPS * FEATURES);
+    lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES};
+    check(lstm_session_create(&session, model, &options));
+    expect(lstm_session_get_states(session, layer, h, c, count), LSTM_ERROR_STATE, "no states yet");
+    check(lstm_session_forward(session, &data));
+    check(lstm_session_output(session, 0, y[0], count));
+    check(lstm_session_get_states(session, layer, h, c, count));
+    assert_memory_equal(h, y[0], sizeof h);
+    check(lstm_session_forward(session, &data));
+    check(lstm_session_output(session, 0, y[1], count));
+    assert_memory_not_equal(y[0], y[1], sizeof h);
+    check(lstm_session_set_states(session, layer, h, c, count));
+    check(lstm_session_forward(session, &data));
+    check(lstm_session_output(session, 0, y[2], count));
+    assert_memory_equal(y[1], y[2], sizeof h);
+    data.samples = 1;
+    data.x_count = STEPS * FEATURES;
+    expect(lstm_session_forward(session, &data), LSTM_ERROR_SHAPE, "carries the states of 3 samples, 1 given");
+    check(lstm_session_reset_states(session));
+    check(lstm_session_forward(session, &data));
+    check(lstm_session_output(session, 0, y[3], UNITS));
+    for (size_t k = 0; k < UNITS; k++)
+        assert_true(fabsf(y[3][k] - y[0][k]) < 1e-6f);
+    lstm_session_destroy(session);
+    lstm_model_destroy(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wrong_lengths_and_masks_are_refused_in_words),
+        cmocka_unit_test(test_lengths_and_masks_mean_the_same_in_both_layouts),
+        cmocka_unit_test(test_bidirectional_comes_back_from_its_description),
+        cmocka_unit_test(test_bidirectional_has_pytorchs_names_under_its_profile),
+        cmocka_unit_test(test_a_failed_bidirectional_leaves_the_model_as_it_was),
+        cmocka_unit_test(test_carried_states_can_be_saved_restored_and_reset),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
