@@ -256,6 +256,49 @@ static void test_carried_states_can_be_saved_restored_and_reset(void **state)
     lstm_model_destroy(model);
 }
 
+/* The loss of a padded batch is the mean over the steps that are there; the targets of the others may be anything. */
+static void test_a_loss_leaves_out_masked_steps(void **state)
+{
+    (void)state;
+    float x[SAMPLES * STEPS * FEATURES];
+    float y[SAMPLES * STEPS * UNITS];
+    float p[SAMPLES * STEPS * UNITS];
+    const int32_t lengths[SAMPLES] = {4, 1, 2};
+    const int32_t metric = LSTM_METRIC_MAE;
+    double values[2];
+    double squares = 0;
+    double sizes = 0;
+    size_t valid = 0;
+    lstm_model *model = from_json(plain);
+    fill(x, SAMPLES * STEPS * FEATURES);
+    fill(y, SAMPLES * STEPS * UNITS);
+    const lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES,
+                            .y = y, .y_count = SAMPLES * STEPS * UNITS, .lengths = lengths, .lengths_count = SAMPLES};
+    check(lstm_predict(model, &data, p, SAMPLES * STEPS * UNITS));
+    for (int b = 0; b < SAMPLES; b++)
+        for (int t = 0; t < STEPS; t++)
+            for (int f = 0; f < UNITS; f++) {
+                const int k = (b * STEPS + t) * UNITS + f;
+                if (t >= lengths[b]) {
+                    y[k] = NAN;
+                    continue;
+                }
+                const double e = (double)p[k] - (double)y[k];
+                squares += e * e;
+                sizes += fabs(e);
+                valid++;
+            }
+    const lstm_evaluate_options options = {.struct_size = sizeof options, .metrics = &metric, .metric_count = 1};
+    check(lstm_evaluate(model, &options, &data, values, 2));
+    assert_true(fabs(values[0] - squares / (double)valid) < 1e-6);
+    assert_true(fabs(values[1] - sizes / (double)valid) < 1e-6);
+    /* Training on such targets leaves every parameter finite. */
+    check(lstm_fit(model, &(lstm_fit_options){.struct_size = sizeof(lstm_fit_options), .epochs = 2}, &data, NULL));
+    check(lstm_evaluate(model, &options, &data, values, 2));
+    assert_true(values[0] < squares / (double)valid);
+    lstm_model_destroy(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_bidirectional_comes_back_from_its_description),
         cmocka_unit_test(test_bidirectional_has_pytorchs_names_under_its_profile),
         cmocka_unit_test(test_a_failed_bidirectional_leaves_the_model_as_it_was),
+        cmocka_unit_test(test_a_loss_leaves_out_masked_steps),
         cmocka_unit_test(test_carried_states_can_be_saved_restored_and_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
