@@ -5,7 +5,7 @@
  *     bench_kernels [LEVEL ...]        generic, avx2, avx512, neon; all that the CPU supports if none is named
  *
  * First the machine's multiply-add peak and its read bandwidth for blocks that fit in the first, second, third cache
- * and in none. Then each kernel on arrays that stay in the second cache: nanoseconds an element (of a gate kernel: a
+ * and in none. Then each kernel on arrays that stay in the second cache: nanoseconds an element (of a cell kernel: a
  * unit), median of SAMPLES.
  */
 #include "cpu.h"
@@ -20,30 +20,39 @@ enum { SAMPLES = 15, ROWS = 16, UNITS = 256, COUNT = ROWS * UNITS };
 
 static const double SAMPLE_SECONDS = 0.004;
 
-/* Every kernel works on these; the gate kernels take gates, the others the first COUNT. */
+/* Every kernel works on these; the cell kernels take gates, the others the first COUNT. */
 typedef struct arrays {
-    float gates[4 * COUNT], kept[4 * COUNT], bias[4 * UNITS];
+    float gates[4 * COUNT], kept[4 * COUNT];
     float a[COUNT], b[COUNT], c[COUNT], d[COUNT], e[COUNT];
 } arrays;
 
 typedef void bench_function(const lstm__kernels *k, arrays *x);
 
-/* The gate kernels overwrite what they read, so their input is copied in first; see "copy" for what that takes. */
+/* A step without a product: what the mathematics of the cell takes. Backward overwrites what it reads, so that is copied in
+ * first; see "copy" for what the copy takes. */
 static void copy(const lstm__kernels *k, arrays *x)
 {
     k->copy_rows(ROWS, 4 * UNITS, x->kept, 4 * UNITS, x->gates, 4 * UNITS, 0);
 }
 
-static void gates_forward(const lstm__kernels *k, arrays *x)
+static void cell_forward(const lstm__kernels *k, arrays *x)
 {
-    copy(k, x);
-    k->gates_forward(ROWS, UNITS, x->gates, 4 * UNITS, x->bias, x->a, x->b, x->c, x->d, UNITS);
+    const lstm__step_forward step = {
+        .rows = ROWS, .units = UNITS, .a = x->a, .packed = x->kept, .start = x->kept, .ld_start = 4 * UNITS,
+        .gates = x->gates, .ld_gates = 4 * UNITS, .c_previous = x->a, .c = x->b, .tanh_c = x->c, .ld_cell = UNITS,
+        .h = x->d, .ld_h = UNITS,
+    };
+    k->step_forward(&step, 0, UNITS / k->lanes);
 }
 
-static void gates_backward(const lstm__kernels *k, arrays *x)
+static void cell_backward(const lstm__kernels *k, arrays *x)
 {
     copy(k, x);
-    k->gates_backward(ROWS, UNITS, x->gates, 4 * UNITS, x->a, x->b, x->c, UNITS, x->d, UNITS, x->e);
+    const lstm__step_backward step = {
+        .rows = ROWS, .units = UNITS, .gates = x->gates, .ld_gates = 4 * UNITS, .c_previous = x->a, .tanh_c = x->b,
+        .dc = x->e, .ld_cell = UNITS, .dy = x->c, .ld_dy = UNITS,
+    };
+    k->step_backward(&step, 0, lstm__panels(k->cross_vectors, UNITS / k->lanes));
 }
 
 static void tanh_forward(const lstm__kernels *k, arrays *x)
@@ -82,13 +91,37 @@ static void adam(const lstm__kernels *k, arrays *x)
     k->adam(COUNT, &step, x->a, x->b, x->c, x->d, NULL);
 }
 
+static void adagrad(const lstm__kernels *k, arrays *x)
+{
+    const lstm__adagrad_step step = {.rate = 1e-6f, .epsilon = 1e-7f, .keras = 1};
+    k->adagrad(COUNT, &step, x->a, x->b, x->c);
+}
+
+static void adadelta(const lstm__kernels *k, arrays *x)
+{
+    const lstm__adadelta_step step = {.rate = 1e-6f, .rho = 0.95f, .epsilon = 1e-7f};
+    k->adadelta(COUNT, &step, x->a, x->b, x->c, x->d);
+}
+
+static void adamax(const lstm__kernels *k, arrays *x)
+{
+    const lstm__adamax_step step = {.rate = 1e-6f, .beta_1 = 0.9f, .beta_2 = 0.999f, .epsilon = 1e-7f};
+    k->adamax(COUNT, &step, x->a, x->b, x->c, x->d);
+}
+
+static void lion(const lstm__kernels *k, arrays *x)
+{
+    const lstm__lion_step step = {.rate = 1e-6f, .beta_1 = 0.9f, .beta_2 = 0.99f};
+    k->lion(COUNT, &step, x->a, x->b, x->c);
+}
+
 static const struct {
     const char *name;
     bench_function *run;
 } benches[] = {
     {"copy", copy},
-    {"gates_forward", gates_forward},
-    {"gates_backward", gates_backward},
+    {"cell_forward", cell_forward},
+    {"cell_backward", cell_backward},
     {"tanh", tanh_forward},
     {"sigmoid", sigmoid_forward},
     {"exponential", exponential_forward},
@@ -96,6 +129,10 @@ static const struct {
     {"column_sum", column_sum},
     {"sum_squares", sum_squares},
     {"adam", adam},
+    {"adagrad", adagrad},
+    {"adadelta", adadelta},
+    {"adamax", adamax},
+    {"lion", lion},
 };
 
 /* Numbers in [0, 1), always the same. */
@@ -111,7 +148,6 @@ static void fill_arrays(arrays *x)
 {
     fill(x->kept, 4 * COUNT, 1);
     fill(x->gates, 4 * COUNT, 2);
-    fill(x->bias, 4 * UNITS, 3);
     fill(x->a, COUNT, 4);
     fill(x->b, COUNT, 5);
     fill(x->c, COUNT, 6);

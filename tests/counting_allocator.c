@@ -13,6 +13,9 @@
 
 enum { MARGIN = 64, MARK = 0x5A, NOT_A_NUMBER = 0xFF, RELEASED = 0xDD };
 
+/* More than any machine has is refused here: sanitizers end a program that asks malloc for it. */
+#define MOST_BYTES ((size_t)1 << 36)
+
 #define LIVE UINT64_C(0x4c53544d414c4956)
 
 typedef struct header {
@@ -30,7 +33,7 @@ static void *allocate(void *user, size_t bytes, size_t alignment)
     const size_t call = atomic_fetch_add(&allocator->calls, 1) + 1;
     if (bytes > atomic_load(&allocator->largest))
         atomic_store(&allocator->largest, bytes);
-    unsigned char *block = call == atomic_load(&allocator->refuse) || bytes > PTRDIFF_MAX - 2 * MARGIN - alignment
+    unsigned char *block = call == atomic_load(&allocator->refuse) || bytes > MOST_BYTES
                                ? NULL
                                : malloc(alignment + MARGIN + bytes + MARGIN);
     if (!block) {
@@ -65,8 +68,8 @@ static void release(void *user, void *memory)
         return;
     }
     memcpy(&head, (unsigned char *)memory - MARGIN, sizeof head);
-    if (head.state != LIVE || !is_marked(head.mark, sizeof head.mark)
-        || !is_marked((unsigned char *)memory + head.bytes, MARGIN)) {
+    if (head.state != LIVE || !is_marked(head.mark, sizeof head.mark) ||
+        !is_marked((unsigned char *)memory + head.bytes, MARGIN)) {
         atomic_fetch_add(&allocator->damaged, 1);
         return; /* the block is given up: free could crash on it */
     }
@@ -98,7 +101,7 @@ void counting_allocator_check(const counting_allocator *allocator, const char *f
     const size_t damaged = atomic_load(&allocator->damaged);
     if (live == 0 && damaged == 0)
         return;
-    print_error("%s:%d: after %zu allocations %zu blocks are left and %zu were damaged\n", file, line,
-                atomic_load(&allocator->calls), live, damaged);
+    print_error("%s:%d: after %zu allocations %zu blocks are left and %zu were damaged\n", file,
+                line, atomic_load(&allocator->calls), live, damaged);
     _fail(file, line);
 }

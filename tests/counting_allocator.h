@@ -9,12 +9,12 @@
 #include <stdatomic.h>
 
 typedef struct counting_allocator {
-    atomic_size_t calls;    /* of allocate */
-    atomic_size_t live;     /* blocks not yet released */
-    atomic_size_t damaged;  /* blocks whose margin was written to, or that were released twice */
-    atomic_size_t refuse;   /* the call, from 1, that gets NULL; 0 = none */
-    atomic_size_t refused;  /* calls that got NULL */
-    atomic_size_t largest;  /* bytes of the largest block asked for */
+    atomic_size_t calls;   /* of allocate */
+    atomic_size_t live;    /* blocks not yet released */
+    atomic_size_t damaged; /* blocks whose margin was written to, or that were released twice */
+    atomic_size_t refuse;  /* the call, from 1, that gets NULL; 0 = none */
+    atomic_size_t refused; /* calls that got NULL */
+    atomic_size_t largest; /* bytes of the largest block asked for */
 } counting_allocator;
 
 /* Fill in the memory members of a context's options. */

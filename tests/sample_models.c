@@ -23,19 +23,20 @@ float *new_numbers(size_t count, uint64_t seed)
     return values;
 }
 
-#define STEP(call)                  \
-    do {                            \
-        status = (call);            \
-        if (status != LSTM_OK)      \
-            goto out;               \
+#define STEP(call)             \
+    do {                       \
+        status = (call);       \
+        if (status != LSTM_OK) \
+            goto out;          \
     } while (0)
 
-lstm_status build_tutorial(lstm_model **model, lstm_context *context, int64_t steps, int64_t features, int64_t units,
-                           int64_t outputs)
+lstm_status build_tutorial(lstm_model **model, lstm_context *context, int64_t steps,
+                           int64_t features, int64_t units, int64_t outputs)
 {
     lstm_status status = LSTM_OK;
     STEP(lstm_model_create(model, context, OPTIONS(lstm_model, .seed = 7)));
-    STEP(lstm_model_add_input(*model, OPTIONS(lstm_input, .steps = steps, .features = features), NULL));
+    STEP(lstm_model_add_input(*model, OPTIONS(lstm_input, .steps = steps, .features = features),
+                              NULL));
     STEP(lstm_model_add_lstm(*model, OPTIONS(lstm_lstm, .units = units), NULL, NULL));
     STEP(lstm_model_add_dense(*model, OPTIONS(lstm_dense, .units = outputs), NULL, NULL));
     STEP(lstm_model_build(*model));
@@ -50,10 +51,13 @@ lstm_status build_stack(lstm_model **model, lstm_context *context)
 {
     lstm_status status = LSTM_OK;
     STEP(lstm_model_create(model, context, OPTIONS(lstm_model, .seed = 11)));
-    STEP(lstm_model_add_input(*model, OPTIONS(lstm_input, .steps = STACK_STEPS, .features = STACK_FEATURES), NULL));
-    STEP(lstm_model_add_lstm(*model, OPTIONS(lstm_lstm, .units = 5, .return_sequences = LSTM_YES), NULL, NULL));
+    STEP(lstm_model_add_input(
+        *model, OPTIONS(lstm_input, .steps = STACK_STEPS, .features = STACK_FEATURES), NULL));
+    STEP(lstm_model_add_lstm(*model, OPTIONS(lstm_lstm, .units = 5, .return_sequences = LSTM_YES),
+                             NULL, NULL));
     STEP(lstm_model_add_dropout(*model, OPTIONS(lstm_dropout, .rate = 0.3f), NULL, NULL));
-    STEP(lstm_model_add_lstm(*model, OPTIONS(lstm_lstm, .units = 4, .go_backwards = LSTM_YES), NULL, NULL));
+    STEP(lstm_model_add_lstm(*model, OPTIONS(lstm_lstm, .units = 4, .go_backwards = LSTM_YES), NULL,
+                             NULL));
     STEP(lstm_model_add_dense(*model, OPTIONS(lstm_dense, .units = STACK_OUTPUTS), NULL, NULL));
     STEP(lstm_model_build(*model));
     return LSTM_OK;
@@ -63,32 +67,49 @@ out:
     return status;
 }
 
-lstm_status build_everything(lstm_model **out, lstm_context *context, int32_t profile, uint64_t seed)
+lstm_status build_everything(lstm_model **out, lstm_context *context, int32_t profile,
+                             uint64_t seed)
 {
     lstm_status status = LSTM_OK;
     lstm_model *m = NULL;
-    lstm_layer *sequence, *vector, *encoder, *squeezed, *decoder, *words, *folded, *h, *c, *tail, *tail_c;
+    lstm_layer *sequence, *vector, *encoder, *squeezed, *decoder, *words, *folded, *h, *c, *tail,
+        *tail_c;
     STEP(lstm_model_create(&m, context, OPTIONS(lstm_model, .profile = profile, .seed = seed)));
-    STEP(lstm_model_add_input(m, OPTIONS(lstm_input, .steps = EVERYTHING_STEPS, .features = EVERYTHING_FEATURES,
-                                         .name = "sequence"), &sequence));
-    STEP(lstm_model_add_input(m, OPTIONS(lstm_input, .vector = LSTM_YES, .features = EVERYTHING_VECTOR), &vector));
-    STEP(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 5, .return_sequences = LSTM_YES, .go_backwards = LSTM_YES,
-                                        .name = "encoder"), sequence, &encoder));
+    STEP(lstm_model_add_input(m,
+                              OPTIONS(lstm_input, .steps = EVERYTHING_STEPS,
+                                      .features = EVERYTHING_FEATURES, .name = "sequence"),
+                              &sequence));
+    STEP(lstm_model_add_input(
+        m, OPTIONS(lstm_input, .vector = LSTM_YES, .features = EVERYTHING_VECTOR), &vector));
+    STEP(lstm_model_add_lstm(m,
+                             OPTIONS(lstm_lstm, .units = 5, .return_sequences = LSTM_YES,
+                                     .go_backwards = LSTM_YES, .name = "encoder"),
+                             sequence, &encoder));
     STEP(lstm_model_add_dropout(m, OPTIONS(lstm_dropout, .rate = 0.25f, .seed = 3), NULL, NULL));
-    STEP(lstm_model_add_activation(m, OPTIONS(lstm_activation, .activation = LSTM_ACTIVATION_SOFTSIGN), NULL, NULL));
+    STEP(lstm_model_add_activation(
+        m, OPTIONS(lstm_activation, .activation = LSTM_ACTIVATION_SOFTSIGN), NULL, NULL));
     STEP(lstm_model_add_flatten(m, NULL, NULL, NULL));
-    STEP(lstm_model_add_dense(m, OPTIONS(lstm_dense, .units = 4, .activation = LSTM_ACTIVATION_TANH), NULL, &squeezed));
-    STEP(lstm_model_add_repeat_vector(m, OPTIONS(lstm_repeat_vector, .count = EVERYTHING_STEPS), squeezed, NULL));
-    STEP(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 5, .return_sequences = LSTM_YES, .initial_state = encoder),
-                             NULL, &decoder));
-    STEP(lstm_model_add_dense(m, OPTIONS(lstm_dense, .units = 3, .activation = LSTM_ACTIVATION_SIGMOID), decoder, &words));
-    STEP(lstm_model_add_reshape(m, OPTIONS(lstm_reshape, .steps = 5, .features = EVERYTHING_STEPS), decoder, &folded));
+    STEP(lstm_model_add_dense(
+        m, OPTIONS(lstm_dense, .units = 4, .activation = LSTM_ACTIVATION_TANH), NULL, &squeezed));
+    STEP(lstm_model_add_repeat_vector(m, OPTIONS(lstm_repeat_vector, .count = EVERYTHING_STEPS),
+                                      squeezed, NULL));
+    STEP(lstm_model_add_lstm(
+        m, OPTIONS(lstm_lstm, .units = 5, .return_sequences = LSTM_YES, .initial_state = encoder),
+        NULL, &decoder));
+    STEP(lstm_model_add_dense(
+        m, OPTIONS(lstm_dense, .units = 3, .activation = LSTM_ACTIVATION_SIGMOID), decoder,
+        &words));
+    STEP(lstm_model_add_reshape(m, OPTIONS(lstm_reshape, .steps = 5, .features = EVERYTHING_STEPS),
+                                decoder, &folded));
     STEP(lstm_model_add_dense(m, OPTIONS(lstm_dense, .units = 4, .use_bias = LSTM_NO), vector, &h));
     STEP(lstm_model_add_dense(m, OPTIONS(lstm_dense, .units = 4), vector, &c));
-    STEP(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 4, .use_bias = LSTM_NO, .initial_h = h, .initial_c = c,
-                                        .name = "tail"), folded, &tail));
+    STEP(lstm_model_add_lstm(m,
+                             OPTIONS(lstm_lstm, .units = 4, .use_bias = LSTM_NO, .initial_h = h,
+                                     .initial_c = c, .name = "tail"),
+                             folded, &tail));
     STEP(lstm_layer_state(tail, NULL, &tail_c));
-    STEP(lstm_model_set_outputs(m, (const lstm_layer *[]){words, tail, tail_c}, EVERYTHING_OUTPUTS));
+    STEP(
+        lstm_model_set_outputs(m, (const lstm_layer *[]){words, tail, tail_c}, EVERYTHING_OUTPUTS));
     STEP(lstm_model_build(m));
     *out = m;
     return LSTM_OK;
@@ -119,14 +140,15 @@ int same_parameters(const lstm_model *a, const lstm_model *b)
     size_t count_b = 0;
     float *values_a = copy_parameters(a, &count_a);
     float *values_b = copy_parameters(b, &count_b);
-    int same = count_a == count_b && memcmp(values_a, values_b, count_a * sizeof *values_a) == 0
-               && lstm_model_parameter_count(a) == lstm_model_parameter_count(b);
+    int same = count_a == count_b && memcmp(values_a, values_b, count_a * sizeof *values_a) == 0 &&
+               lstm_model_parameter_count(a) == lstm_model_parameter_count(b);
     for (size_t k = 0; same && k < lstm_model_parameter_count(a); k++) {
         lstm_parameter_info info_a = {.struct_size = sizeof info_a};
         lstm_parameter_info info_b = {.struct_size = sizeof info_b};
         assert_ok(lstm_model_parameter_info(a, k, &info_a));
         assert_ok(lstm_model_parameter_info(b, k, &info_b));
-        same = strcmp(info_a.name, info_b.name) == 0 && memcmp(info_a.shape, info_b.shape, sizeof info_a.shape) == 0;
+        same = strcmp(info_a.name, info_b.name) == 0 &&
+               memcmp(info_a.shape, info_b.shape, sizeof info_a.shape) == 0;
     }
     free(values_a);
     free(values_b);

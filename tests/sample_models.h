@@ -14,17 +14,24 @@ float *new_numbers(size_t count, uint64_t seed); /* the caller frees */
  * failure sweep too. */
 
 /* Input (steps, features) -> LSTM(units) -> Dense(outputs): the tutorial's network. steps 0 = free. */
-lstm_status build_tutorial(lstm_model **model, lstm_context *context, int64_t steps, int64_t features, int64_t units,
-                           int64_t outputs);
+lstm_status build_tutorial(lstm_model **model, lstm_context *context, int64_t steps,
+                           int64_t features, int64_t units, int64_t outputs);
 
 /* Input (6, 3) -> LSTM(5, sequences) -> Dropout(0.3) -> LSTM(4, backwards) -> Dense(2): something random in it. */
 lstm_status build_stack(lstm_model **model, lstm_context *context);
 enum { STACK_STEPS = 6, STACK_FEATURES = 3, STACK_OUTPUTS = 2 };
 
 /* Every layer type: two inputs (7 steps of 3 features, a vector of 4), an encoder that reads backwards and whose states
- * start a decoder, initial states from Dense layers, three outputs (a sequence (7, 3), a vector of 4, a cell state of 4). */
-lstm_status build_everything(lstm_model **model, lstm_context *context, int32_t profile, uint64_t seed);
-enum { EVERYTHING_INPUTS = 2, EVERYTHING_OUTPUTS = 3, EVERYTHING_STEPS = 7, EVERYTHING_FEATURES = 3, EVERYTHING_VECTOR = 4 };
+ * start a decoder, initial states from Dense layers, three outputs: a sequence (7, 3), a vector of 4, its cell. */
+lstm_status build_everything(lstm_model **model, lstm_context *context, int32_t profile,
+                             uint64_t seed);
+enum {
+    EVERYTHING_INPUTS = 2,
+    EVERYTHING_OUTPUTS = 3,
+    EVERYTHING_STEPS = 7,
+    EVERYTHING_FEATURES = 3,
+    EVERYTHING_VECTOR = 4
+};
 
 /* All parameters one after the other; the caller frees. */
 float *copy_parameters(const lstm_model *model, size_t *count);

@@ -17,7 +17,8 @@ typedef struct expected_parameter {
     int64_t rows, columns;
 } expected_parameter;
 
-static void check_parameters(const lstm_model *model, const expected_parameter *expected, size_t count)
+static void check_parameters(const lstm_model *model, const expected_parameter *expected,
+                             size_t count)
 {
     size_t total = 0;
     assert_int_equal(lstm_model_parameter_count(model), count);
@@ -33,7 +34,8 @@ static void check_parameters(const lstm_model *model, const expected_parameter *
         assert_int_equal(info.shape[2], 0);
         assert_int_equal(info.shape[3], 0);
         assert_int_equal(info.count, values);
-        assert_memory_equal(info.name, lstm_layer_name(info.layer), strlen(lstm_layer_name(info.layer)));
+        assert_memory_equal(info.name, lstm_layer_name(info.layer),
+                            strlen(lstm_layer_name(info.layer)));
         assert_ok(lstm_model_find_parameter(model, info.name, &index));
         assert_int_equal(index, k);
         total += (size_t)values;
@@ -41,7 +43,8 @@ static void check_parameters(const lstm_model *model, const expected_parameter *
     assert_int_equal(lstm_model_parameter_total(model), total);
 }
 
-static lstm_model *two_layers(int32_t profile, int64_t features, int64_t units, int64_t outputs, uint64_t seed)
+static lstm_model *two_layers(int32_t profile, int64_t features, int64_t units, int64_t outputs,
+                              uint64_t seed)
 {
     lstm_model *m = NULL;
     assert_ok(lstm_model_create(&m, NULL, OPTIONS(lstm_model, .profile = profile, .seed = seed)));
@@ -69,8 +72,9 @@ static void test_keras_parameters_have_keras_names_and_shapes(void **state)
 static void test_torch_parameters_have_torch_names_and_shapes(void **state)
 {
     static const expected_parameter expected[] = {
-        {"lstm.weight_ih_l0", 2, 20, 3}, {"lstm.weight_hh_l0", 2, 20, 5}, {"lstm.bias_ih_l0", 1, 20, 0},
-        {"lstm.bias_hh_l0", 1, 20, 0},   {"dense.weight", 2, 2, 5},       {"dense.bias", 1, 2, 0}};
+        {"lstm.weight_ih_l0", 2, 20, 3}, {"lstm.weight_hh_l0", 2, 20, 5},
+        {"lstm.bias_ih_l0", 1, 20, 0},   {"lstm.bias_hh_l0", 1, 20, 0},
+        {"dense.weight", 2, 2, 5},       {"dense.bias", 1, 2, 0}};
     lstm_model *m = two_layers(LSTM_PROFILE_TORCH, 3, 5, 2, 0);
     (void)state;
     assert_int_equal(lstm_model_profile(m), LSTM_PROFILE_TORCH);
@@ -85,8 +89,10 @@ static void test_layers_without_bias_have_none(void **state)
         lstm_model *m = NULL;
         assert_ok(lstm_model_create(&m, NULL, OPTIONS(lstm_model, .profile = profile)));
         assert_ok(lstm_model_add_input(m, OPTIONS(lstm_input, .features = 3), NULL));
-        assert_ok(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 5, .use_bias = LSTM_NO), NULL, NULL));
-        assert_ok(lstm_model_add_dense(m, OPTIONS(lstm_dense, .units = 2, .use_bias = LSTM_NO), NULL, NULL));
+        assert_ok(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 5, .use_bias = LSTM_NO), NULL,
+                                      NULL));
+        assert_ok(lstm_model_add_dense(m, OPTIONS(lstm_dense, .units = 2, .use_bias = LSTM_NO),
+                                       NULL, NULL));
         assert_ok(lstm_model_build(m));
         assert_int_equal(lstm_model_parameter_count(m), 3);
         assert_int_equal(lstm_model_parameter_total(m), 3 * 20 + 5 * 20 + 5 * 2);
@@ -165,7 +171,8 @@ static void test_parameter_calls_reject_bad_arguments(void **state)
     assert_status(lstm_model_find_parameter(NULL, "lstm/kernel", &index), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_model_find_parameter(m, NULL, &index), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_model_find_parameter(m, "lstm/kernel", NULL), LSTM_ERROR_ARGUMENT);
-    assert_status_text(lstm_model_find_parameter(m, "lstm/kernle", &index), LSTM_ERROR_NOT_FOUND, "\"lstm/kernel\"");
+    assert_status_text(lstm_model_find_parameter(m, "lstm/kernle", &index), LSTM_ERROR_NOT_FOUND,
+                       "\"lstm/kernel\"");
     assert_int_equal(index, 77);
     assert_status(lstm_model_get_parameter(NULL, 0, values, 60), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_model_get_parameter(m, 0, NULL, 60), LSTM_ERROR_ARGUMENT);
@@ -178,7 +185,8 @@ static void test_parameter_calls_reject_bad_arguments(void **state)
     const float broken[] = {NAN, INFINITY, -INFINITY};
     for (size_t k = 0; k < LENGTH(broken); k++) {
         values[59] = broken[k];
-        assert_status_text(lstm_model_set_parameter(m, 0, values, 60), LSTM_ERROR_NUMERIC, "value 59");
+        assert_status_text(lstm_model_set_parameter(m, 0, values, 60), LSTM_ERROR_NUMERIC,
+                           "value 59");
     }
     float after[60];
     assert_ok(lstm_model_get_parameter(m, 0, after, 60));
@@ -215,10 +223,11 @@ static void check_uniform(const lstm_model *m, const char *name, double limit)
     }
     const double n = (double)count;
     const double deviation = limit / sqrt(3.0);
-    if (!(largest <= limit * 1.000001 && largest > limit * (1 - 20 / n) && fabs(sum / n) < 5 * deviation / sqrt(n)
-          && fabs(squares / n / (deviation * deviation) - 1) < 5 / sqrt(n)))
-        fail_msg("%s: %zu values, limit %g: largest %g, mean %g, variance %g", name, count, limit, largest, sum / n,
-                 squares / n);
+    if (!(largest <= limit * 1.000001 && largest > limit * (1 - 20 / n) &&
+          fabs(sum / n) < 5 * deviation / sqrt(n) &&
+          fabs(squares / n / (deviation * deviation) - 1) < 5 / sqrt(n)))
+        fail_msg("%s: %zu values, limit %g: largest %g, mean %g, variance %g", name, count, limit,
+                 largest, sum / n, squares / n);
     free(values);
 }
 
@@ -287,11 +296,14 @@ static void test_initialisers_can_be_chosen_and_forget_bias_switched(void **stat
     (void)state;
     assert_ok(lstm_model_create(&m, NULL, NULL));
     assert_ok(lstm_model_add_input(m, OPTIONS(lstm_input, .features = 3), NULL));
-    assert_ok(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = 4, .kernel_initializer = LSTM_INITIALIZER_ONES,
-                                             .recurrent_initializer = LSTM_INITIALIZER_ZEROS, .unit_forget_bias = LSTM_NO),
-                                  NULL, NULL));
-    assert_ok(lstm_model_add_dense(m, OPTIONS(lstm_dense, .units = 2, .kernel_initializer = LSTM_INITIALIZER_ORTHOGONAL), NULL,
-                                   NULL));
+    assert_ok(lstm_model_add_lstm(
+        m,
+        OPTIONS(lstm_lstm, .units = 4, .kernel_initializer = LSTM_INITIALIZER_ONES,
+                .recurrent_initializer = LSTM_INITIALIZER_ZEROS, .unit_forget_bias = LSTM_NO),
+        NULL, NULL));
+    assert_ok(lstm_model_add_dense(
+        m, OPTIONS(lstm_dense, .units = 2, .kernel_initializer = LSTM_INITIALIZER_ORTHOGONAL), NULL,
+        NULL));
     assert_ok(lstm_model_build(m));
     float *ones = parameter_values(m, "lstm/kernel", &count);
     for (size_t k = 0; k < count; k++)
@@ -302,7 +314,8 @@ static void test_initialisers_can_be_chosen_and_forget_bias_switched(void **stat
     float *bias = parameter_values(m, "lstm/bias", &count);
     for (size_t k = 0; k < count; k++)
         assert_true(bias[k] == 0);
-    float *q = parameter_values(m, "dense/kernel", &count); /* (4, 2): its columns are orthonormal */
+    float *q =
+        parameter_values(m, "dense/kernel", &count); /* (4, 2): its columns are orthonormal */
     for (size_t a = 0; a < 2; a++)
         for (size_t b = 0; b < 2; b++) {
             double dot = 0;
@@ -364,7 +377,10 @@ static void test_metadata_is_kept_replaced_and_removed(void **state)
     assert_status(lstm_model_set_metadata(m, NULL, "b"), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_model_set_metadata(m, "", "b"), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_model_set_metadata(m, "\xc3", "b"), LSTM_ERROR_ARGUMENT);
-    assert_status(lstm_model_set_metadata(m, "latin1", "Gr\xf6\xdf" "e"), LSTM_ERROR_ARGUMENT);
+    assert_status(lstm_model_set_metadata(m, "latin1",
+                                          "Gr\xf6\xdf"
+                                          "e"),
+                  LSTM_ERROR_ARGUMENT);
     assert_null(lstm_model_metadata(m, "latin1"));
     memset(key, 'k', sizeof key);
     key[128] = 0;
@@ -404,8 +420,10 @@ static void test_scalers_are_kept_replaced_and_removed(void **state)
     assert_status(lstm_model_set_scaler(m, 0, 2, offset, scale), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_model_set_scaler(m, 1, 2, NULL, scale), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_model_set_scaler(m, 1, 2, offset, NULL), LSTM_ERROR_ARGUMENT);
-    assert_status_text(lstm_model_set_scaler(m, 1, 2, offset, bad_scale), LSTM_ERROR_NUMERIC, "column 1");
-    assert_status_text(lstm_model_set_scaler(m, 1, 2, bad_offset, scale), LSTM_ERROR_NUMERIC, "column 0");
+    assert_status_text(lstm_model_set_scaler(m, 1, 2, offset, bad_scale), LSTM_ERROR_NUMERIC,
+                       "column 1");
+    assert_status_text(lstm_model_set_scaler(m, 1, 2, bad_offset, scale), LSTM_ERROR_NUMERIC,
+                       "column 0");
     assert_ok(lstm_model_get_scaler(m, LSTM_SCALER_INPUT, &columns, o, s, 2));
     assert_memory_equal(o, offset, sizeof offset); /* the failures changed nothing */
     assert_ok(lstm_model_set_scaler(m, LSTM_SCALER_INPUT, 0, NULL, NULL));
@@ -418,20 +436,23 @@ static void test_scalers_are_kept_replaced_and_removed(void **state)
 
 static void test_scaler_functions_standardise_and_return(void **state)
 {
-    const double x[] = {1, 10, 5, 2, 20, 5, 3, 30, 5, 4, 40, 5}; /* 4 rows of 3; the last column is constant */
+    const double x[] = {1, 10, 5, 2, 20, 5,
+                        3, 30, 5, 4, 40, 5}; /* 4 rows of 3; the last column is constant */
     const double bad[] = {1, 2, 3, NAN};
     double offset[3], scale[3], back[12];
     float y[12];
     (void)state;
     assert_ok(lstm_scaler_fit(x, 4, 3, offset, scale));
     assert_true(offset[0] == 2.5 && offset[1] == 25 && offset[2] == 5);
-    assert_true(fabs(scale[0] - sqrt(1.25)) < 1e-15 && fabs(scale[1] - sqrt(125.0)) < 1e-13 && scale[2] == 1);
+    assert_true(fabs(scale[0] - sqrt(1.25)) < 1e-15 && fabs(scale[1] - sqrt(125.0)) < 1e-13 &&
+                scale[2] == 1);
     assert_ok(lstm_scaler_apply(x, 4, 3, offset, scale, y));
     assert_true(fabs((double)y[0] + 1.5 / sqrt(1.25)) < 1e-6 && y[2] == 0);
     assert_ok(lstm_scaler_invert(y, 4, 3, offset, scale, back));
     for (size_t k = 0; k < 12; k++)
         assert_true(fabs(back[k] - x[k]) < 1e-5);
-    assert_status_text(lstm_scaler_fit(bad, 2, 2, offset, scale), LSTM_ERROR_NUMERIC, "row 1, column 1");
+    assert_status_text(lstm_scaler_fit(bad, 2, 2, offset, scale), LSTM_ERROR_NUMERIC,
+                       "row 1, column 1");
     assert_status(lstm_scaler_fit(x, 0, 3, offset, scale), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_scaler_fit(x, 4, 0, offset, scale), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_scaler_fit(NULL, 4, 3, offset, scale), LSTM_ERROR_ARGUMENT);
@@ -454,7 +475,8 @@ static void test_least_squares_finds_the_line_and_rejects_nonsense(void **state)
     assert_true(fabs(c[0] - 2) < 1e-12 && fabs(c[1] - 3) < 1e-12);
     const double twins[] = {1, 1, 2, 2, 3, 3};
     const double z[] = {2, 4, 6};
-    assert_ok(lstm_least_squares(NULL, twins, 3, 2, z, 1, c)); /* dependent columns: the smallest solution */
+    assert_ok(lstm_least_squares(NULL, twins, 3, 2, z, 1,
+                                 c)); /* dependent columns: the smallest solution */
     assert_true(fabs(c[0] - 1) < 1e-12 && fabs(c[1] - 1) < 1e-12);
     assert_status(lstm_least_squares(NULL, x, 4, 2, bad, 1, c), LSTM_ERROR_NUMERIC);
     assert_status(lstm_least_squares(NULL, x, 1, 2, y, 1, c), LSTM_ERROR_ARGUMENT);
@@ -467,7 +489,7 @@ static void test_least_squares_finds_the_line_and_rejects_nonsense(void **state)
 
 /* ---- Order of destruction */
 
-/* Every one of the 24 orders of context, model, session, optimizer; each of the others is used after the first is gone. */
+/* Each of the 24 orders of context, model, session, optimizer; those left are used after each destruction. */
 static void test_handles_may_be_destroyed_in_any_order(void **state)
 {
     (void)state;
@@ -481,10 +503,15 @@ static void test_handles_may_be_destroyed_in_any_order(void **state)
         float x[STACK_STEPS * STACK_FEATURES], y[STACK_OUTPUTS];
         fill_numbers(x, LENGTH(x), 1);
         fill_numbers(y, LENGTH(y), 2);
-        const lstm_data data = {.struct_size = sizeof data, .samples = 1, .x = x, .x_count = LENGTH(x), .y = y,
+        const lstm_data data = {.struct_size = sizeof data,
+                                .samples = 1,
+                                .x = x,
+                                .x_count = LENGTH(x),
+                                .y = y,
                                 .y_count = LENGTH(y)};
         assert_ok(build_stack(&model, context));
-        assert_ok(lstm_session_create(&session, model, OPTIONS(lstm_session, .training = LSTM_YES, .batch = 1)));
+        assert_ok(lstm_session_create(&session, model,
+                                      OPTIONS(lstm_session, .training = LSTM_YES, .batch = 1)));
         assert_ok(lstm_optimizer_create(&optimizer, model, NULL));
         for (int k = 0, rest = order; k < 4; k++) {
             const int pick = rest % (4 - k);

@@ -11,11 +11,20 @@
 
 static const lstm_optimizer_options optimizers[] = {
     {.struct_size = sizeof(lstm_optimizer_options), .optimizer = LSTM_OPTIMIZER_SGD},
-    {.struct_size = sizeof(lstm_optimizer_options), .optimizer = LSTM_OPTIMIZER_SGD, .momentum = 0.9, .nesterov = LSTM_YES,
+    {.struct_size = sizeof(lstm_optimizer_options),
+     .optimizer = LSTM_OPTIMIZER_SGD,
+     .momentum = 0.9,
+     .nesterov = LSTM_YES,
      .global_clip_norm = 1},
-    {.struct_size = sizeof(lstm_optimizer_options), .optimizer = LSTM_OPTIMIZER_RMSPROP, .centered = LSTM_YES,
-     .momentum = 0.5, .clip_norm = 0.5},
-    {.struct_size = sizeof(lstm_optimizer_options), .optimizer = LSTM_OPTIMIZER_ADAM, .amsgrad = LSTM_YES, .clip_value = 1},
+    {.struct_size = sizeof(lstm_optimizer_options),
+     .optimizer = LSTM_OPTIMIZER_RMSPROP,
+     .centered = LSTM_YES,
+     .momentum = 0.5,
+     .clip_norm = 0.5},
+    {.struct_size = sizeof(lstm_optimizer_options),
+     .optimizer = LSTM_OPTIMIZER_ADAM,
+     .amsgrad = LSTM_YES,
+     .clip_value = 1},
     {.struct_size = sizeof(lstm_optimizer_options), .optimizer = LSTM_OPTIMIZER_ADAMW},
 };
 
@@ -40,7 +49,8 @@ static arrays numbers_for(const lstm_model *model, bool inputs, size_t samples, 
     for (size_t k = 0; k < a.count; k++) {
         int64_t own = 0;
         int64_t features = 0;
-        assert_ok(lstm_layer_shape(inputs ? lstm_model_input(model, k) : lstm_model_output(model, k), &own, &features));
+        assert_ok(lstm_layer_shape(
+            inputs ? lstm_model_input(model, k) : lstm_model_output(model, k), &own, &features));
         a.sizes[k] = samples * (own == 0 ? 1 : own < 0 ? steps : (size_t)own) * (size_t)features;
         a.values[k] = new_numbers(a.sizes[k], k + samples);
     }
@@ -51,20 +61,27 @@ static void assert_finite(const float *values, size_t count)
 {
     for (size_t k = 0; k < count; k++)
         if (!isfinite(values[k]))
-            fail_msg("value %zu of %zu is %g: memory was read before it was written", k, count, (double)values[k]);
+            fail_msg("value %zu of %zu is %g: memory was read before it was written", k, count,
+                     (double)values[k]);
 }
 
 /* Everything a session can do, at one number of samples and steps. */
-static void use_session(lstm_session *session, const lstm_model *model, lstm_optimizer *optimizer, size_t samples,
-                        size_t steps, int32_t layout, int32_t loss)
+static void use_session(lstm_session *session, const lstm_model *model, lstm_optimizer *optimizer,
+                        size_t samples, size_t steps, int32_t layout, int32_t loss)
 {
     arrays x = numbers_for(model, true, samples, steps);
     arrays y = numbers_for(model, false, samples, steps);
     arrays out = numbers_for(model, false, samples, steps);
     const lstm_loss_options loss_options = {.struct_size = sizeof loss_options, .loss = loss};
-    const lstm_data data = {.struct_size = sizeof data, .layout = layout, .samples = (int64_t)samples,
-                            .inputs = (const float *const *)x.values, .input_sizes = x.sizes, .input_count = x.count,
-                            .targets = (const float *const *)y.values, .target_sizes = y.sizes, .target_count = y.count};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .layout = layout,
+                            .samples = (int64_t)samples,
+                            .inputs = (const float *const *)x.values,
+                            .input_sizes = x.sizes,
+                            .input_count = x.count,
+                            .targets = (const float *const *)y.values,
+                            .target_sizes = y.sizes,
+                            .target_count = y.count};
     assert_ok(lstm_session_forward(session, &data));
     for (size_t k = 0; k < out.count; k++) {
         assert_ok(lstm_session_output(session, k, out.values[k], out.sizes[k]));
@@ -95,15 +112,17 @@ static void use_session(lstm_session *session, const lstm_model *model, lstm_opt
     free_arrays(&out);
 }
 
-static void check_session(lstm_model *model, counting_allocator *allocator, int32_t training, size_t optimizer_number)
+static void check_session(lstm_model *model, counting_allocator *allocator, int32_t training,
+                          size_t optimizer_number)
 {
     static const struct {
         size_t samples, steps;
     } calls[] = {{BATCH, STEPS}, {1, 1}, {BATCH, 2}, {3, STEPS}, {BATCH, STEPS}};
     lstm_session *session = NULL;
     lstm_optimizer *optimizer = NULL;
-    assert_ok(lstm_session_create(&session, model, OPTIONS(lstm_session, .training = training, .batch = BATCH,
-                                                           .steps = STEPS)));
+    assert_ok(lstm_session_create(
+        &session, model,
+        OPTIONS(lstm_session, .training = training, .batch = BATCH, .steps = STEPS)));
     if (training == LSTM_YES)
         assert_ok(lstm_optimizer_create(&optimizer, model, &optimizers[optimizer_number]));
     const size_t before = atomic_load(&allocator->calls);
@@ -111,7 +130,8 @@ static void check_session(lstm_model *model, counting_allocator *allocator, int3
         for (int32_t layout = LSTM_LAYOUT_BATCH_FIRST; layout <= LSTM_LAYOUT_TIME_FIRST; layout++)
             for (int32_t loss = LSTM_LOSS_MSE; loss <= LSTM_LOSS_HUBER; loss++) {
                 allocator->refuse = atomic_load(&allocator->calls) + 1;
-                use_session(session, model, optimizer, calls[k].samples, calls[k].steps, layout, loss);
+                use_session(session, model, optimizer, calls[k].samples, calls[k].steps, layout,
+                            loss);
             }
     allocator->refuse = 0;
     assert_int_equal(atomic_load(&allocator->calls), before);
@@ -164,7 +184,8 @@ static void test_session_memory_size_is_what_it_takes(void **state)
     assert_ok(lstm_session_create(&small, model, OPTIONS(lstm_session, .batch = 3)));
     allocator.largest = 0;
     const size_t calls = allocator.calls;
-    assert_ok(lstm_session_create(&large, model, OPTIONS(lstm_session, .training = LSTM_YES, .batch = 300)));
+    assert_ok(lstm_session_create(&large, model,
+                                  OPTIONS(lstm_session, .training = LSTM_YES, .batch = 300)));
     assert_int_equal(allocator.calls, calls + 1); /* one block */
     assert_int_equal(lstm_session_memory_size(large), allocator.largest);
     assert_true(lstm_session_memory_size(large) > 20 * lstm_session_memory_size(small));
@@ -193,21 +214,39 @@ static void test_primitives_allocate_nothing_after_creation(void **state)
         float *y = to + (H + I) * 4 * H;
         float *dx = y + STEPS * BATCH * H;
         float *hn = dx + STEPS * BATCH * I;
-        assert_ok(lstm_primitive_create(&p, context, OPTIONS(lstm_primitive, .training = LSTM_YES, .input_size = I,
-                                                             .hidden_size = H, .batch = BATCH, .steps = STEPS,
-                                                             .route = route)));
+        assert_ok(lstm_primitive_create(&p, context,
+                                        OPTIONS(lstm_primitive, .training = LSTM_YES,
+                                                .input_size = I, .hidden_size = H, .batch = BATCH,
+                                                .steps = STEPS, .route = route)));
         assert_int_equal(lstm_primitive_memory_size(p), allocator.largest);
         const size_t before = allocator.calls;
         for (size_t k = 0; k < LENGTH(calls); k++)
             for (int all = 0; all < 2; all++) {
-                lstm_primitive_arrays a = {.struct_size = sizeof a, .batch = calls[k].batch, .steps = calls[k].steps,
-                                           .weights = weights, .x = x};
+                lstm_primitive_arrays a = {.struct_size = sizeof a,
+                                           .batch = calls[k].batch,
+                                           .steps = calls[k].steps,
+                                           .weights = weights,
+                                           .x = x};
                 if (all)
-                    a = (lstm_primitive_arrays){.struct_size = sizeof a, .batch = calls[k].batch, .steps = calls[k].steps,
-                                                .weights = weights, .bias = weights, .x = x, .h0 = states, .c0 = states,
-                                                .y = y, .hn = hn, .cn = hn + BATCH * H, .dy = states, .dhn = states,
-                                                .dcn = states, .dx = dx, .dweights = to, .dbias = hn,
-                                                .dh0 = hn + 4 * H, .dc0 = hn + 4 * H + BATCH * H};
+                    a = (lstm_primitive_arrays){.struct_size = sizeof a,
+                                                .batch = calls[k].batch,
+                                                .steps = calls[k].steps,
+                                                .weights = weights,
+                                                .bias = weights,
+                                                .x = x,
+                                                .h0 = states,
+                                                .c0 = states,
+                                                .y = y,
+                                                .hn = hn,
+                                                .cn = hn + BATCH * H,
+                                                .dy = states,
+                                                .dhn = states,
+                                                .dcn = states,
+                                                .dx = dx,
+                                                .dweights = to,
+                                                .dbias = hn,
+                                                .dh0 = hn + 4 * H,
+                                                .dc0 = hn + 4 * H + BATCH * H};
                 assert_ok(lstm_primitive_forward(p, &a));
                 assert_ok(lstm_primitive_backward(p, &a));
             }

@@ -31,17 +31,34 @@ static void fill_layer(layer *l)
 
 static lstm_primitive_arrays arrays_of(layer *l)
 {
-    return (lstm_primitive_arrays){.struct_size = sizeof(lstm_primitive_arrays), .batch = B, .steps = T,
-                                   .weights = l->weights, .bias = l->bias, .x = l->x, .h0 = l->h0, .c0 = l->c0, .y = l->y,
-                                   .hn = l->hn, .cn = l->cn, .dy = l->dy, .dhn = l->dhn, .dcn = l->dcn, .dx = l->dx,
-                                   .dweights = l->dweights, .dbias = l->dbias, .dh0 = l->dh0, .dc0 = l->dc0};
+    return (lstm_primitive_arrays){.struct_size = sizeof(lstm_primitive_arrays),
+                                   .batch = B,
+                                   .steps = T,
+                                   .weights = l->weights,
+                                   .bias = l->bias,
+                                   .x = l->x,
+                                   .h0 = l->h0,
+                                   .c0 = l->c0,
+                                   .y = l->y,
+                                   .hn = l->hn,
+                                   .cn = l->cn,
+                                   .dy = l->dy,
+                                   .dhn = l->dhn,
+                                   .dcn = l->dcn,
+                                   .dx = l->dx,
+                                   .dweights = l->dweights,
+                                   .dbias = l->dbias,
+                                   .dh0 = l->dh0,
+                                   .dc0 = l->dc0};
 }
 
 static lstm_primitive *new_primitive(int32_t training, int32_t route)
 {
     lstm_primitive *p = NULL;
-    assert_ok(lstm_primitive_create(&p, NULL, OPTIONS(lstm_primitive, .training = training, .input_size = I, .hidden_size = H,
-                                                      .batch = B, .steps = T, .route = route)));
+    assert_ok(
+        lstm_primitive_create(&p, NULL,
+                              OPTIONS(lstm_primitive, .training = training, .input_size = I,
+                                      .hidden_size = H, .batch = B, .steps = T, .route = route)));
     assert_true(route == 0 || lstm_primitive_route(p) == route);
     return p;
 }
@@ -68,7 +85,8 @@ static double reference(const layer *l, double *y, double *hn, double *cn)
                 for (size_t r = 0; r < H; r++)
                     a[k] += h[r] * (double)l->weights[r * 4 * H + k];
                 for (size_t r = 0; r < I; r++)
-                    a[k] += (double)l->x[(t * B + b) * I + r] * (double)l->weights[(H + r) * 4 * H + k];
+                    a[k] +=
+                        (double)l->x[(t * B + b) * I + r] * (double)l->weights[(H + r) * 4 * H + k];
             }
             for (size_t k = 0; k < H; k++) {
                 c[k] = sigmoid(a[H + k]) * c[k] + sigmoid(a[k]) * tanh(a[2 * H + k]);
@@ -86,7 +104,8 @@ static double reference(const layer *l, double *y, double *hn, double *cn)
     return loss;
 }
 
-static void assert_like_reference(const char *what, const float *found, const double *expected, size_t count)
+static void assert_like_reference(const char *what, const float *found, const double *expected,
+                                  size_t count)
 {
     float *rounded = malloc(count * sizeof *rounded);
     for (size_t k = 0; k < count; k++)
@@ -116,7 +135,8 @@ static void test_forward_follows_the_equations_on_both_routes(void **state)
 }
 
 /* Central differences of the double reference against one gradient array. */
-static void check_gradient(layer *l, const char *what, float *values, const float *gradient, size_t count)
+static void check_gradient(layer *l, const char *what, float *values, const float *gradient,
+                           size_t count)
 {
     double y[T * B * H], hn[B * H], cn[B * H];
     const double largest = largest_size(gradient, count);
@@ -166,15 +186,24 @@ static void test_arrays_that_may_be_null_count_as_zero_or_are_left_out(void **st
     for (int32_t route = LSTM_ROUTE_CONCAT; route <= LSTM_ROUTE_SPLIT; route++) {
         lstm_primitive *p = new_primitive(LSTM_YES, route);
         lstm_primitive_arrays a = arrays_of(&l);
-        lstm_primitive_arrays b = {.struct_size = sizeof b, .batch = B, .steps = T, .weights = bare.weights, .x = bare.x,
-                                   .hn = bare.hn, .dy = bare.dy, .dweights = bare.dweights};
+        lstm_primitive_arrays b = {.struct_size = sizeof b,
+                                   .batch = B,
+                                   .steps = T,
+                                   .weights = bare.weights,
+                                   .x = bare.x,
+                                   .hn = bare.hn,
+                                   .dy = bare.dy,
+                                   .dweights = bare.dweights};
         assert_ok(lstm_primitive_forward(p, &a));
         assert_ok(lstm_primitive_backward(p, &a));
         assert_ok(lstm_primitive_forward(p, &b));
         assert_ok(lstm_primitive_backward(p, &b));
         assert_close("hn", bare.hn, l.hn, B * H, 1e-6, 0);
         assert_close("dweights", bare.dweights, l.dweights, ROWS * 4 * H, 1e-5, 0);
-        lstm_primitive_arrays nothing = {.struct_size = sizeof nothing, .batch = B, .steps = T, .weights = bare.weights,
+        lstm_primitive_arrays nothing = {.struct_size = sizeof nothing,
+                                         .batch = B,
+                                         .steps = T,
+                                         .weights = bare.weights,
                                          .x = bare.x};
         assert_ok(lstm_primitive_forward(p, &nothing));
         assert_ok(lstm_primitive_backward(p, &nothing));
@@ -223,12 +252,16 @@ static void test_primitive_equals_the_layer_of_a_model(void **state)
     fill_layer(&l);
     assert_ok(lstm_model_create(&m, NULL, NULL));
     assert_ok(lstm_model_add_input(m, OPTIONS(lstm_input, .steps = T, .features = I), NULL));
-    assert_ok(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = H, .return_sequences = LSTM_YES), NULL, NULL));
+    assert_ok(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = H, .return_sequences = LSTM_YES),
+                                  NULL, NULL));
     assert_ok(lstm_model_build(m));
     assert_ok(lstm_model_set_parameter(m, 0, l.weights + H * 4 * H, I * 4 * H)); /* the x rows */
     assert_ok(lstm_model_set_parameter(m, 1, l.weights, H * 4 * H));
     assert_ok(lstm_model_set_parameter(m, 2, l.bias, 4 * H));
-    const lstm_data data = {.struct_size = sizeof data, .layout = LSTM_LAYOUT_TIME_FIRST, .samples = B, .x = l.x,
+    const lstm_data data = {.struct_size = sizeof data,
+                            .layout = LSTM_LAYOUT_TIME_FIRST,
+                            .samples = B,
+                            .x = l.x,
                             .x_count = T * B * I};
     assert_ok(lstm_predict(m, &data, out, T * B * H));
     lstm_primitive *p = new_primitive(LSTM_NO, 0);
@@ -244,7 +277,7 @@ static void test_create_rejects_bad_options(void **state)
 {
     lstm_primitive *p = (lstm_primitive *)&p;
     (void)state;
-#define TRY_CREATE(status, ...)                                                          \
+#define TRY_CREATE(status, ...)                                                                   \
     assert_status(lstm_primitive_create(&p, NULL, OPTIONS(lstm_primitive, __VA_ARGS__)), status); \
     assert_null(p)
     TRY_CREATE(LSTM_ERROR_ARGUMENT, .hidden_size = H, .batch = B, .steps = T);
@@ -252,15 +285,20 @@ static void test_create_rejects_bad_options(void **state)
     TRY_CREATE(LSTM_ERROR_ARGUMENT, .input_size = I, .hidden_size = H, .steps = T);
     TRY_CREATE(LSTM_ERROR_ARGUMENT, .input_size = I, .hidden_size = H, .batch = B);
     TRY_CREATE(LSTM_ERROR_ARGUMENT, .input_size = -I, .hidden_size = H, .batch = B, .steps = T);
-    TRY_CREATE(LSTM_ERROR_ARGUMENT, .input_size = I, .hidden_size = INT64_C(1) << 40, .batch = B, .steps = T);
-    TRY_CREATE(LSTM_ERROR_ARGUMENT, .input_size = I, .hidden_size = H, .batch = B, .steps = T, .route = 3);
-    TRY_CREATE(LSTM_ERROR_MEMORY, .input_size = I, .hidden_size = H, .batch = INT64_C(1) << 62, .steps = T);
-    TRY_CREATE(LSTM_ERROR_MEMORY, .input_size = I, .hidden_size = H, .batch = B, .steps = INT64_C(1) << 62,
-               .training = LSTM_YES);
-    TRY_CREATE(LSTM_ERROR_MEMORY, .input_size = I, .hidden_size = H, .batch = INT64_MAX, .steps = INT64_MAX,
-               .training = LSTM_YES);
-    assert_status(lstm_primitive_create(NULL, NULL, OPTIONS(lstm_primitive, .input_size = 1, .hidden_size = 1, .batch = 1,
-                                                            .steps = 1)), LSTM_ERROR_ARGUMENT);
+    TRY_CREATE(LSTM_ERROR_ARGUMENT, .input_size = I, .hidden_size = INT64_C(1) << 40, .batch = B,
+               .steps = T);
+    TRY_CREATE(LSTM_ERROR_ARGUMENT, .input_size = I, .hidden_size = H, .batch = B, .steps = T,
+               .route = 3);
+    TRY_CREATE(LSTM_ERROR_MEMORY, .input_size = I, .hidden_size = H, .batch = INT64_C(1) << 62,
+               .steps = T);
+    TRY_CREATE(LSTM_ERROR_MEMORY, .input_size = I, .hidden_size = H, .batch = B,
+               .steps = INT64_C(1) << 62, .training = LSTM_YES);
+    TRY_CREATE(LSTM_ERROR_MEMORY, .input_size = I, .hidden_size = H, .batch = INT64_MAX,
+               .steps = INT64_MAX, .training = LSTM_YES);
+    assert_status(lstm_primitive_create(NULL, NULL,
+                                        OPTIONS(lstm_primitive, .input_size = 1, .hidden_size = 1,
+                                                .batch = 1, .steps = 1)),
+                  LSTM_ERROR_ARGUMENT);
 }
 
 static void test_calls_are_checked(void **state)

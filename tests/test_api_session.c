@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The manual loop: forward, loss, backward, step; layouts, free steps, several inputs and outputs, and every return code.
+ * The manual loop: forward, loss, backward, step; layouts, free steps, several inputs and outputs; every return code.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -10,8 +10,9 @@
 static lstm_session *new_session(lstm_model *model, int32_t training, int64_t batch, int64_t steps)
 {
     lstm_session *session = NULL;
-    assert_ok(lstm_session_create(&session, model, OPTIONS(lstm_session, .training = training, .batch = batch,
-                                                           .steps = steps)));
+    assert_ok(lstm_session_create(
+        &session, model,
+        OPTIONS(lstm_session, .training = training, .batch = batch, .steps = steps)));
     assert_true(lstm_session_memory_size(session) > 0);
     return session;
 }
@@ -28,7 +29,8 @@ static void test_manual_loop_learns(void **state)
     fill_numbers(x, N * T, 1);
     for (size_t n = 0; n < N; n++)
         y[n] = x[n * T] + 0.5f * x[n * T + 4];
-    const lstm_data data = {.struct_size = sizeof data, .samples = N, .x = x, .x_count = N * T, .y = y, .y_count = N};
+    const lstm_data data = {
+        .struct_size = sizeof data, .samples = N, .x = x, .x_count = N * T, .y = y, .y_count = N};
     assert_ok(build_tutorial(&m, NULL, T, 1, 12, 1));
     assert_ok(lstm_optimizer_create(&optimizer, m, OPTIONS(lstm_optimizer, .learning_rate = 0.02)));
     lstm_session *session = new_session(m, LSTM_YES, N, 0);
@@ -51,7 +53,8 @@ static void test_manual_loop_learns(void **state)
 
 enum { B = 2 };
 static const size_t output_sizes[EVERYTHING_OUTPUTS] = {B * EVERYTHING_STEPS * 3, B * 4, B * 4};
-static const size_t input_sizes[EVERYTHING_INPUTS] = {B * EVERYTHING_STEPS * EVERYTHING_FEATURES, B * EVERYTHING_VECTOR};
+static const size_t input_sizes[EVERYTHING_INPUTS] = {B * EVERYTHING_STEPS * EVERYTHING_FEATURES,
+                                                      B *EVERYTHING_VECTOR};
 
 typedef struct problem {
     lstm_model *model;
@@ -67,8 +70,11 @@ static void problem_start(problem *p, int32_t profile)
         p->inputs[k] = new_numbers(input_sizes[k], 50 + k);
     for (size_t k = 0; k < EVERYTHING_OUTPUTS; k++)
         p->weights[k] = new_numbers(output_sizes[k], 60 + k);
-    p->data = (lstm_data){.struct_size = sizeof p->data, .samples = B, .inputs = (const float *const *)p->inputs,
-                          .input_sizes = input_sizes, .input_count = EVERYTHING_INPUTS};
+    p->data = (lstm_data){.struct_size = sizeof p->data,
+                          .samples = B,
+                          .inputs = (const float *const *)p->inputs,
+                          .input_sizes = input_sizes,
+                          .input_count = EVERYTHING_INPUTS};
 }
 
 static void problem_end(problem *p)
@@ -103,10 +109,12 @@ static double loss_of(const problem *p)
 }
 
 #define STEP_SIZE 0.01f
-static void check_derivative(const char *what, size_t index, double found, double expected, double largest)
+static void check_derivative(const char *what, size_t index, double found, double expected,
+                             double largest)
 {
     if (!(fabs(found - expected) <= 2e-3 * fmax(largest, 1e-2)))
-        fail_msg("%s, value %zu: gradient %g, finite difference %g (largest %g)", what, index, found, expected, largest);
+        fail_msg("%s, value %zu: gradient %g, finite difference %g (largest %g)", what, index,
+                 found, expected, largest);
 }
 
 static void check_parameter(const problem *p, lstm_session *session, size_t parameter)
@@ -129,7 +137,8 @@ static void check_parameter(const problem *p, lstm_session *session, size_t para
         const double down = loss_of(p);
         values[k] = kept;
         assert_ok(lstm_model_set_parameter(p->model, parameter, values, info.count));
-        check_derivative(info.name, k, (double)gradient[k], (up - down) / (2 * (double)STEP_SIZE), largest);
+        check_derivative(info.name, k, (double)gradient[k], (up - down) / (2 * (double)STEP_SIZE),
+                         largest);
     }
     free(gradient);
     free(values);
@@ -209,7 +218,8 @@ static void test_outputs_without_a_gradient_count_as_zero(void **state)
 
 /* ---- Shapes of calls */
 
-static void test_smaller_batches_and_other_numbers_of_steps_give_what_an_exact_plan_gives(void **state)
+static void test_smaller_batches_and_other_numbers_of_steps_give_what_an_exact_plan_gives(
+    void **state)
 {
     enum { F = 3, H = 4, MOST_BATCH = 5, MOST_STEPS = 9 };
     static const struct {
@@ -227,7 +237,8 @@ static void test_smaller_batches_and_other_numbers_of_steps_give_what_an_exact_p
         float y[2][MOST_BATCH * 2], dx[2][MOST_BATCH * MOST_STEPS * F], dw[2][F * 4 * H];
         lstm_session *exact = new_session(m, LSTM_YES, calls[k].samples, calls[k].steps);
         lstm_session *sessions[2] = {planned, exact};
-        const lstm_data data = {.struct_size = sizeof data, .samples = calls[k].samples, .x = x, .x_count = count};
+        const lstm_data data = {
+            .struct_size = sizeof data, .samples = calls[k].samples, .x = x, .x_count = count};
         for (size_t s = 0; s < 2; s++) {
             assert_ok(lstm_session_forward(sessions[s], &data));
             assert_ok(lstm_session_output(sessions[s], 0, y[s], outputs));
@@ -252,7 +263,8 @@ static void turn(const float *from, float *to, size_t outer, size_t inner, size_
 {
     for (size_t a = 0; a < outer; a++)
         for (size_t b = 0; b < inner; b++)
-            memcpy(to + (b * outer + a) * features, from + (a * inner + b) * features, features * sizeof *to);
+            memcpy(to + (b * outer + a) * features, from + (a * inner + b) * features,
+                   features * sizeof *to);
 }
 
 static void test_both_layouts_give_the_same_numbers(void **state)
@@ -267,14 +279,19 @@ static void test_both_layouts_give_the_same_numbers(void **state)
     (void)state;
     assert_ok(lstm_model_create(&m, NULL, NULL));
     assert_ok(lstm_model_add_input(m, OPTIONS(lstm_input, .features = F), NULL));
-    assert_ok(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = H, .return_sequences = LSTM_YES), NULL, NULL));
+    assert_ok(lstm_model_add_lstm(m, OPTIONS(lstm_lstm, .units = H, .return_sequences = LSTM_YES),
+                                  NULL, NULL));
     assert_ok(lstm_model_build(m));
     fill_numbers(x, N * T * F, 1);
     fill_numbers(target, N * T * H, 2);
     turn(x, xt, N, T, F);
     turn(target, target_t, N, T, H);
     lstm_session *session = new_session(m, LSTM_YES, N, T);
-    const lstm_data batch_first = {.struct_size = sizeof batch_first, .samples = N, .x = x, .x_count = N * T * F, .y = target,
+    const lstm_data batch_first = {.struct_size = sizeof batch_first,
+                                   .samples = N,
+                                   .x = x,
+                                   .x_count = N * T * F,
+                                   .y = target,
                                    .y_count = N * T * H};
     lstm_data time_first = batch_first;
     time_first.layout = LSTM_LAYOUT_TIME_FIRST;
@@ -299,6 +316,32 @@ static void test_both_layouts_give_the_same_numbers(void **state)
     assert_close("prediction", turned, yt, N * T * H, 1e-6, 0);
     lstm_session_destroy(session);
     lstm_model_destroy(m);
+}
+
+static void test_backwards_is_forwards_on_the_reversed_sequence(void **state)
+{
+    enum { N = 3, T = 4, F = 2, H = 5 };
+    float x[N * T * F], reversed[N * T * F], y[2][N * T * H];
+    (void)state;
+    fill_numbers(x, N * T * F, 1);
+    for (size_t n = 0; n < N; n++)
+        for (size_t t = 0; t < T; t++)
+            memcpy(reversed + (n * T + t) * F, x + (n * T + T - 1 - t) * F, F * sizeof *x);
+    for (size_t k = 0; k < 2; k++) {
+        lstm_model *m = NULL;
+        const lstm_data data = {
+            .struct_size = sizeof data, .samples = N, .x = k ? reversed : x, .x_count = N * T * F};
+        assert_ok(lstm_model_create(&m, NULL, OPTIONS(lstm_model, .seed = 2)));
+        assert_ok(lstm_model_add_input(m, OPTIONS(lstm_input, .steps = T, .features = F), NULL));
+        assert_ok(lstm_model_add_lstm(m,
+                                      OPTIONS(lstm_lstm, .units = H, .return_sequences = LSTM_YES,
+                                              .go_backwards = k ? LSTM_NO : LSTM_YES),
+                                      NULL, NULL));
+        assert_ok(lstm_model_build(m));
+        assert_ok(lstm_predict(m, &data, y[k], N * T * H));
+        lstm_model_destroy(m);
+    }
+    assert_close("outputs", y[0], y[1], N * T * H, 1e-6, 0);
 }
 
 static void test_a_batch_without_samples_is_harmless(void **state)
@@ -329,13 +372,19 @@ static void test_session_create_rejects_bad_options(void **state)
     lstm_session *session = (lstm_session *)&m;
     (void)state;
     assert_ok(build_tutorial(&m, NULL, 0, 2, 3, 1));
-    assert_status(lstm_session_create(NULL, m, OPTIONS(lstm_session, .batch = 1, .steps = 1)), LSTM_ERROR_ARGUMENT);
-    assert_status(lstm_session_create(&session, NULL, OPTIONS(lstm_session, .batch = 1)), LSTM_ERROR_ARGUMENT);
+    assert_status(lstm_session_create(NULL, m, OPTIONS(lstm_session, .batch = 1, .steps = 1)),
+                  LSTM_ERROR_ARGUMENT);
+    assert_status(lstm_session_create(&session, NULL, OPTIONS(lstm_session, .batch = 1)),
+                  LSTM_ERROR_ARGUMENT);
     assert_null(session);
-    assert_status(lstm_session_create(&session, m, OPTIONS(lstm_session, .batch = 0, .steps = 1)), LSTM_ERROR_ARGUMENT);
-    assert_status(lstm_session_create(&session, m, OPTIONS(lstm_session, .batch = -1, .steps = 1)), LSTM_ERROR_ARGUMENT);
-    assert_status(lstm_session_create(&session, m, OPTIONS(lstm_session, .batch = 1, .steps = -1)), LSTM_ERROR_ARGUMENT);
-    assert_status_text(lstm_session_create(&session, m, OPTIONS(lstm_session, .batch = 1)), LSTM_ERROR_ARGUMENT, "steps");
+    assert_status(lstm_session_create(&session, m, OPTIONS(lstm_session, .batch = 0, .steps = 1)),
+                  LSTM_ERROR_ARGUMENT);
+    assert_status(lstm_session_create(&session, m, OPTIONS(lstm_session, .batch = -1, .steps = 1)),
+                  LSTM_ERROR_ARGUMENT);
+    assert_status(lstm_session_create(&session, m, OPTIONS(lstm_session, .batch = 1, .steps = -1)),
+                  LSTM_ERROR_ARGUMENT);
+    assert_status_text(lstm_session_create(&session, m, OPTIONS(lstm_session, .batch = 1)),
+                       LSTM_ERROR_ARGUMENT, "steps");
     lstm_model_destroy(m);
 }
 
@@ -353,7 +402,8 @@ static void test_calls_in_the_wrong_order_are_refused(void **state)
     assert_ok(build_tutorial(&other, NULL, 2, 2, 3, 1));
     assert_ok(lstm_optimizer_create(&optimizer, m, NULL));
     assert_ok(lstm_optimizer_create(&foreign, other, NULL));
-    const lstm_data data = {.struct_size = sizeof data, .samples = 2, .x = x, .x_count = 8, .y = y, .y_count = 2};
+    const lstm_data data = {
+        .struct_size = sizeof data, .samples = 2, .x = x, .x_count = 8, .y = y, .y_count = 2};
     lstm_session *s = new_session(m, LSTM_YES, 2, 0);
     lstm_session *reader = new_session(m, LSTM_NO, 2, 0);
     assert_status(lstm_session_output(s, 0, y, 2), LSTM_ERROR_STATE);
@@ -370,6 +420,15 @@ static void test_calls_in_the_wrong_order_are_refused(void **state)
     assert_ok(lstm_session_backward(s));
     assert_status_text(lstm_session_backward(s), LSTM_ERROR_STATE, "forward");
     assert_status(lstm_optimizer_step(foreign, s), LSTM_ERROR_ARGUMENT);
+    assert_ok(lstm_session_parameter_gradient(s, 0, dw, 24));
+    assert_ok(
+        lstm_session_loss(s, NULL, &data, &loss)); /* the loss may be asked again, backward not */
+    assert_status_text(lstm_session_backward(s), LSTM_ERROR_STATE, "forward");
+    assert_ok(lstm_session_set_output_gradient(s, 0, y, 2));
+    assert_status_text(lstm_session_backward(s), LSTM_ERROR_STATE, "forward");
+    assert_ok(lstm_session_forward(s, &data));
+    assert_ok(lstm_session_loss(s, NULL, &data, &loss));
+    assert_ok(lstm_session_backward(s));
     assert_ok(lstm_optimizer_step(optimizer, s));
     assert_ok(lstm_session_forward(reader, &data));
     assert_ok(lstm_session_loss(reader, NULL, &data, &loss));
@@ -396,7 +455,8 @@ static void test_session_calls_reject_null_indices_and_counts(void **state)
     assert_ok(build_tutorial(&m, NULL, 2, 2, 3, 1));
     assert_ok(lstm_optimizer_create(&optimizer, m, NULL));
     lstm_session *s = new_session(m, LSTM_YES, 2, 0);
-    lstm_data data = {.struct_size = sizeof data, .samples = 2, .x = x, .x_count = 8, .y = y, .y_count = 2};
+    lstm_data data = {
+        .struct_size = sizeof data, .samples = 2, .x = x, .x_count = 8, .y = y, .y_count = 2};
     lstm_data wrong = data;
     assert_status(lstm_session_forward(NULL, &data), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_session_forward(s, NULL), LSTM_ERROR_ARGUMENT);
@@ -527,19 +587,27 @@ static void test_class_numbers_out_of_range_name_sample_step_and_value(void **st
     lstm_model *m = NULL;
     float x[N * T] = {0};
     float y[N * T] = {0, 1, 2, 3, 0, 1};
-    const lstm_loss_options loss = {.struct_size = sizeof loss, .loss = LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY};
-    const lstm_data data = {.struct_size = sizeof data, .samples = N, .x = x, .x_count = N * T, .y = y, .y_count = N * T};
+    const lstm_loss_options loss = {.struct_size = sizeof loss,
+                                    .loss = LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = N,
+                            .x = x,
+                            .x_count = N * T,
+                            .y = y,
+                            .y_count = N * T};
     (void)state;
     assert_ok(lstm_model_create(&m, NULL, NULL));
     assert_ok(lstm_model_add_input(m, OPTIONS(lstm_input, .steps = T, .features = 1), NULL));
-    assert_ok(lstm_model_add_dense(m, OPTIONS(lstm_dense, .units = C, .activation = LSTM_ACTIVATION_SOFTMAX), NULL, NULL));
+    assert_ok(lstm_model_add_dense(
+        m, OPTIONS(lstm_dense, .units = C, .activation = LSTM_ACTIVATION_SOFTMAX), NULL, NULL));
     assert_ok(lstm_model_build(m));
     lstm_session *s = new_session(m, LSTM_YES, N, 0);
     assert_ok(lstm_session_forward(s, &data));
     assert_ok(lstm_session_loss(s, &loss, &data, NULL));
     for (size_t k = 0; k < LENGTH(wrong); k++) {
         y[5] = wrong[k]; /* sample 2, step 1 */
-        assert_status_text(lstm_session_loss(s, &loss, &data, NULL), LSTM_ERROR_ARGUMENT, "sample 2, step 1");
+        assert_status_text(lstm_session_loss(s, &loss, &data, NULL), LSTM_ERROR_ARGUMENT,
+                           "sample 2, step 1");
     }
     y[5] = 3;
     assert_ok(lstm_session_loss(s, &loss, &data, NULL));
@@ -583,7 +651,8 @@ static void test_learning_rate_can_be_read_and_set(void **state)
     assert_ok(build_tutorial(&m, NULL, 2, 2, 3, 1));
     assert_status(lstm_optimizer_create(NULL, m, NULL), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_optimizer_create(&optimizer, NULL, NULL), LSTM_ERROR_ARGUMENT);
-    assert_ok(lstm_optimizer_create(&optimizer, m, OPTIONS(lstm_optimizer, .optimizer = LSTM_OPTIMIZER_SGD)));
+    assert_ok(lstm_optimizer_create(&optimizer, m,
+                                    OPTIONS(lstm_optimizer, .optimizer = LSTM_OPTIMIZER_SGD)));
     assert_true(lstm_optimizer_learning_rate(optimizer) == 0.01);
     assert_ok(lstm_optimizer_set_learning_rate(optimizer, 0));
     assert_true(lstm_optimizer_learning_rate(optimizer) == 0);
@@ -604,8 +673,10 @@ int main(void)
         cmocka_unit_test(test_manual_loop_learns),
         cmocka_unit_test(test_gradients_agree_with_finite_differences),
         cmocka_unit_test(test_outputs_without_a_gradient_count_as_zero),
-        cmocka_unit_test(test_smaller_batches_and_other_numbers_of_steps_give_what_an_exact_plan_gives),
+        cmocka_unit_test(
+            test_smaller_batches_and_other_numbers_of_steps_give_what_an_exact_plan_gives),
         cmocka_unit_test(test_both_layouts_give_the_same_numbers),
+        cmocka_unit_test(test_backwards_is_forwards_on_the_reversed_sequence),
         cmocka_unit_test(test_a_batch_without_samples_is_harmless),
         cmocka_unit_test(test_session_create_rejects_bad_options),
         cmocka_unit_test(test_calls_in_the_wrong_order_are_refused),

@@ -57,7 +57,8 @@ static void test_archives_return_as_they_were(void **state)
         assert_works(lstm_archive_load(&again, NULL, paths[k]));
         check_example(again);
         assert_works(lstm_archive_add(again, "more", 0, NULL, values, 1));
-        assert_fails(lstm_archive_add(again, "a", 0, NULL, values, 1), LSTM_ERROR_ARGUMENT, "already has an array \"a\"");
+        assert_fails(lstm_archive_add(again, "a", 0, NULL, values, 1), LSTM_ERROR_ARGUMENT,
+                     "already has an array \"a\"");
         lstm_archive_destroy(again);
     }
     lstm_archive_destroy(archive);
@@ -73,7 +74,8 @@ static void test_a_npy_file_holds_one_array(void **state)
     assert_works(lstm_archive_add(archive, "any name", 1, (int64_t[]){6}, values, 6));
     assert_works(lstm_archive_save(archive, "one.npy"));
     assert_works(lstm_archive_add(archive, "second", 1, (int64_t[]){6}, values, 6));
-    assert_fails(lstm_archive_save(archive, "one.npy"), LSTM_ERROR_SHAPE, "one.npy: a .npy file holds exactly one array");
+    assert_fails(lstm_archive_save(archive, "one.npy"), LSTM_ERROR_SHAPE,
+                 "one.npy: a .npy file holds exactly one array");
     lstm_archive_destroy(archive);
     assert_works(lstm_archive_load(&archive, NULL, "one.npy"));
     assert_int_equal(lstm_archive_count(archive), 1);
@@ -108,13 +110,18 @@ static void test_files_of_other_systems_are_recognised_by_content(void **state)
         const char *name;
         const char *array;
         size_t count;
-        float last;
+        float second, last;
     } files[] = {
-        {"npy/f8.npy", "array", 6, 1},         {"npy/big_f4.npy", "array", 6, 1},
-        {"npy/fortran.npy", "array", 24, 5.5f}, {"npy/b1.npy", "array", 6, 1},
-        {"zip/stored.npz", "a", 6, 1},         {"zip/deflated.npz", "lstm/kernel", 4, 0.5f},
-        {"zip/streamed.npz", "a", 6, 1},       {"safetensors/mixed.safetensors", "half", 3, 0.5f},
-        {"safetensors/all.safetensors", "u64", 3, 2},
+        {"npy/f4.npy", "array", 6, -1, 1},
+        {"npy/f8.npy", "array", 6, -1, 1},
+        {"npy/big_f4.npy", "array", 6, -1, 1},
+        {"npy/fortran.npy", "array", 24, -5.5f, 5.5f},
+        {"npy/b1.npy", "array", 6, 1, 1},
+        {"zip/stored.npz", "a", 6, -1, 1},
+        {"zip/deflated.npz", "lstm/kernel", 4, -0.5f, 0.5f},
+        {"zip/streamed.npz", "a", 6, -1, 1},
+        {"safetensors/mixed.safetensors", "half", 3, 0, 0.5f},
+        {"safetensors/all.safetensors", "u64", 3, 1, 2},
     };
     for (size_t k = 0; k < sizeof files / sizeof files[0]; k++) {
         char path[4096];
@@ -124,6 +131,7 @@ static void test_files_of_other_systems_are_recognised_by_content(void **state)
         assert_works(lstm_archive_load(&archive, NULL, path));
         assert_works(lstm_archive_find(archive, files[k].array, &info));
         assert_int_equal(info.count, files[k].count);
+        assert_true(info.data[1] == files[k].second);
         assert_true(info.data[info.count - 1] == files[k].last);
         lstm_archive_destroy(archive);
     }
@@ -194,7 +202,8 @@ static void test_files_that_are_none_are_named(void **state)
     (void)state;
     lstm_archive *archive = NULL;
     char path[4096];
-    assert_fails(lstm_archive_load(&archive, NULL, "absent.npz"), LSTM_ERROR_IO, "absent.npz: cannot open: No such file");
+    assert_fails(lstm_archive_load(&archive, NULL, "absent.npz"), LSTM_ERROR_IO,
+                 "absent.npz: cannot open: No such file");
     assert_fails(lstm_archive_load(&archive, NULL, "."), LSTM_ERROR_IO, "is a directory");
     write_text("text.npz", "hello, world");
     assert_fails(lstm_archive_load(&archive, NULL, "text.npz"), LSTM_ERROR_FORMAT, "text.npz: is no .npy, .npz or");

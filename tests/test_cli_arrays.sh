@@ -88,7 +88,7 @@ check 2 "" evaluate model.json --x x.csv --y toobig.csv --loss sparse_categorica
 check 2 "--metrics" evaluate model.json --x x.csv --y y.csv --metrics acuracy
 check 2 "--loss" evaluate model.json --x x.csv --y y.csv --loss msee
 check 2 'mse has no option "delta"' evaluate model.json --x x.csv --y y.csv --loss mse:delta=2
-check 2 "delta takes a number above 0" evaluate model.json --x x.csv --y y.csv --loss huber:delta=0
+check 2 "\"delta\" takes a number above 0" evaluate model.json --x x.csv --y y.csv --loss huber:delta=0
 check 2 "expected key=value" evaluate model.json --x x.csv --y y.csv --loss huber:delta
 check 0 '"loss":' evaluate model.json --x x.csv --y y.csv --loss huber:delta=2
 

@@ -36,7 +36,7 @@ if command -v bash >/dev/null; then
 fi
 
 # What cli.md promises for later is refused, not ignored.
-for option in lengths mask schedule; do
+for option in lengths mask tune; do
     check 2 "fit has no option --$option" fit m.json --x x --y y -o o.lstm --$option=z
 done
 check 2 "predict has no option --state-in" predict m.json --x x.npy -o y.npy --state-in s.npz

@@ -33,6 +33,7 @@ typedef struct problem {
     size_t input_sizes[MOST_ARRAYS];
     float *targets[MOST_ARRAYS]; /* weights of the outputs, or targets of a loss */
     size_t target_sizes[MOST_ARRAYS];
+    float *weights;              /* of steps; NULL = none */
     const lstm__loss *loss;      /* NULL: sum(output * weight) */
 } problem;
 
@@ -162,6 +163,30 @@ static size_t values_of(lstm__shape shape, size_t batch)
     return batch * (size_t)(shape.steps == 0 ? 1 : shape.steps) * (size_t)shape.features;
 }
 
+/* A target that suits a loss, from a uniform number and one around 0. */
+static float target_for(int32_t kind, double u, float value)
+{
+    switch (kind) {
+    case LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY:
+        return (float)(int)(3 * u);
+    case LSTM_LOSS_MAPE:
+        return value < 0 ? value - 0.25f : value + 0.25f;
+    case LSTM_LOSS_HINGE:
+    case LSTM_LOSS_SQUARED_HINGE:
+        return u < 0.5 ? -1 : 1;
+    case LSTM_LOSS_MSE:
+    case LSTM_LOSS_MAE:
+    case LSTM_LOSS_HUBER:
+    case LSTM_LOSS_LOG_COSH:
+    case LSTM_LOSS_COSINE_SIMILARITY:
+    case LSTM_LOSS_QUANTILE:
+    case LSTM_LOSS_GAUSSIAN_NLL:
+        return value;
+    default:
+        return (float)u;
+    }
+}
+
 static void start(problem *p, const char *name, recipe make, int32_t profile, int64_t steps, size_t batch,
                   const lstm__loss *loss)
 {
@@ -172,6 +197,7 @@ static void start(problem *p, const char *name, recipe make, int32_t profile, in
     ok(lstm__graph_build(p->model));
     for (size_t k = 0; k < p->model->value_count; k++) /* away from zero gradients and the saturated range */
         p->model->values[k] += (real)(lstm__random_uniform(3, 3, k) - 0.5) / 2;
+    lstm__graph_changed(p->model);
     for (size_t k = 0; k < p->model->node_count; k++)
         if (p->model->nodes[k]->class == &lstm__class_input) {
             p->input_sizes[input] = values_of(p->model->nodes[k]->shapes[0], batch);
@@ -186,15 +212,21 @@ static void start(problem *p, const char *name, recipe make, int32_t profile, in
         fill(p->targets[k], p->target_sizes[k], 40 + k);
         for (size_t v = 0; loss && v < p->target_sizes[k]; v++) { /* probabilities or class numbers */
             const double u = lstm__random_uniform(13, k, v);
-            p->targets[k][v] = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY ? (float)(int)(3 * u)
-                               : loss->kind >= LSTM_LOSS_BINARY_CROSSENTROPY          ? (float)u
-                                                                                      : p->targets[k][v];
+            p->targets[k][v] = target_for(loss->kind, u, p->targets[k][v]);
         }
     }
     ok(lstm__session_create(&p->session, p->model, true, true, batch, 0, 9));
     p->session->fixed_update = true;
     p->batch = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST, .samples = batch, .count = batch,
                              .inputs = (const float *const *)p->inputs, .targets = (const float *const *)p->targets};
+    if (loss && loss->reduction != 0) { /* per step, the third one left out */
+        const size_t rows = batch * (size_t)steps;
+        p->weights = malloc(rows * sizeof *p->weights);
+        for (size_t k = 0; k < rows; k++)
+            p->weights[k] = k == 2 ? 0 : (float)(0.5 + lstm__random_uniform(14, 1, k));
+        p->batch.weights = p->weights;
+        p->batch.weights_per_step = true;
+    }
 }
 
 static void end(problem *p)
@@ -205,6 +237,7 @@ static void end(problem *p)
         free(p->inputs[k]);
         free(p->targets[k]);
     }
+    free(p->weights);
 }
 
 static double objective(problem *p)
@@ -243,9 +276,11 @@ static double slope_of_value(problem *p, double *value)
     double f[4];
     for (int k = 0; k < 4; k++) {
         *value = at + STEP * (k < 2 ? k - 2 : k - 1);
+        lstm__graph_changed(p->model);
         f[k] = objective(p);
     }
     *value = at;
+    lstm__graph_changed(p->model);
     return quotient(f[0], f[1], f[2], f[3]);
 }
 
@@ -370,7 +405,7 @@ static void test_every_loss_back_propagates(void **state)
     (void)state;
     for (int32_t kind = LSTM_LOSS_MSE; kind <= LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY; kind++)
         for (int logits = 0; logits < 2; logits++) {
-            const lstm__loss loss = {kind, logits, 0.4};
+            const lstm__loss loss = {.kind = kind, .from_logits = logits, .delta = 0.4};
             const bool binary = kind == LSTM_LOSS_BINARY_CROSSENTROPY;
             if (logits && kind < LSTM_LOSS_BINARY_CROSSENTROPY)
                 continue;
@@ -385,9 +420,86 @@ static void test_every_loss_back_propagates(void **state)
         }
 }
 
+static void four_units(lstm_model *model, int64_t steps)
+{
+    dense(model, chosen_activation, 4, dense(model, LSTM_ACTIVATION_TANH, 4, sequence(model, steps, 2)));
+}
+
+static void test_every_later_loss_back_propagates(void **state)
+{
+    static const struct {
+        const char *name;
+        int32_t kind, activation;
+        bool logits;
+    } cases[] = {{"mape", LSTM_LOSS_MAPE, LSTM_ACTIVATION_LINEAR, false},
+                 {"msle", LSTM_LOSS_MSLE, LSTM_ACTIVATION_SOFTPLUS, false},
+                 {"log_cosh", LSTM_LOSS_LOG_COSH, LSTM_ACTIVATION_LINEAR, false},
+                 {"binary focal", LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_SIGMOID, false},
+                 {"binary focal from logits", LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_LINEAR, true},
+                 {"categorical focal", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_SOFTMAX, false},
+                 {"categorical focal on bare values", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_SOFTPLUS, false},
+                 {"categorical focal from logits", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_LINEAR, true},
+                 {"kl_divergence", LSTM_LOSS_KL_DIVERGENCE, LSTM_ACTIVATION_SOFTMAX, false},
+                 {"poisson", LSTM_LOSS_POISSON, LSTM_ACTIVATION_SOFTPLUS, false},
+                 {"cosine", LSTM_LOSS_COSINE_SIMILARITY, LSTM_ACTIVATION_LINEAR, false},
+                 {"hinge", LSTM_LOSS_HINGE, LSTM_ACTIVATION_LINEAR, false},
+                 {"squared hinge", LSTM_LOSS_SQUARED_HINGE, LSTM_ACTIVATION_LINEAR, false},
+                 {"categorical hinge", LSTM_LOSS_CATEGORICAL_HINGE, LSTM_ACTIVATION_LINEAR, false},
+                 {"quantile", LSTM_LOSS_QUANTILE, LSTM_ACTIVATION_LINEAR, false},
+                 {"gaussian", LSTM_LOSS_GAUSSIAN_NLL, LSTM_ACTIVATION_LINEAR, false}};
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int32_t reduction = 0; reduction <= LSTM_REDUCTION_WEIGHTED_MEAN; reduction++) {
+            const lstm__loss loss = {.kind = cases[k].kind, .from_logits = cases[k].logits, .delta = 1, .gamma = 2.5,
+                                     .alpha = 0.3, .balanced = reduction == LSTM_REDUCTION_SUM, .reduction = reduction,
+                                     .quantile_count = 2, .quantiles = {0.125f, 0.75f}};
+            chosen_activation = cases[k].activation;
+            run(cases[k].name, four_units, LSTM_PROFILE_KERAS, &loss);
+        }
+}
+
+static void test_smoothed_and_weighted_entropies_back_propagate(void **state)
+{
+    (void)state;
+    for (int32_t kind = LSTM_LOSS_BINARY_CROSSENTROPY; kind <= LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY; kind++)
+        for (int32_t reduction = LSTM_REDUCTION_MEAN; reduction <= LSTM_REDUCTION_WEIGHTED_MEAN; reduction++)
+            for (int form = 0; form < 3; form++) { /* from logits, through the activation, on bare probabilities */
+                const lstm__loss loss = {.kind = kind, .from_logits = form == 0, .smoothing = 0.2, .reduction = reduction,
+                                         .quantile_count = 1};
+                const bool binary = kind == LSTM_LOSS_BINARY_CROSSENTROPY;
+                chosen_activation = form == 0   ? LSTM_ACTIVATION_LINEAR
+                                    : form == 1 ? (binary ? LSTM_ACTIVATION_SIGMOID : LSTM_ACTIVATION_SOFTMAX)
+                                                : (binary ? LSTM_ACTIVATION_HARD_SIGMOID : LSTM_ACTIVATION_SOFTPLUS);
+                run("smoothed entropy", four_units, LSTM_PROFILE_KERAS, &loss);
+            }
+}
+
+static void penalised(lstm_model *model, int64_t steps)
+{
+    lstm_layer *a = NULL;
+    const lstm_lstm_options options = {.units = 3, .return_sequences = LSTM_YES};
+    const lstm_layer *x = sequence(model, steps, 2);
+    ok(lstm__graph_add(model, &lstm__class_lstm, &options, NULL, &x, 1, &a));
+    a->node->penalties[LSTM__PENALTY_KERNEL] = (lstm__penalty){.l2 = 0.1};
+    a->node->penalties[LSTM__PENALTY_RECURRENT] = (lstm__penalty){.l1 = 0.05, .l2 = 0.02};
+    a->node->penalties[LSTM__PENALTY_BIAS] = (lstm__penalty){.l2 = 0.3};
+    dense(model, LSTM_ACTIVATION_LINEAR, 3, a);
+}
+
+static void test_penalties_belong_to_the_loss_and_its_gradient(void **state)
+{
+    const lstm__loss loss = {.kind = LSTM_LOSS_MSE, .quantile_count = 1};
+    (void)state;
+    run("penalties", penalised, LSTM_PROFILE_KERAS, &loss);
+    run("penalties", penalised, LSTM_PROFILE_TORCH, &loss);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_later_loss_back_propagates),
+        cmocka_unit_test(test_smoothed_and_weighted_entropies_back_propagate),
+        cmocka_unit_test(test_penalties_belong_to_the_loss_and_its_gradient),
         cmocka_unit_test(test_recurrent_layers_back_propagate_through_every_option),
         cmocka_unit_test(test_every_activation_back_propagates),
         cmocka_unit_test(test_every_loss_back_propagates),

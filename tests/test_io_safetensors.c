@@ -242,11 +242,13 @@ static void test_additions_are_checked(void **state)
     assert_fails(lstm__safetensors_add_tensor(w, "a", LSTM__U8, 0, NULL, "x"), LSTM_ERROR_ARGUMENT, "is there already");
     assert_fails(lstm__safetensors_add_tensor(w, "__metadata__", LSTM__U8, 0, NULL, "x"), LSTM_ERROR_ARGUMENT,
                  "cannot be the name");
-    assert_fails(lstm__safetensors_add_tensor(w, "", LSTM__U8, 0, NULL, "x"), LSTM_ERROR_ARGUMENT, "cannot be the name");
+    assert_fails(lstm__safetensors_add_tensor(w, "", LSTM__U8, 0, NULL, "x"), LSTM_ERROR_ARGUMENT,
+                 "cannot be the name");
     assert_fails(lstm__safetensors_add_tensor(w, "b\xff", LSTM__U8, 0, NULL, "x"), LSTM_ERROR_ARGUMENT, "UTF-8");
     assert_fails(lstm__safetensors_add_tensor(w, "b", 0, 0, NULL, "x"), LSTM_ERROR_ARGUMENT, "kind 0");
     assert_fails(lstm__safetensors_add_tensor(w, "b", LSTM__U8, 9, NULL, "x"), LSTM_ERROR_ARGUMENT, "rank 9");
-    assert_fails(lstm__safetensors_add_tensor(w, "b", LSTM__U8, 1, (int64_t[]){-1}, "x"), LSTM_ERROR_SHAPE, "overflows");
+    assert_fails(lstm__safetensors_add_tensor(w, "b", LSTM__U8, 1, (int64_t[]){-1}, "x"), LSTM_ERROR_SHAPE,
+                 "overflows");
     assert_works(lstm__safetensors_add_metadata(w, "k", "v"));
     assert_fails(lstm__safetensors_add_metadata(w, "k", "v"), LSTM_ERROR_ARGUMENT, "metadata \"k\" is there already");
     assert_fails(lstm__safetensors_add_metadata(w, "l", "\xff"), LSTM_ERROR_ARGUMENT, "text is not valid UTF-8");

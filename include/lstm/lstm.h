@@ -180,6 +180,27 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_LOSS_BINARY_CROSSENTROPY 4 /* -y log p - (1-y) log(1-p), per element */
 #define LSTM_LOSS_CATEGORICAL_CROSSENTROPY 5        /* -sum_k y_k log p_k, per row; y has the shape of p */
 #define LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY 6 /* -log p_y, per row; y holds one class number a row */
+#define LSTM_LOSS_MAPE 7     /* 100 |p - y| / max(|y|, 1e-7) */
+#define LSTM_LOSS_MSLE 8     /* (log(1 + max(p, 1e-7)) - log(1 + max(y, 1e-7)))^2 */
+#define LSTM_LOSS_LOG_COSH 9 /* log cosh(p - y) */
+#define LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY 10 /* (1 - p_t)^gamma times the binary cross-entropy, p_t = y p + (1-y)(1-p) */
+#define LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY 11 /* -alpha sum_k (1 - p_k)^gamma y_k log p_k, per row */
+#define LSTM_LOSS_KL_DIVERGENCE 12     /* sum_k y_k log(y_k / p_k), per row; both limited to [1e-7, 1] */
+#define LSTM_LOSS_POISSON 13           /* p - y log(p + 1e-7) */
+#define LSTM_LOSS_COSINE_SIMILARITY 14 /* -p.y / (|p| |y|), per row: -1 is best */
+#define LSTM_LOSS_HINGE 15             /* max(1 - y p, 0); y is -1 or 1, or 0 or 1 (in the whole batch) */
+#define LSTM_LOSS_SQUARED_HINGE 16     /* its square */
+#define LSTM_LOSS_CATEGORICAL_HINGE 17 /* max(max_k (1-y_k) p_k - sum_k y_k p_k + 1, 0), per row */
+#define LSTM_LOSS_QUANTILE 18          /* max(q (y-p), (q-1) (y-p)): p becomes the q-quantile (Koenker and Bassett 1978) */
+/* (s + (y - m)^2 exp(-s)) / 2: an output of 2 K features holds K means m, then K log variances s, for K values y
+ * (Nix and Weigend 1994; PyTorch's GaussianNLLLoss with var = exp(s)). */
+#define LSTM_LOSS_GAUSSIAN_NLL 19
+
+/* What the loss of a batch is: the sum over rows of weight * loss (a row is a sample, or a step of one; per-element losses
+ * are the mean over the row's features), divided by */
+#define LSTM_REDUCTION_MEAN 1          /* the number of rows (Keras' sum_over_batch_size): weights are not in the divisor */
+#define LSTM_REDUCTION_SUM 2           /* nothing */
+#define LSTM_REDUCTION_WEIGHTED_MEAN 3 /* the sum of the weights: steps of weight 0 do not count at all */
 
 /* Metrics, computed beside the loss. */
 #define LSTM_METRIC_ACCURACY 1 /* sparse, categorical or binary (threshold 1/2; 0 for logits), chosen by the loss */
@@ -192,6 +213,30 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_OPTIMIZER_RMSPROP 2
 #define LSTM_OPTIMIZER_ADAM 3
 #define LSTM_OPTIMIZER_ADAMW 4
+#define LSTM_OPTIMIZER_ADAGRAD 5
+#define LSTM_OPTIMIZER_ADADELTA 6
+#define LSTM_OPTIMIZER_ADAMAX 7
+#define LSTM_OPTIMIZER_NADAM 8
+#define LSTM_OPTIMIZER_RADAM 9
+#define LSTM_OPTIMIZER_LION 10
+#define LSTM_OPTIMIZER_LBFGS 11 /* for small models: keeps 2 * history_size copies of the parameters */
+
+/* Learning rates over the updates t = 0, 1, ... (lstm_schedule_options). */
+#define LSTM_SCHEDULE_CONSTANT 1
+#define LSTM_SCHEDULE_STEP 2        /* rate * factor^floor(t / steps) */
+#define LSTM_SCHEDULE_EXPONENTIAL 3 /* rate * factor^(t / steps) */
+#define LSTM_SCHEDULE_COSINE 4      /* down to alpha * rate in `steps` updates, and stays there */
+#define LSTM_SCHEDULE_COSINE_RESTARTS 5 /* the same again and again, each `t_mul` times as long (Loshchilov and Hutter 2017) */
+#define LSTM_SCHEDULE_ONE_CYCLE 6   /* up to rate and down to almost 0 in `steps` updates (Smith and Topin 2018) */
+#define LSTM_SCHEDULE_PLATEAU 7     /* times `factor` when the watched loss has not become better for `patience` epochs */
+#define LSTM_SCHEDULE_CALLBACK 8    /* a function of the caller */
+
+/* What a parameter array is kept to, after each update. Norms are those of the columns of (I, 4H) or (I, units), each the
+ * weights that come into one unit or gate. */
+#define LSTM_CONSTRAINT_NONE 1
+#define LSTM_CONSTRAINT_MAX_NORM 2 /* at most max_norm */
+#define LSTM_CONSTRAINT_UNIT_NORM 3
+#define LSTM_CONSTRAINT_NON_NEGATIVE 4
 
 /* Initialisers. */
 #define LSTM_INITIALIZER_GLOROT_UNIFORM 1 /* U(-l, l), l = sqrt(6 / (fan_in + fan_out)) */
@@ -208,6 +253,9 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_METRIC 5
 #define LSTM_NAMES_OPTIMIZER 6
 #define LSTM_NAMES_INITIALIZER 7
+#define LSTM_NAMES_SCHEDULE 8
+#define LSTM_NAMES_REDUCTION 9
+#define LSTM_NAMES_CONSTRAINT 10
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam", "hard_sigmoid", "avx2").
  * Upper and lower case are the same.
@@ -421,6 +469,28 @@ LSTM_API lstm_status lstm_model_add_flatten(lstm_model *model, const lstm_reshap
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not an LSTM layer). Ownership: the model's. */
 LSTM_API lstm_status lstm_layer_state(const lstm_layer *layer, lstm_layer **h, lstm_layer **c);
 
+/* Penalty and constraint of one parameter of a layer. Both are part of the model's description. */
+typedef struct lstm_regularizer_options {
+    uint32_t struct_size;
+    int32_t constraint; /* LSTM_CONSTRAINT_*; default none */
+    double l1, l2;      /* add l1 * sum |w| + l2 * sum w^2 to the loss (Keras' L1, L2, L1L2); >= 0, default 0 */
+    double max_norm;    /* of LSTM_CONSTRAINT_MAX_NORM: > 0, default 2 (Keras') */
+} lstm_regularizer_options;
+
+/* Regularise a layer's "kernel" (weights of its input), "recurrent_kernel" or "bias", at any time.
+ *   options  [in] NULL = nothing any more
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (no such parameter name), LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_layer_set_regularizer(lstm_layer *layer, const char *parameter,
+                                                const lstm_regularizer_options *options);
+
+/* Multiply the learning rate of a layer's parameters by `factor` >= 0; 0 freezes them: they are not updated, decayed or
+ * constrained, and do not count in a global norm. Part of the model's description. Default 1.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
+LSTM_API lstm_status lstm_layer_set_rate(lstm_layer *layer, double factor);
+
+/* Return that factor. NULL gives 0. */
+LSTM_API double lstm_layer_rate(const lstm_layer *layer);
+
 /* Choose which layers are the model's outputs, in this order. Without this call they are the layers that no other
  * layer reads, in the order added (an LSTM with return_state gives three: output, h, c).
  *   layers  [in] `count` layers of this model (h and c layers included), count > 0
@@ -624,6 +694,10 @@ typedef struct lstm_data {
     const float *const *targets; /* instead of y */
     const size_t *target_sizes;
     size_t target_count;
+    /* How much each sample, or each step of each sample, counts in the loss: `samples` or samples * steps finite values
+     * >= 0, not all 0, steps in `layout`. NULL = 1. A weight of 0 excludes: its targets may be anything. */
+    const float *sample_weights;
+    size_t sample_weight_count;
 } lstm_data;
 
 /* A loss and its settings, the same for every output. */
@@ -632,6 +706,15 @@ typedef struct lstm_loss_options {
     int32_t loss;        /* LSTM_LOSS_*; default MSE */
     int32_t from_logits; /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities */
     float huber_delta;   /* > 0; default 1 */
+    float label_smoothing; /* 0 <= s < 1, of the dense cross-entropies: y (1-s) + s/classes, binary y (1-s) + s/2; default 0 */
+    float focal_gamma;     /* >= 0; default 2. Negative = 0 */
+    float focal_alpha;     /* 0 < a < 1; default 0.25: of the categorical, and of the binary one with focal_balanced */
+    int32_t focal_balanced; /* LSTM_YES: weigh the binary one's classes y alpha + (1-y) (1-alpha); default LSTM_NO */
+    int32_t reduction;      /* LSTM_REDUCTION_*; default mean */
+    /* Quantiles 0 < q < 1, ascending or not. With Q of them an output of K * Q features predicts the Q quantiles of each of
+     * K target values, one value's quantiles side by side. NULL = { 0.5 }. At most 64. */
+    const float *quantiles;
+    size_t quantile_count;
 } lstm_loss_options;
 
 /* ===============================================================================================================
@@ -644,32 +727,93 @@ typedef struct lstm_loss_options {
  *   Adam     (Kingma and Ba 2015) Keras: w -= lr*sqrt(1-b2^t)/(1-b1^t) * m/(sqrt(v) + epsilon); PyTorch corrects v
  *            before epsilon is added.
  *   AdamW    the same after w -= lr*weight_decay*w (Loshchilov and Hutter 2019).
+ *   Adagrad  v += g^2; Keras: w -= lr*g/sqrt(v + epsilon), PyTorch: lr*g/(sqrt(v) + epsilon) (Duchi et al. 2011).
+ *   Adadelta v = rho*v + (1-rho)*g^2; d = g*sqrt(u + epsilon)/sqrt(v + epsilon); u = rho*u + (1-rho)*d^2; w -= lr*d
+ *            (Zeiler 2012).
+ *   Adamax   u = max(b2*u, |g|); w -= lr/(1-b1^t) * m/u, epsilon added to u (Keras) or to |g| (PyTorch).
+ *   Nadam    Adam with Nesterov momentum (Dozat 2016): w -= lr*(c1*m + c2*g)/(sqrt(v^) + epsilon), see docs/training.md.
+ *   RAdam    Adam with a rectified rate (Liu et al. 2020), PyTorch's formula in both profiles.
+ *   Lion     w -= lr*sign(b1*m + (1-b1)*g); m = b2*m + (1-b2)*g (Chen et al. 2023), Keras' formula in both profiles.
+ *   L-BFGS   PyTorch's (Liu and Nocedal 1989) without line search, in both profiles. lstm_fit makes up to max_iterations
+ *            iterations on each batch; lstm_optimizer_step makes one with the gradient it is given.
+ *
+ * Weight averages (Keras' use_ema): after each update a = m*a + (1-m)*w, the first time a = w. lstm_fit puts the averages
+ * into the model when it ends, as Keras does; a manual loop calls lstm_optimizer_use_average.
+ *
+ * Accumulation: with accumulation_steps n only every n-th step (in lstm_fit: batch) updates, with the mean of the last n
+ * gradients (Keras) or their sum (PyTorch). Schedules count batches (Keras) or updates (PyTorch).
  *
  * Ownership: the caller's. Threads: one at a time; a step writes the model's parameters.
  * =============================================================================================================== */
 
 typedef struct lstm_optimizer lstm_optimizer;
 
+/* How the learning rate changes. All numbers: 0 = the default. */
+typedef struct lstm_schedule_options {
+    uint32_t struct_size;
+    int32_t schedule;     /* LSTM_SCHEDULE_*; default constant */
+    int64_t steps;        /* > 0 for step, exponential, cosine (both), one-cycle: Keras' decay_steps, first_decay_steps,
+                             PyTorch's step_size, T_max, T_0, total_steps */
+    double factor;        /* step, exponential, plateau: 0 < factor; plateau < 1. Default 0.1, except exponential: needed */
+    double alpha;         /* cosine: the lowest rate as a part of the learning rate, 0 <= alpha <= 1; default 0 */
+    double t_mul, m_mul;  /* restarts: how much longer (>= 1; default 2 in Keras, 1 in PyTorch) and how much higher (default
+                             1) each cycle is than the one before */
+    double warmup_start;  /* the rate at update 0 of a warm-up; default 0 */
+    int64_t warmup_steps; /* before any schedule: linearly from warmup_start to the learning rate; default 0 = none */
+    /* One-cycle, as PyTorch's OneCycleLR: from rate / div_factor (25) in part pct_start (0.3) up to rate, then down to
+     * rate / div_factor / final_div_factor (10000). */
+    double pct_start, div_factor, final_div_factor;
+    int32_t linear;          /* LSTM_YES: straight lines; default LSTM_NO: cosines */
+    int32_t cycle_momentum;  /* LSTM_YES: momentum (SGD, RMSprop) or beta_1 go the other way; default LSTM_NO */
+    double base_momentum, max_momentum; /* default 0.85 and 0.95 */
+    /* Plateau, as ReduceLROnPlateau of the profile (Keras: better by min_delta; PyTorch: better by the part min_delta). */
+    int32_t patience;        /* epochs; default 10. Negative = 0 */
+    int32_t cooldown;        /* epochs of rest after a reduction; default 0 */
+    double min_delta;        /* default 1e-4. Negative = 0 */
+    double minimum;          /* the lowest rate; default 0 */
+    /* Callback: return the rate of update t >= 0, finite and >= 0. It must depend on its arguments only, else a resumed run
+     * differs from one that was not interrupted. */
+    double (*rate)(void *user, int64_t t, double learning_rate);
+    void *rate_user;
+} lstm_schedule_options;
+
 typedef struct lstm_optimizer_options {
     uint32_t struct_size;
     int32_t optimizer; /* LSTM_OPTIMIZER_*; default Adam */
     int32_t profile;   /* whose formula and defaults; default: the model's profile */
     int32_t nesterov;  /* SGD; default LSTM_NO */
-    double learning_rate; /* Keras: SGD 0.01, others 0.001; PyTorch: RMSprop 0.01, others 0.001. Negative = 0 */
+    double learning_rate; /* Keras: SGD 0.01, others 0.001; PyTorch: RMSprop, Adagrad 0.01, Adamax, Nadam 0.002, Adadelta 1,
+                             others 0.001; L-BFGS 1. Negative = 0 */
     double momentum;      /* SGD, RMSprop: [0, 1); default 0 */
     double dampening;     /* SGD, PyTorch profile only; default 0 */
-    double rho;           /* RMSprop: default 0.9 (Keras), 0.99 (PyTorch). Negative = 0 */
+    double rho;           /* RMSprop: default 0.9 (Keras), 0.99 (PyTorch); Adadelta: 0.95, 0.9. Negative = 0 */
     int32_t centered;     /* RMSprop: divide by the standard deviation instead of the root mean square; default LSTM_NO */
     int32_t amsgrad;      /* Adam, AdamW: keep the largest second moment (Reddi et al. 2018); default LSTM_NO */
-    double beta_1;        /* Adam: default 0.9. Negative = 0 */
-    double beta_2;        /* Adam: default 0.999. Negative = 0 */
-    double epsilon;       /* default 1e-7 (Keras), 1e-8 (PyTorch). Negative = 0 */
+    double beta_1;        /* Adam and its kin, Lion: default 0.9. Negative = 0 */
+    double beta_2;        /* the same: default 0.999, Lion 0.99. Negative = 0 */
+    double epsilon;       /* default 1e-7 (Keras), 1e-8 (PyTorch; Adagrad 1e-10, Adadelta 1e-6). Negative = 0 */
     double weight_decay;  /* AdamW: decoupled; default 0.004 (Keras), 0.01 (PyTorch); negative = 0. Others: Keras decoupled,
-                             PyTorch added to the gradient; default 0 */
+                             PyTorch added to the gradient (except Lion, and with decoupled_decay); default 0 */
     /* Clipping, at most one of the three; 0 = none. */
     double clip_norm;        /* each parameter array's own L2 norm (Keras' clipnorm) */
     double global_clip_norm; /* the norm over all parameters (Keras' global_clipnorm, torch clip_grad_norm_) */
     double clip_value;       /* each value to [-c, c] */
+    int32_t decoupled_decay;    /* PyTorch's decoupled_weight_decay of Adam, Nadam and RAdam; default LSTM_NO */
+    int32_t accumulation_steps; /* update with every n-th gradient only; default 1 */
+    double initial_accumulator; /* Adagrad: default 0.1 (Keras), 0 (PyTorch). Negative = 0 */
+    double rate_decay;          /* Adagrad, PyTorch's lr_decay: lr / (1 + updates * rate_decay); default 0 */
+    double momentum_decay;      /* Nadam: default 1 (Keras has 0.96^t), 0.004 (PyTorch). Negative = 0 */
+    int32_t use_ema;            /* LSTM_YES: keep averages of the parameters; default LSTM_NO */
+    int32_t ema_overwrite_frequency; /* put them into the model every so many updates; default 0 = only at the end */
+    double ema_momentum;        /* 0 < m < 1; default 0.99 */
+    const lstm_schedule_options *schedule; /* copied; NULL = constant */
+    /* L-BFGS */
+    int32_t history_size;       /* default 100 */
+    int32_t max_iterations;     /* on a batch of lstm_fit; default 20 */
+    int32_t max_evaluations;    /* on a batch of lstm_fit; default 5/4 of max_iterations */
+    int32_t reserved;           /* 0 */
+    double tolerance_grad;      /* stop on a batch when no gradient is larger; default 1e-7 */
+    double tolerance_change;    /* or when parameters or loss change less; default 1e-9 */
 } lstm_optimizer_options;
 
 /* Create an optimizer for a built model.
@@ -681,9 +825,18 @@ LSTM_API void lstm_optimizer_destroy(lstm_optimizer *optimizer);
 /* Return the number of steps done. NULL gives 0. */
 LSTM_API int64_t lstm_optimizer_steps(const lstm_optimizer *optimizer);
 
-/* Return / set the learning rate (>= 0, finite). NULL gives 0. set returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
+/* Return the learning rate of the next step, as the schedule has it / set the one that the schedule starts from (>= 0,
+ * finite). NULL gives 0. set returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
 LSTM_API double lstm_optimizer_learning_rate(const lstm_optimizer *optimizer);
 LSTM_API lstm_status lstm_optimizer_set_learning_rate(lstm_optimizer *optimizer, double rate);
+
+/* Tell a plateau schedule the watched loss at the end of an epoch (lstm_fit does so itself); others ignore it.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (NULL; NaN). */
+LSTM_API lstm_status lstm_optimizer_watch(lstm_optimizer *optimizer, double loss);
+
+/* Put the averages of use_ema into the model's parameters.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no averages are kept; no update yet). */
+LSTM_API lstm_status lstm_optimizer_use_average(lstm_optimizer *optimizer);
 
 /* ===============================================================================================================
  * fit, evaluate, predict
@@ -696,14 +849,16 @@ typedef struct lstm_progress {
     uint32_t struct_size;
     int32_t event;          /* LSTM_PROGRESS_* */
     int64_t epoch, epochs;  /* this epoch, from 1; the last one planned */
-    int64_t batch, batches; /* updates done in this epoch; updates in an epoch */
-    int64_t step;           /* updates done since training began */
+    int64_t batch, batches; /* batches done in this epoch; batches in an epoch. Each is an update without accumulation */
+    int64_t step;           /* batches done since training began */
     double loss;            /* BATCH: this batch's, before its update; EPOCH: the mean over the epoch */
     double seconds;         /* since fit began */
     size_t value_count;     /* EPOCH: loss, metrics, val_loss, val_metrics, in the history's order; else 0 */
     const char *const *names;
     const double *values;
     int32_t improved;       /* EPOCH: LSTM_YES if the watched loss is the best so far */
+    int32_t reserved;
+    double learning_rate;   /* of the next update */
 } lstm_progress;
 #define LSTM_PROGRESS_BATCH 1
 #define LSTM_PROGRESS_EPOCH 2
@@ -738,6 +893,10 @@ typedef struct lstm_fit_options {
      * fit returns LSTM_ERROR_CANCELLED, with the checkpoint written and the parameters as after the last update. */
     int32_t (*progress)(void *user, const lstm_progress *progress);
     void *progress_user;
+    /* Keras' class_weight: multiplies each training row's weight by that of its class (the sparse target, the largest of
+     * several features, a single feature rounded). Values finite and >= 0. Validation does not use them. NULL = 1. */
+    const float *class_weights;
+    size_t class_weight_count;
 } lstm_fit_options;
 
 /* Train a model.
@@ -882,7 +1041,9 @@ LSTM_API lstm_status lstm_checkpoint_load(const char *path, lstm_model *model, l
  * For those who have a network of their own and want only a fast LSTM. The caller owns weights, states and gradients;
  * the primitive owns the plan, the tape and scratch. Sequences are time first, [steps][batch][...].
  *
- * Weights are one matrix W [H + I][4H], rows h then x, columns i, f, g, o, and a bias [4H] (NULL = none).
+ * Weights are one matrix W [H + I][4H], rows h then x, columns i, f, g, o, and a bias [4H] (NULL = none). A forward that
+ * is given weights copies them into the form in which they are multiplied, which costs about as much as two or three steps
+ * of one sample. While they stay the same, give NULL: forward then uses the copy of the call before.
  *
  * Ownership: the caller's. Threads: one at a time.
  * =============================================================================================================== */
@@ -915,8 +1076,9 @@ typedef struct lstm_primitive_arrays {
     uint32_t struct_size;
     int32_t reserved;      /* 0 */
     int64_t batch, steps;  /* of this call, 1 up to the planned; backward: as in the forward before */
-    const float *weights;  /* [H + I][4H] */
-    const float *bias;     /* * [4H] */
+    const float *weights;  /* * [H + I][4H]; NULL = weights and bias of the forward before (the first needs them).
+                              backward always uses those of its forward */
+    const float *bias;     /* * [4H]; NULL = zeros. Must be NULL where weights is */
     const float *x;        /* [steps][batch][I] */
     const float *h0, *c0;  /* * [batch][H]; NULL = zeros */
     float *y;              /* * [steps][batch][H]: every output */

@@ -5,6 +5,8 @@
 #include "checked.h"
 #include "options.h"
 
+#include <math.h>
+
 size_t lstm__data_sample_size(lstm__shape shape, size_t steps)
 {
     const int64_t sizes[2] = {shape.steps == 0 ? 1 : shape.steps < 0 ? (int64_t)steps : shape.steps, shape.features};
@@ -95,6 +97,39 @@ static lstm_status read_targets(lstm__data *read, const lstm_model *model, const
     return LSTM_OK;
 }
 
+/* Weights: one a sample, or one a step of each sample, for outputs that are sequences of that many steps. */
+static lstm_status read_weights(lstm__data *read, const lstm_model *model)
+{
+    const lstm_data *own = &read->own;
+    const size_t samples = (size_t)own->samples;
+    const size_t count = own->sample_weight_count;
+    double sum = 0;
+    if (!own->sample_weights && count == 0)
+        return LSTM_OK;
+    if (!own->sample_weights)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "sample_weight_count is %zu but sample_weights is NULL", count);
+    read->batch.weights_per_step = count != samples;
+    for (size_t k = 0; count != samples && k < model->output_count; k++) {
+        const lstm_layer *layer = model->outputs[k];
+        const lstm__shape shape = {layer->node->shapes[layer->port].steps, 1};
+        const size_t steps = lstm__data_sample_size(shape, read->batch.steps);
+        size_t expected = 0;
+        if (shape.steps == 0 || !lstm__mul(samples, steps, &expected) || count != expected)
+            return lstm__fail(LSTM_ERROR_SHAPE, "%zu sample weights given: output \"%s\" takes %zu%s", count,
+                              layer->node->name, samples, shape.steps == 0 ? "" : ", or as many for each of its steps");
+    }
+    for (size_t k = 0; k < count; k++) {
+        if (!(own->sample_weights[k] >= 0) || isinf(own->sample_weights[k]))
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "sample weight %zu is %g: expected a finite number of at least 0", k,
+                              (double)own->sample_weights[k]);
+        sum += (double)own->sample_weights[k];
+    }
+    if (samples > 0 && sum == 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "all %zu sample weights are 0: nothing would count", count);
+    read->batch.weights = own->sample_weights;
+    return LSTM_OK;
+}
+
 lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lstm_data *data, const lstm__loss *loss)
 {
     if (!data)
@@ -112,6 +147,8 @@ lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lst
     RETURN_IF_ERROR(read_inputs(read, model));
     if (!loss)
         return LSTM_OK;
+    RETURN_IF_ERROR(lstm__loss_check_outputs(model, loss));
     RETURN_IF_ERROR(read_targets(read, model, loss));
+    RETURN_IF_ERROR(read_weights(read, model));
     return lstm__loss_check_targets(model, loss, &read->batch);
 }

@@ -94,6 +94,26 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     return LSTM_OK;
 }
 
+static lstm_status read_class_weights(fit *f)
+{
+    const lstm_fit_options *o = &f->options;
+    const lstm__training *training = &f->training;
+    if (!o->class_weights && o->class_weight_count == 0)
+        return LSTM_OK;
+    if (!o->class_weights || o->class_weight_count == 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "class_weight_count is %zu and class_weights is %s", o->class_weight_count,
+                          o->class_weights ? "set" : "NULL");
+    for (size_t k = 0; k < o->class_weight_count; k++)
+        if (!(o->class_weights[k] >= 0) || isinf(o->class_weights[k]))
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "class weight %zu is %g: expected a finite number of at least 0", k,
+                              (double)o->class_weights[k]);
+    lstm__batch trained = training->data;
+    trained.count = training->samples;
+    RETURN_IF_ERROR(lstm__loss_check_class_weights(training->model, &training->loss, &trained, o->class_weight_count));
+    f->training.data.class_weights = o->class_weights;
+    return LSTM_OK;
+}
+
 /* Which samples train and which validate. */
 static lstm_status read_fit_data(fit *f, const lstm_data *data)
 {
@@ -122,7 +142,7 @@ static lstm_status read_fit_data(fit *f, const lstm_data *data)
         training->validation.first = training->samples;
         training->validation.count = samples - training->samples;
     }
-    return LSTM_OK;
+    return read_class_weights(f);
 }
 
 static lstm_status write_checkpoint(void *user, const lstm__training *training)

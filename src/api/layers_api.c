@@ -6,7 +6,9 @@
 #include "graph.h"
 #include "need.h"
 #include "options.h"
+#include "penalties.h"
 
+#include <math.h>
 #include <string.h>
 
 /* A name that could not be written to a file is refused at once; nn/graph.c checks its length and that it is not taken. */
@@ -61,6 +63,38 @@ lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *opti
     own.name = NULL;
     own.initial_h = own.initial_c = own.initial_state = NULL;
     return lstm__graph_add(model, &lstm__class_lstm, &own, name, inputs, inputs[1] ? 3 : 1, out);
+}
+
+lstm_status lstm_layer_set_regularizer(lstm_layer *layer, const char *parameter, const lstm_regularizer_options *options)
+{
+    static const lstm__penalty none = {0, 0, 0, 0};
+    lstm__penalty own = none;
+    NEED(layer);
+    NEED(parameter);
+    lstm__node *node = layer->node;
+    const int which = lstm__penalty_find(parameter);
+    if (which < 0 || !lstm__penalty_suits(node->class, which))
+        return lstm__fail(LSTM_ERROR_NOT_FOUND, "layer \"%s\" (%s) has no parameter \"%s\" to regularise", node->name,
+                          node->class->type, parameter);
+    if (options)
+        RETURN_IF_ERROR(lstm__penalty_read(&own, options));
+    node->penalties[which] = own;
+    return LSTM_OK;
+}
+
+lstm_status lstm_layer_set_rate(lstm_layer *layer, double factor)
+{
+    NEED(layer);
+    if (!(factor >= 0) || !isfinite(factor))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "the rate of layer \"%s\" is %g: expected a finite number of at least 0",
+                          layer->node->name, factor);
+    layer->node->rate = factor;
+    return LSTM_OK;
+}
+
+double lstm_layer_rate(const lstm_layer *layer)
+{
+    return layer ? layer->node->rate : 0;
 }
 
 lstm_status lstm_model_add_dense(lstm_model *model, const lstm_dense_options *options, const lstm_layer *input,

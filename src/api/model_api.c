@@ -246,6 +246,7 @@ lstm_status lstm_model_set_parameter(lstm_model *model, size_t index, const floa
             return lstm__fail(LSTM_ERROR_NUMERIC, "parameter \"%s\": value %zu is %g: expected a finite number",
                               model->parameters[index].name, k, (double)values[k]);
     lstm__parameter_write(&model->parameters[index], model->values, values);
+    lstm__graph_changed(model);
     return LSTM_OK;
 }
 

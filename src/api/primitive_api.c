@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * lstm_primitive: one LSTM on the caller's arrays, a shell around nn/recurrence.c. One block holds the handle and its plan.
+ * lstm_primitive: one LSTM on the caller's arrays, a shell around nn/recurrence.c. One block holds the handle, its plan and
+ * the packed copies of the weights.
  */
 #include "cpu.h"
 #include "need.h"
@@ -10,6 +11,7 @@ struct lstm_primitive {
     lstm__recurrence recurrence;
     size_t bytes;
     size_t batch, steps; /* of the forward whose tape is there; 0 = none */
+    bool packed;         /* the weights of a forward are there */
 };
 
 /* Whether sizes stay within what the products can address. */
@@ -45,6 +47,7 @@ lstm_status lstm_primitive_create(lstm_primitive **out, lstm_context *context, c
         .max_batch = (size_t)own.batch,
         .max_steps = (size_t)own.steps,
         .training = own.training == LSTM_YES,
+        .input_gradient = own.training == LSTM_YES,
         .route = own.route,
     };
     if (plan.route == 0)
@@ -98,22 +101,34 @@ static lstm_status read_call(lstm_primitive *primitive, const lstm_primitive_arr
     RETURN_IF_ERROR(lstm__read_options(own, sizeof *own, arrays, "lstm_primitive_arrays"));
     NEED_ZERO(own->reserved);
     RETURN_IF_ERROR(lstm__context_check(r->context));
-    if (!own->weights || !own->x)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "%s is NULL", own->weights ? "x" : "weights");
+    if (!own->x)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "x is NULL");
+    if (!own->weights && !primitive->packed)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "weights is NULL: the first forward must have them");
+    if (!own->weights && own->bias)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "weights is NULL but bias is not: give both, or neither to keep both");
     if (own->batch < 1 || (size_t)own->batch > r->max_batch || own->steps < 1 || (size_t)own->steps > r->max_steps)
         return lstm__fail(LSTM_ERROR_SHAPE, "batch %lld, steps %lld: expected 1 to %zu and 1 to %zu", (long long)own->batch,
                           (long long)own->steps, r->max_batch, r->max_steps);
     *call = (lstm__recurrence_call){
         .batch = (size_t)own->batch,
         .steps = (size_t)own->steps,
-        .weights = own->weights,
-        .bias = own->bias,
         .x = view(own->x, r->input),
         .h0 = view(own->h0, r->hidden),
         .c0 = view(own->c0, r->hidden),
         .y = view(own->y, r->hidden),
     };
     return LSTM_OK;
+}
+
+/* Backward uses what its forward packed. */
+static void pack(lstm_primitive *primitive, const lstm_primitive_arrays *arrays)
+{
+    const lstm__recurrence *r = &primitive->recurrence;
+    lstm__recurrence_pack_forward(r, arrays->weights, arrays->bias, NULL);
+    if (r->training)
+        lstm__recurrence_pack_backward(r, arrays->weights);
+    primitive->packed = true;
 }
 
 lstm_status lstm_primitive_forward(lstm_primitive *primitive, const lstm_primitive_arrays *arrays)
@@ -124,6 +139,8 @@ lstm_status lstm_primitive_forward(lstm_primitive *primitive, const lstm_primiti
     RETURN_IF_ERROR(read_call(primitive, arrays, &own, &call));
     const lstm__recurrence *r = &primitive->recurrence;
     const uint64_t mode = lstm__denormals_flush();
+    if (own.weights)
+        pack(primitive, &own);
     lstm__recurrence_forward(r, &call);
     const lstm__view h = lstm__recurrence_h(r, &call);
     const lstm__view c = lstm__recurrence_c(r, &call);

@@ -158,7 +158,7 @@ lstm_status lstm_session_backward(lstm_session *session)
     NEED(session);
     RETURN_IF_ERROR(need_training(session));
     RETURN_IF_ERROR(need_forward(session));
-    if (session->backward_done)
+    if (session->tape_used)
         return lstm__fail(LSTM_ERROR_STATE, "backward uses up the tape: run lstm_session_forward again first");
     if (!session->gradient_given)
         return lstm__fail(LSTM_ERROR_STATE,
@@ -232,7 +232,7 @@ int64_t lstm_optimizer_steps(const lstm_optimizer *optimizer)
 
 double lstm_optimizer_learning_rate(const lstm_optimizer *optimizer)
 {
-    return optimizer ? optimizer->options.learning_rate : 0;
+    return optimizer ? lstm__optimizer_rate(optimizer) : 0;
 }
 
 lstm_status lstm_optimizer_set_learning_rate(lstm_optimizer *optimizer, double rate)
@@ -241,6 +241,27 @@ lstm_status lstm_optimizer_set_learning_rate(lstm_optimizer *optimizer, double r
     if (!(rate >= 0) || !isfinite(rate))
         return lstm__fail(LSTM_ERROR_ARGUMENT, "learning rate is %g: expected a finite number of at least 0", rate);
     optimizer->options.learning_rate = rate;
+    return LSTM_OK;
+}
+
+lstm_status lstm_optimizer_watch(lstm_optimizer *optimizer, double loss)
+{
+    NEED(optimizer);
+    if (isnan(loss))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "the watched loss is NaN");
+    lstm__schedule_watch(&optimizer->schedule, &optimizer->state.plateau, optimizer->options.profile,
+                         optimizer->options.learning_rate, loss);
+    return LSTM_OK;
+}
+
+lstm_status lstm_optimizer_use_average(lstm_optimizer *optimizer)
+{
+    NEED(optimizer);
+    if (!optimizer->average)
+        return lstm__fail(LSTM_ERROR_STATE, "the optimizer keeps no averages: create it with use_ema = LSTM_YES");
+    if (optimizer->steps == 0)
+        return lstm__fail(LSTM_ERROR_STATE, "the optimizer has not made a step yet: there are no averages");
+    lstm__optimizer_use_average(optimizer);
     return LSTM_OK;
 }
 

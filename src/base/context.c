@@ -19,7 +19,7 @@
 #include "checked.h"
 #include "cpu.h"
 #include "options.h"
-#include "threads.h"
+#include "pool.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>

@@ -34,8 +34,8 @@ static method *add_method(method_table *table, const char *name, size_t count, s
     return added;
 }
 
-lstm_status baseline_simple(method_table *table, const recipe *of, const double *y, const size_t *origins, size_t count,
-                            size_t train_rows)
+lstm_status baseline_simple(method_table *table, const recipe *of, const double *y,
+                            const size_t *origins, size_t count, size_t train_rows)
 {
     const size_t horizon = of->horizon;
     const size_t m = of->season;
@@ -44,7 +44,8 @@ lstm_status baseline_simple(method_table *table, const recipe *of, const double 
     method *const drift = add_method(table, METHOD_DRIFT, count, horizon);
     const int seasonal = m > 0 && count > 0 && origins[0] >= m;
     method *const naive = seasonal ? add_method(table, METHOD_SEASONAL, count, horizon) : NULL;
-    method *const moved = seasonal ? add_method(table, METHOD_SEASONAL_DRIFT, count, horizon) : NULL;
+    method *const moved =
+        seasonal ? add_method(table, METHOD_SEASONAL_DRIFT, count, horizon) : NULL;
     if (last == NULL || drift == NULL || (seasonal && (naive == NULL || moved == NULL))) {
         return LSTM_ERROR_MEMORY;
     }
@@ -72,8 +73,8 @@ lstm_status baseline_simple(method_table *table, const recipe *of, const double 
 /* ---- Linear autoregression */
 
 /* Write a 1 and the latest `lags` rows of the scaled windows of some origins as rows of x. */
-static lstm_status linear_rows(const recipe *of, const double *matrix, const size_t *origins, size_t count, size_t lags,
-                               double *x)
+static lstm_status linear_rows(const recipe *of, const double *matrix, const size_t *origins,
+                               size_t count, size_t lags, double *x)
 {
     const size_t features = recipe_features(of);
     const size_t width = of->window * features;
@@ -94,14 +95,16 @@ static lstm_status linear_rows(const recipe *of, const double *matrix, const siz
     return LSTM_OK;
 }
 
-#define LINEAR_ROWS 20000  /* more rows do not change 400 coefficients much, but take time */
+#define LINEAR_ROWS 20000 /* more rows do not change 400 coefficients much, but take time */
 #define LINEAR_COLUMNS 400
 
-static lstm_status linear_fit(double **coefficients, size_t *lags, const recipe *of, lstm_context *context,
-                              const double *matrix, const double *y, const size_t *train, size_t train_count)
+static lstm_status linear_fit(double **coefficients, size_t *lags, const recipe *of,
+                              lstm_context *context, const double *matrix, const double *y,
+                              const size_t *train, size_t train_count)
 {
     const size_t features = recipe_features(of);
-    const size_t stride = train_count > LINEAR_ROWS ? (train_count + LINEAR_ROWS - 1) / LINEAR_ROWS : 1;
+    const size_t stride =
+        train_count > LINEAR_ROWS ? (train_count + LINEAR_ROWS - 1) / LINEAR_ROWS : 1;
     const size_t rows = (train_count + stride - 1) / stride;
     *lags = of->window;
     while (*lags > 1 && (*lags * features > LINEAR_COLUMNS || 5 * (1 + *lags * features) > rows)) {
@@ -132,24 +135,27 @@ static lstm_status linear_fit(double **coefficients, size_t *lags, const recipe 
     return status;
 }
 
-lstm_status baseline_linear(method_table *table, const recipe *of, lstm_context *context, const double *matrix,
-                            const double *y, const size_t *train, size_t train_count, const size_t *origins,
-                            size_t count)
+lstm_status baseline_linear(method_table *table, const recipe *of, lstm_context *context,
+                            const double *matrix, const double *y, const size_t *train,
+                            size_t train_count, const size_t *origins, size_t count)
 {
     double *coefficients = NULL;
     size_t lags = 0;
-    lstm_status status = linear_fit(&coefficients, &lags, of, context, matrix, y, train, train_count);
+    lstm_status status =
+        linear_fit(&coefficients, &lags, of, context, matrix, y, train, train_count);
     const size_t columns = 1 + lags * recipe_features(of);
     if (status == LSTM_ERROR_ARGUMENT) {
         return LSTM_OK; /* too few rows for even one lag: there is no such baseline */
     }
     double *const x = malloc((columns + of->horizon) * sizeof *x);
-    method *const linear = status == LSTM_OK ? add_method(table, METHOD_LINEAR, count, of->horizon) : NULL;
+    method *const linear =
+        status == LSTM_OK ? add_method(table, METHOD_LINEAR, count, of->horizon) : NULL;
     if (x == NULL || linear == NULL) {
         status = status == LSTM_OK ? LSTM_ERROR_MEMORY : status;
         goto out;
     }
-    (void)snprintf(linear->detail, sizeof linear->detail, "%zu lags, same inputs and transform", lags);
+    (void)snprintf(linear->detail, sizeof linear->detail, "%zu lags, same inputs and transform",
+                   lags);
     double *const z = x + columns;
     for (size_t n = 0; n < count && status == LSTM_OK; n++) {
         status = linear_rows(of, matrix, &origins[n], 1, lags, x);
@@ -179,7 +185,8 @@ static double mase_scale(const double *y, size_t rows, size_t season)
     return rows > m ? sum / (double)(rows - m) : 0.0;
 }
 
-void baseline_judge(method_table *table, const double *y, const size_t *origins, size_t train_rows, size_t stride)
+void baseline_judge(method_table *table, const double *y, const size_t *origins, size_t train_rows,
+                    size_t stride)
 {
     const double points = (double)(table->origins * table->horizon);
     table->mase_scale = mase_scale(y, train_rows, table->season);
@@ -203,8 +210,9 @@ void baseline_judge(method_table *table, const double *y, const size_t *origins,
         method *const m = &table->items[i];
         m->ratio = last != NULL && last->rmse > 0.0 ? m->rmse / last->rmse : NAN;
         m->versus = m->rmse > 0.0 ? table->items[0].rmse / m->rmse : NAN;
-        m->p = i == 0 ? NAN : diebold_mariano(table->items[0].forecast, m->forecast, y, origins, table->origins,
-                                              table->horizon, stride);
+        m->p = i == 0 ? NAN
+                      : diebold_mariano(table->items[0].forecast, m->forecast, y, origins,
+                                        table->origins, table->horizon, stride);
     }
 }
 
@@ -283,8 +291,8 @@ double student_p(double t, double freedom)
     return isnan(t) ? NAN : incomplete_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t));
 }
 
-double diebold_mariano(const double *a, const double *b, const double *y, const size_t *origins, size_t count,
-                       size_t horizon, size_t stride)
+double diebold_mariano(const double *a, const double *b, const double *y, const size_t *origins,
+                       size_t count, size_t horizon, size_t stride)
 {
     double *const d = malloc((count + 1) * sizeof *d);
     if (d == NULL || count < 4) {
@@ -312,11 +320,15 @@ double diebold_mariano(const double *a, const double *b, const double *y, const 
         for (size_t n = lag; n < count; n++) {
             sum += (d[n] - mean) * (d[n - lag] - mean);
         }
-        variance += (lag == 0 ? 1.0 : 2.0 * (1.0 - (double)lag / (double)(lags + 1))) * sum / (double)count;
+        variance +=
+            (lag == 0 ? 1.0 : 2.0 * (1.0 - (double)lag / (double)(lags + 1))) * sum / (double)count;
     }
     free(d);
     if (!(variance > 0.0)) {
         return mean == 0.0 ? 1.0 : NAN;
+    }
+    if (count < 2 * (overlap + 1)) {
+        return NAN; /* hardly two forecasts that do not overlap */
     }
     const double n = (double)count;
     const double steps = (double)(overlap + 1);
@@ -348,32 +360,47 @@ static const char *p_text(double p, char *text, size_t size)
     return text;
 }
 
-static void verdict_against_last(const method_table *table, const recipe *of, const char *what, char *text, size_t size)
+static void verdict_against_last(const method_table *table, const recipe *of, const char *what,
+                                 char *text, size_t size)
 {
     const method *const network = &table->items[0];
     const method *const last = baseline_find(table, METHOD_LAST);
     char p[32];
     (void)p_text(last->p, p, sizeof p);
-    const char *const closing = unpredictable(table, of)
-                                    ? ": series like this one are close to unpredictable from their own past"
-                                    : "";
-    if (network->ratio >= 1.0) {
-        (void)snprintf(text, size, "The network does not beat repeating the last value of %s (RMSE ratio %.4f)%s.", what,
-                       network->ratio, closing);
-    } else if (!(last->p < 0.05)) {
+    const char *const closing =
+        unpredictable(table, of)
+            ? ": series like this one are close to unpredictable from their own past"
+            : "";
+    if (isnan(last->p) && network->ratio < 1.0) {
         (void)snprintf(text, size,
-                       "The network's error is %.2g %% below repeating the last value of %s (RMSE ratio %.4f), but a "
-                       "difference of this size can be chance (Diebold-Mariano %s): treat it as no better%s.",
-                       100.0 * (1.0 - network->ratio), what, network->ratio, p, closing);
+                       "The network's error is %.2g %% below repeating the last value of %s (RMSE "
+                       "ratio %.4f), in %zu test "
+                       "forecasts: too few to tell whether that is chance.",
+                       100.0 * (1.0 - network->ratio), what, network->ratio, table->origins);
+    } else if (network->ratio >= 1.0) {
+        (void)snprintf(
+            text, size,
+            "The network does not beat repeating the last value of %s (RMSE ratio %.4f)%s.", what,
+            network->ratio, closing);
+    } else if (!(last->p < 0.05)) {
+        (void)snprintf(
+            text, size,
+            "The network's error is %.2g %% below repeating the last value of %s (RMSE ratio "
+            "%.4f), but a "
+            "difference of this size can be chance (Diebold-Mariano %s): treat it as no better%s.",
+            100.0 * (1.0 - network->ratio), what, network->ratio, p, closing);
     } else {
         (void)snprintf(text, size,
-                       "The network beats repeating the last value of %s: its error is %.*f %% smaller (RMSE ratio %.4f, "
+                       "The network beats repeating the last value of %s: its error is %.*f %% "
+                       "smaller (RMSE ratio %.4f, "
                        "Diebold-Mariano %s).",
-                       what, network->ratio > 0.9 ? 1 : 0, 100.0 * (1.0 - network->ratio), network->ratio, p);
+                       what, network->ratio > 0.9 ? 1 : 0, 100.0 * (1.0 - network->ratio),
+                       network->ratio, p);
     }
 }
 
-void baseline_verdict(const method_table *table, const recipe *of, const char *what, char *text, size_t size)
+void baseline_verdict(const method_table *table, const recipe *of, const char *what, char *text,
+                      size_t size)
 {
     verdict_against_last(table, of, what, text, size);
     const method *const best = baseline_best(table);
@@ -386,16 +413,22 @@ void baseline_verdict(const method_table *table, const recipe *of, const char *w
     (void)p_text(best->p, p, sizeof p);
     char *const more = text + used;
     const size_t room = size - used;
-    if (best->versus > 1.0 && chance) {
-        (void)snprintf(more, room, " The best simple method, %s, is as good (ratio %.4f, %s).", best->name, best->ratio, p);
+    if (isnan(best->p)) {
+        (void)snprintf(more, room, " The best simple method is %s (ratio %.4f).", best->name,
+                       best->ratio);
+    } else if (best->versus > 1.0 && chance) {
+        (void)snprintf(more, room, " The best simple method, %s, is as good (ratio %.4f, %s).",
+                       best->name, best->ratio, p);
     } else if (best->versus > 1.0) {
-        (void)snprintf(more, room, " Use %s instead: its error is smaller still (ratio %.4f, %s).", best->name,
-                       best->ratio, p);
+        (void)snprintf(more, room, " Use %s instead: its error is smaller still (ratio %.4f, %s).",
+                       best->name, best->ratio, p);
     } else if (chance) {
-        (void)snprintf(more, room, " Against the best simple method, %s (ratio %.4f), the difference is within chance (%s).",
+        (void)snprintf(more, room,
+                       " Against the best simple method, %s (ratio %.4f), the difference is within "
+                       "chance (%s).",
                        best->name, best->ratio, p);
     } else {
-        (void)snprintf(more, room, " It also beats the best simple method, %s, by %.*f %% (%s).", best->name,
-                       best->versus > 0.9 ? 1 : 0, 100.0 * (1.0 - best->versus), p);
+        (void)snprintf(more, room, " It also beats the best simple method, %s, by %.*f %% (%s).",
+                       best->name, best->versus > 0.9 ? 1 : 0, 100.0 * (1.0 - best->versus), p);
     }
 }

@@ -29,11 +29,12 @@ static int run_evaluate(const arguments *line)
     lstm_model *model = NULL;
     array_list x = {0};
     array_list y = {0};
+    array_list weights = {0};
     dataset set = {0};
-    lstm_loss_options loss;
+    loss_choice loss;
     int32_t metrics[METRIC_LIMIT];
     lstm_evaluate_options options = {
-        .struct_size = sizeof options, .loss = &loss, .metrics = metrics};
+        .struct_size = sizeof options, .loss = &loss.options, .metrics = metrics};
     double values[1 + METRIC_LIMIT];
     int code = EXIT_DONE;
     NEED(loss_parse(&loss, arguments_text(line, "loss")));
@@ -46,9 +47,8 @@ static int run_evaluate(const arguments *line)
     NEED(model_load(&model, context, arguments_operand(line, 0), arguments_seed(line)));
     NEED(arrays_load(&x, context, line, "x"));
     NEED(arrays_load(&y, context, line, "y"));
-    NEED(dataset_match(&set, model, &x, &y,
-                       loss.loss == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY ? TARGET_CLASSES
-                                                                              : TARGET_VALUES));
+    NEED(dataset_match(&set, model, &x, &y, loss_target(&loss)));
+    NEED(dataset_weights(&set, &weights, context, line));
     if (set.samples == 0) {
         code = message_error(EXIT_USE, "%s: holds no sample", x.items[0].label);
         goto out;
@@ -66,6 +66,7 @@ static int run_evaluate(const arguments *line)
     }
 out:
     dataset_release(&set);
+    arrays_release(&weights);
     arrays_release(&x);
     arrays_release(&y);
     lstm_model_destroy(model);
@@ -91,6 +92,11 @@ static const option_spec options_of_evaluate[] = {
      .metavar = "LOSS",
      .value = "mse",
      .help = "as for `lstm fit`"},
+    {.name = "sample-weights",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "how much each sample, or each step, counts"},
     {.name = "metrics",
      .kind = OPTION_TEXT,
      .metavar = "A,B",

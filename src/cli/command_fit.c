@@ -17,6 +17,7 @@
 #include "training_options.h"
 
 #include <lstm/lstm.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define METRIC_LIMIT 16
@@ -27,8 +28,10 @@ typedef struct fit_job {
     lstm_model *model;
     array_list x, y, val_x, val_y;
     dataset train, validation;
-    lstm_loss_options loss;
-    lstm_optimizer_options optimizer;
+    array_list weights;
+    float *class_weights;
+    loss_choice loss;
+    optimizer_choice optimizer;
     int32_t metrics[METRIC_LIMIT];
     lstm_fit_options options;
     lstm_history *history;
@@ -38,11 +41,21 @@ typedef struct fit_job {
 static int read_optimizer(fit_job *job)
 {
     const arguments *line = job->line;
-    const int code = optimizer_parse(&job->optimizer, arguments_text(line, "optimizer"));
+    lstm_optimizer_options *o = &job->optimizer.options;
+    int code = optimizer_parse(&job->optimizer, arguments_text(line, "optimizer"));
+    if (code == EXIT_DONE && arguments_given(line, "schedule") > 0) {
+        code = schedule_parse(&job->optimizer, arguments_text(line, "schedule"));
+    }
     if (code != EXIT_DONE) {
         return code;
     }
-    lstm_optimizer_options *o = &job->optimizer;
+    if (arguments_given(line, "ema") > 0) {
+        o->use_ema = LSTM_YES;
+        o->ema_momentum = arguments_real(line, "ema");
+    }
+    if (arguments_given(line, "accumulate") > 0) {
+        o->accumulation_steps = (int32_t)arguments_integer(line, "accumulate");
+    }
     if (arguments_given(line, "learning-rate")) {
         o->learning_rate = arguments_real(line, "learning-rate");
         o->learning_rate = o->learning_rate == 0 ? -1 : o->learning_rate;
@@ -86,8 +99,13 @@ static int read_options(fit_job *job)
     o->early_stopping = (int32_t)arguments_integer(line, "early-stopping");
     o->max_steps = arguments_integer(line, "steps");
     o->validation_split = arguments_real(line, "validation-split");
-    o->loss = &job->loss;
-    o->optimizer_options = &job->optimizer;
+    o->loss = &job->loss.options;
+    o->optimizer_options = &job->optimizer.options;
+    if (arguments_text(line, "class-weights") != NULL) {
+        NEED(class_weights_parse(&job->class_weights, &o->class_weight_count,
+                                 arguments_text(line, "class-weights")));
+        o->class_weights = job->class_weights;
+    }
     o->seed = arguments_seed(line);
     o->checkpoint = arguments_text(line, "checkpoint");
     o->resume = arguments_text(line, "resume");
@@ -124,12 +142,12 @@ static int check_outputs(const fit_job *job)
 static int load_data(fit_job *job)
 {
     const arguments *line = job->line;
-    const int target = job->loss.loss == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY ? TARGET_CLASSES
-                                                                                   : TARGET_VALUES;
+    const int target = loss_target(&job->loss);
     int code = EXIT_DONE;
     NEED(arrays_load(&job->x, job->context, line, "x"));
     NEED(arrays_load(&job->y, job->context, line, "y"));
     NEED(dataset_match(&job->train, job->model, &job->x, &job->y, target));
+    NEED(dataset_weights(&job->train, &job->weights, job->context, line));
     if (job->train.samples == 0) {
         code = message_error(EXIT_USE, "%s: holds no sample", job->x.items[0].label);
         goto out;
@@ -228,8 +246,7 @@ out:
 static int run_fit(const arguments *line)
 {
     fit_job job = {.line = line,
-                   .options = {.struct_size = sizeof(lstm_fit_options)},
-                   .loss = {.struct_size = sizeof(lstm_loss_options)}};
+                   .options = {.struct_size = sizeof(lstm_fit_options)}};
     const int code = work(&job);
     lstm_history_destroy(job.history);
     dataset_release(&job.train);
@@ -238,6 +255,8 @@ static int run_fit(const arguments *line)
     arrays_release(&job.y);
     arrays_release(&job.val_x);
     arrays_release(&job.val_y);
+    arrays_release(&job.weights);
+    free(job.class_weights);
     lstm_model_destroy(job.model);
     lstm_context_destroy(job.context);
     return code;
@@ -277,6 +296,15 @@ static const option_spec options[] = {
      .metavar = "FILE",
      .is_file = 1,
      .help = "target array for validation"},
+    {.name = "sample-weights",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "how much each sample, (samples,), or each step, (samples, steps), counts in the loss"},
+    {.name = "class-weights",
+     .kind = OPTION_TEXT,
+     .metavar = "A,B",
+     .help = "how much each class counts in training"},
     {.name = "shuffle",
      .kind = OPTION_CHOICE,
      .metavar = "YES|NO",
@@ -309,16 +337,25 @@ static const option_spec options[] = {
      .kind = OPTION_TEXT,
      .metavar = "LOSS",
      .value = "mse",
-     .help = "mse, mae, huber, binary_crossentropy, categorical_crossentropy or "
-             "sparse_categorical_crossentropy; with "
-             "settings: huber:delta=2, binary_crossentropy:from_logits=true"},
+     .help = "mse, mae, mape, msle, huber, log_cosh, poisson, quantile, gaussian_nll, "
+             "cosine_similarity; binary_crossentropy, categorical_crossentropy, "
+             "sparse_categorical_crossentropy, binary_focal_crossentropy, "
+             "categorical_focal_crossentropy, kl_divergence, hinge, squared_hinge, "
+             "categorical_hinge; with settings: huber:delta=2, "
+             "binary_crossentropy:from_logits=true, quantile:quantiles=0.1/0.5/0.9"},
     {.name = "optimizer",
      .kind = OPTION_TEXT,
      .metavar = "OPT",
      .value = "adam",
-     .help = "sgd, rmsprop, adam or adamw; with settings: sgd:momentum=0.9,nesterov=true; or a "
-             "JSON file "
-             "with the option names of Keras or PyTorch"},
+     .help = "sgd, rmsprop, adam, adamw, adagrad, adadelta, adamax, nadam, radam, lion or lbfgs; "
+             "with settings: sgd:momentum=0.9,nesterov=true; or a JSON file with the option names "
+             "of Keras or PyTorch"},
+    {.name = "schedule",
+     .kind = OPTION_TEXT,
+     .metavar = "SCHED",
+     .shown = "constant",
+     .help = "how the learning rate changes: constant, step, exponential, cosine, cosine_restarts, "
+             "one_cycle or plateau; with settings: cosine:steps=1000,warmup_steps=100"},
     {.name = "learning-rate",
      .kind = OPTION_REAL,
      .metavar = "R",
@@ -333,6 +370,20 @@ static const option_spec options[] = {
      .maximum = 1e6,
      .shown = "the optimizer's",
      .help = "pull of the weights to zero"},
+    {.name = "accumulate",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 1,
+     .maximum = 1e9,
+     .help = "update after every N batches only"},
+    {.name = "ema",
+     .kind = OPTION_REAL,
+     .metavar = "M",
+     .minimum = 0,
+     .maximum = 1,
+     .open_low = 1,
+     .open_high = 1,
+     .help = "end with an average of the weights, which keeps M of itself at each update"},
     {.name = "clip-norm",
      .kind = OPTION_REAL,
      .metavar = "C",

@@ -24,7 +24,7 @@ typedef struct gradient_job {
     array_list x, targets; /* targets: y or dy */
     dataset set;
     int given_dy;
-    lstm_loss_options loss_options;
+    loss_choice chosen_loss;
     double loss;
     size_t parameters, inputs, largest;
     double **sums;     /* one array a parameter */
@@ -135,7 +135,7 @@ static int run_portion(gradient_job *job, const lstm_data *portion, int64_t firs
         }
     } else {
         double loss = 0;
-        CHECK(lstm_session_loss(job->session, &job->loss_options, portion, &loss), NULL);
+        CHECK(lstm_session_loss(job->session, &job->chosen_loss.options, portion, &loss), NULL);
         job->loss += loss * share;
     }
     CHECK(lstm_session_backward(job->session), NULL);
@@ -197,17 +197,18 @@ static int load(gradient_job *job, const arguments *line)
         return message_error(
             EXIT_USE, "--loss belongs to --y; with --dy the gradient is that of sum(output * dy)");
     }
-    NEED(loss_parse(&job->loss_options, arguments_text(line, "loss")));
+    NEED(loss_parse(&job->chosen_loss, arguments_text(line, "loss")));
+    if (job->chosen_loss.options.reduction > LSTM_REDUCTION_MEAN) {
+        return message_error(EXIT_USE, "--loss: gradient takes means only (reduction=mean)");
+    }
     NEED(arrays_check_output(path, 2));
     NEED(arguments_context(line, &job->context));
     NEED(model_load(&job->model, job->context, arguments_operand(line, 0), arguments_seed(line)));
     NEED(model_silence_dropout(&job->model, job->context));
     NEED(arrays_load(&job->x, job->context, line, "x"));
     NEED(arrays_load(&job->targets, job->context, line, job->given_dy ? "dy" : "y"));
-    const int classes =
-        !job->given_dy && job->loss_options.loss == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY;
     NEED(dataset_match(&job->set, job->model, &job->x, &job->targets,
-                       classes ? TARGET_CLASSES : TARGET_VALUES));
+                       job->given_dy ? TARGET_VALUES : loss_target(&job->chosen_loss)));
     if (job->set.samples == 0) {
         code = message_error(EXIT_USE, "%s: holds no sample", job->x.items[0].label);
     }

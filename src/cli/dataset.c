@@ -22,6 +22,12 @@ typedef struct place {
     int classes; /* one class number a row instead of the features */
 } place;
 
+static int64_t target_features(int64_t features, int target)
+{
+    const int64_t group = target > TARGET_GROUPS ? target - TARGET_GROUPS : 1;
+    return features % group == 0 ? features / group : features;
+}
+
 /* "(samples, 28, 1)" */
 static void expected_shape(char *text, size_t size, const place *p)
 {
@@ -99,7 +105,7 @@ static int wrong_number(const lstm_model *model, const array_list *list, int inp
 
 /* Match one list with all inputs or all outputs. */
 static int match_list(dataset *set, const lstm_model *model, const array_list *list, int inputs,
-                      int classes, const array **first)
+                      int target, const array **first)
 {
     const size_t count = inputs ? lstm_model_input_count(model) : lstm_model_output_count(model);
     if (list->count != count) {
@@ -111,8 +117,9 @@ static int match_list(dataset *set, const lstm_model *model, const array_list *l
         const array *a = &list->items[i];
         place p = {.kind = inputs ? "input" : "output",
                    .name = lstm_layer_name(layer),
-                   .classes = classes};
+                   .classes = !inputs && target == TARGET_CLASSES};
         lstm_layer_shape(layer, &p.steps, &p.features);
+        p.features = inputs ? p.features : target_features(p.features, target);
         if (!inputs && p.steps < 0 && set->steps > 0) {
             p.steps = set->steps;
         }
@@ -188,7 +195,7 @@ int dataset_match(dataset *out, const lstm_model *model, const array_list *x, co
     const array *first = NULL;
     int code = match_list(out, model, x, 1, 0, &first);
     if (code == EXIT_DONE && y != NULL) {
-        code = match_list(out, model, y, 0, target == TARGET_CLASSES, &first);
+        code = match_list(out, model, y, 0, target, &first);
     }
     if (code == EXIT_DONE) {
         code = check_finite(x, y == NULL);
@@ -226,6 +233,28 @@ int dataset_match(dataset *out, const lstm_model *model, const array_list *x, co
         out->data.target_count = targets;
     }
     return EXIT_DONE;
+}
+
+int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line)
+{
+    int code = EXIT_DONE;
+    if (arguments_given(line, "sample-weights") == 0) {
+        return EXIT_DONE;
+    }
+    NEED(arrays_load(list, context, line, "sample-weights"));
+    const array *a = &list->items[0];
+    if (list->count != 1 || a->rank < 1 || a->rank > 3 || a->shape[0] != set->samples) {
+        char found[160];
+        shape_text(found, sizeof found, a->rank, a->shape);
+        code = message_error(EXIT_USE, "%s: shape %s: sample weights are (%lld,) or (%lld, steps)",
+                             a->label, found, (long long)set->samples, (long long)set->samples);
+        goto out;
+    }
+    NEED(check_finite(list, 0));
+    set->data.sample_weights = a->data;
+    set->data.sample_weight_count = a->count;
+out:
+    return code;
 }
 
 void dataset_release(dataset *set)

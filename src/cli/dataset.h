@@ -20,6 +20,7 @@ typedef struct dataset {
 /* What is expected of target arrays. */
 #define TARGET_VALUES 1  /* the output's own shape */
 #define TARGET_CLASSES 2 /* one class number a row */
+#define TARGET_GROUPS 16 /* + n: one value for each n features of the output (quantiles, means with variances) */
 
 /* Match arrays with a model.
  *   x, y    [in] in the model's input / output order; y = NULL: no targets
@@ -31,6 +32,10 @@ typedef struct dataset {
  * Returns 0, or EXIT_USE after printing which array does not fit and what would. */
 int dataset_match(dataset *out, const lstm_model *model, const array_list *x, const array_list *y, int target);
 void dataset_release(dataset *set);
+
+/* Read the array of --sample-weights, if it is given, into `list` (which has to stay) and add it to the data: (samples,),
+ * or (samples, steps) for each step. Returns 0, or the exit code after printing what does not fit. */
+int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line);
 
 /* Say how one sample of output `index` looks when the inputs have `steps` steps: rank 1 (features) or 2. */
 void dataset_output_shape(const lstm_model *model, size_t index, int64_t samples, int64_t steps, int32_t *rank,

@@ -15,45 +15,129 @@ static const char *const losses[] = {"mse", "huber", "mae", NULL};
 static const int32_t loss_constants[] = {LSTM_LOSS_MSE, LSTM_LOSS_HUBER, LSTM_LOSS_MAE};
 
 /* "none" is the name that other tools use for "level". */
-static const char *const transform_words[] = {"auto",     "level",        "diff", "log-return", "window-last",
-                                              "seasonal", "log-seasonal", "none", NULL};
+static const char *const transform_words[] = {
+    "auto", "level", "diff", "log-return", "window-last", "seasonal", "log-seasonal", "none", NULL};
 
 static const option_spec options[] = {
     {.name = "target", .kind = OPTION_TEXT, .metavar = "COLUMN", .help = "the column to forecast"},
-    {.name = "output", .letter = 'o', .kind = OPTION_TEXT, .metavar = "FILE", .is_file = 1,
+    {.name = "output",
+     .letter = 'o',
+     .kind = OPTION_TEXT,
+     .metavar = "FILE",
+     .is_file = 1,
      .help = "the model (.lstm); with --model: the forecast (.csv)"},
-    {.name = "model", .kind = OPTION_TEXT, .metavar = "MODEL", .is_file = 1, .help = "forecast with a saved model"},
-    {.name = "report", .kind = OPTION_TEXT, .metavar = "FILE.html", .is_file = 1, .help = "write an HTML report with plots"},
-    {.name = "date", .kind = OPTION_TEXT, .metavar = "COLUMN", .shown = "found by itself",
+    {.name = "model",
+     .kind = OPTION_TEXT,
+     .metavar = "MODEL",
+     .is_file = 1,
+     .help = "forecast with a saved model"},
+    {.name = "report",
+     .kind = OPTION_TEXT,
+     .metavar = "FILE.html",
+     .is_file = 1,
+     .help = "write an HTML report with plots"},
+    {.name = "date",
+     .kind = OPTION_TEXT,
+     .metavar = "COLUMN",
+     .shown = "found by itself",
      .help = "the time column; none = rows as they are"},
-    {.name = "features", .kind = OPTION_TEXT, .metavar = "a,b,…", .shown = "what validates best",
+    {.name = "features",
+     .kind = OPTION_TEXT,
+     .metavar = "a,b,…",
+     .shown = "what validates best",
      .help = "further columns to learn from; all, none = target alone"},
-    {.name = "horizon", .kind = OPTION_INTEGER, .metavar = "N", .minimum = 1, .maximum = 10000, .value = "1",
+    {.name = "horizon",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 1,
+     .maximum = 10000,
+     .value = "1",
      .help = "steps to forecast"},
-    {.name = "window", .kind = OPTION_INTEGER, .metavar = "N", .minimum = 1, .maximum = 100000, .value = "32",
+    {.name = "window",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 1,
+     .maximum = 100000,
+     .value = "32",
      .help = "rows the network sees"},
-    {.name = "season", .kind = OPTION_INTEGER, .metavar = "N", .minimum = 2, .maximum = 1000000,
-     .shown = "found by itself", .help = "length of the season in rows"},
-    {.name = "transform", .kind = OPTION_CHOICE, .metavar = "KIND", .choices = transform_words, .value = "auto",
+    {.name = "season",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 2,
+     .maximum = 1000000,
+     .shown = "found by itself",
+     .help = "length of the season in rows"},
+    {.name = "transform",
+     .kind = OPTION_CHOICE,
+     .metavar = "KIND",
+     .choices = transform_words,
+     .value = "auto",
      .help = "what the network sees and forecasts"},
-    {.name = "units", .kind = OPTION_INTEGER, .metavar = "N", .minimum = 1, .maximum = 8192, .value = "32",
+    {.name = "units",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 1,
+     .maximum = 8192,
+     .value = "32",
      .help = "units of the LSTM layer"},
-    {.name = "networks", .kind = OPTION_INTEGER, .metavar = "N", .minimum = 1, .maximum = NETWORKS, .value = "5",
+    {.name = "networks",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 1,
+     .maximum = NETWORKS,
+     .value = "5",
      .help = "networks to train from different seeds; their mean is the forecast"},
-    {.name = "epochs", .kind = OPTION_INTEGER, .metavar = "N", .minimum = 1, .maximum = 1000000, .value = "100",
+    {.name = "epochs",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 1,
+     .maximum = 1000000,
+     .value = "100",
      .help = "most passes over the training part"},
-    {.name = "patience", .kind = OPTION_INTEGER, .metavar = "N", .minimum = 1, .maximum = 1000000, .value = "10",
+    {.name = "patience",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 1,
+     .maximum = 1000000,
+     .value = "10",
      .help = "stop after so many epochs without a better validation"},
-    {.name = "batch-size", .kind = OPTION_INTEGER, .metavar = "N", .minimum = 1, .maximum = 1000000, .value = "32",
+    {.name = "batch-size",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 1,
+     .maximum = 1000000,
+     .value = "32",
      .help = "windows an update"},
-    {.name = "learning-rate", .kind = OPTION_REAL, .metavar = "R", .minimum = 0, .maximum = 10, .open_low = 1,
-     .value = "0.003", .help = "of Adam"},
-    {.name = "loss", .kind = OPTION_CHOICE, .metavar = "LOSS", .choices = losses, .value = "mse",
+    {.name = "learning-rate",
+     .kind = OPTION_REAL,
+     .metavar = "R",
+     .minimum = 0,
+     .maximum = 10,
+     .open_low = 1,
+     .value = "0.003",
+     .help = "of Adam"},
+    {.name = "loss",
+     .kind = OPTION_CHOICE,
+     .metavar = "LOSS",
+     .choices = losses,
+     .value = "mse",
      .help = "what training makes small"},
-    {.name = "validation", .kind = OPTION_REAL, .metavar = "PART", .minimum = 0, .maximum = 0.45, .open_low = 1,
-     .value = "0.15", .help = "part of the rows for early stopping and intervals"},
-    {.name = "test", .kind = OPTION_REAL, .metavar = "PART", .minimum = 0, .maximum = 0.45, .open_low = 1,
-     .value = "0.15", .help = "part of the rows for the errors, the latest ones"},
+    {.name = "validation",
+     .kind = OPTION_REAL,
+     .metavar = "PART",
+     .minimum = 0,
+     .maximum = 0.45,
+     .open_low = 1,
+     .value = "0.15",
+     .help = "part of the rows for early stopping and intervals"},
+    {.name = "test",
+     .kind = OPTION_REAL,
+     .metavar = "PART",
+     .minimum = 0,
+     .maximum = 0.45,
+     .open_low = 1,
+     .value = "0.15",
+     .help = "part of the rows for the errors, the latest ones"},
     OPTION_LOG_FORMAT,
     {.name = NULL}};
 
@@ -103,16 +187,19 @@ static int read_settings(forecast_settings *out, const arguments *given)
 /* Options that only make sense when a network is trained. */
 static int check_apply(const forecast_settings *settings, const arguments *given)
 {
-    static const char *const training[] = {"features",   "horizon",  "window",        "season", "transform",
-                                           "units",      "networks", "epochs",   "patience",      "loss",   "batch-size",
-                                           "validation", "test",     "learning-rate", NULL};
+    static const char *const training[] = {"features",  "horizon",       "window",     "season",
+                                           "transform", "units",         "networks",   "epochs",
+                                           "patience",  "loss",          "batch-size", "validation",
+                                           "test",      "learning-rate", NULL};
     for (size_t i = 0; training[i] != NULL; i++) {
         if (arguments_given(given, training[i]) > 0) {
-            return message_error(EXIT_USE, "--%s belongs to training; with --model it is the model's", training[i]);
+            return message_error(
+                EXIT_USE, "--%s belongs to training; with --model it is the model's", training[i]);
         }
     }
     if (settings->output != NULL && !file_has_suffix(settings->output, ".csv")) {
-        return message_error(EXIT_USE, "-o %s: with --model the forecast is written as .csv", settings->output);
+        return message_error(EXIT_USE, "-o %s: with --model the forecast is written as .csv",
+                             settings->output);
     }
     return settings->output != NULL ? file_check_writable(settings->output) : EXIT_DONE;
 }
@@ -120,8 +207,10 @@ static int check_apply(const forecast_settings *settings, const arguments *given
 static int check_train(const forecast_settings *settings)
 {
     if (settings->target == NULL) {
-        return message_error(EXIT_USE, "which column is to be forecast? Give --target COLUMN (or --model MODEL to use a "
-                                       "saved model)");
+        return message_error(
+            EXIT_USE,
+            "which column is to be forecast? Give --target COLUMN (or --model MODEL to use a "
+            "saved model)");
     }
     if (settings->output == NULL) {
         return message_error(EXIT_USE, "where is the model to go? Give -o MODEL.lstm");
@@ -180,7 +269,8 @@ const command command_forecast = {
     .name = "forecast",
     .group = COMMAND_GROUP_APPLICATIONS,
     .summary = "learn a time series from a CSV file, judge the forecasts, look ahead",
-    .synopsis = "DATA.csv --target COLUMN -o MODEL.lstm [options]\n--model MODEL.lstm NEW.csv [-o FORECAST.csv]",
+    .synopsis = "DATA.csv --target COLUMN -o MODEL.lstm [options]\n--model MODEL.lstm NEW.csv [-o "
+                "FORECAST.csv]",
     .help = "The rows are split in the order of time: training, validation, test. Whether the\n"
             "network learns levels, changes, log-returns or seasonal changes is decided by\n"
             "tests on the training part and told. The test errors stand beside those of\n"

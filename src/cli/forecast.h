@@ -23,16 +23,16 @@
 #include <stdint.h>
 
 typedef struct forecast_settings {
-    const char *data;    /* CSV file */
+    const char *data; /* CSV file */
     const char *target;
     const char *date;
-    const char *output;  /* model file; --model: CSV file or NULL */
-    const char *report;  /* NULL = none */
-    const char *model;   /* --model */
+    const char *output; /* model file; --model: CSV file or NULL */
+    const char *report; /* NULL = none */
+    const char *model;  /* --model */
     const char *loss_name;
     parts features;
     int choose_features; /* no --features: the target alone or every column, whichever validates better */
-    int all_features;    /* --features all */
+    int all_features; /* --features all */
     size_t horizon, window, season;
     transform asked;
     int32_t loss, epochs, patience, batch_size, networks;
@@ -41,7 +41,8 @@ typedef struct forecast_settings {
     uint64_t seed;
 } forecast_settings;
 
-/* Some of the origins (last known rows) of a part: every `stride`-th whose targets all lie in rows [first_row, end_row). */
+/* Some of the origins (last known rows) of a part: every `stride`-th whose targets all lie in rows [first_row,
+ * end_row). */
 typedef struct forecast_part {
     size_t *origins;
     size_t count;
@@ -69,7 +70,8 @@ typedef struct attempt {
     size_t member_count;         /* 0 = a saved model */
     double *validation_forecast; /* [validation.count][horizon], raw unit */
     double validation_rmse;      /* raw unit */
-    double untrained_loss;       /* validation loss before training: the base and its mean change alone */
+    double untrained_loss; /* validation loss before training: the base and its mean change alone */
+    double untrained_train; /* the same of the training part */
 } attempt;
 
 typedef struct forecast_ahead {
@@ -80,8 +82,8 @@ typedef struct forecast_ahead {
     double *memory;
 } forecast_ahead;
 
-/* Quantiles of the validation residuals at one step: forecast + low .. forecast + high (logs: times exp). In units of the
- * recent spread of the series, where the run's intervals are scaled. */
+/* Quantiles of the validation residuals at one step: forecast + low .. forecast + high (logs: times exp). In units
+ * of the recent spread of the series, where the run's intervals are scaled. */
 typedef struct interval {
     double low95, low80, high80, high95;
 } interval;
@@ -95,18 +97,19 @@ typedef struct forecast_run {
     attempt chosen;
     char columns_reason[400]; /* why these columns; "" = nothing to say */
     method_table table;
-    interval *intervals;      /* [horizon] */
-    int scaled;               /* intervals breathe with the recent changes of the series */
-    double spread_floor;      /* smallest spread that counts */
-    double spread_correlation; /* of the size of changes with the spread before them, in training; NaN = unknown */
+    interval *intervals; /* [horizon] */
+    int scaled;          /* intervals breathe with the recent changes of the series */
+    double spread_floor; /* smallest spread that counts */
+    double
+        spread_correlation; /* of the size of changes with the spread before them, in training; NaN = unknown */
     double coverage80, coverage95; /* of the test points; NaN = unknown */
-    size_t residual_count;    /* validation residuals behind each interval */
+    size_t residual_count;         /* validation residuals behind each interval */
     forecast_ahead ahead;
     char verdict[900];
     char checksum[65];
-    double seconds;           /* of training */
-    const char *trained_on;   /* --model: the file the model was trained on */
-    char *saved;              /* --model: the text of the recipe */
+    double seconds;         /* of training */
+    const char *trained_on; /* --model: the file the model was trained on */
+    char *saved;            /* --model: the text of the recipe */
 } forecast_run;
 
 void forecast_release(forecast_run *run);
@@ -115,12 +118,14 @@ void forecast_release(forecast_run *run);
 int forecast_train(forecast_run *run);
 
 /* Forecast from some origins in raw units: out [count][horizon]. */
-int forecast_predict(const attempt *with, const double *y, const size_t *origins, size_t count, double *out);
+int forecast_predict(const attempt *with, const double *y, const size_t *origins, size_t count,
+                     double *out);
 void attempt_release(attempt *of);
 
-/* Merge networks LSTM(units) -> Dense(outputs) of equal shape into one, LSTM(count * units) -> Dense(outputs), whose output
- * is the mean of theirs. */
-int forecast_merge(lstm_model **out, lstm_context *context, lstm_model *const *models, size_t count);
+/* Merge networks LSTM(units) -> Dense(outputs) of equal shape into one, LSTM(count * units) -> Dense(outputs), whose
+ * output is the mean of theirs. */
+int forecast_merge(lstm_model **out, lstm_context *context, lstm_model *const *models,
+                   size_t count);
 
 /* Errors beside the baselines, intervals, coverage, verdict. */
 int forecast_judge(forecast_run *run);
@@ -128,7 +133,8 @@ int forecast_judge(forecast_run *run);
 /* The steps that follow the last row. */
 int forecast_look_ahead(forecast_run *run);
 
-/* Put recipe, scalers and intervals into the model / get them back (names belong to the run's `saved` or the series). */
+/* Put recipe, scalers and intervals into the model / get them back (names belong to the run's `saved` or the
+ * series). */
 int forecast_remember(forecast_run *run);
 
 typedef struct forecast_memory {
@@ -136,8 +142,8 @@ typedef struct forecast_memory {
     char *date; /* NULL = none */
     char *names[SERIES_COLUMNS];
     int is_date;
-    char *data; /* file it was trained on */
-    char *span; /* "2012-01-01 to 2015-12-31" */
+    char *data;        /* file it was trained on */
+    char *span;        /* "2012-01-01 to 2015-12-31" */
     double scale_rmse; /* test RMSE of the network when it was trained; NaN = unknown */
     double ratio;
 } forecast_memory;
@@ -147,6 +153,9 @@ void forecast_memory_release(forecast_memory *memory);
 
 /* Use a saved model. */
 int forecast_apply(forecast_run *run);
+
+/* Decimals that show a thousandth of the narrowest interval. */
+int forecast_decimals(const forecast_ahead *ahead);
 
 void forecast_print_table(const forecast_run *run);
 void forecast_print_ahead(const forecast_run *run);

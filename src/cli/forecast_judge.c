@@ -2,13 +2,14 @@
  *
  * How good the forecasts are, and what comes next (forecast.h).
  *
- * Intervals: for each step ahead the residuals of the validation part (v = forecast + residual, in logs where the transform
- * has them) are sorted, and their quantiles at rank (n + 1) q, rounded outwards, are added to the forecast: the split
- * conformal interval (Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005), one-sided on either
- * side, so that it is not centred on the forecast unless the residuals are. How many test points it really covers is
- * counted and reported. Where large changes follow large changes (volatility clustering), residuals are first divided by
- * the spread of the window before them, and the interval is as much wider or narrower as the latest window is (normalised
- * conformal prediction: Papadopoulos, Gammerman and Vovk 2008).
+ * Intervals: for each step ahead the residuals of the validation part (v = forecast + residual, in logs where the
+ * transform has them) are sorted, and their quantiles at rank (n + 1) q, rounded outwards, are added to the forecast:
+ * the split conformal interval (Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005), each side
+ * on its own, so that it is not centred on the forecast unless the residuals are; of few residuals only the size is
+ * used. How many test points it really covers is counted and reported. Where large changes follow large changes
+ * (volatility clustering), residuals are first divided by the spread of the window before them, and the interval is as
+ * much wider or narrower as the latest window is (normalised conformal prediction: Papadopoulos, Gammerman and Vovk
+ * 2008).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "forecast.h"
@@ -34,14 +35,37 @@ static double outer_quantile(const double *sorted, size_t count, double q)
     return sorted[(size_t)index];
 }
 
+#define SIGNED_LEAST 100 /* fewer residuals than this say nothing certain about each tail alone */
+
+/* The interval of some residuals, which are sorted here. The forecast itself always lies inside. */
+static interval interval_of(double *residuals, size_t count)
+{
+    if (count >= SIGNED_LEAST) {
+        qsort(residuals, count, sizeof *residuals, compare);
+        return (interval){fmin(outer_quantile(residuals, count, 0.025), 0.0),
+                          fmin(outer_quantile(residuals, count, 0.1), 0.0),
+                          fmax(outer_quantile(residuals, count, 0.9), 0.0),
+                          fmax(outer_quantile(residuals, count, 0.975), 0.0)};
+    }
+    for (size_t n = 0; n < count; n++) {
+        residuals[n] = fabs(residuals[n]);
+    }
+    qsort(residuals, count, sizeof *residuals, compare);
+    const double reach80 = outer_quantile(residuals, count, 0.8);
+    const double reach95 = outer_quantile(residuals, count, 0.95);
+    return (interval){-reach95, -reach80, reach80, reach95};
+}
+
 /* What one unit of an interval is worth at an origin. */
 static double unit_at(const forecast_run *run, size_t origin)
 {
-    return run->scaled ? fmax(transform_spread(&run->chosen.recipe, run->chosen.matrix, origin), run->spread_floor) : 1.0;
+    return run->scaled ? fmax(transform_spread(&run->chosen.recipe, run->chosen.matrix, origin),
+                              run->spread_floor)
+                       : 1.0;
 }
 
-/* Do large changes follow large changes? Correlation, over the training part, of the size of z(t,1) with the spread of the
- * window before it (volatility clustering: Engle 1982). */
+/* Do large changes follow large changes? Correlation, over the training part, of the size of z(t,1) with the spread
+ * of the window before it (volatility clustering: Engle 1982). */
 static double spread_correlation(const attempt *a, const double *y)
 {
     const recipe *const r = &a->recipe;
@@ -68,7 +92,8 @@ static void choose_scaling(forecast_run *run, double *work)
 {
     const attempt *const a = &run->chosen;
     run->spread_correlation = spread_correlation(a, run->series.values[0]);
-    run->scaled = a->recipe.window >= 8 && run->spread_correlation > 0.1 &&
+    run->scaled = a->recipe.window >= 8 && !transform_is_seasonal(a->recipe.target) &&
+                  run->spread_correlation > 0.1 &&
                   run->spread_correlation * sqrt((double)a->train.count) > 3.0;
     for (size_t n = 0; n < a->validation.count; n++) {
         work[n] = transform_spread(&a->recipe, a->matrix, a->validation.origins[n]);
@@ -94,12 +119,11 @@ static int find_intervals(forecast_run *run)
     for (size_t h = 0; h < r->horizon; h++) {
         for (size_t n = 0; n < count; n++) {
             const size_t origin = a->validation.origins[n];
-            residuals[n] = transform_residual(r, y[origin + h + 1], a->validation_forecast[n * r->horizon + h]) /
+            residuals[n] = transform_residual(r, y[origin + h + 1],
+                                              a->validation_forecast[n * r->horizon + h]) /
                            unit_at(run, origin);
         }
-        qsort(residuals, count, sizeof *residuals, compare);
-        run->intervals[h] = (interval){outer_quantile(residuals, count, 0.025), outer_quantile(residuals, count, 0.1),
-                                       outer_quantile(residuals, count, 0.9), outer_quantile(residuals, count, 0.975)};
+        run->intervals[h] = interval_of(residuals, count);
     }
     run->residual_count = count;
     free(residuals);
@@ -141,8 +165,9 @@ int forecast_judge(forecast_run *run)
     method *const network = &table->items[table->count];
     memset(network, 0, sizeof *network);
     network->name = METHOD_NETWORK;
-    (void)snprintf(network->detail, sizeof network->detail, "window %zu, mean of %zu networks of %lld units", r->window,
-                   a->member_count, (long long)run->settings->units);
+    (void)snprintf(network->detail, sizeof network->detail,
+                   "window %zu, mean of %zu networks of %lld units", r->window, a->member_count,
+                   (long long)run->settings->units);
     network->forecast = malloc(test->count * r->horizon * sizeof(double));
     if (network->forecast == NULL) {
         return message_error(EXIT_WORK, "no memory for the test forecasts");
@@ -150,8 +175,9 @@ int forecast_judge(forecast_run *run)
     table->count = 1;
     NEED(forecast_predict(a, y, test->origins, test->count, network->forecast));
     CHECK(baseline_simple(table, r, y, test->origins, test->count, a->train.end_row), "baselines");
-    CHECK(baseline_linear(table, r, run->context, a->matrix, y, a->train.origins, a->train.count, test->origins,
-                          test->count), "linear autoregression");
+    CHECK(baseline_linear(table, r, run->context, a->matrix, y, a->train.origins, a->train.count,
+                          test->origins, test->count),
+          "linear autoregression");
     baseline_judge(table, y, test->origins, a->train.end_row, test->stride);
     NEED(find_intervals(run));
     count_coverage(run);

@@ -2,10 +2,10 @@
  *
  * Several networks as one (forecast.h).
  *
- * Networks of H units become one LSTM of K H units: the units of network k see the input through their own kernel and only
- * each other through a block-diagonal recurrent kernel, so that they compute what they computed before; the dense
- * layer takes a K-th of each network's output. In Keras' layout, columns of the kernels are [i | f | g | o], each gate K H
- * wide, network k at k H within it. The mean costs one model file and one forward pass.
+ * Networks of H units become one LSTM of K H units: the units of network k see the input through their own kernel and
+ * only each other through a block-diagonal recurrent kernel, so that they compute what they computed before; the dense
+ * layer takes a K-th of each network's output. In Keras' layout, columns of the kernels are [i | f | g | o], each gate
+ * K H wide, network k at k H within it. The mean costs one model file and one forward pass.
  */
 #include "forecast.h"
 #include "messages.h"
@@ -29,18 +29,20 @@ static void sizes_of(size_t sizes[PARAMETERS], size_t inputs, size_t units, size
 }
 
 /* Copy `rows` rows of one network's [rows][4 units] into the merged [..][4 units count], from row `first` on. */
-static void place_gates(float *merged, const float *own, const shape *s, size_t rows, size_t first, size_t k)
+static void place_gates(float *merged, const float *own, const shape *s, size_t rows, size_t first,
+                        size_t k)
 {
     const size_t wide = s->units * s->count;
     for (size_t r = 0; r < rows; r++) {
         for (size_t gate = 0; gate < 4; gate++) {
-            memcpy(merged + (first + r) * 4 * wide + gate * wide + k * s->units, own + (r * 4 + gate) * s->units,
-                   s->units * sizeof *own);
+            memcpy(merged + (first + r) * 4 * wide + gate * wide + k * s->units,
+                   own + (r * 4 + gate) * s->units, s->units * sizeof *own);
         }
     }
 }
 
-static void place(float *const merged[PARAMETERS], float *const own[PARAMETERS], const shape *s, size_t k)
+static void place(float *const merged[PARAMETERS], float *const own[PARAMETERS], const shape *s,
+                  size_t k)
 {
     place_gates(merged[KERNEL], own[KERNEL], s, s->inputs, 0, k);
     place_gates(merged[RECURRENT], own[RECURRENT], s, s->units, k * s->units, k);
@@ -57,8 +59,10 @@ static void place(float *const merged[PARAMETERS], float *const own[PARAMETERS],
 static int build(lstm_model **out, lstm_context *context, const shape *s, int64_t window)
 {
     int code = EXIT_DONE;
-    const lstm_input_options input = {.struct_size = sizeof input, .steps = window, .features = (int64_t)s->inputs};
-    const lstm_lstm_options recurrent = {.struct_size = sizeof recurrent, .units = (int64_t)(s->units * s->count)};
+    const lstm_input_options input = {
+        .struct_size = sizeof input, .steps = window, .features = (int64_t)s->inputs};
+    const lstm_lstm_options recurrent = {.struct_size = sizeof recurrent,
+                                         .units = (int64_t)(s->units * s->count)};
     const lstm_dense_options dense = {.struct_size = sizeof dense, .units = (int64_t)s->outputs};
     CHECK(lstm_model_create(out, context, NULL), NULL);
     CHECK(lstm_model_add_input(*out, &input, NULL), NULL);

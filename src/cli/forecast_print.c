@@ -12,6 +12,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Print a text, wrapped where stdout is a terminal. */
+static void print_wrapped(const char *text)
+{
+    const int columns = message_columns(stdout);
+    size_t width = columns > 20 ? (size_t)(columns < 100 ? columns : 100) - 1 : (size_t)-1;
+    while (strlen(text) > width) {
+        size_t cut = width;
+        while (cut > 0 && text[cut] != ' ') {
+            cut--;
+        }
+        if (cut == 0) {
+            break;
+        }
+        printf("%.*s\n", (int)cut, text);
+        text += cut + 1;
+    }
+    printf("%s\n", text);
+}
+
 static void print_row(const method *m, int is_network)
 {
     char rmse[32];
@@ -26,8 +45,10 @@ static void print_row(const method *m, int is_network)
     if (!is_network) {
         (void)snprintf(p, sizeof p, isnan(m->p) ? "-" : m->p < 0.001 ? "<0.001" : "%.3f", m->p);
     }
-    printf("%s  %-24s %10s %10s %8s %10s %8s%s%s%s\n", is_network ? message_paint(stdout, PAINT_BOLD) : "", m->name, rmse, mae,
-           mase, ratio, p, m->detail[0] != '\0' ? "  " : "", m->detail, is_network ? message_paint(stdout, PAINT_NONE) : "");
+    printf("%s  %-24s %10s %10s %8s %10s %8s%s%s%s\n",
+           is_network ? message_paint(stdout, PAINT_BOLD) : "", m->name, rmse, mae, mase, ratio, p,
+           m->detail[0] != '\0' ? "  " : "", m->detail,
+           is_network ? message_paint(stdout, PAINT_NONE) : "");
 }
 
 void forecast_print_table(const forecast_run *run)
@@ -39,57 +60,53 @@ void forecast_print_table(const forecast_run *run)
     char last[64];
     printf("Errors of %s in the test part (%s to %s, %zu forecasts of %zu %s):\n\n", data->names[0],
            series_time_text(data, test->first_row, first, sizeof first),
-           series_time_text(data, test->end_row - 1, last, sizeof last), table->origins, table->horizon,
-           table->horizon == 1 ? "step" : "steps");
+           series_time_text(data, test->end_row - 1, last, sizeof last), table->origins,
+           table->horizon, table->horizon == 1 ? "step" : "steps");
     printf("  %-24s %10s %10s %8s %10s %8s\n", "method", "RMSE", "MAE", "MASE", "to last", "p");
     for (size_t i = 0; i < table->count; i++) {
         print_row(&table->items[i], i == 0);
     }
-    printf("\n  to last: RMSE over that of repeating the last value. p: Diebold-Mariano test of the network against\n"
+    printf("\n  to last: RMSE over that of repeating the last value. p: Diebold-Mariano test of "
+           "the network against\n"
            "  the method. MASE: MAE over the training part's %s error (%.4g).\n\n",
            table->season > 0 ? "seasonal naive" : "one-step naive", table->mase_scale);
-    printf("%s%s%s\n", message_paint(stdout, PAINT_BOLD), run->verdict, message_paint(stdout, PAINT_NONE));
+    printf("%s", message_paint(stdout, PAINT_BOLD));
+    print_wrapped(run->verdict);
+    printf("%s", message_paint(stdout, PAINT_NONE));
     printf("The intervals held %.0f %% (of 80 %%) and %.0f %% (of 95 %%) of the test values.\n\n",
            100.0 * run->coverage80, 100.0 * run->coverage95);
 }
 
-/* Significant digits that show a thousandth of the interval's width. */
-static int digits_for(const forecast_ahead *ahead)
+int forecast_decimals(const forecast_ahead *ahead)
 {
-    double largest = 0.0;
     double width = INFINITY;
     for (size_t h = 0; h < ahead->count; h++) {
-        largest = fmax(largest, fabs(ahead->value[h]));
         width = fmin(width, ahead->high95[h] - ahead->low95[h]);
     }
-    if (!(width > 0.0) || !isfinite(width) || !(largest > 0.0)) {
-        return 6;
+    if (!(width > 0.0) || !isfinite(width)) {
+        return 4;
     }
-    const double digits = ceil(log10(largest / width)) + 3.0;
-    return (int)fmin(fmax(digits, 4.0), 9.0);
+    return (int)fmin(fmax(ceil(2.5 - log10(width)), 0.0), 12.0);
 }
 
 void forecast_print_ahead(const forecast_run *run)
 {
     const forecast_ahead *const ahead = &run->ahead;
-    const int digits = digits_for(ahead);
+    const int decimals = forecast_decimals(ahead);
     char time[64];
-    char text[5][40];
     printf("Forecast of %s:\n\n  %-20s %12s %27s %27s\n", run->series.names[0],
-           run->series.date_name != NULL ? run->series.date_name : "row", "forecast", "80 % interval", "95 % interval");
+           run->series.date_name != NULL ? run->series.date_name : "row", "forecast",
+           "80 % interval", "95 % interval");
     for (size_t h = 0; h < ahead->count; h++) {
-        (void)number_text(text[0], sizeof text[0], ahead->value[h], digits);
-        (void)number_text(text[1], sizeof text[1], ahead->low80[h], digits);
-        (void)number_text(text[2], sizeof text[2], ahead->high80[h], digits);
-        (void)number_text(text[3], sizeof text[3], ahead->low95[h], digits);
-        (void)number_text(text[4], sizeof text[4], ahead->high95[h], digits);
-        printf("  %-20s %12s %12s to %11s %12s to %11s\n",
-               spacing_time(&run->series.spacing, ahead->times[h], time, sizeof time), text[0], text[1], text[2], text[3],
-               text[4]);
+        printf("  %-20s %12.*f %12.*f to %11.*f %12.*f to %11.*f\n",
+               spacing_time(&run->series.spacing, ahead->times[h], time, sizeof time), decimals,
+               ahead->value[h], decimals, ahead->low80[h], decimals, ahead->high80[h], decimals,
+               ahead->low95[h], decimals, ahead->high95[h]);
     }
     printf("\n");
     if (run->residual_count < 40) {
-        printf("Only %zu validation errors stand behind the intervals: take the 95 %% one as a rough guess.\n\n",
+        printf("Only %zu validation errors stand behind the intervals: take the 95 %% one as a "
+               "rough guess.\n\n",
                run->residual_count);
     }
 }
@@ -121,10 +138,11 @@ int forecast_write_csv(const forecast_run *run, const char *path)
         if (run->series.spacing.kind == SPACING_ROWS) {
             page_add(&text, "%.0f", ahead->times[h]);
         } else {
-            page_add(&text, "%s", spacing_time(&run->series.spacing, ahead->times[h], time, sizeof time));
+            page_add(&text, "%s",
+                     spacing_time(&run->series.spacing, ahead->times[h], time, sizeof time));
         }
-        page_add(&text, ",%.9g,%.9g,%.9g,%.9g,%.9g\n", ahead->value[h], ahead->low80[h], ahead->high80[h],
-                 ahead->low95[h], ahead->high95[h]);
+        page_add(&text, ",%.9g,%.9g,%.9g,%.9g,%.9g\n", ahead->value[h], ahead->low80[h],
+                 ahead->high80[h], ahead->low95[h], ahead->high95[h]);
     }
     const int code = text.failed ? message_error(EXIT_WORK, "%s: no memory", path)
                                  : file_write(path, text.text, text.length);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a forecasting model remembers: everything between a CSV file and the network's input, and between the network's
- * output and a forecast with its interval. JSON under the key "forecast" of the model's metadata; the scalers are stored
- * by the library (lstm_model_set_scaler).
+ * output and a forecast with its interval. JSON under the key "forecast" of the model's metadata; the scalers are
+ * stored by the library (lstm_model_set_scaler).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "forecast.h"
@@ -17,7 +17,8 @@
 #define FORMAT 1
 
 static const char *const cycle_names[] = {"", "year", "week", "day", "rows", NULL};
-static const char *const spacing_names[] = {"", "rows", "numbers", "seconds", "days", "workdays", "months", NULL};
+static const char *const spacing_names[] = {"",     "rows",     "numbers", "seconds",
+                                            "days", "workdays", "months",  NULL};
 
 static int word_index(const char *const *words, const char *word)
 {
@@ -35,7 +36,8 @@ static json_t *columns_json(const forecast_run *run)
 {
     json_t *const list = json_array();
     for (size_t c = 0; c < run->chosen.recipe.column_count; c++) {
-        (void)json_array_append_new(list, json_pack("{s:s, s:s}", "name", run->series.names[c], "transform",
+        (void)json_array_append_new(list, json_pack("{s:s, s:s}", "name", run->series.names[c],
+                                                    "transform",
                                                     transform_names[run->chosen.recipe.inputs[c]]));
     }
     return list;
@@ -45,8 +47,9 @@ static json_t *cycles_json(const recipe *r)
 {
     json_t *const list = json_array();
     for (size_t c = 0; c < r->cycle_count; c++) {
-        (void)json_array_append_new(list, json_pack("{s:s, s:I}", "kind", cycle_names[r->cycles[c].kind], "rows",
-                                                    (json_int_t)r->cycles[c].rows));
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s, s:I}", "kind", cycle_names[r->cycles[c].kind],
+                                              "rows", (json_int_t)r->cycles[c].rows));
     }
     return list;
 }
@@ -56,8 +59,8 @@ static json_t *intervals_json(const forecast_run *run)
     json_t *const list = json_array();
     for (size_t h = 0; h < run->chosen.recipe.horizon; h++) {
         const interval *const band = &run->intervals[h];
-        (void)json_array_append_new(list, json_pack("[f, f, f, f]", band->low95, band->low80, band->high80,
-                                                    band->high95));
+        (void)json_array_append_new(
+            list, json_pack("[f, f, f, f]", band->low95, band->low80, band->high80, band->high95));
     }
     return list;
 }
@@ -80,7 +83,8 @@ static json_t *recipe_json(const forecast_run *run)
     json_t *const root = json_object();
     (void)json_object_set_new(root, "format", json_integer(FORMAT));
     (void)json_object_set_new(root, "target", json_string(data->names[0]));
-    (void)json_object_set_new(root, "date", data->date_name != NULL ? json_string(data->date_name) : json_null());
+    (void)json_object_set_new(root, "date",
+                              data->date_name != NULL ? json_string(data->date_name) : json_null());
     (void)json_object_set_new(root, "date_is_calendar", json_boolean(data->is_date));
     (void)json_object_set_new(root, "columns", columns_json(run));
     (void)json_object_set_new(root, "transform", json_string(transform_names[r->target]));
@@ -90,22 +94,24 @@ static json_t *recipe_json(const forecast_run *run)
     (void)json_object_set_new(root, "season", json_integer((json_int_t)r->season));
     (void)json_object_set_new(root, "cycles", cycles_json(r));
     (void)json_object_set_new(root, "spacing",
-                              json_pack("{s:s, s:f, s:I, s:b, s:b, s:b}", "kind", spacing_names[by->kind], "step", by->step,
-                                        "amount", (json_int_t)by->amount, "month_end", by->month_end, "with_time",
-                                        by->with_time, "years", by->years));
+                              json_pack("{s:s, s:f, s:I, s:b, s:b, s:b}", "kind",
+                                        spacing_names[by->kind], "step", by->step, "amount",
+                                        (json_int_t)by->amount, "month_end", by->month_end,
+                                        "with_time", by->with_time, "years", by->years));
     (void)json_object_set_new(root, "residual_quantiles", intervals_json(run));
     (void)json_object_set_new(root, "interval_scaled", json_boolean(run->scaled));
     (void)json_object_set_new(root, "spread_floor", number_or_null(run->spread_floor));
     (void)json_object_set_new(root, "residuals", json_integer((json_int_t)run->residual_count));
-    (void)json_object_set_new(root, "test",
-                              json_pack("{s:o, s:o, s:o, s:o, s:o}", "rmse", number_or_null(run->table.items[0].rmse),
-                                        "mae", number_or_null(run->table.items[0].mae), "ratio_to_last_value",
-                                        number_or_null(run->table.items[0].ratio), "coverage_80",
-                                        number_or_null(run->coverage80), "coverage_95",
-                                        number_or_null(run->coverage95)));
+    (void)json_object_set_new(
+        root, "test",
+        json_pack("{s:o, s:o, s:o, s:o, s:o}", "rmse", number_or_null(run->table.items[0].rmse),
+                  "mae", number_or_null(run->table.items[0].mae), "ratio_to_last_value",
+                  number_or_null(run->table.items[0].ratio), "coverage_80",
+                  number_or_null(run->coverage80), "coverage_95", number_or_null(run->coverage95)));
     (void)json_object_set_new(root, "data",
-                              json_pack("{s:s, s:I, s:s, s:s}", "file", data->path, "rows", (json_int_t)data->rows, "span",
-                                        span, "sha256", run->checksum));
+                              json_pack("{s:s, s:I, s:s, s:s}", "file", data->path, "rows",
+                                        (json_int_t)data->rows, "span", span, "sha256",
+                                        run->checksum));
     return root;
 }
 
@@ -117,11 +123,15 @@ int forecast_remember(forecast_run *run)
     char *const text = json_dumps(root, JSON_INDENT(1));
     json_decref(root);
     if (text == NULL) {
-        return message_error(EXIT_USE, "%s: names or path are no UTF-8, or no memory", run->series.path);
+        return message_error(EXIT_USE, "%s: names or path are no UTF-8, or no memory",
+                             run->series.path);
     }
     CHECK(lstm_model_set_metadata(run->chosen.model, KEY, text), "saving the recipe");
-    CHECK(lstm_model_set_scaler(run->chosen.model, LSTM_SCALER_INPUT, recipe_features(r), r->offset, r->scale), NULL);
-    CHECK(lstm_model_set_scaler(run->chosen.model, LSTM_SCALER_TARGET, r->horizon, r->target_offset, r->target_scale),
+    CHECK(lstm_model_set_scaler(run->chosen.model, LSTM_SCALER_INPUT, recipe_features(r), r->offset,
+                                r->scale),
+          NULL);
+    CHECK(lstm_model_set_scaler(run->chosen.model, LSTM_SCALER_TARGET, r->horizon, r->target_offset,
+                                r->target_scale),
           NULL);
 out:
     free(text);
@@ -132,7 +142,8 @@ out:
 
 static int damaged(const char *path, const char *what)
 {
-    return message_error(EXIT_USE, "%s: the forecasting recipe in this model is damaged: %s", path, what);
+    return message_error(EXIT_USE, "%s: the forecasting recipe in this model is damaged: %s", path,
+                         what);
 }
 
 static char *copy_text(const json_t *value)
@@ -151,7 +162,8 @@ static size_t count_at(const json_t *object, const char *key, size_t most)
 {
     const json_t *const value = json_object_get(object, key);
     const json_int_t number = json_integer_value(value);
-    return json_is_integer(value) && number >= 0 && (uint64_t)number <= most ? (size_t)number : (size_t)-1;
+    return json_is_integer(value) && number >= 0 && (uint64_t)number <= most ? (size_t)number
+                                                                             : (size_t)-1;
 }
 
 static const char *read_columns(recipe *r, forecast_memory *memory, const json_t *root)
@@ -163,9 +175,11 @@ static const char *read_columns(recipe *r, forecast_memory *memory, const json_t
     }
     for (size_t c = 0; c < r->column_count; c++) {
         const json_t *const item = json_array_get(list, c);
-        const int kind = word_index(transform_names, json_string_value(json_object_get(item, "transform")));
+        const int kind =
+            word_index(transform_names, json_string_value(json_object_get(item, "transform")));
         memory->names[c] = copy_text(json_object_get(item, "name"));
-        if (memory->names[c] == NULL || kind < TRANSFORM_LEVEL || (c > 0 && transform_is_seasonal((transform)kind))) {
+        if (memory->names[c] == NULL || kind < TRANSFORM_LEVEL ||
+            (c > 0 && transform_is_seasonal((transform)kind))) {
             return "\"columns\"";
         }
         r->inputs[c] = (transform)kind;
@@ -268,6 +282,9 @@ static const char *read_all(forecast_run *run, forecast_memory *memory, const js
     memory->data = copy_text(json_object_get(json_object_get(root, "data"), "file"));
     memory->span = copy_text(json_object_get(json_object_get(root, "data"), "span"));
     const json_t *const test = json_object_get(root, "test");
+    const char *const reason = json_string_value(json_object_get(root, "reason"));
+    (void)snprintf(run->chosen.choice.reason, sizeof run->chosen.choice.reason, "%s",
+                   reason != NULL ? reason : "");
     memory->scale_rmse = real_at(test, "rmse");
     memory->ratio = real_at(test, "ratio_to_last_value");
     run->coverage80 = real_at(test, "coverage_80");
@@ -301,7 +318,8 @@ static int read_scalers(forecast_run *run)
     r->scale = calloc(features, sizeof(double));
     r->target_offset = calloc(r->horizon, sizeof(double));
     r->target_scale = calloc(r->horizon, sizeof(double));
-    if (r->offset == NULL || r->scale == NULL || r->target_offset == NULL || r->target_scale == NULL) {
+    if (r->offset == NULL || r->scale == NULL || r->target_offset == NULL ||
+        r->target_scale == NULL) {
         return message_error(EXIT_WORK, "no memory for the scalers");
     }
     size_t columns = 0;
@@ -309,12 +327,15 @@ static int read_scalers(forecast_run *run)
     if (columns != features) {
         return damaged(path, "the scaler of the inputs does not fit");
     }
-    CHECK(lstm_model_get_scaler(model, LSTM_SCALER_INPUT, &columns, r->offset, r->scale, features), path);
+    CHECK(lstm_model_get_scaler(model, LSTM_SCALER_INPUT, &columns, r->offset, r->scale, features),
+          path);
     CHECK(lstm_model_get_scaler(model, LSTM_SCALER_TARGET, &columns, NULL, NULL, 0), path);
     if (columns != r->horizon) {
         return damaged(path, "the scaler of the target does not fit");
     }
-    CHECK(lstm_model_get_scaler(model, LSTM_SCALER_TARGET, &columns, r->target_offset, r->target_scale, r->horizon), path);
+    CHECK(lstm_model_get_scaler(model, LSTM_SCALER_TARGET, &columns, r->target_offset,
+                                r->target_scale, r->horizon),
+          path);
 out:
     return code;
 }
@@ -325,8 +346,10 @@ int forecast_recall(forecast_run *run, forecast_memory *memory)
     const char *const path = run->settings->model;
     const char *const text = lstm_model_metadata(run->chosen.model, KEY);
     if (text == NULL) {
-        return message_error(EXIT_USE, "%s: this model holds no forecasting recipe; models made by \"lstm forecast … -o\" do",
-                             path);
+        return message_error(
+            EXIT_USE,
+            "%s: this model holds no forecasting recipe; models made by \"lstm forecast … -o\" do",
+            path);
     }
     run->saved = strdup(text);
     json_error_t error;
@@ -337,7 +360,8 @@ int forecast_recall(forecast_run *run, forecast_memory *memory)
     const char *wrong = NULL;
     if (json_integer_value(json_object_get(root, "format")) > FORMAT) {
         json_decref(root);
-        return message_error(EXIT_USE, "%s: the forecasting recipe was written by a newer version of lstm", path);
+        return message_error(
+            EXIT_USE, "%s: the forecasting recipe was written by a newer version of lstm", path);
     }
     wrong = read_all(run, memory, root);
     json_decref(root);

@@ -7,10 +7,10 @@
  * baseline see the training part only; early stopping, the choice of columns and the intervals see the validation part;
  * the test part is looked at once, at the end.
  *
- * Each network is LSTM(units) -> Dense(horizon) whose last layer starts at zero, so that it begins as the transform's own
- * forecast. If no epoch improves on that, the untrained network is kept: training must not make things worse. Several
- * networks from different seeds are trained and merged into one that gives their mean (Hansen and Salamon, "Neural network
- * ensembles", 1990): on small data a single one depends more on its seed than on its settings.
+ * Each network is LSTM(units) -> Dense(horizon) whose last layer starts at zero, so that it begins as the transform's
+ * own forecast. If no epoch improves on that, the untrained network is kept: training must not make things worse.
+ * Several networks from different seeds are trained and merged into one that gives their mean (Hansen and Salamon,
+ * "Neural network ensembles", 1990): on small data a single one depends more on its seed than on its settings.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "forecast.h"
@@ -22,7 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-#define PART_LIMIT 50000 /* origins used of a part: more cost minutes and change nothing */
+#define PART_LIMIT 20000 /* origins used of a part: more cost minutes and change nothing */
 #define CHUNK 512
 
 void attempt_release(attempt *of)
@@ -87,23 +87,30 @@ static size_t rows_needed(const forecast_settings *settings, const recipe *of)
     return (size_t)ceil(rows + 1.0);
 }
 
+static int too_few(const forecast_settings *settings, const series *data, const recipe *of)
+{
+    return message_error(
+        EXIT_USE,
+        "%s: %zu row%s, but window %zu and horizon %zu need at least %zu (%.0f %% of them for "
+        "validation, %.0f %% for the test); give more rows or a smaller --window or --horizon",
+        data->path, data->rows, data->rows == 1 ? "" : "s", of->window, of->horizon,
+        rows_needed(settings, of), 100.0 * settings->validation, 100.0 * settings->test);
+}
+
 static int split_parts(attempt *of, const forecast_settings *settings, const series *data)
 {
     const recipe *const r = &of->recipe;
     const split at = split_rows(settings, data->rows);
-    const size_t needed = rows_needed(settings, r);
-    if (data->rows < needed) {
-        return message_error(EXIT_USE,
-                             "%s: %zu rows, but window %zu and horizon %zu with %.0f %% for validation and %.0f %% for the "
-                             "test need at least %zu; give more rows or a smaller --window or --horizon",
-                             data->path, data->rows, r->window, r->horizon, 100.0 * settings->validation,
-                             100.0 * settings->test, needed);
+    if (data->rows < rows_needed(settings, r)) {
+        return too_few(settings, data, r);
     }
     int code = fill_part(&of->train, r, 0, at.train_end);
-    code = code != EXIT_DONE ? code : fill_part(&of->validation, r, at.train_end, at.validation_end);
+    code =
+        code != EXIT_DONE ? code : fill_part(&of->validation, r, at.train_end, at.validation_end);
     code = code != EXIT_DONE ? code : fill_part(&of->test, r, at.validation_end, data->rows);
     if (code == EXIT_DONE && of->train.stride > 1) {
-        message_note("%s: training on every %zu. window (%zu of them)", data->path, of->train.stride, of->train.count);
+        message_note("%s: training on every %zu. window (%zu of them)", data->path,
+                     of->train.stride, of->train.count);
     }
     return code;
 }
@@ -133,8 +140,8 @@ static int fill_samples(samples *out, const attempt *of, const double *y, const 
     if (out->x == NULL || out->y == NULL || z == NULL) {
         free(z);
         samples_release(out);
-        return message_error(EXIT_WORK, "no memory for %zu windows of %zu rows and %zu features", part->count, r->window,
-                             recipe_features(r));
+        return message_error(EXIT_WORK, "no memory for %zu windows of %zu rows and %zu features",
+                             part->count, r->window, recipe_features(r));
     }
     transform_windows(r, of->matrix, part->origins, part->count, out->x);
     for (size_t n = 0; n < part->count; n++) {
@@ -153,7 +160,8 @@ static int fill_samples(samples *out, const attempt *of, const double *y, const 
     return EXIT_DONE;
 }
 
-int forecast_predict(const attempt *with, const double *y, const size_t *origins, size_t count, double *out)
+int forecast_predict(const attempt *with, const double *y, const size_t *origins, size_t count,
+                     double *out)
 {
     const recipe *const r = &with->recipe;
     const size_t width = r->window * recipe_features(r);
@@ -168,7 +176,8 @@ int forecast_predict(const attempt *with, const double *y, const size_t *origins
     for (size_t from = 0; from < count; from += CHUNK) {
         const size_t now = count - from < CHUNK ? count - from : CHUNK;
         transform_windows(r, with->matrix, origins + from, now, x);
-        const lstm_data data = {.struct_size = sizeof data, .samples = (int64_t)now, .x = x, .x_count = now * width};
+        const lstm_data data = {
+            .struct_size = sizeof data, .samples = (int64_t)now, .x = x, .x_count = now * width};
         CHECK(lstm_predict(with->model, &data, z, now * r->horizon), "forecasting");
         for (size_t n = 0; n < now; n++) {
             for (size_t h = 0; h < r->horizon; h++) {
@@ -186,7 +195,8 @@ out:
 
 /* ---- The network */
 
-static int build_model(lstm_model **out, const recipe *r, lstm_context *context, int64_t units, uint64_t seed)
+static int build_model(lstm_model **out, const recipe *r, lstm_context *context, int64_t units,
+                       uint64_t seed)
 {
     int code = EXIT_DONE;
     const lstm_model_options options = {.struct_size = sizeof options, .seed = seed};
@@ -235,8 +245,8 @@ static double column_at(const lstm_history *history, const char *name, size_t ep
 }
 
 /* Train one network; keep the weights of before where no epoch validates better. */
-static int fit_model(lstm_model *model, member *of, double *untrained_loss, const forecast_run *run, uint64_t seed,
-                     const lstm_data *train, const lstm_data *validation)
+static int fit_model(lstm_model *model, member *of, attempt *whole, const forecast_run *run,
+                     uint64_t seed, const lstm_data *train, const lstm_data *validation)
 {
     int code = EXIT_DONE;
     const forecast_settings *const settings = run->settings;
@@ -244,13 +254,15 @@ static int fit_model(lstm_model *model, member *of, double *untrained_loss, cons
     const lstm_optimizer_options adam = {.struct_size = sizeof adam,
                                          .learning_rate = settings->learning_rate,
                                          .global_clip_norm = 1.0};
-    const lstm_evaluate_options evaluate = {.struct_size = sizeof evaluate, .batch_size = CHUNK, .loss = &loss};
+    const lstm_evaluate_options evaluate = {
+        .struct_size = sizeof evaluate, .batch_size = CHUNK, .loss = &loss};
     float *const before = malloc((lstm_model_parameter_total(model) + 1) * sizeof *before);
     if (before == NULL) {
         return message_error(EXIT_WORK, "no memory for the network's parameters");
     }
     NEED(copy_parameters(model, before, 0));
-    CHECK(lstm_evaluate(model, &evaluate, validation, untrained_loss, 1), "validation");
+    CHECK(lstm_evaluate(model, &evaluate, validation, &whole->untrained_loss, 1), "validation");
+    CHECK(lstm_evaluate(model, &evaluate, train, &whole->untrained_train, 1), "validation");
     progress show;
     progress_begin(&show, run->arguments, 0);
     const lstm_fit_options options = {.struct_size = sizeof options,
@@ -272,9 +284,9 @@ static int fit_model(lstm_model *model, member *of, double *untrained_loss, cons
     CHECK(status, "training");
     of->best_epoch = lstm_history_best(of->history) + 1;
     of->best_loss = column_at(of->history, "val_loss", of->best_epoch - 1);
-    if (!(of->best_loss < *untrained_loss)) {
+    if (!(of->best_loss < whole->untrained_loss)) {
         of->best_epoch = 0;
-        of->best_loss = *untrained_loss;
+        of->best_loss = whole->untrained_loss;
         NEED(copy_parameters(model, before, 1));
     }
 out:
@@ -283,7 +295,8 @@ out:
 }
 
 /* Train the networks and merge them. */
-static int fit_networks(attempt *of, const forecast_run *run, const lstm_data *train, const lstm_data *validation)
+static int fit_networks(attempt *of, const forecast_run *run, const lstm_data *train,
+                        const lstm_data *validation)
 {
     int code = EXIT_DONE;
     const forecast_settings *const settings = run->settings;
@@ -294,7 +307,7 @@ static int fit_networks(attempt *of, const forecast_run *run, const lstm_data *t
         const uint64_t seed = settings->seed * 1000003u + k;
         NEED(build_model(&models[k], &of->recipe, run->context, settings->units, seed));
         of->member_count = k + 1;
-        NEED(fit_model(models[k], &of->members[k], &of->untrained_loss, run, seed, train, validation));
+        NEED(fit_model(models[k], &of->members[k], of, run, seed, train, validation));
     }
     NEED(forecast_merge(&of->model, run->context, models, networks));
 out:
@@ -304,7 +317,8 @@ out:
     return code;
 }
 
-static double rmse_of(const double *y, const forecast_part *part, const double *forecast, size_t horizon)
+static double rmse_of(const double *y, const forecast_part *part, const double *forecast,
+                      size_t horizon)
 {
     double sum = 0.0;
     for (size_t n = 0; n < part->count; n++) {
@@ -321,7 +335,8 @@ static void tell_transform(const attempt *of)
     char season[64];
     for (size_t c = 0; c < of->choice.season_count; c++) {
         if (!isnan(of->choice.strengths[c])) {
-            message_note("season: %s (%zu rows), strength %.2f", cycle_words(&of->choice.seasons[c], season, sizeof season),
+            message_note("season: %s (%zu rows), strength %.2f",
+                         cycle_words(&of->choice.seasons[c], season, sizeof season),
                          of->choice.seasons[c].rows, of->choice.strengths[c]);
         }
     }
@@ -329,7 +344,8 @@ static void tell_transform(const attempt *of)
 }
 
 /* Train on the target and the first `columns` - 1 further columns. */
-static int make_attempt(attempt *of, const forecast_run *run, size_t columns, size_t train_rows, int tell)
+static int make_attempt(attempt *of, const forecast_run *run, size_t columns, size_t train_rows,
+                        int tell)
 {
     int code = EXIT_DONE;
     const forecast_settings *const settings = run->settings;
@@ -342,14 +358,16 @@ static int make_attempt(attempt *of, const forecast_run *run, size_t columns, si
     r->window = settings->window;
     r->horizon = settings->horizon;
     r->spacing = data->spacing;
-    NEED(transform_choose(r, &of->choice, run->context, data, train_rows, settings->asked, settings->season));
+    NEED(transform_choose(r, &of->choice, run->context, data, train_rows, settings->asked,
+                          settings->season));
     NEED(split_parts(of, settings, data));
     if (tell) {
         tell_transform(of);
     }
     of->matrix = transform_matrix(r, data);
     if (of->matrix == NULL) {
-        code = message_error(EXIT_WORK, "no memory for %zu rows of %zu features", data->rows, recipe_features(r));
+        code = message_error(EXIT_WORK, "no memory for %zu rows of %zu features", data->rows,
+                             recipe_features(r));
         goto out;
     }
     CHECK(transform_fit_scalers(r, of->matrix, y, of->train.origins, of->train.count), "scaling");
@@ -361,7 +379,8 @@ static int make_attempt(attempt *of, const forecast_run *run, size_t columns, si
         code = message_error(EXIT_WORK, "no memory for the validation forecasts");
         goto out;
     }
-    NEED(forecast_predict(of, y, of->validation.origins, of->validation.count, of->validation_forecast));
+    NEED(forecast_predict(of, y, of->validation.origins, of->validation.count,
+                          of->validation_forecast));
     of->validation_rmse = rmse_of(y, &of->validation, of->validation_forecast, r->horizon);
 out:
     samples_release(&train);
@@ -385,14 +404,17 @@ static int constant_until(const double *values, size_t rows)
 static int drop_constant(series *data, size_t train_rows)
 {
     if (constant_until(data->values[0], train_rows)) {
-        return message_error(EXIT_USE, "%s: column \"%s\" has the same value (%g) in the whole training part (%zu rows): "
-                                       "there is nothing to learn", data->path, data->names[0], data->values[0][0],
-                             train_rows);
+        return message_error(
+            EXIT_USE,
+            "%s: column \"%s\" has the same value (%g) in the whole training part (%zu rows): "
+            "there is nothing to learn",
+            data->path, data->names[0], data->values[0][0], train_rows);
     }
     size_t kept = 1;
     for (size_t c = 1; c < data->column_count; c++) {
         if (constant_until(data->values[c], train_rows)) {
-            message_note("column \"%s\" is left out: it never changes in the training part", data->names[c]);
+            message_note("column \"%s\" is left out: it never changes in the training part",
+                         data->names[c]);
             continue;
         }
         data->names[kept] = data->names[c];
@@ -432,21 +454,23 @@ static int load(forecast_run *run, size_t *train_rows)
     char first[64];
     char last[64];
     const series *const data = &run->series;
-    message_note("%s: %zu rows, %s to %s, %s", data->path, data->rows, series_time_text(data, 0, first, sizeof first),
+    message_note("%s: %zu rows, %s to %s, %s", data->path, data->rows,
+                 series_time_text(data, 0, first, sizeof first),
                  series_time_text(data, data->rows - 1, last, sizeof last),
                  spacing_words(&data->spacing, words, sizeof words));
     if (data->ignored[0] != '\0') {
         message_note("not used: %s", data->ignored);
     }
     if (data->spacing.gaps > 0 && data->spacing.kind != SPACING_WORKDAYS) {
-        message_note("%zu places where rows are missing, the first before line %zu; they are treated as neighbours",
+        message_note("%zu places where rows are missing, the first before line %zu; they are "
+                     "treated as neighbours",
                      data->spacing.gaps, series_line(data, data->spacing.first_gap));
     }
     *train_rows = split_rows(settings, data->rows).train_end;
     if (data->rows < settings->window + settings->horizon + 2 || *train_rows < 2) {
-        const recipe plain = {.window = settings->window, .horizon = settings->horizon, .column_count = 1};
-        return message_error(EXIT_USE, "%s: %zu rows, but window %zu and horizon %zu need at least %zu", data->path,
-                             data->rows, settings->window, settings->horizon, rows_needed(settings, &plain));
+        const recipe plain = {
+            .window = settings->window, .horizon = settings->horizon, .column_count = 1};
+        return too_few(settings, data, &plain);
     }
     return drop_constant(&run->series, *train_rows);
 }
@@ -458,12 +482,14 @@ static void tell_untrained(const attempt *of)
         untrained += of->members[k].best_epoch == 0;
     }
     if (untrained > 0) {
-        message_note("%zu of %zu networks found nothing that helps in validation and %s: untrained, %s gives %s", untrained,
-                     of->member_count, untrained == 1 ? "stays as it was" : "stay as they were",
-                     untrained == 1 ? "it" : "each",
-                     transform_is_seasonal(of->recipe.target)       ? "the last season with its change"
-                     : of->recipe.target == TRANSFORM_LEVEL ? "the mean"
-                                                            : "the last value with the mean change");
+        message_note(
+            "%zu of %zu networks found nothing that helps in validation and %s: untrained, %s "
+            "gives %s",
+            untrained, of->member_count, untrained == 1 ? "stays as it was" : "stay as they were",
+            untrained == 1 ? "it" : "each",
+            transform_is_seasonal(of->recipe.target) ? "the last season with its change"
+            : of->recipe.target == TRANSFORM_LEVEL   ? "the mean"
+                                                     : "the last value with the mean change");
     }
 }
 
@@ -481,7 +507,8 @@ int forecast_train(forecast_run *run)
     const int compare = run->settings->choose_features && columns > 1;
     attempt other = {0};
     if (compare) {
-        message_note("training twice: from %s alone, and from all %zu columns", run->series.names[0], columns);
+        message_note("training twice: from %s alone, and from all %zu columns",
+                     run->series.names[0], columns);
     }
     code = make_attempt(&run->chosen, run, compare ? 1 : columns, train_rows, 1);
     if (code == EXIT_DONE && compare) {
@@ -499,7 +526,8 @@ int forecast_train(forecast_run *run)
     }
     attempt_release(&other);
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
-    run->seconds = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+    run->seconds =
+        (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
     if (code == EXIT_DONE) {
         tell_untrained(&run->chosen);
     }

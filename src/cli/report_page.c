@@ -68,12 +68,23 @@ void page_add_escaped(page *to, const char *text)
     for (const char *next = text; *next != '\0'; next++) {
         const char *entity = NULL;
         switch (*next) {
-        case '&': entity = "&amp;"; break;
-        case '<': entity = "&lt;"; break;
-        case '>': entity = "&gt;"; break;
-        case '"': entity = "&quot;"; break;
-        case '\'': entity = "&#39;"; break;
-        default: break;
+        case '&':
+            entity = "&amp;";
+            break;
+        case '<':
+            entity = "&lt;";
+            break;
+        case '>':
+            entity = "&gt;";
+            break;
+        case '"':
+            entity = "&quot;";
+            break;
+        case '\'':
+            entity = "&#39;";
+            break;
+        default:
+            break;
         }
         if (entity != NULL) {
             page_add(to, "%s", entity);
@@ -104,10 +115,8 @@ const char *number_text(char *text, size_t size, double value, int digits)
     return text;
 }
 
-void page_add_number(page *to, double value, int digits)
+static void add_plain(page *to, const char *text)
 {
-    char text[64];
-    (void)number_text(text, sizeof text, value, digits);
     if (strcmp(text, "-") == 0) {
         page_add(to, "\xE2\x80\x93"); /* en dash: no value */
     } else if (text[0] == '-') {
@@ -115,6 +124,23 @@ void page_add_number(page *to, double value, int digits)
     } else {
         page_add(to, "%s", text);
     }
+}
+
+void page_add_number(page *to, double value, int digits)
+{
+    char text[64];
+    add_plain(to, number_text(text, sizeof text, value, digits));
+}
+
+void page_add_fixed(page *to, double value, int decimals)
+{
+    char text[64];
+    if (!isfinite(value) || fabs(value) >= 1e15) {
+        add_plain(to, number_text(text, sizeof text, value, 6));
+        return;
+    }
+    (void)snprintf(text, sizeof text, "%.*f", decimals, value);
+    add_plain(to, text);
 }
 
 int page_write(page *to, const char *path)

@@ -25,6 +25,9 @@ void page_add_escaped(page *to, const char *text);
 /* Add a number for a person: `digits` significant digits, no exponent between 1e-4 and 1e7, a real minus sign. */
 void page_add_number(page *to, double value, int digits);
 
+/* The same with a fixed number of decimals, for columns of numbers. */
+void page_add_fixed(page *to, double value, int decimals);
+
 /* Write the page to a file, all or nothing, and release it.
  * Returns 0, or the exit code after printing the error. */
 int page_write(page *to, const char *path);

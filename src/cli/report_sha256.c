@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * SHA-256 (FIPS 180-4), of a file in blocks. The round constants are the first 32 bits of the fractional parts of the cube
- * roots of the first 64 primes; the initial state those of the square roots of the first 8.
+ * SHA-256 (FIPS 180-4), of a file in blocks. The round constants are the first 32 bits of the fractional parts of the
+ * cube roots of the first 64 primes; the initial state those of the square roots of the first 8.
  */
 #include "report_sha256.h"
 #include "messages.h"
@@ -30,8 +30,8 @@ static void add_block(uint32_t state[8], const unsigned char *block)
 {
     uint32_t w[64];
     for (int i = 0; i < 16; i++) {
-        w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 | (uint32_t)block[4 * i + 2] << 8 |
-               (uint32_t)block[4 * i + 3];
+        w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
+               (uint32_t)block[4 * i + 2] << 8 | (uint32_t)block[4 * i + 3];
     }
     for (int i = 16; i < 64; i++) {
         const uint32_t a = turn(w[i - 15], 7) ^ turn(w[i - 15], 18) ^ (w[i - 15] >> 3);
@@ -43,7 +43,8 @@ static void add_block(uint32_t state[8], const unsigned char *block)
     for (int i = 0; i < 64; i++) {
         const uint32_t choose = (s[4] & s[5]) ^ (~s[4] & s[6]);
         const uint32_t majority = (s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]);
-        const uint32_t first = s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) + choose + rounds[i] + w[i];
+        const uint32_t first =
+            s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) + choose + rounds[i] + w[i];
         const uint32_t second = (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) + majority;
         memmove(s + 1, s, 7 * sizeof s[0]);
         s[4] += first;
@@ -71,7 +72,8 @@ static void finish(uint32_t state[8], const unsigned char *rest, size_t count, u
 
 int file_sha256(const char *path, char text[65])
 {
-    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                         0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     FILE *const file = fopen(path, "rb");
     if (file == NULL) {
         return message_error(EXIT_FILE, "%s: %s", path, strerror(errno));

@@ -21,9 +21,9 @@ static int same_word(const char *a, const char *b)
 
 static int sounds_like_time(const char *name)
 {
-    static const char *const words[] = {"time", "date",  "datetime", "timestamp", "year", "years", "month",
-                                        "day",  "week",  "hour",     "period",    "t",    "index", "step",
-                                        "row",  "quarter", NULL};
+    static const char *const words[] = {"time",  "date", "datetime", "timestamp", "year",   "years",
+                                        "month", "day",  "week",     "hour",      "period", "t",
+                                        "index", "step", "row",      "quarter",   NULL};
     for (size_t i = 0; words[i] != NULL; i++) {
         if (same_word(name, words[i])) {
             return 1;
@@ -38,7 +38,8 @@ static const char *name_list(const lstm_table *table, char *text, size_t size)
     size_t used = 0;
     text[0] = '\0';
     for (size_t c = 0; c < lstm_table_columns(table) && used < size; c++) {
-        const int more = snprintf(text + used, size - used, "%s%s", c > 0 ? ", " : "", lstm_table_column_name(table, c));
+        const int more = snprintf(text + used, size - used, "%s%s", c > 0 ? ", " : "",
+                                  lstm_table_column_name(table, c));
         used += more > 0 ? (size_t)more : 0;
     }
     return text;
@@ -57,8 +58,14 @@ static int find_column(const series *of, const char *name, const char *option, s
     }
     candidates[count] = NULL;
     const char *const near = nearest_word(name, candidates);
-    return message_error(EXIT_USE, "%s: no column \"%s\" (--%s)%s%s%s; the columns are: %s", of->path, name, option,
-                         near != NULL ? ", did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "",
+    if (option == NULL) {
+        return message_error(EXIT_USE,
+                             "%s: no column \"%s\", which the model needs; the columns are: %s",
+                             of->path, name, name_list(of->table, names, sizeof names));
+    }
+    return message_error(EXIT_USE, "%s: no column \"%s\" (--%s)%s%s%s; the columns are: %s",
+                         of->path, name, option, near != NULL ? ", did you mean \"" : "",
+                         near != NULL ? near : "", near != NULL ? "\"?" : "",
                          name_list(of->table, names, sizeof names));
 }
 
@@ -69,8 +76,8 @@ static int check_order(const series *of)
 {
     for (size_t i = 0; i < of->rows; i++) {
         if (!isfinite(of->times[i])) {
-            return message_error(EXIT_USE, "%s, line %zu, column \"%s\": no date", of->path, series_line(of, i),
-                                 of->date_name);
+            return message_error(EXIT_USE, "%s: line %zu, column \"%s\": no date", of->path,
+                                 series_line(of, i), of->date_name);
         }
         if (i == 0 || of->times[i] > of->times[i - 1]) {
             continue;
@@ -83,14 +90,18 @@ static int check_order(const series *of)
         (void)spacing_time(&plain, of->times[i - 1], before, sizeof before);
         if (of->times[i] == of->times[i - 1]) {
             return message_error(EXIT_USE,
-                                 "%s, line %zu, column \"%s\": %s is there twice (line %zu has it too); each time must "
+                                 "%s: line %zu, column \"%s\": %s is there twice (line %zu has it "
+                                 "too); each time must "
                                  "stand in one row",
-                                 of->path, series_line(of, i), of->date_name, text, series_line(of, i - 1));
+                                 of->path, series_line(of, i), of->date_name, text,
+                                 series_line(of, i - 1));
         }
-        return message_error(EXIT_USE,
-                             "%s, line %zu, column \"%s\": %s comes after %s (line %zu); rows must be in the order of "
-                             "time, the oldest first (one series a file; --date none takes the rows as they are)",
-                             of->path, series_line(of, i), of->date_name, text, before, series_line(of, i - 1));
+        return message_error(
+            EXIT_USE,
+            "%s: line %zu, column \"%s\": %s comes after %s (line %zu); rows must be in the order "
+            "of "
+            "time, the oldest first (one series a file; --date none takes the rows as they are)",
+            of->path, series_line(of, i), of->date_name, text, before, series_line(of, i - 1));
     }
     return EXIT_DONE;
 }
@@ -100,12 +111,13 @@ static int find_time(series *out, const series_request *request, size_t *column)
     *column = (size_t)-1;
     const size_t columns = lstm_table_columns(out->table);
     if (request->date != NULL && !same_word(request->date, "none")) {
-        int code = find_column(out, request->date, "date", column);
+        int code = find_column(out, request->date, request->of_model ? NULL : "date", column);
         if (code == EXIT_DONE && lstm_table_column_kind(out->table, *column) == LSTM_COLUMN_TEXT) {
-            code = message_error(EXIT_USE,
-                                 "%s: column \"%s\" (--date) holds text; expected ISO dates (2020-04-20, 2020-04-20 "
-                                 "13:00) or increasing numbers",
-                                 out->path, request->date);
+            code = message_error(
+                EXIT_USE,
+                "%s: column \"%s\" (--date) holds text; expected ISO dates (2020-04-20, 2020-04-20 "
+                "13:00) or increasing numbers",
+                out->path, request->date);
         }
         return code;
     }
@@ -117,7 +129,8 @@ static int find_time(series *out, const series_request *request, size_t *column)
             *column = c;
         }
     }
-    if (*column == (size_t)-1 && columns > 0 && lstm_table_column_kind(out->table, 0) == LSTM_COLUMN_NUMBER) {
+    if (*column == (size_t)-1 && columns > 0 &&
+        lstm_table_column_kind(out->table, 0) == LSTM_COLUMN_NUMBER) {
         const char *const name = lstm_table_column_name(out->table, 0);
         if (sounds_like_time(name) && strcmp(name, request->target) != 0) {
             *column = 0;
@@ -143,6 +156,9 @@ static int load_time(series *out, const series_request *request, size_t *column)
     }
     if (out->times != NULL && out->rows >= 2) {
         out->spacing = spacing_find(out->times, out->rows, out->is_date);
+    } else if (out->times != NULL) { /* one row: any spacing will do for the message to come */
+        out->spacing =
+            (spacing){.kind = out->is_date ? SPACING_DAYS : SPACING_NUMBERS, .amount = 1};
     } else {
         out->spacing = (spacing){.kind = SPACING_ROWS};
     }
@@ -154,7 +170,8 @@ static int load_time(series *out, const series_request *request, size_t *column)
 static void leave_out(series *out, const char *name, const char *why)
 {
     const size_t used = strlen(out->ignored);
-    (void)snprintf(out->ignored + used, sizeof out->ignored - used, "%s%s (%s)", used > 0 ? ", " : "", name, why);
+    (void)snprintf(out->ignored + used, sizeof out->ignored - used, "%s%s (%s)",
+                   used > 0 ? ", " : "", name, why);
 }
 
 static int constant(const double *values, size_t rows)
@@ -164,17 +181,19 @@ static int constant(const double *values, size_t rows)
             return 0;
         }
     }
-    return 1;
+    return rows > 2; /* of fewer rows nothing can be said but that they are too few */
 }
 
 static int check_values(const series *of, const char *name, const double *values)
 {
     for (size_t i = 0; i < of->rows; i++) {
         if (!isfinite(values[i])) {
-            return message_error(EXIT_USE,
-                                 "%s, line %zu, column \"%s\": the value is missing or no number; fill it, remove the row, "
-                                 "or leave the column out (--features)",
-                                 of->path, series_line(of, i), name);
+            return message_error(
+                EXIT_USE,
+                "%s: line %zu, column \"%s\": the value is missing or no number; fill it or "
+                "remove the row%s",
+                of->path, series_line(of, i), name,
+                of->column_count > 0 ? ", or leave the column out (--features)" : "");
         }
     }
     return EXIT_DONE;
@@ -193,24 +212,27 @@ static int add_column(series *out, const series_request *request, size_t column,
     }
     if (kind != LSTM_COLUMN_NUMBER || values == NULL) {
         if (by_name) {
-            return message_error(EXIT_USE, "%s: column \"%s\" holds %s, not numbers", out->path, name,
-                                 kind == LSTM_COLUMN_DATE ? "dates" : "text");
+            return message_error(EXIT_USE, "%s: column \"%s\" holds %s, not numbers", out->path,
+                                 name, kind == LSTM_COLUMN_DATE ? "dates" : "text");
         }
         leave_out(out, name, kind == LSTM_COLUMN_DATE ? "dates" : "text");
         return EXIT_DONE;
     }
     if (out->column_count == SERIES_COLUMNS) {
-        return message_error(EXIT_USE, "%s: more than %d columns; choose some with --features", out->path,
-                             SERIES_COLUMNS);
+        return message_error(EXIT_USE, "%s: more than %d columns; choose some with --features",
+                             out->path, SERIES_COLUMNS);
     }
     const int code = check_values(out, name, values);
     if (code != EXIT_DONE) {
         return code;
     }
-    if (!request->keep_constant && constant(values, out->rows)) {
+    if (!request->of_model && constant(values, out->rows)) {
         if (is_target) {
-            return message_error(EXIT_USE, "%s: column \"%s\" has the same value (%g) in every row: there is nothing to "
-                                           "forecast", out->path, name, values[0]);
+            return message_error(
+                EXIT_USE,
+                "%s: column \"%s\" has the same value (%g) in every row: there is nothing to "
+                "forecast",
+                out->path, name, values[0]);
         }
         leave_out(out, name, "constant");
         return EXIT_DONE;
@@ -223,21 +245,24 @@ static int add_column(series *out, const series_request *request, size_t column,
 static int choose_columns(series *out, const series_request *request, size_t time_column)
 {
     size_t column = 0;
-    int code = find_column(out, request->target, "target", &column);
+    int code = find_column(out, request->target, request->of_model ? NULL : "target", &column);
     if (code == EXIT_DONE && column == time_column) {
-        code = message_error(EXIT_USE, "%s: column \"%s\" is the time column; --target names the column to forecast",
-                             out->path, request->target);
+        code = message_error(
+            EXIT_USE, "%s: column \"%s\" is the time column; --target names the column to forecast",
+            out->path, request->target);
     }
     if (code == EXIT_DONE) {
         code = add_column(out, request, column, 1);
     }
     for (size_t f = 0; f < request->feature_count && code == EXIT_DONE; f++) {
-        code = find_column(out, request->features[f], "features", &column);
+        code =
+            find_column(out, request->features[f], request->of_model ? NULL : "features", &column);
         if (code == EXIT_DONE) {
             code = add_column(out, request, column, 1);
         }
     }
-    for (size_t c = 0; request->all && c < lstm_table_columns(out->table) && code == EXIT_DONE; c++) {
+    for (size_t c = 0; request->all && c < lstm_table_columns(out->table) && code == EXIT_DONE;
+         c++) {
         if (c != time_column) {
             code = add_column(out, request, c, 0);
         }

@@ -14,26 +14,26 @@
 
 typedef struct series_request {
     const char *path;
-    const char *target;          /* name of the column to forecast */
-    const char *date;            /* name of the time column; NULL = found by itself, "none" = there is none */
+    const char *target; /* name of the column to forecast */
+    const char *date; /* name of the time column; NULL = found by itself, "none" = there is none */
     const char *const *features; /* further columns; NULL = every column of numbers, if `all` */
     size_t feature_count;
-    int all;                     /* take every other column of numbers as well */
-    int keep_constant;           /* a model's columns may be constant in new data */
+    int all;      /* take every other column of numbers as well */
+    int of_model; /* the columns are those of a saved model: they may be constant in new data */
 } series_request;
 
 typedef struct series {
     const char *path;
     lstm_table *table;
     size_t rows;
-    size_t column_count;                      /* the target is column 0 */
+    size_t column_count; /* the target is column 0 */
     const char *names[SERIES_COLUMNS];
     const double *values[SERIES_COLUMNS];
-    const char *date_name;                    /* NULL = no time column */
-    int is_date;                              /* ISO dates, not numbers */
-    const double *times;                      /* NULL = no time column */
+    const char *date_name; /* NULL = no time column */
+    int is_date;           /* ISO dates, not numbers */
+    const double *times;   /* NULL = no time column */
     spacing spacing;
-    char ignored[512];                        /* names of columns left out, for notes; "" = none */
+    char ignored[512]; /* names of columns left out, for notes; "" = none */
 } series;
 
 /* Read and check. Returns 0, or the exit code after printing the error; release in any case. */

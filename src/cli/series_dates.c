@@ -18,8 +18,10 @@ int64_t calendar_to_days(calendar_date date)
     const int64_t year = date.year - (date.month <= 2);
     const int64_t era = (year >= 0 ? year : year - 399) / 400;
     const int64_t year_of_era = year - era * 400;
-    const int64_t day_of_year = (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
-    const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    const int64_t day_of_year =
+        (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
+    const int64_t day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
 
@@ -28,8 +30,10 @@ calendar_date calendar_from_days(int64_t days)
     days += 719468;
     const int64_t era = (days >= 0 ? days : days - 146096) / 146097;
     const int64_t day_of_era = days - era * 146097;
-    const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    const int64_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const int64_t shifted = (5 * day_of_year + 2) / 153;
     calendar_date date;
     date.day = (int)(day_of_year - (153 * shifted + 2) / 5 + 1);
@@ -136,7 +140,8 @@ spacing spacing_find(const double *times, size_t count, int dates)
         out.amount = months < 1.5 ? 1 : (int64_t)llround(months);
     } else if (out.step >= DAY && fmod(out.step, DAY) == 0.0) {
         out.amount = (int64_t)(out.step / DAY);
-        out.kind = out.amount == 1 && count >= 10 && !any_weekend(times, count) ? SPACING_WORKDAYS : SPACING_DAYS;
+        out.kind = out.amount == 1 && count >= 10 && !any_weekend(times, count) ? SPACING_WORKDAYS
+                                                                                : SPACING_DAYS;
     } else {
         out.kind = SPACING_SECONDS;
         out.amount = (int64_t)fmax(1.0, round(out.step));
@@ -159,10 +164,14 @@ static double next_month(const spacing *by, double time, int64_t steps)
 double spacing_next(const spacing *by, double time, int64_t steps)
 {
     switch (by->kind) {
-    case SPACING_NUMBERS: return time + by->step * (double)steps;
-    case SPACING_SECONDS: return time + (double)(by->amount * steps);
-    case SPACING_DAYS: return time + DAY * (double)(by->amount * steps);
-    case SPACING_MONTHS: return next_month(by, time, steps);
+    case SPACING_NUMBERS:
+        return time + by->step * (double)steps;
+    case SPACING_SECONDS:
+        return time + (double)(by->amount * steps);
+    case SPACING_DAYS:
+        return time + DAY * (double)(by->amount * steps);
+    case SPACING_MONTHS:
+        return next_month(by, time, steps);
     case SPACING_WORKDAYS:
         for (int64_t k = 0; k < steps; k++) {
             do {
@@ -171,18 +180,22 @@ double spacing_next(const spacing *by, double time, int64_t steps)
         }
         return time;
     case SPACING_ROWS:
-    default: return time + (double)steps;
+    default:
+        return time + (double)steps;
     }
 }
 
 static const char *seconds_words(int64_t seconds, char *text, size_t size)
 {
     if (seconds % 3600 == 0) {
-        (void)snprintf(text, size, seconds == 3600 ? "hourly" : "every %lld hours", (long long)(seconds / 3600));
+        (void)snprintf(text, size, seconds == 3600 ? "hourly" : "every %lld hours",
+                       (long long)(seconds / 3600));
     } else if (seconds % 60 == 0) {
-        (void)snprintf(text, size, seconds == 60 ? "every minute" : "every %lld minutes", (long long)(seconds / 60));
+        (void)snprintf(text, size, seconds == 60 ? "every minute" : "every %lld minutes",
+                       (long long)(seconds / 60));
     } else {
-        (void)snprintf(text, size, seconds == 1 ? "every second" : "every %lld seconds", (long long)seconds);
+        (void)snprintf(text, size, seconds == 1 ? "every second" : "every %lld seconds",
+                       (long long)seconds);
     }
     return text;
 }
@@ -191,19 +204,33 @@ const char *spacing_words(const spacing *by, char *text, size_t size)
 {
     const long long amount = (long long)by->amount;
     switch (by->kind) {
-    case SPACING_NUMBERS: (void)snprintf(text, size, "in steps of %.6g", by->step); break;
-    case SPACING_SECONDS: return seconds_words(by->amount, text, size);
-    case SPACING_WORKDAYS: (void)snprintf(text, size, "daily, Monday to Friday"); break;
+    case SPACING_NUMBERS:
+        (void)snprintf(text, size, "in steps of %.6g", by->step);
+        break;
+    case SPACING_SECONDS:
+        return seconds_words(by->amount, text, size);
+    case SPACING_WORKDAYS:
+        (void)snprintf(text, size, "daily, Monday to Friday");
+        break;
     case SPACING_DAYS:
-        (void)snprintf(text, size, amount == 1 ? "daily" : amount == 7 ? "weekly" : "every %lld days", amount);
+        (void)snprintf(text, size,
+                       amount == 1   ? "daily"
+                       : amount == 7 ? "weekly"
+                                     : "every %lld days",
+                       amount);
         break;
     case SPACING_MONTHS:
         (void)snprintf(text, size,
-                       amount == 1 ? "monthly" : amount == 3 ? "quarterly" : amount == 12 ? "yearly" : "every %lld months",
+                       amount == 1    ? "monthly"
+                       : amount == 3  ? "quarterly"
+                       : amount == 12 ? "yearly"
+                                      : "every %lld months",
                        amount);
         break;
     case SPACING_ROWS:
-    default: (void)snprintf(text, size, "row by row, without dates"); break;
+    default:
+        (void)snprintf(text, size, "row by row, without dates");
+        break;
     }
     return text;
 }
@@ -219,9 +246,11 @@ const char *spacing_time(const spacing *by, double time, char *text, size_t size
         const int64_t day = (int64_t)floor(time / DAY);
         const calendar_date date = calendar_from_days(day);
         const int second = (int)(time - (double)day * DAY);
-        int used = snprintf(text, size, "%04lld-%02d-%02d", (long long)date.year, date.month, date.day);
+        int used =
+            snprintf(text, size, "%04lld-%02d-%02d", (long long)date.year, date.month, date.day);
         if (by->with_time && used > 0 && (size_t)used < size) {
-            used += snprintf(text + used, size - (size_t)used, " %02d:%02d", second / 3600, second / 60 % 60);
+            used += snprintf(text + used, size - (size_t)used, " %02d:%02d", second / 3600,
+                             second / 60 % 60);
             if (second % 60 != 0 && (size_t)used < size) {
                 (void)snprintf(text + used, size - (size_t)used, ":%02d", second % 60);
             }
@@ -243,8 +272,12 @@ size_t spacing_cycles(const spacing *by, cycle cycles[CYCLES])
     size_t count = 0;
     const double amount = (double)by->amount;
     switch (by->kind) {
-    case SPACING_MONTHS: add_cycle(cycles, &count, CYCLE_YEAR, 12.0 / amount); break;
-    case SPACING_WORKDAYS: add_cycle(cycles, &count, CYCLE_WEEK, 5.0); break;
+    case SPACING_MONTHS:
+        add_cycle(cycles, &count, CYCLE_YEAR, 12.0 / amount);
+        break;
+    case SPACING_WORKDAYS:
+        add_cycle(cycles, &count, CYCLE_WEEK, 5.0);
+        break;
     case SPACING_DAYS:
         add_cycle(cycles, &count, CYCLE_WEEK, by->amount == 1 ? 7.0 : 0.0);
         add_cycle(cycles, &count, CYCLE_YEAR, 365.2425 / amount);
@@ -260,7 +293,8 @@ size_t spacing_cycles(const spacing *by, cycle cycles[CYCLES])
         }
         break;
     case SPACING_ROWS:
-    default: break;
+    default:
+        break;
     }
     return count;
 }

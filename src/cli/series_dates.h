@@ -32,13 +32,13 @@ typedef enum spacing_kind {
 
 typedef struct spacing {
     spacing_kind kind;
-    double step;       /* of SPACING_NUMBERS: the median difference */
-    int64_t amount;    /* seconds, days or months from one row to the next */
-    int month_end;     /* SPACING_MONTHS: every date is the last of its month */
-    int with_time;     /* dates are shown with hours and minutes */
-    int years;         /* SPACING_NUMBERS: the numbers are decimal years (1991.5) */
-    size_t gaps;       /* places where at least one row is missing */
-    size_t first_gap;  /* the row after the first of them */
+    double step;      /* of SPACING_NUMBERS: the median difference */
+    int64_t amount;   /* seconds, days or months from one row to the next */
+    int month_end;    /* SPACING_MONTHS: every date is the last of its month */
+    int with_time;    /* dates are shown with hours and minutes */
+    int years;        /* SPACING_NUMBERS: the numbers are decimal years (1991.5) */
+    size_t gaps;      /* places where at least one row is missing */
+    size_t first_gap; /* the row after the first of them */
 } spacing;
 
 /* Find the spacing of increasing times.

@@ -4,21 +4,22 @@
  *
  * Unit root: the augmented Dickey-Fuller regression with a constant,
  *     dy(t) = a + g y(t-1) + sum_k b_k dy(t-k) + e(t),
- * tests g = 0 against g < 0 (Dickey and Fuller 1979, Said and Dickey 1984). The number of lags has the smallest BIC up to
- * 12 (n/100)^(1/4) (Schwert 1989). The critical value is MacKinnon's response surface ("Critical values for
- * cointegration tests", Queen's Economics Department working paper 1227, 2010, table 2, N = 1, constant, 5 %).
- * The t statistic of g comes from the theorem of Frisch, Waugh and Lovell: regress dy(t) and y(t-1) on all other
- * regressors, then one residual on the other.
+ * tests g = 0 against g < 0 (Dickey and Fuller 1979, Said and Dickey 1984). The number of lags has the smallest BIC up
+ * to 12 (n/100)^(1/4) (Schwert 1989). The critical value is MacKinnon's response surface ("Critical values for
+ * cointegration tests", Queen's Economics Department working paper 1227, 2010, table 2, N = 1, constant, 5 %). The t
+ * statistic of g comes from the theorem of Frisch, Waugh and Lovell: regress dy(t) and y(t-1) on all other regressors,
+ * then one residual on the other.
  *
- * Stationarity: the KPSS statistic with a constant, eta = sum_t S(t)^2 / (n^2 s^2), S the partial sums of the deviations
- * from the mean and s^2 their long-run variance with Bartlett weights up to 12 (n/100)^(1/4) lags (Kwiatkowski, Phillips,
- * Schmidt and Shin, Journal of Econometrics 54, 1992, table 1: 1 % 0.739). The 1 % value is used because the test rejects far
- * too often where a stationary series is strongly autocorrelated (Caner and Kilian 2001), as daily and hourly ones are.
+ * Stationarity: the KPSS statistic with a constant, eta = sum_t S(t)^2 / (n^2 s^2), S the partial sums of the
+ * deviations from the mean and s^2 their long-run variance with Bartlett weights up to 12 (n/100)^(1/4) lags
+ * (Kwiatkowski, Phillips, Schmidt and Shin, Journal of Econometrics 54, 1992, table 1: 1 % 0.739). The 1 % value is
+ * used because the test rejects far too often where a stationary series is strongly autocorrelated (Caner and Kilian
+ * 2001), as daily and hourly ones are.
  *
- * Season: the strength of Wang, Smith and Hyndman ("Characteristic-based clustering for time series data", 2006), from a
- * classical decomposition; for long periods the seasonal figure is a sum of three harmonics instead of one mean
- * a place, since means over two or three cycles would fit noise. Above 0.64 a seasonal difference is advised: the rule of
- * nsdiffs in R's forecast package (Hyndman and Athanasopoulos, "Forecasting: Principles and Practice", 9.1).
+ * Season: the strength of Wang, Smith and Hyndman ("Characteristic-based clustering for time series data", 2006), from
+ * a classical decomposition; for long periods the seasonal figure is a sum of three harmonics instead of one mean a
+ * place, since means over two or three cycles would fit noise. Above 0.64 a seasonal difference is advised: the rule
+ * of nsdiffs in R's forecast package (Hyndman and Athanasopoulos, "Forecasting: Principles and Practice", 9.1).
  *
  * Spread against level: Tukey's plot ("Exploratory data analysis", 1977), a slope near 1 asks for logarithms.
  */
@@ -38,8 +39,9 @@ static size_t schwert_lags(size_t count)
 /* ---- Augmented Dickey-Fuller */
 
 /* t statistic and BIC with `lags` lagged changes, over the same rows (from first on) for every number of lags. */
-static lstm_status dickey_fuller(double *t, double *bic, lstm_context *context, const double *y, size_t count,
-                                 size_t first, size_t lags, double *x, double *targets)
+static lstm_status dickey_fuller(double *t, double *bic, lstm_context *context, const double *y,
+                                 size_t count, size_t first, size_t lags, double *x,
+                                 double *targets)
 {
     const size_t rows = count - 1 - first;
     const size_t columns = 1 + lags;
@@ -56,7 +58,8 @@ static lstm_status dickey_fuller(double *t, double *bic, lstm_context *context, 
     if (coefficients == NULL) {
         return LSTM_ERROR_MEMORY;
     }
-    const lstm_status status = lstm_least_squares(context, x, rows, columns, targets, 2, coefficients);
+    const lstm_status status =
+        lstm_least_squares(context, x, rows, columns, targets, 2, coefficients);
     double level_change = 0.0;
     double level_level = 0.0;
     double change_change = 0.0;
@@ -165,7 +168,8 @@ lstm_status trend_test(trend_result *out, lstm_context *context, const double *y
 /* ---- Regressions on harmonics */
 
 /* Replace y by the residuals of y on x. */
-static lstm_status residuals(lstm_context *context, double *y, size_t rows, const double *x, size_t columns)
+static lstm_status residuals(lstm_context *context, double *y, size_t rows, const double *x,
+                             size_t columns)
 {
     double *const coefficients = malloc(columns * sizeof *coefficients);
     if (coefficients == NULL) {
@@ -188,14 +192,15 @@ lstm_status trend_remove_cycles(lstm_context *context, double *y, size_t count, 
     if (cycle_count == 0 || count < 2 * columns) {
         return LSTM_OK;
     }
-    double *const x = malloc(count * columns * sizeof *x);
+    double *const x = calloc(count * columns, sizeof *x);
     if (x == NULL) {
         return LSTM_ERROR_MEMORY;
     }
     for (size_t i = 0; i < count; i++) {
         x[i * columns] = 1.0;
         for (size_t c = 0; c < cycle_count; c++) {
-            const double angle = 2.0 * PI * cycle_phase(&cycles[c], by, times != NULL ? times[i] : (double)(i + 1));
+            const double angle =
+                2.0 * PI * cycle_phase(&cycles[c], by, times != NULL ? times[i] : (double)(i + 1));
             x[i * columns + 1 + 2 * c] = sin(angle);
             x[i * columns + 2 + 2 * c] = cos(angle);
         }
@@ -260,7 +265,7 @@ static lstm_status remove_means(double *y, size_t count, size_t period, size_t f
 static lstm_status remove_harmonics(lstm_context *context, double *y, size_t count, size_t period)
 {
     const size_t columns = 7;
-    double *const x = malloc(count * columns * sizeof *x);
+    double *const x = calloc(count * columns, sizeof *x);
     if (x == NULL) {
         return LSTM_ERROR_MEMORY;
     }
@@ -277,7 +282,8 @@ static lstm_status remove_harmonics(lstm_context *context, double *y, size_t cou
     return status;
 }
 
-lstm_status season_strength(double *strength, lstm_context *context, const double *y, size_t count, size_t period)
+lstm_status season_strength(double *strength, lstm_context *context, const double *y, size_t count,
+                            size_t period)
 {
     *strength = 0.0;
     if (count > TEST_ROWS && TEST_ROWS > 4 * period) {
@@ -294,8 +300,8 @@ lstm_status season_strength(double *strength, lstm_context *context, const doubl
     size_t first = 0;
     const size_t used = detrend(work, y, count, period, &first);
     const double before = variance_of(work, used);
-    const lstm_status status =
-        period <= 60 ? remove_means(work, used, period, first) : remove_harmonics(context, work, used, period);
+    const lstm_status status = period <= 60 ? remove_means(work, used, period, first)
+                                            : remove_harmonics(context, work, used, period);
     if (status == LSTM_OK && before > 0.0) {
         *strength = fmax(0.0, 1.0 - variance_of(work, used) / before);
     }
@@ -331,7 +337,7 @@ static size_t period_by_autocorrelation(lstm_context *context, const double *y, 
         count = TEST_ROWS;
     }
     const size_t lags = count / 3 < 400 ? count / 3 : 400;
-    double *const work = malloc(count * 3 * sizeof *work + (lags + 1) * sizeof *work);
+    double *const work = calloc(count * 3 + lags + 1, sizeof *work);
     if (work == NULL || lags < 4) {
         free(work);
         return 0;
@@ -361,8 +367,8 @@ static size_t period_by_autocorrelation(lstm_context *context, const double *y, 
     return best;
 }
 
-lstm_status season_find(cycle cycles[CYCLES], double strengths[CYCLES], size_t *cycle_count, lstm_context *context,
-                        const double *y, size_t count, const spacing *by)
+lstm_status season_find(cycle cycles[CYCLES], double strengths[CYCLES], size_t *cycle_count,
+                        lstm_context *context, const double *y, size_t count, const spacing *by)
 {
     cycle candidates[CYCLES];
     size_t candidate_count = spacing_cycles(by, candidates);
@@ -375,7 +381,8 @@ lstm_status season_find(cycle cycles[CYCLES], double strengths[CYCLES], size_t *
     *cycle_count = 0;
     for (size_t c = 0; c < candidate_count; c++) {
         double strength = 0.0;
-        const lstm_status status = season_strength(&strength, context, y, count, candidates[c].rows);
+        const lstm_status status =
+            season_strength(&strength, context, y, count, candidates[c].rows);
         if (status != LSTM_OK) {
             return status;
         }

@@ -124,8 +124,8 @@ static double place_y(const frame *f, double value)
 
 static int drawable(const frame *f, double x, double y)
 {
-    return isfinite(x) && isfinite(y) && (!f->x_log || x > 0.0) && (!f->y_log || y > 0.0) && x >= f->x_low - 1e-9 * fabs(f->x_low) &&
-           x <= f->x_high + 1e-9 * fabs(f->x_high);
+    return isfinite(x) && isfinite(y) && (!f->x_log || x > 0.0) && (!f->y_log || y > 0.0) &&
+           x >= f->x_low - 1e-9 * fabs(f->x_low) && x <= f->x_high + 1e-9 * fabs(f->x_high);
 }
 
 /* ---- Lines */
@@ -142,7 +142,8 @@ static void draw_to(pen *pen_in_hand, double x, double y)
 }
 
 /* Draw points i..j-1, which all fall in one pixel column: first, lowest, highest, last, in their order. */
-static void draw_column(pen *pen_in_hand, const frame *f, const svg_curve *curve, size_t i, size_t j)
+static void draw_column(pen *pen_in_hand, const frame *f, const svg_curve *curve, size_t i,
+                        size_t j)
 {
     size_t picks[4] = {i, i, i, j - 1};
     for (size_t k = i; k < j; k++) {
@@ -156,7 +157,8 @@ static void draw_column(pen *pen_in_hand, const frame *f, const svg_curve *curve
     }
     for (size_t k = 0; k < 4; k++) {
         if (k == 0 || picks[k] != picks[k - 1]) {
-            draw_to(pen_in_hand, place_x(f, curve_x(curve, picks[k])), place_y(f, curve->y[picks[k]]));
+            draw_to(pen_in_hand, place_x(f, curve_x(curve, picks[k])),
+                    place_y(f, curve->y[picks[k]]));
         }
     }
 }
@@ -164,7 +166,8 @@ static void draw_column(pen *pen_in_hand, const frame *f, const svg_curve *curve
 static void draw_line(page *to, const frame *f, const svg_curve *curve)
 {
     page_add(to, "<path class=\"s%d%s%s\" style=\"stroke-width:%.2g\" d=\"", (int)curve->colour,
-             curve->dashed ? " dash" : "", curve->faint ? " faint" : "", curve->width > 0 ? curve->width : 1.5);
+             curve->dashed ? " dash" : "", curve->faint ? " faint" : "",
+             curve->width > 0 ? curve->width : 1.5);
     pen line = {to, 0};
     const int thin = (double)curve->count > 2.0 * (f->right - f->left);
     size_t i = 0;
@@ -192,8 +195,10 @@ static void draw_line(page *to, const frame *f, const svg_curve *curve)
 static void draw_area(page *to, const frame *f, const svg_curve *curve)
 {
     const double pixels = f->right - f->left;
-    const size_t stride = (double)curve->count > 2.0 * pixels ? (size_t)((double)curve->count / pixels) : 1;
-    page_add(to, "<path class=\"f%d %s\" d=\"", (int)curve->colour, curve->faint ? "area faint" : "area");
+    const size_t stride =
+        (double)curve->count > 2.0 * pixels ? (size_t)((double)curve->count / pixels) : 1;
+    page_add(to, "<path class=\"f%d %s\" d=\"", (int)curve->colour,
+             curve->faint ? "area faint" : "area");
     pen line = {to, 0};
     for (size_t i = 0; i < curve->count; i += stride) {
         if (drawable(f, curve_x(curve, i), curve->y[i])) {
@@ -218,8 +223,8 @@ static void draw_points(page *to, const frame *f, const svg_curve *curve)
     page_add(to, "<g class=\"f%d%s\">", (int)curve->colour, curve->faint ? " faint" : "");
     for (size_t i = 0; i < curve->count; i += stride) {
         if (drawable(f, curve_x(curve, i), curve->y[i])) {
-            page_add(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.2g\"/>", place_x(f, curve_x(curve, i)),
-                     place_y(f, curve->y[i]), radius);
+            page_add(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.2g\"/>",
+                     place_x(f, curve_x(curve, i)), place_y(f, curve->y[i]), radius);
         }
     }
     page_add(to, "</g>\n");
@@ -238,8 +243,8 @@ static void draw_bars(page *to, const frame *f, const svg_curve *curve)
         const double until = place_x(f, x + curve->bar / 2);
         const double a = place_y(f, curve->y[i]);
         const double b = place_y(f, base);
-        page_add(to, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", from, fmin(a, b),
-                 fmax(until - from - 0.6, 0.6), fabs(a - b));
+        page_add(to, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", from,
+                 fmin(a, b), fmax(until - from - 0.6, 0.6), fabs(a - b));
     }
     page_add(to, "</g>\n");
 }
@@ -252,7 +257,9 @@ static double text_width(const char *text)
     double width = 0.0;
     for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
         if ((*c & 0xC0) != 0x80) {
-            width += strchr("iljtfr.,:;'|()[] ", *c) != NULL ? 4.0 : *c >= 'A' && *c <= 'Z' ? 8.6 : 6.9;
+            width += strchr("iljtfr.,:;'|()[] ", *c) != NULL ? 4.0
+                     : *c >= 'A' && *c <= 'Z'                ? 8.6
+                                                             : 6.9;
         }
     }
     return width;
@@ -261,13 +268,16 @@ static double text_width(const char *text)
 static void legend_sample(page *to, const svg_curve *curve, double x, double y)
 {
     if (curve->shape == SVG_LINE) {
-        page_add(to, "<path class=\"s%d%s%s\" style=\"stroke-width:%.2g\" d=\"M%.1f %.1fh22\"/>", (int)curve->colour,
-                 curve->dashed ? " dash" : "", curve->faint ? " faint" : "", curve->width > 0 ? curve->width : 2.0, x, y);
+        page_add(to, "<path class=\"s%d%s%s\" style=\"stroke-width:%.2g\" d=\"M%.1f %.1fh22\"/>",
+                 (int)curve->colour, curve->dashed ? " dash" : "", curve->faint ? " faint" : "",
+                 curve->width > 0 ? curve->width : 2.0, x, y);
     } else if (curve->shape == SVG_POINTS) {
-        page_add(to, "<circle class=\"f%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", (int)curve->colour, x + 11, y);
+        page_add(to, "<circle class=\"f%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", (int)curve->colour,
+                 x + 11, y);
     } else {
-        page_add(to, "<rect class=\"f%d%s%s\" x=\"%.1f\" y=\"%.1f\" width=\"22\" height=\"10\"/>", (int)curve->colour,
-                 curve->shape == SVG_AREA ? " area" : "", curve->faint ? " faint" : "", x, y - 5);
+        page_add(to, "<rect class=\"f%d%s%s\" x=\"%.1f\" y=\"%.1f\" width=\"22\" height=\"10\"/>",
+                 (int)curve->colour, curve->shape == SVG_AREA ? " area" : "",
+                 curve->faint ? " faint" : "", x, y - 5);
     }
 }
 
@@ -308,12 +318,14 @@ static void draw_spans(page *to, const svg_plot *plot, const frame *f)
             continue;
         }
         if (span->tone > 0) {
-            page_add(to, "<rect class=\"tone%d\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", span->tone,
-                     from, f->top, until - from, f->bottom - f->top);
+            page_add(
+                to,
+                "<rect class=\"tone%d\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n",
+                span->tone, from, f->top, until - from, f->bottom - f->top);
         }
         if (span->label != NULL && text_width(span->label) < until - from) {
-            page_add(to, "<text class=\"soft\" text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">", (from + until) / 2,
-                     f->top - 6);
+            page_add(to, "<text class=\"soft\" text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">",
+                     (from + until) / 2, f->top - 6);
             page_add_escaped(to, span->label);
             page_add(to, "</text>\n");
         }
@@ -324,7 +336,9 @@ static void draw_y_ticks(page *to, const frame *f, const svg_tick *ticks, size_t
 {
     for (size_t t = 0; t < count; t++) {
         const double y = place_y(f, ticks[t].value);
-        page_add(to, "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/><text text-anchor=\"end\" x=\"%.1f\" y=\"%.1f\">%s</text>\n",
+        page_add(to,
+                 "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/><text text-anchor=\"end\" x=\"%.1f\" "
+                 "y=\"%.1f\">%s</text>\n",
                  f->left, y, f->right, f->left - 7, y + 4, ticks[t].label);
     }
 }
@@ -332,20 +346,25 @@ static void draw_y_ticks(page *to, const frame *f, const svg_tick *ticks, size_t
 static void draw_x_ticks(page *to, const frame *f, const svg_axis *axis)
 {
     svg_tick ticks[SVG_TICKS];
-    const size_t count = svg_ticks(ticks, axis, f->x_low, f->x_high, (int)((f->right - f->left) / 80.0));
+    const size_t count =
+        svg_ticks(ticks, axis, f->x_low, f->x_high, (int)((f->right - f->left) / 80.0));
     double free_from = -1e9;
     for (size_t t = 0; t < count; t++) {
         const double x = place_x(f, ticks[t].value);
         const double half = text_width(ticks[t].label) / 2;
+        const double middle =
+            fmin(x, f->width - half - 1.0); /* a label at the edge is moved inside */
         page_add(to, "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/>", x, f->top, f->bottom + 4);
-        if (x - half < free_from) {
+        if (middle - half < free_from) {
             continue;
         }
-        free_from = x + half + 6;
-        page_add(to, "<text text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x, f->bottom + 18, ticks[t].label);
+        free_from = middle + half + 6;
+        page_add(to, "<text text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", middle,
+                 f->bottom + 18, ticks[t].label);
         if (ticks[t].second[0] != '\0') {
-            page_add(to, "<text class=\"soft\" text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x, f->bottom + 32,
-                     ticks[t].second);
+            page_add(
+                to, "<text class=\"soft\" text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n",
+                x, f->bottom + 32, ticks[t].second);
         }
     }
 }
@@ -353,13 +372,17 @@ static void draw_x_ticks(page *to, const frame *f, const svg_axis *axis)
 static void draw_titles(page *to, const svg_plot *plot, const frame *f)
 {
     if (plot->x.title != NULL) {
-        page_add(to, "<text class=\"soft\" text-anchor=\"end\" x=\"%.1f\" y=\"%.1f\">", f->right, f->height - 5);
+        page_add(to, "<text class=\"soft\" text-anchor=\"end\" x=\"%.1f\" y=\"%.1f\">", f->right,
+                 f->height - 5);
         page_add_escaped(to, plot->x.title);
         page_add(to, "</text>\n");
     }
     if (plot->y.title != NULL) {
         const double middle = (f->top + f->bottom) / 2;
-        page_add(to, "<text class=\"soft\" text-anchor=\"middle\" transform=\"translate(14 %.1f) rotate(-90)\">", middle);
+        page_add(to,
+                 "<text class=\"soft\" text-anchor=\"middle\" transform=\"translate(14 %.1f) "
+                 "rotate(-90)\">",
+                 middle);
         page_add_escaped(to, plot->y.title);
         page_add(to, "</text>\n");
     }
@@ -376,7 +399,8 @@ static void draw_marks(page *to, const svg_plot *plot, const frame *f)
             const double y = place_y(f, mark->value);
             page_add(to, "<path class=\"mark\" d=\"M%.1f %.1fH%.1f\"/>", f->left, y, f->right);
             if (mark->label != NULL) {
-                page_add(to, "<text class=\"halo\" text-anchor=\"end\" x=\"%.1f\" y=\"%.1f\">", f->right - 4, y - 5);
+                page_add(to, "<text class=\"halo\" text-anchor=\"end\" x=\"%.1f\" y=\"%.1f\">",
+                         f->right - 4, y - 5);
                 page_add_escaped(to, mark->label);
                 page_add(to, "</text>\n");
             }
@@ -389,8 +413,8 @@ static void draw_marks(page *to, const svg_plot *plot, const frame *f)
         page_add(to, "<path class=\"mark\" d=\"M%.1f %.1fV%.1f\"/>", x, f->top, f->bottom);
         if (mark->label != NULL) {
             const int flip = x + text_width(mark->label) + 8 > f->right;
-            page_add(to, "<text class=\"halo\" text-anchor=\"%s\" x=\"%.1f\" y=\"%.1f\">", flip ? "end" : "start",
-                     flip ? x - 5 : x + 5, f->top + 14);
+            page_add(to, "<text class=\"halo\" text-anchor=\"%s\" x=\"%.1f\" y=\"%.1f\">",
+                     flip ? "end" : "start", flip ? x - 5 : x + 5, f->top + 14);
             page_add_escaped(to, mark->label);
             page_add(to, "</text>\n");
         }
@@ -399,17 +423,27 @@ static void draw_marks(page *to, const svg_plot *plot, const frame *f)
 
 static void draw_curves(page *to, const svg_plot *plot, const frame *f, int id)
 {
-    page_add(to, "<clipPath id=\"clip%d\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/></clipPath>\n", id,
-             f->left, f->top, f->right - f->left, f->bottom - f->top);
+    page_add(to,
+             "<clipPath id=\"clip%d\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
+             "height=\"%.1f\"/></clipPath>\n",
+             id, f->left, f->top, f->right - f->left, f->bottom - f->top);
     page_add(to, "<g clip-path=\"url(#clip%d)\">\n", id);
     for (size_t c = 0; c < plot->curve_count; c++) {
         const svg_curve *const curve = &plot->curves[c];
         switch (curve->shape) {
-        case SVG_AREA: draw_area(to, f, curve); break;
-        case SVG_POINTS: draw_points(to, f, curve); break;
-        case SVG_BARS: draw_bars(to, f, curve); break;
+        case SVG_AREA:
+            draw_area(to, f, curve);
+            break;
+        case SVG_POINTS:
+            draw_points(to, f, curve);
+            break;
+        case SVG_BARS:
+            draw_bars(to, f, curve);
+            break;
         case SVG_LINE:
-        default: draw_line(to, f, curve); break;
+        default:
+            draw_line(to, f, curve);
+            break;
         }
     }
     page_add(to, "</g>\n");
@@ -417,7 +451,8 @@ static void draw_curves(page *to, const svg_plot *plot, const frame *f, int id)
 
 static frame lay_out(const svg_plot *plot, svg_tick *y_ticks, size_t *y_count)
 {
-    frame f = {.width = plot->width > 0 ? plot->width : 960.0, .height = plot->height > 0 ? plot->height : 340.0};
+    frame f = {.width = plot->width > 0 ? plot->width : 960.0,
+               .height = plot->height > 0 ? plot->height : 340.0};
     find_range(plot, 0, &f.x_low, &f.x_high);
     find_range(plot, 1, &f.y_low, &f.y_high);
     f.x_log = plot->x.scale == SVG_LOG && f.x_low > 0.0;
@@ -429,7 +464,8 @@ static frame lay_out(const svg_plot *plot, svg_tick *y_ticks, size_t *y_count)
     }
     const int rows = draw_legend(NULL, plot, 50.0, f.right);
     f.top = 8.0 + 20.0 * rows + (labels ? 16.0 : 0.0);
-    f.bottom = f.height - (plot->x.scale == SVG_DATE ? 38.0 : 26.0) - (plot->x.title != NULL ? 14.0 : 0.0);
+    f.bottom =
+        f.height - (plot->x.scale == SVG_DATE ? 38.0 : 26.0) - (plot->x.title != NULL ? 14.0 : 0.0);
     *y_count = svg_ticks(y_ticks, &plot->y, f.y_low, f.y_high, (int)((f.bottom - f.top) / 45.0));
     double widest = 20.0;
     for (size_t t = 0; t < *y_count; t++) {
@@ -453,7 +489,8 @@ void svg_plot_write(page *to, const svg_plot *plot)
         page_add_escaped(to, plot->note);
         page_add(to, "</span>");
     }
-    page_add(to, "</figcaption>\n<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"", f.width, f.height);
+    page_add(to, "</figcaption>\n<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"",
+             f.width, f.height);
     page_add_escaped(to, plot->title);
     page_add(to, "\">\n");
     (void)draw_legend(to, plot, f.left, f.right);
@@ -462,7 +499,8 @@ void svg_plot_write(page *to, const svg_plot *plot)
     draw_x_ticks(to, &f, &plot->x);
     draw_curves(to, plot, &f, id);
     draw_marks(to, plot, &f);
-    page_add(to, "<path class=\"axis\" d=\"M%.1f %.1fV%.1fH%.1f\"/>\n", f.left, f.top, f.bottom, f.right);
+    page_add(to, "<path class=\"axis\" d=\"M%.1f %.1fV%.1fH%.1f\"/>\n", f.left, f.top, f.bottom,
+             f.right);
     draw_titles(to, plot, &f);
     page_add(to, "</svg>\n</figure>\n");
 }
@@ -476,24 +514,34 @@ static void add_colours(page *to, const char *const *colours, size_t count)
 
 void svg_plot_style(page *to)
 {
-    static const char *const light[] = {"#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#b5558f", "#8a8f98"};
-    static const char *const dark[] = {"#5db2ec", "#ff8b4d", "#3ecfa0", "#f3b83f", "#8fd0f7", "#e08fc0", "#8d949e"};
+    static const char *const light[] = {"#0072b2", "#d55e00", "#009e73", "#e69f00",
+                                        "#56b4e9", "#b5558f", "#8a8f98"};
+    static const char *const dark[] = {"#5db2ec", "#ff8b4d", "#3ecfa0", "#f3b83f",
+                                       "#8fd0f7", "#e08fc0", "#8d949e"};
     static const char *const paper[] = {
         "--paper:#fff;--ink:#1d2126;--soft:#5c6470;--grid:#e7e9ec;--tone1:#f3f5f8;--tone2:#e9edf3",
-        "--paper:#15181c;--ink:#e6e8eb;--soft:#a0a8b3;--grid:#2a2f36;--tone1:#1c2026;--tone2:#252b33"};
+        "--paper:#15181c;--ink:#e6e8eb;--soft:#a0a8b3;--grid:#2a2f36;--tone1:#1c2026;--tone2:#"
+        "252b33"};
     const size_t colours = sizeof light / sizeof light[0];
     for (size_t c = 0; c < colours; c++) {
-        page_add(to, ".s%zu{stroke:var(--c%zu);fill:none;stroke-linejoin:round}.f%zu{fill:var(--c%zu)}\n", c, c, c, c);
+        page_add(
+            to,
+            ".s%zu{stroke:var(--c%zu);fill:none;stroke-linejoin:round}.f%zu{fill:var(--c%zu)}\n", c,
+            c, c, c);
     }
-    page_add(to, ".dash{stroke-dasharray:5 4}.area{opacity:.28}.area.faint{opacity:.16}path.faint:not(.area){opacity:.55}\n"
-                 ".grid{stroke:var(--grid);fill:none;stroke-width:1}.axis{stroke:var(--soft);fill:none;stroke-width:1}\n"
-                 ".mark{stroke:var(--soft);stroke-dasharray:2 3;fill:none}.soft{fill:var(--soft)}\n"
-                 ".tone1{fill:var(--tone1)}.tone2{fill:var(--tone2)}\n"
-                 ".halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}\n"
-                 "svg{width:100%%;height:auto;display:block;font:12px system-ui,sans-serif}svg text{fill:var(--ink)}\n"
-                 "svg text.soft{fill:var(--soft)}\n"
-                 "figure{margin:1.2em 0;break-inside:avoid}figcaption b{display:block}\n"
-                 "figcaption span{display:block;color:var(--soft);font-size:.9em;max-width:none}\n");
+    page_add(
+        to, ".dash{stroke-dasharray:5 "
+            "4}.area{opacity:.28}.area.faint{opacity:.16}path.faint:not(.area){opacity:.55}\n"
+            ".grid{stroke:var(--grid);fill:none;stroke-width:1}.axis{stroke:var(--soft);fill:none;"
+            "stroke-width:1}\n"
+            ".mark{stroke:var(--soft);stroke-dasharray:2 3;fill:none}.soft{fill:var(--soft)}\n"
+            ".tone1{fill:var(--tone1)}.tone2{fill:var(--tone2)}\n"
+            ".halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}\n"
+            "svg{width:100%%;height:auto;display:block;font:12px system-ui,sans-serif}svg "
+            "text{fill:var(--ink)}\n"
+            "svg text.soft{fill:var(--soft)}\n"
+            "figure{margin:1.2em 0;break-inside:avoid}figcaption b{display:block}\n"
+            "figcaption span{display:block;color:var(--soft);font-size:.9em;max-width:none}\n");
     page_add(to, ":root{color-scheme:light dark;%s", paper[0]);
     add_colours(to, light, colours);
     page_add(to, "}\n@media (prefers-color-scheme:dark){:root{%s", paper[1]);

@@ -23,14 +23,14 @@
 
 typedef enum svg_shape {
     SVG_LINE = 1,
-    SVG_AREA,   /* between y and y2 */
+    SVG_AREA, /* between y and y2 */
     SVG_POINTS,
-    SVG_BARS    /* from 0 to y, at x, `bar` wide (units of x) */
+    SVG_BARS /* from 0 to y, at x, `bar` wide (units of x) */
 } svg_shape;
 
 /* Colours: the meaning is the same in every plot of a report. */
 typedef enum svg_colour {
-    SVG_BLUE = 0, /* the data, the truth */
+    SVG_BLUE = 0,  /* the data, the truth */
     SVG_VERMILION, /* the network */
     SVG_GREEN,
     SVG_ORANGE,
@@ -48,15 +48,15 @@ typedef struct svg_curve {
     size_t count;
     const char *label; /* in the legend; NULL = not there */
     double bar;
-    double width;      /* of a line; 0 = 1.5 */
+    double width; /* of a line; 0 = 1.5 */
     int dashed;
-    int faint;         /* areas and lines that stand behind others */
+    int faint; /* areas and lines that stand behind others */
 } svg_curve;
 
 typedef enum svg_scale {
     SVG_NUMBER = 0,
-    SVG_LOG,  /* base 10; all values > 0 */
-    SVG_DATE  /* seconds since 1970-01-01, UTC */
+    SVG_LOG, /* base 10; all values > 0 */
+    SVG_DATE /* seconds since 1970-01-01, UTC */
 } svg_scale;
 
 typedef struct svg_axis {
@@ -121,7 +121,7 @@ typedef struct svg_tick {
 size_t svg_ticks(svg_tick *ticks, const svg_axis *axis, double low, double high, int wanted);
 
 /* Count values into `bins` equal bins from low to high: centres and counts. */
-void svg_histogram(const double *values, size_t count, double low, double high, size_t bins, double *centres,
-                   double *counts);
+void svg_histogram(const double *values, size_t count, double low, double high, size_t bins,
+                   double *centres, double *counts);
 
 #endif

@@ -32,15 +32,18 @@ static double nice_step(double range, int wanted, int integer)
     return step;
 }
 
-static size_t number_ticks(svg_tick *ticks, const svg_axis *axis, double low, double high, int wanted)
+static size_t number_ticks(svg_tick *ticks, const svg_axis *axis, double low, double high,
+                           int wanted)
 {
     const double step = nice_step(high - low, wanted, axis->integer);
     int decimals = 0;
-    for (double scaled = step; decimals < 9 && fabs(scaled - round(scaled)) > 1e-6 * scaled; scaled *= 10.0) {
+    for (double scaled = step; decimals < 9 && fabs(scaled - round(scaled)) > 1e-6 * scaled;
+         scaled *= 10.0) {
         decimals++;
     }
     size_t count = 0;
-    for (double k = ceil(low / step - 1e-9); k * step <= high + 1e-9 * step && count < SVG_TICKS; k += 1.0) {
+    for (double k = ceil(low / step - 1e-9); k * step <= high + 1e-9 * step && count < SVG_TICKS;
+         k += 1.0) {
         const double value = k == 0.0 ? 0.0 : k * step;
         svg_tick *const tick = &ticks[count++];
         tick->value = value;
@@ -49,7 +52,8 @@ static size_t number_ticks(svg_tick *ticks, const svg_axis *axis, double low, do
         if (size >= 1e7 || (size > 0 && size < 1e-5)) {
             (void)snprintf(tick->label, sizeof tick->label, "%.3g", value);
         } else {
-            (void)snprintf(tick->label, sizeof tick->label, "%s%.*f", value < 0 ? "\xE2\x88\x92" : "", decimals, size);
+            (void)snprintf(tick->label, sizeof tick->label, "%s%.*f",
+                           value < 0 ? "\xE2\x88\x92" : "", decimals, size);
         }
     }
     return count;
@@ -88,16 +92,20 @@ typedef struct rung {
 
 static double rung_seconds(rung step)
 {
-    return step.amount * (step.unit == 's' ? 1.0 : step.unit == 'd' ? 86400.0 : 86400.0 * 365.2425 / 12.0);
+    return step.amount * (step.unit == 's'   ? 1.0
+                          : step.unit == 'd' ? 86400.0
+                                             : 86400.0 * 365.2425 / 12.0);
 }
 
 static rung date_step(double range, int wanted)
 {
     static const rung ladder[] = {
-        {'s', 1},     {'s', 5},     {'s', 15},    {'s', 30},   {'s', 60},   {'s', 300},  {'s', 900},  {'s', 1800},
-        {'s', 3600},  {'s', 10800}, {'s', 21600}, {'s', 43200}, {'d', 1},   {'d', 2},    {'d', 7},    {'d', 14},
-        {'m', 1},     {'m', 2},     {'m', 3},     {'m', 6},    {'m', 12},   {'m', 24},   {'m', 60},   {'m', 120},
-        {'m', 240},   {'m', 600},   {'m', 1200},  {'m', 2400}, {'m', 6000}, {'m', 12000}, {'m', 24000}};
+        {'s', 1},    {'s', 5},    {'s', 15},   {'s', 30},    {'s', 60},    {'s', 300},
+        {'s', 900},  {'s', 1800}, {'s', 3600}, {'s', 10800}, {'s', 21600}, {'s', 43200},
+        {'d', 1},    {'d', 2},    {'d', 7},    {'d', 14},    {'m', 1},     {'m', 2},
+        {'m', 3},    {'m', 6},    {'m', 12},   {'m', 24},    {'m', 60},    {'m', 120},
+        {'m', 240},  {'m', 600},  {'m', 1200}, {'m', 2400},  {'m', 6000},  {'m', 12000},
+        {'m', 24000}};
     const size_t rungs = sizeof ladder / sizeof ladder[0];
     size_t i = 0;
     while (i + 1 < rungs && range / rung_seconds(ladder[i]) > wanted) {
@@ -106,7 +114,8 @@ static rung date_step(double range, int wanted)
     return ladder[i];
 }
 
-static void date_label(svg_tick *tick, rung step, calendar_date date, int64_t second_of_day, int *last_year)
+static void date_label(svg_tick *tick, rung step, calendar_date date, int64_t second_of_day,
+                       int *last_year)
 {
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
@@ -123,7 +132,8 @@ static void date_label(svg_tick *tick, rung step, calendar_date date, int64_t se
         const int hour = (int)(second_of_day / 3600);
         const int minute = (int)(second_of_day / 60 % 60);
         if (step.amount < 60) {
-            (void)snprintf(tick->label, sizeof tick->label, "%02d:%02d:%02d", hour, minute, (int)(second_of_day % 60));
+            (void)snprintf(tick->label, sizeof tick->label, "%02d:%02d:%02d", hour, minute,
+                           (int)(second_of_day % 60));
         } else {
             (void)snprintf(tick->label, sizeof tick->label, "%02d:%02d", hour, minute);
         }
@@ -159,11 +169,12 @@ static size_t date_ticks(svg_tick *ticks, double low, double high, int wanted)
     const double stride = rung_seconds(step);
     /* Weeks begin on Mondays: 1970-01-05 was one. */
     const double origin = step.unit == 'd' && step.amount % 7 == 0 ? 4.0 * 86400.0 : 0.0;
-    for (double value = origin + ceil((low - origin) / stride) * stride; value <= high && count < SVG_TICKS;
-         value += stride) {
+    for (double value = origin + ceil((low - origin) / stride) * stride;
+         value <= high && count < SVG_TICKS; value += stride) {
         const int64_t day = (int64_t)floor(value / 86400.0);
         ticks[count].value = value;
-        date_label(&ticks[count++], step, calendar_from_days(day), (int64_t)(value - (double)day * 86400.0), &last_year);
+        date_label(&ticks[count++], step, calendar_from_days(day),
+                   (int64_t)(value - (double)day * 86400.0), &last_year);
     }
     return count;
 }
@@ -182,8 +193,8 @@ size_t svg_ticks(svg_tick *ticks, const svg_axis *axis, double low, double high,
     return number_ticks(ticks, axis, low, high, wanted);
 }
 
-void svg_histogram(const double *values, size_t count, double low, double high, size_t bins, double *centres,
-                   double *counts)
+void svg_histogram(const double *values, size_t count, double low, double high, size_t bins,
+                   double *centres, double *counts)
 {
     const double width = (high - low) / (double)bins;
     for (size_t b = 0; b < bins; b++) {

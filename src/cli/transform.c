@@ -11,8 +11,8 @@
 
 #define PI 3.14159265358979323846
 
-const char *const transform_names[] = {"auto", "level", "diff", "log-return", "window-last", "seasonal", "log-seasonal",
-                                       NULL};
+const char *const transform_names[] = {"auto",        "level",    "diff",         "log-return",
+                                       "window-last", "seasonal", "log-seasonal", NULL};
 
 int transform_is_log(transform kind)
 {
@@ -33,13 +33,16 @@ static size_t lead_of(transform kind, size_t season)
 {
     switch (kind) {
     case TRANSFORM_DIFF:
-    case TRANSFORM_LOG_RETURN: return 1;
+    case TRANSFORM_LOG_RETURN:
+        return 1;
     case TRANSFORM_SEASONAL:
-    case TRANSFORM_LOG_SEASONAL: return season + 1;
+    case TRANSFORM_LOG_SEASONAL:
+        return season + 1;
     case TRANSFORM_LEVEL:
     case TRANSFORM_WINDOW_LAST:
     case TRANSFORM_AUTO:
-    default: return 0;
+    default:
+        return 0;
     }
 }
 
@@ -76,8 +79,10 @@ static double input_at(transform kind, size_t season, const double *y, size_t i)
         return NAN;
     }
     switch (kind) {
-    case TRANSFORM_DIFF: return y[i] - y[i - 1];
-    case TRANSFORM_LOG_RETURN: return log(y[i] / y[i - 1]);
+    case TRANSFORM_DIFF:
+        return y[i] - y[i - 1];
+    case TRANSFORM_LOG_RETURN:
+        return log(y[i] / y[i - 1]);
     case TRANSFORM_SEASONAL:
     case TRANSFORM_LOG_SEASONAL:
         return (value_of(kind, y[i]) - value_of(kind, y[i - season])) -
@@ -85,7 +90,8 @@ static double input_at(transform kind, size_t season, const double *y, size_t i)
     case TRANSFORM_LEVEL:
     case TRANSFORM_WINDOW_LAST:
     case TRANSFORM_AUTO:
-    default: return y[i];
+    default:
+        return y[i];
     }
 }
 
@@ -105,7 +111,8 @@ double *transform_matrix(const recipe *of, const series *data)
             row[c] = input_at(of->inputs[c], of->season, data->values[c], i);
         }
         for (size_t c = 0; c < of->cycle_count; c++) {
-            const double angle = 2.0 * PI * cycle_phase(&of->cycles[c], &of->spacing, series_time(data, i));
+            const double angle =
+                2.0 * PI * cycle_phase(&of->cycles[c], &of->spacing, series_time(data, i));
             row[of->column_count + 2 * c] = sin(angle);
             row[of->column_count + 2 * c + 1] = cos(angle);
         }
@@ -127,7 +134,8 @@ static void raw_window(const recipe *of, const double *matrix, size_t origin, do
     }
 }
 
-void transform_windows(const recipe *of, const double *matrix, const size_t *origins, size_t count, float *x)
+void transform_windows(const recipe *of, const double *matrix, const size_t *origins, size_t count,
+                       float *x)
 {
     const size_t features = recipe_features(of);
     for (size_t n = 0; n < count; n++) {
@@ -173,21 +181,24 @@ double transform_spread(const recipe *of, const double *matrix, size_t origin)
 
 static double raw_target(const recipe *of, const double *y, size_t origin, size_t h)
 {
-    return value_of(of->target, y[origin + h]) - transform_base(of->target, of->season, y, origin, h);
+    return value_of(of->target, y[origin + h]) -
+           transform_base(of->target, of->season, y, origin, h);
 }
 
 void transform_target(const recipe *of, const double *y, size_t origin, double *z)
 {
     for (size_t h = 1; h <= of->horizon; h++) {
-        z[h - 1] = (raw_target(of, y, origin, h) - of->target_offset[h - 1]) / of->target_scale[h - 1];
+        z[h - 1] =
+            (raw_target(of, y, origin, h) - of->target_offset[h - 1]) / of->target_scale[h - 1];
     }
 }
 
-void transform_invert(const recipe *of, const double *y, size_t origin, const double *z, double *out)
+void transform_invert(const recipe *of, const double *y, size_t origin, const double *z,
+                      double *out)
 {
     for (size_t h = 1; h <= of->horizon; h++) {
-        const double v = transform_base(of->target, of->season, y, origin, h) + of->target_offset[h - 1] +
-                         of->target_scale[h - 1] * z[h - 1];
+        const double v = transform_base(of->target, of->season, y, origin, h) +
+                         of->target_offset[h - 1] + of->target_scale[h - 1] * z[h - 1];
         out[h - 1] = transform_is_log(of->target) ? exp(v) : v;
     }
 }
@@ -210,11 +221,12 @@ static int allocate_scalers(recipe *of)
     of->scale = calloc(features, sizeof(double));
     of->target_offset = calloc(of->horizon, sizeof(double));
     of->target_scale = calloc(of->horizon, sizeof(double));
-    return of->offset != NULL && of->scale != NULL && of->target_offset != NULL && of->target_scale != NULL;
+    return of->offset != NULL && of->scale != NULL && of->target_offset != NULL &&
+           of->target_scale != NULL;
 }
 
-lstm_status transform_fit_scalers(recipe *of, const double *matrix, const double *y, const size_t *origins,
-                                  size_t count)
+lstm_status transform_fit_scalers(recipe *of, const double *matrix, const double *y,
+                                  const size_t *origins, size_t count)
 {
     const size_t features = recipe_features(of);
     /* Windows overlap, so some of them, evenly spread, cover every training row; all of them would only repeat rows. */

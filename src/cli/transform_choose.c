@@ -8,8 +8,8 @@
  *   3. Does the last season, with its change, foretell better than the last value? Then: seasonal.
  *   4. Do changes grow with the level, which is always positive? Then: log-return, or log-seasonal.
  *   5. Else: diff for one step ahead, window-last for more.
- * A network fed with raw levels of a trending series loses to "repeat the last value" by up to thirty times: whatever lies
- * beyond the levels of the training part is foreign to it.
+ * A network fed with raw levels of a trending series loses to "repeat the last value" by up to thirty times: whatever
+ * lies beyond the levels of the training part is foreign to it.
  */
 #include "messages.h"
 #include "transform.h"
@@ -38,12 +38,12 @@ static int no_memory(void)
 
 /* ---- Seasons */
 
-static int find_seasons(recipe *of, transform_choice *choice, lstm_context *context, const series *data, size_t rows,
-                        size_t season)
+static int find_seasons(recipe *of, transform_choice *choice, lstm_context *context,
+                        const series *data, size_t rows, size_t season)
 {
     if (season == 0) {
-        if (season_find(choice->seasons, choice->strengths, &choice->season_count, context, data->values[0], rows,
-                        &of->spacing) != LSTM_OK) {
+        if (season_find(choice->seasons, choice->strengths, &choice->season_count, context,
+                        data->values[0], rows, &of->spacing) != LSTM_OK) {
             return no_memory();
         }
         of->season = choice->season_count > 0 ? choice->seasons[0].rows : 0;
@@ -72,16 +72,16 @@ static int find_seasons(recipe *of, transform_choice *choice, lstm_context *cont
 
 /* ---- Tests */
 
-static int test_column(trend_result *out, const recipe *of, lstm_context *context, const series *data, size_t column,
-                       size_t rows)
+static int test_column(trend_result *out, const recipe *of, lstm_context *context,
+                       const series *data, size_t column, size_t rows)
 {
     double *const copy = malloc(rows * sizeof *copy);
     if (copy == NULL) {
         return no_memory();
     }
     memcpy(copy, data->values[column], rows * sizeof *copy);
-    lstm_status status =
-        trend_remove_cycles(context, copy, rows, data->times, &of->spacing, of->cycles, of->cycle_count);
+    lstm_status status = trend_remove_cycles(context, copy, rows, data->times, &of->spacing,
+                                             of->cycles, of->cycle_count);
     if (status == LSTM_OK) {
         status = trend_test(out, context, copy, rows);
     }
@@ -90,7 +90,8 @@ static int test_column(trend_result *out, const recipe *of, lstm_context *contex
 }
 
 /* Root mean square error of a base over the training part at all horizons. */
-static double base_error(transform kind, size_t season, size_t horizon, const double *y, size_t rows, size_t first)
+static double base_error(transform kind, size_t season, size_t horizon, const double *y,
+                         size_t rows, size_t first)
 {
     double sum = 0.0;
     size_t count = 0;
@@ -106,7 +107,8 @@ static double base_error(transform kind, size_t season, size_t horizon, const do
 
 static int grows_with_level(transform_choice *choice, const double *y, size_t rows)
 {
-    choice->spread_known = first_not_positive(y, rows) == rows && spread_slope(y, rows, &choice->spread, &choice->range);
+    choice->spread_known = first_not_positive(y, rows) == rows &&
+                           spread_slope(y, rows, &choice->spread, &choice->range);
     return choice->spread_known && choice->spread >= SPREAD_SLOPE && choice->range >= SPREAD_RANGE;
 }
 
@@ -124,12 +126,15 @@ static size_t say_trend(transform_choice *choice)
     const int rejected = t->adf < t->adf_critical;
     const int level = t->kpss <= t->kpss_critical;
     const char *const verdict = t->stationary ? "the level is stable"
-                                : rejected    ? "the level shifts (no unit root, but not stationary either)"
-                                : level       ? "a unit root can't be ruled out"
-                                              : "the level wanders or trends";
+                                : rejected
+                                    ? "the level shifts (no unit root, but not stationary either)"
+                                : level ? "a unit root can't be ruled out"
+                                        : "the level wanders or trends";
     char text[400];
-    (void)snprintf(text, sizeof text, "%s: ADF %.2f (5 %% below %.2f), KPSS %.3f (1 %% above %.3f)%s", verdict, t->adf,
-                   t->adf_critical, t->kpss, t->kpss_critical, choice->season_count > 0 ? ", season removed" : "");
+    (void)snprintf(text, sizeof text,
+                   "%s: ADF %.2f (5 %% below %.2f), KPSS %.3f (1 %% above %.3f)%s", verdict, t->adf,
+                   t->adf_critical, t->kpss, t->kpss_critical,
+                   choice->season_count > 0 ? ", season removed" : "");
     return say(choice, 0, text);
 }
 
@@ -153,22 +158,28 @@ static void choose_target(recipe *of, transform_choice *choice, const series *da
         if (seasonal < repeat) {
             of->target = logarithm ? TRANSFORM_LOG_SEASONAL : TRANSFORM_SEASONAL;
             (void)snprintf(text, sizeof text,
-                           "; the season (%zu rows) with its last change foretells the training part better than the last "
-                           "value (RMSE %.4g against %.4g)", m, seasonal, repeat);
+                           "; the season (%zu rows) with its last change foretells the training "
+                           "part better than the last "
+                           "value (RMSE %.4g against %.4g)",
+                           m, seasonal, repeat);
             used = say(choice, used, text);
         }
     }
     if (of->target == TRANSFORM_AUTO) {
-        of->target = logarithm ? TRANSFORM_LOG_RETURN : of->horizon == 1 ? TRANSFORM_DIFF : TRANSFORM_WINDOW_LAST;
+        of->target = logarithm          ? TRANSFORM_LOG_RETURN
+                     : of->horizon == 1 ? TRANSFORM_DIFF
+                                        : TRANSFORM_WINDOW_LAST;
     }
     if (logarithm) {
-        (void)snprintf(text, sizeof text, "; changes grow with the level (slope %.2f)", choice->spread);
+        (void)snprintf(text, sizeof text, "; changes grow with the level (slope %.2f)",
+                       choice->spread);
         used = say(choice, used, text);
     } else if (log_lost) {
         char when[64];
-        (void)snprintf(text, sizeof text,
-                       "; changes grow with the level, but line %zu (%s) holds %g, which has no logarithm",
-                       series_line(data, bad), series_time_text(data, bad, when, sizeof when), y[bad]);
+        (void)snprintf(
+            text, sizeof text,
+            "; changes grow with the level, but line %zu (%s) holds %g, which has no logarithm",
+            series_line(data, bad), series_time_text(data, bad, when, sizeof when), y[bad]);
         used = say(choice, used, text);
     }
 }
@@ -205,25 +216,30 @@ static int choose_inputs(recipe *of, lstm_context *context, const series *data, 
 static int check_asked(const recipe *of, const series *data, transform asked)
 {
     if (transform_is_seasonal(asked) && of->season == 0) {
-        return message_error(EXIT_USE, "--transform %s: no season was found in \"%s\"; give its length in rows with "
-                                       "--season", transform_names[asked], data->names[0]);
+        return message_error(
+            EXIT_USE,
+            "--transform %s: no season was found in \"%s\"; give its length in rows with "
+            "--season",
+            transform_names[asked], data->names[0]);
     }
     if (transform_is_log(asked)) {
         const size_t bad = first_not_positive(data->values[0], data->rows);
         if (bad < data->rows) {
             char when[64];
-            return message_error(EXIT_USE, "%s, line %zu (%s), column \"%s\": %g has no logarithm; --transform %s needs "
-                                           "values above 0: use %s, or remove the row",
-                                 data->path, series_line(data, bad), series_time_text(data, bad, when, sizeof when),
-                                 data->names[0], data->values[0][bad], transform_names[asked],
-                                 asked == TRANSFORM_LOG_SEASONAL ? "seasonal" : "diff");
+            return message_error(
+                EXIT_USE,
+                "%s: line %zu (%s), column \"%s\": %g has no logarithm; --transform %s needs "
+                "values above 0: use %s, or remove the row",
+                data->path, series_line(data, bad), series_time_text(data, bad, when, sizeof when),
+                data->names[0], data->values[0][bad], transform_names[asked],
+                asked == TRANSFORM_LOG_SEASONAL ? "seasonal" : "diff");
         }
     }
     return EXIT_DONE;
 }
 
-int transform_choose(recipe *of, transform_choice *choice, lstm_context *context, const series *data, size_t rows,
-                     transform asked, size_t season)
+int transform_choose(recipe *of, transform_choice *choice, lstm_context *context,
+                     const series *data, size_t rows, transform asked, size_t season)
 {
     memset(choice, 0, sizeof *choice);
     of->target = asked;
@@ -241,7 +257,8 @@ int transform_choose(recipe *of, transform_choice *choice, lstm_context *context
     if (asked != TRANSFORM_AUTO) {
         const size_t used = say(choice, 0, "asked for with --transform");
         if (asked == TRANSFORM_LEVEL && choice->tested && !choice->trend.stationary) {
-            (void)say(choice, used, "; the tests find a trend or unit root: expect it to lose to the last value");
+            (void)say(choice, used,
+                      "; the tests find a trend or unit root: expect it to lose to the last value");
         }
     } else if (!choice->tested) {
         of->target = of->horizon == 1 ? TRANSFORM_DIFF : TRANSFORM_WINDOW_LAST;

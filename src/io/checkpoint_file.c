@@ -2,9 +2,14 @@
  * Checkpoints. Text "lstm.checkpoint": a JSON object with the model's description, the optimizer's settings and what must
  * be the same to go on; tensors: the parameter block, moments and best weights as they lie in memory, the history, and the
  * position as integers and doubles. Everything is checked before anything is changed.
+ *
+ * What later versions of the library added stands in tensors and keys of its own, written only when it is in use: averages
+ * ("average"), accumulated gradients ("accumulated"), the optimizer's numbers ("optimizer_state"), and the memory of L-BFGS
+ * ("lbfgs.*"). So a file without them is read as before, and a file with them is refused where they are not wanted.
  */
 #include "checkpoint_file.h"
 #include "constants.h"
+#include "lbfgs.h"
 #include "model_json.h"
 #include "sealed_file.h"
 
@@ -17,9 +22,74 @@
 static const char *const texts[] = {"lstm.checkpoint", NULL};
 static const char *const moment_names[LSTM__MOMENTS] = {"moment.0", "moment.1", "moment.2"};
 
-enum { INTEGERS = 8, DOUBLES = 3 + 2 * LSTM__METRICS };
+enum { INTEGERS = 8, DOUBLES = 3 + 2 * LSTM__METRICS, STATE = sizeof(lstm__optimizer_state) / sizeof(double) };
+
+enum { LBFGS_NUMBERS = sizeof(lstm__lbfgs_numbers) / sizeof(double) };
 
 /* ---- The text: what must agree */
+
+static json_t *list_metrics(const lstm__training *training)
+{
+    json_t *list = json_array();
+    for (size_t k = 0; list && k < training->metric_count; k++)
+        if (json_array_append_new(list, json_string(lstm__constant_name(LSTM_NAMES_METRIC, training->metrics[k]))) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
+static json_t *describe_training(const lstm__training *training)
+{
+    const lstm__loss *loss = &training->loss;
+    return json_pack("{s:I, s:I, s:b, s:I, s:s, s:b, s:f, s:o, s:I}", "samples", (json_int_t)training->samples, "batch size",
+                     (json_int_t)training->batch_size, "shuffle", training->shuffle, "seed",
+                     (json_int_t)(training->seed & INT64_MAX), "loss", lstm__constant_name(LSTM_NAMES_LOSS, loss->kind),
+                     "from_logits", loss->from_logits, "huber_delta", loss->delta, "metrics", list_metrics(training),
+                     "validation samples", (json_int_t)training->validation.count);
+}
+
+/* What later versions added to losses: keys that are there only when they are in use. */
+static int describe_loss_extras(json_t *run, const lstm__training *training)
+{
+    const lstm__loss *loss = &training->loss;
+    const bool focal = loss->kind == LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY || loss->kind == LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY;
+    int failed = 0;
+    if (loss->reduction > LSTM_REDUCTION_MEAN)
+        failed |= json_object_set_new(run, "reduction",
+                                      json_string(lstm__constant_name(LSTM_NAMES_REDUCTION, loss->reduction)));
+    if (loss->smoothing > 0)
+        failed |= json_object_set_new(run, "label_smoothing", json_real(loss->smoothing));
+    if (focal)
+        failed |= json_object_set_new(run, "focal", json_pack("[f, f, b]", loss->gamma, loss->alpha, loss->balanced));
+    if (training->data.weights)
+        failed |= json_object_set_new(run, "sample weights", json_true());
+    if (training->data.class_weights)
+        failed |= json_object_set_new(run, "class weights", json_true());
+    if (loss->kind != LSTM_LOSS_QUANTILE)
+        return failed;
+    json_t *list = json_array();
+    for (size_t k = 0; k < loss->quantile_count; k++)
+        failed |= json_array_append_new(list, json_real((double)loss->quantiles[k]));
+    return failed | json_object_set_new(run, "quantiles", list);
+}
+
+/* The same for optimizers. */
+static int describe_extras(json_t *text, const lstm_optimizer *optimizer)
+{
+    const lstm_optimizer_options *o = &optimizer->options;
+    const int32_t schedule = optimizer->schedule.schedule;
+    int failed = 0;
+    if (o->accumulation_steps > 1)
+        failed |= json_object_set_new(text, "accumulation", json_integer(o->accumulation_steps));
+    if (o->use_ema == LSTM_YES)
+        failed |= json_object_set_new(text, "averages", json_true());
+    if (schedule != LSTM_SCHEDULE_CONSTANT)
+        failed |= json_object_set_new(text, "schedule", json_string(lstm__constant_name(LSTM_NAMES_SCHEDULE, schedule)));
+    if (optimizer->lbfgs)
+        failed |= json_object_set_new(text, "history", json_integer(o->history_size));
+    return failed;
+}
 
 static json_t *describe(const lstm_model *model, const lstm_optimizer *optimizer, const lstm__training *training)
 {
@@ -32,13 +102,16 @@ static json_t *describe(const lstm_model *model, const lstm_optimizer *optimizer
                              lstm__constant_name(LSTM_NAMES_PROFILE, o->profile), "amsgrad", o->amsgrad == LSTM_YES, "centered",
                              o->centered == LSTM_YES);
     lstm__release(model->context, description);
-    if (text && training) {
-        json_t *run = json_pack("{s:I, s:I, s:b, s:I, s:s, s:I, s:I}", "samples", (json_int_t)training->samples, "batch size",
-                                (json_int_t)training->batch_size, "shuffle", training->shuffle, "seed",
-                                (json_int_t)(training->seed & INT64_MAX), "loss",
-                                lstm__constant_name(LSTM_NAMES_LOSS, training->loss.kind), "metrics",
-                                (json_int_t)training->metric_count, "validation samples",
-                                (json_int_t)training->validation.count);
+    if (!text || describe_extras(text, optimizer) != 0) {
+        json_decref(text);
+        return NULL;
+    }
+    if (training) {
+        json_t *run = describe_training(training);
+        if (run && describe_loss_extras(run, training) != 0) {
+            json_decref(run);
+            run = NULL;
+        }
         if (!run || json_object_set_new(text, "training", run) != 0) {
             json_decref(text);
             return NULL;
@@ -99,6 +172,9 @@ static lstm_status compare(const char *path, const json_t *stored, const json_t 
         else
             return differs(path, key, other, value);
     }
+    json_object_foreach((json_t *)stored, key, value)
+        if (!json_object_get(own, key) && strcmp(key, "training") != 0)
+            return differs(path, key, value, NULL);
     return LSTM_OK;
 }
 
@@ -130,6 +206,21 @@ static lstm_status seal_block(lstm__seal *seal, const char *name, const real *va
     return values ? lstm__seal_tensor(seal, name, LSTM__F32, 1, shape, values) : LSTM_OK;
 }
 
+/* Whether an optimizer has numbers that a step changes. */
+static bool has_state(const lstm_optimizer *optimizer)
+{
+    return optimizer->options.optimizer == LSTM_OPTIMIZER_NADAM || optimizer->schedule.schedule == LSTM_SCHEDULE_PLATEAU;
+}
+
+static lstm_status seal_lbfgs(lstm__seal *seal, const lstm__lbfgs *l)
+{
+    const int64_t counts[2] = {LBFGS_NUMBERS, (int64_t)l->history};
+    const int64_t shape[2] = {(int64_t)(LSTM__LBFGS_FIXED + 2 * l->history), (int64_t)l->count};
+    RETURN_IF_ERROR(lstm__seal_tensor(seal, "lbfgs.numbers", LSTM__F64, 1, &counts[0], &l->numbers));
+    RETURN_IF_ERROR(lstm__seal_tensor(seal, "lbfgs.products", LSTM__F64, 1, &counts[1], l->products));
+    return lstm__seal_tensor(seal, "lbfgs.vectors", LSTM__F32, 2, shape, l->vectors);
+}
+
 static lstm_status seal_common(lstm__seal *seal, const lstm_model *model, const lstm_optimizer *optimizer,
                                const lstm__training *training)
 {
@@ -144,7 +235,13 @@ static lstm_status seal_common(lstm__seal *seal, const lstm_model *model, const 
     RETURN_IF_ERROR(seal_block(seal, "values", model->values, model->value_count));
     for (int k = 0; k < LSTM__MOMENTS; k++)
         RETURN_IF_ERROR(seal_block(seal, moment_names[k], optimizer->moments[k], model->value_count));
-    return LSTM_OK;
+    RETURN_IF_ERROR(seal_block(seal, "average", optimizer->average, model->value_count));
+    RETURN_IF_ERROR(seal_block(seal, "accumulated", optimizer->accumulated, model->value_count));
+    if (has_state(optimizer)) {
+        const int64_t shape[1] = {STATE};
+        RETURN_IF_ERROR(lstm__seal_tensor(seal, "optimizer_state", LSTM__F64, 1, shape, &optimizer->state));
+    }
+    return optimizer->lbfgs ? seal_lbfgs(seal, optimizer->lbfgs) : LSTM_OK;
 }
 
 static void pack_position(const lstm__training *training, int64_t *integers, double *doubles)
@@ -204,11 +301,19 @@ out:
 
 /* ---- Reading */
 
+/* A tensor that must be there, or the file is not what it says. */
+static lstm_status need_tensor(const lstm__safetensors *file, const char *name, const lstm__tensor **t)
+{
+    *t = lstm__safetensors_find(file, name);
+    return *t ? LSTM_OK : lstm__fail(LSTM_ERROR_FORMAT, "%s: there is no \"%s\" in the checkpoint",
+                                     lstm__safetensors_path(file), name);
+}
+
 /* Signed integers as they were written; lstm__tensor_integers reads only those that are not negative. */
 static lstm_status read_integers(const lstm__safetensors *file, int64_t *values, size_t count)
 {
     const lstm__tensor *t = NULL;
-    RETURN_IF_ERROR(lstm__safetensors_need(file, "integers", &t));
+    RETURN_IF_ERROR(need_tensor(file, "integers", &t));
     if (t->kind != LSTM__I64 || t->count != count)
         return lstm__fail(LSTM_ERROR_FORMAT, "%s: the position has %zu numbers: expected %zu: a checkpoint of %s",
                           lstm__safetensors_path(file), t->count, count,
@@ -220,13 +325,13 @@ static lstm_status read_integers(const lstm__safetensors *file, int64_t *values,
 static lstm_status read_doubles(const lstm__safetensors *file, const char *name, double *values, size_t count)
 {
     const lstm__tensor *t = NULL;
-    RETURN_IF_ERROR(lstm__safetensors_need(file, name, &t));
+    RETURN_IF_ERROR(need_tensor(file, name, &t));
     return lstm__tensor_doubles(t, values, count);
 }
 
 static lstm_status need_block(const lstm__safetensors *file, const char *name, size_t count, const lstm__tensor **t)
 {
-    RETURN_IF_ERROR(lstm__safetensors_need(file, name, t));
+    RETURN_IF_ERROR(need_tensor(file, name, t));
     if ((*t)->count != count || (*t)->kind != LSTM__F32)
         return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"%s\" has %zu values: expected %zu", lstm__safetensors_path(file), name,
                           (*t)->count, count);
@@ -237,30 +342,76 @@ static lstm_status need_block(const lstm__safetensors *file, const char *name, s
 typedef struct blocks {
     const lstm__tensor *values;
     const lstm__tensor *moments[LSTM__MOMENTS];
+    const lstm__tensor *average, *accumulated, *lbfgs_vectors, *lbfgs_products; /* NULL = not kept */
+    lstm__lbfgs_numbers lbfgs;
+    lstm__optimizer_state state;
 } blocks;
+
+/* L-BFGS: sizes must be those of this optimizer, and the count of pairs within them. */
+static lstm_status find_lbfgs(const lstm__safetensors *file, const lstm__lbfgs *l, blocks *found)
+{
+    double numbers[LBFGS_NUMBERS];
+    RETURN_IF_ERROR(need_block(file, "lbfgs.vectors", (LSTM__LBFGS_FIXED + 2 * l->history) * l->count,
+                               &found->lbfgs_vectors));
+    RETURN_IF_ERROR(lstm__safetensors_need(file, "lbfgs.products", &found->lbfgs_products));
+    RETURN_IF_ERROR(read_doubles(file, "lbfgs.numbers", numbers, LBFGS_NUMBERS));
+    memcpy(&found->lbfgs, numbers, sizeof found->lbfgs);
+    const double stored = found->lbfgs.stored;
+    if (found->lbfgs_products->kind != LSTM__F64 || found->lbfgs_products->count != l->history
+        || !(stored >= 0 && stored <= (double)l->history && stored == floor(stored)))
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the memory of L-BFGS is not one of %zu pairs", lstm__safetensors_path(file),
+                          l->history);
+    return LSTM_OK;
+}
+
+static void copy_lbfgs(const blocks *found, lstm__lbfgs *l)
+{
+    l->numbers = found->lbfgs;
+    memcpy(l->products, found->lbfgs_products->bytes, l->history * sizeof(double));
+    memcpy(l->vectors, found->lbfgs_vectors->bytes, (LSTM__LBFGS_FIXED + 2 * l->history) * l->count * sizeof(float));
+}
 
 static lstm_status find_blocks(const lstm__safetensors *file, const lstm_model *model, const lstm_optimizer *optimizer,
                                blocks *found)
 {
-    *found = (blocks){NULL, {NULL}};
+    *found = (blocks){.state = optimizer->state};
     RETURN_IF_ERROR(need_block(file, "values", model->value_count, &found->values));
     for (int k = 0; k < LSTM__MOMENTS; k++) {
-        if (optimizer->moments[k])
+        const bool stored = lstm__safetensors_find(file, moment_names[k]) != NULL;
+        if (stored != (optimizer->moments[k] != NULL))
+            return lstm__fail(LSTM_ERROR_FORMAT, "%s: %s optimizer keeps a moment that %s does not (momentum, amsgrad or "
+                              "centered differ)",
+                              lstm__safetensors_path(file), stored ? "the checkpoint's" : "this",
+                              stored ? "this one" : "the checkpoint's");
+        if (stored)
             RETURN_IF_ERROR(need_block(file, moment_names[k], model->value_count, &found->moments[k]));
-        else if (lstm__safetensors_find(file, moment_names[k]))
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: the checkpoint's optimizer keeps a moment that this one does not "
-                              "(momentum, amsgrad or centered differ)",
-                              lstm__safetensors_path(file));
     }
-    return LSTM_OK;
+    if (optimizer->average)
+        RETURN_IF_ERROR(need_block(file, "average", model->value_count, &found->average));
+    if (optimizer->accumulated)
+        RETURN_IF_ERROR(need_block(file, "accumulated", model->value_count, &found->accumulated));
+    if (has_state(optimizer)) {
+        double state[STATE];
+        RETURN_IF_ERROR(read_doubles(file, "optimizer_state", state, STATE));
+        memcpy(&found->state, state, sizeof found->state);
+    }
+    return optimizer->lbfgs ? find_lbfgs(file, optimizer->lbfgs, found) : LSTM_OK;
 }
 
 static void copy_blocks(const blocks *found, lstm_model *model, lstm_optimizer *optimizer)
 {
     memcpy(model->values, found->values->bytes, model->value_count * sizeof(float));
+    lstm__graph_changed(model);
     for (int k = 0; k < LSTM__MOMENTS; k++)
         if (found->moments[k])
             memcpy(optimizer->moments[k], found->moments[k]->bytes, model->value_count * sizeof(float));
+    if (found->average)
+        memcpy(optimizer->average, found->average->bytes, model->value_count * sizeof(float));
+    if (found->accumulated)
+        memcpy(optimizer->accumulated, found->accumulated->bytes, model->value_count * sizeof(float));
+    if (optimizer->lbfgs)
+        copy_lbfgs(found, optimizer->lbfgs);
+    optimizer->state = found->state;
 }
 
 static lstm_status open_checked(lstm__safetensors **file, const char *path, const lstm_model *model,
@@ -311,6 +462,20 @@ out:
     return status;
 }
 
+/* A checksum is no lock: numbers that index arrays are checked. */
+static lstm_status check_position(const lstm__safetensors *file, const lstm__training *training, const int64_t *integers)
+{
+    const int64_t batches = (int64_t)((training->samples + training->batch_size - 1) / training->batch_size);
+    bool valid = integers[1] <= batches && integers[3] <= integers[0] && integers[5] <= 1;
+    for (int k = 0; k < INTEGERS; k++)
+        valid = valid && integers[k] >= 0;
+    if (!valid)
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the position (epoch %lld, batch %lld, step %lld) cannot be",
+                          lstm__safetensors_path(file), (long long)integers[0], (long long)integers[1],
+                          (long long)integers[2]);
+    return LSTM_OK;
+}
+
 static void unpack_position(lstm__training *training, const int64_t *integers, const double *doubles)
 {
     lstm__position *p = &training->position;
@@ -337,6 +502,7 @@ lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
     TRY(open_checked(&file, path, model, training->optimizer, training));
     TRY(find_blocks(file, model, training->optimizer, &found));
     TRY(read_integers(file, integers, INTEGERS));
+    TRY(check_position(file, training, integers));
     TRY(read_doubles(file, "doubles", doubles, DOUBLES));
     TRY(read_doubles(file, "learning_rate", &rate, 1));
     if (training->best_values && lstm__safetensors_find(file, "best"))

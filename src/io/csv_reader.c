@@ -11,8 +11,8 @@
  * are closed up in place. buffer[end] always holds a line end, so that the loop over ordinary characters needs one
  * test each: whether the character is one of those that can end a field.
  *
- * The separator is the one of comma, semicolon and tab that the first line, outside of quotes, holds most often, in that
- * order among equals; comma if it holds none.
+ * The separator is the one of comma, semicolon and tab that the first line, outside of quotes, holds most often, in
+ * that order among equals; comma if it holds none.
  */
 #include "csv_reader.h"
 

@@ -482,6 +482,7 @@ lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file, 
     TRY(check_unused(&m));
     if (!own_description)
         memcpy(model->values, m.block, model->value_count * sizeof *m.block);
+    lstm__graph_changed(model);
 out:
     end(&m);
     return status;

@@ -215,6 +215,7 @@ static lstm_status load_parameters(lstm_model *model, const lstm__safetensors *f
                 FAIL(LSTM_ERROR_NUMERIC, "%s: parameter \"%s\": value %zu is not finite", lstm__safetensors_path(file),
                      p->name, v);
         lstm__parameter_write(p, model->values, values);
+        lstm__graph_changed(model);
     }
 out:
     lstm__release(model->context, values);

@@ -14,9 +14,12 @@
 #include "element.h"
 #include "keras_json.h"
 #include "names.h"
+#include "penalty_json.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { OPTIONS_ROOM = 256 };
@@ -73,6 +76,29 @@ static lstm_status check_fixed(const lstm__option *option, const json_t *value)
     return status;
 }
 
+/* A seed: a whole number, or, beyond what JSON readers agree on, its decimal digits as a text; null is 0. */
+static lstm_status read_seed(const char *key, const json_t *value, uint64_t *seed)
+{
+    const char *text = json_string_value(value);
+    *seed = 0;
+    if (text && text[0] >= '0' && text[0] <= '9') {
+        char *end = NULL;
+        errno = 0;
+        *seed = strtoull(text, &end, 10);
+        if (*end == 0 && errno == 0)
+            return LSTM_OK;
+    } else if (json_is_null(value) || (json_is_integer(value) && json_integer_value(value) >= 0)) {
+        *seed = (uint64_t)json_integer_value(value);
+        return LSTM_OK;
+    }
+    return expected(key, "a whole number of at least 0, or null", value);
+}
+
+static json_t *write_seed(uint64_t seed)
+{
+    return seed <= INT64_MAX ? json_integer((json_int_t)seed) : json_sprintf("%" PRIu64, seed);
+}
+
 static lstm_status read_option(const lstm__option *option, const json_t *value, void *options)
 {
     void *place = (unsigned char *)options + option->offset;
@@ -95,10 +121,7 @@ static lstm_status read_option(const lstm__option *option, const json_t *value, 
         *(float *)place = (float)json_number_value(value);
         return LSTM_OK;
     case LSTM__OPTION_SEED:
-        if (!json_is_null(value) && (!json_is_integer(value) || json_integer_value(value) < 0))
-            return expected(option->key, "a whole number of at least 0, or null", value);
-        *(uint64_t *)place = json_is_null(value) ? 0 : (uint64_t)json_integer_value(value);
-        return LSTM_OK;
+        return read_seed(option->key, value, place);
     case LSTM__OPTION_FIXED:
         return check_fixed(option, value);
     default:
@@ -154,13 +177,11 @@ static lstm_status read_options(const reader *r)
         const lstm__option *option = r->class->options;
         while (option->key && strcmp(option->key, key) != 0)
             option++;
-        if (option->key && is_idle_initializer(r, option, value))
+        if (lstm__penalty_key(r->class, key) || (option->key && is_idle_initializer(r, option, value)))
             continue;
         if (option->key)
             RETURN_IF_ERROR(read_option(option, value, r->options));
-        else if (strcmp(key, "trainable") == 0 && json_is_false(value))
-            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "\"trainable\" is false: this version trains every layer");
-        else if (!is_general(r, key) && strcmp(key, "trainable") != 0)
+        else if (!is_general(r, key))
             return unknown_key(r, key);
     }
     return LSTM_OK;
@@ -321,7 +342,9 @@ static lstm_status add_layer(reader *r, const char *name)
     if (r->model->node_count == 0 && json_object_get(r->layer, "batch_input_shape"))
         RETURN_IF_ERROR(add_input(r->model, r->layer, NULL));
     RETURN_IF_ERROR(read_references(r, inputs, &count));
-    return lstm__graph_add(r->model, r->class, r->options, name, inputs, count, NULL);
+    lstm_layer *layer = NULL;
+    RETURN_IF_ERROR(lstm__graph_add(r->model, r->class, r->options, name, inputs, count, &layer));
+    return lstm__penalty_from_json(layer->node, r->layer);
 }
 
 static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t index)
@@ -389,15 +412,15 @@ static lstm_status read_root(lstm_model **out, lstm_context *context, const json
     lstm_model *model = NULL;
     int32_t profile = LSTM_PROFILE_KERAS;
     TRY(check_root(root));
-    const json_t *seed = json_object_get(root, "seed");
+    uint64_t seed = 0;
     const json_t *outputs = json_object_get(root, "outputs");
     const json_t *layers = json_object_get(root, "layers");
     const lstm__option option = LSTM__OPTION_OF("profile", 0, LSTM_NAMES_PROFILE);
     if (json_object_get(root, "profile"))
         TRY(read_named(&option, json_object_get(root, "profile"), &profile));
-    if (seed && (!json_is_integer(seed) || json_integer_value(seed) < 0))
-        FAIL(LSTM_ERROR_FORMAT, "\"seed\" is not a whole number of at least 0");
-    TRY(lstm__graph_create(&model, context, profile, (uint64_t)json_integer_value(seed)));
+    if (json_object_get(root, "seed"))
+        TRY(read_seed("seed", json_object_get(root, "seed"), &seed));
+    TRY(lstm__graph_create(&model, context, profile, seed));
     model->loading = most_values != SIZE_MAX;
     model->most_values = most_values;
     for (size_t k = 0; k < json_array_size(layers); k++)
@@ -460,7 +483,7 @@ static int set_option(json_t *layer, const lstm__option *option, const void *opt
         value = json_real((double)*(const float *)place);
         break;
     case LSTM__OPTION_SEED:
-        value = json_integer((json_int_t)(*(const uint64_t *)place & INT64_MAX));
+        value = write_seed(*(const uint64_t *)place);
         break;
     default:
         return 0;
@@ -502,6 +525,7 @@ static json_t *write_layer(const lstm__node *node)
     for (const lstm__option *option = node->class->options; option->key; option++)
         if (!option->alias)
             failed = failed || set_option(layer, option, node->options) != 0;
+    failed = failed || lstm__penalty_to_json(node, layer) != 0;
     json_decref(inputs);
     if (failed) {
         json_decref(layer);
@@ -514,8 +538,8 @@ lstm_status lstm__model_to_json(const lstm_model *model, char **text)
 {
     lstm_status status = LSTM_OK;
     char *dump = NULL;
-    json_t *root = json_pack("{s:s, s:I, s:[], s:[]}", "profile", lstm__constant_name(LSTM_NAMES_PROFILE, model->profile),
-                             "seed", (json_int_t)(model->seed & INT64_MAX), "layers", "outputs");
+    json_t *root = json_pack("{s:s, s:o, s:[], s:[]}", "profile", lstm__constant_name(LSTM_NAMES_PROFILE, model->profile),
+                             "seed", write_seed(model->seed), "layers", "outputs");
     int failed = !root;
     for (size_t k = 0; !failed && k < model->node_count; k++)
         failed = json_array_append_new(json_object_get(root, "layers"), write_layer(model->nodes[k])) != 0;

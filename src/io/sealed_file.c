@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Sealed files. The checksum is zlib's CRC-32 over keys and texts in the order written, then name, kind, shape and bytes of
- * every tensor in the order of the header. Kind and version are checked first, so that a newer file is called newer and
- * not damaged.
+ * Sealed files. The checksum is zlib's CRC-32 over the library's version, keys and texts in the order written, then name,
+ * kind, shape and bytes of every tensor in the order of the header. Kind and version are checked first, so that a newer
+ * file is called newer and not damaged.
  */
 #include "sealed_file.h"
 
@@ -39,7 +39,7 @@ static unsigned long add_tensor(unsigned long checksum, const char *name, int32_
 lstm_status lstm__seal_start(lstm__seal *seal, lstm_context *context, const char *kind)
 {
     char version[16];
-    *seal = (lstm__seal){NULL, crc32_z(0, NULL, 0)};
+    *seal = (lstm__seal){NULL, add_text(crc32_z(0, NULL, 0), lstm_version_string())};
     snprintf(version, sizeof version, "%d", FORMAT_VERSION);
     RETURN_IF_ERROR(lstm__safetensors_writer_create(&seal->writer, context));
     RETURN_IF_ERROR(lstm__safetensors_add_metadata(seal->writer, KEY_KIND, kind));
@@ -105,7 +105,8 @@ lstm_status lstm__seal_check(const lstm__safetensors *file, const char *kind, co
 {
     RETURN_IF_ERROR(check_kind(file, kind));
     char computed[32];
-    unsigned long checksum = crc32_z(0, NULL, 0);
+    const char *library = lstm__safetensors_metadata(file, KEY_LIBRARY);
+    unsigned long checksum = add_text(crc32_z(0, NULL, 0), library ? library : "");
     for (size_t k = 0; texts[k]; k++) {
         const char *text = lstm__safetensors_metadata(file, texts[k]);
         if (!text)

@@ -321,7 +321,8 @@ static lstm_status read_entry(lstm__zip *zip, lstm__cursor *c, const directory *
     entry->crc = r.crc;
     entry->stored = r.method == METHOD_STORED;
     if (r.size > PTRDIFF_MAX)
-        return lstm__fail(LSTM_ERROR_MEMORY, "%s: the ZIP entry \"%.100s\" has %" PRIu64 " bytes, more than fit in memory",
+        return lstm__fail(LSTM_ERROR_MEMORY,
+                          "%s: the ZIP entry \"%.100s\" has %" PRIu64 " bytes, more than fit in memory",
                           c->name, entry->name, r.size);
     if (r.size > most_bytes - *total)
         return lstm__fail(LSTM_ERROR_FORMAT, "%s: the ZIP archive announces more than %" PRIu64 " bytes", c->name,

@@ -10,23 +10,21 @@
 #ifndef LSTM_KERNELS_KERNELS_H
 #define LSTM_KERNELS_KERNELS_H
 
-#include <lstm/lstm.h>
+#include "packed.h"
 
-#ifdef LSTM__DOUBLE
-typedef double real;
-#else
-typedef float real;
-#endif
+#include <lstm/lstm.h>
 
 /* Coefficients of one Adam step, with everything that depends on the step count already multiplied in:
  *     g += coupled_decay * w                               (PyTorch's Adam with weight decay)
  *     w -= decay * w                                       (decoupled: learning rate * weight decay)
  *     m  = beta_1 * m + (1 - beta_1) * g
  *     v  = beta_2 * v + (1 - beta_2) * g * g;   v^ = max(v^, v) with amsgrad
- *     w -= rate * m / (sqrt(v or v^) * root_scale + epsilon)
- * Keras: rate = lr sqrt(1-b2^t)/(1-b1^t), root_scale = 1. PyTorch: rate = lr/(1-b1^t), root_scale = 1/sqrt(1-b2^t). */
+ *     w -= (rate * m + gradient_rate * g) / (sqrt(v or v^) * root_scale + epsilon)
+ * Keras: rate = lr sqrt(1-b2^t)/(1-b1^t), root_scale = 1. PyTorch: rate = lr/(1-b1^t), root_scale = 1/sqrt(1-b2^t).
+ * Nadam alone has a gradient_rate; RAdam is rate = lr r_t sqrt(1-b2^t)/(1-b1^t), or while the variance is intractable
+ * root_scale = 0 and epsilon = 1. */
 typedef struct lstm__adam_step {
-    real rate, beta_1, beta_2, epsilon, decay, coupled_decay, root_scale;
+    real rate, beta_1, beta_2, epsilon, decay, coupled_decay, root_scale, gradient_rate;
 } lstm__adam_step;
 
 /* SGD:  g += coupled_decay * w;  w -= decay * w
@@ -48,20 +46,48 @@ typedef struct lstm__rmsprop_step {
     int keras;
 } lstm__rmsprop_step;
 
+/* The same two decays come first in each of these.
+ * Adagrad:  v += g*g;  w -= rate * (keras ? g / sqrt(v + epsilon) : g / (sqrt(v) + epsilon)) */
+typedef struct lstm__adagrad_step {
+    real rate, epsilon, decay, coupled_decay;
+    int keras;
+} lstm__adagrad_step;
+
+/* Adadelta:  v = rho*v + (1-rho)*g*g;  d = g * sqrt(u + epsilon) / sqrt(v + epsilon);  u = rho*u + (1-rho)*d*d;
+ *            w -= rate * d */
+typedef struct lstm__adadelta_step {
+    real rate, rho, epsilon, decay, coupled_decay;
+} lstm__adadelta_step;
+
+/* Adamax:  m = beta_1*m + (1-beta_1)*g;  u = max(beta_2*u, |g| + gradient_epsilon);  w -= rate * m / (u + epsilon)
+ * Keras has the epsilon beside u, PyTorch beside |g|; rate = lr/(1-b1^t). */
+typedef struct lstm__adamax_step {
+    real rate, beta_1, beta_2, epsilon, gradient_epsilon, decay, coupled_decay;
+} lstm__adamax_step;
+
+/* Lion:  w -= rate * sign(beta_1*m + (1-beta_1)*g);  m = beta_2*m + (1-beta_2)*g;  sign(0) = 0 */
+typedef struct lstm__lion_step {
+    real rate, beta_1, beta_2, decay, coupled_decay;
+} lstm__lion_step;
+
 typedef struct lstm__kernels {
     int32_t isa;      /* LSTM_ISA_* */
     const char *name; /* "avx2" */
 
-    /* One LSTM step behind its product. gates [rows][4*units] holds the pre-activations without bias and receives the
-     * activated i, f, g, o. bias [4*units] may be NULL. c_previous, c, tanh_c [rows][units] with distance `units`;
-     * c may be c_previous; tanh_c may be NULL. h [rows][ld_h] receives o * tanh(c). */
-    void (*gates_forward)(size_t rows, size_t units, real *gates, size_t ld_gates, const real *bias,
-                          const real *c_previous, real *c, real *tanh_c, real *h, size_t ld_h);
-
-    /* Backward through it. gates: in i, f, g, o, out the gradients of the pre-activations. The gradient at h is
-     * dy + dh; each may be NULL. dc [rows][units]: in the gradient at c from the step after, out that at c_previous. */
-    void (*gates_backward)(size_t rows, size_t units, real *gates, size_t ld_gates, const real *c_previous,
-                           const real *tanh_c, const real *dy, size_t ld_dy, const real *dh, size_t ld_dh, real *dc);
+    /* The LSTM engine, see packed.h for layouts and arguments. `lanes` is V; groups of columns in the across layout have
+     * at most `cross_vectors` vectors. Panels are numbers of groups of V units; a step's panels or groups, and an outer
+     * product's panels, may be shared among threads, first to last - 1. */
+    size_t lanes, cross_vectors;
+    void (*pack_gates)(size_t units, size_t rows, const real *w, size_t ld, real *packed);
+    void (*pack_bias)(size_t units, const real *first, const real *second, real *packed); /* sum; each may be NULL */
+    void (*pack_across)(size_t units, size_t columns, const real *w, size_t ld, real *packed);
+    void (*pack_narrow)(size_t units, size_t columns, const real *w, size_t ld, real *packed);
+    void (*step_forward)(const lstm__step_forward *step, size_t first_panel, size_t last_panel);
+    void (*step_backward)(const lstm__step_backward *step, size_t first_group, size_t last_group);
+    void (*multiply_gates)(const lstm__multiplication *product, size_t units);    /* b: gates; c: in gate order */
+    void (*multiply_across)(const lstm__multiplication *product, size_t columns); /* b: across; a: in gate order, k = 4 U */
+    void (*multiply_narrow)(const lstm__multiplication *product, size_t columns); /* b: narrow; a: in gate order, k = 4 U */
+    void (*outer_gates)(const lstm__outer *outer, size_t first_panel, size_t last_panel);
 
     /* y = activation(x) (softmax excluded), x may be y. Backward from the output alone: dx = (or +=) dy * f'(x(y));
      * dy may be dx. */
@@ -88,6 +114,14 @@ typedef struct lstm__kernels {
     void (*adam)(size_t count, const lstm__adam_step *step, real *w, const real *g, real *m, real *v, real *vmax);
     void (*sgd)(size_t count, const lstm__sgd_step *step, real *w, const real *g, real *m);
     void (*rmsprop)(size_t count, const lstm__rmsprop_step *step, real *w, const real *g, real *v, real *m, real *a);
+    void (*adagrad)(size_t count, const lstm__adagrad_step *step, real *w, const real *g, real *v);
+    void (*adadelta)(size_t count, const lstm__adadelta_step *step, real *w, const real *g, real *v, real *u);
+    void (*adamax)(size_t count, const lstm__adamax_step *step, real *w, const real *g, real *m, real *u);
+    void (*lion)(size_t count, const lstm__lion_step *step, real *w, const real *g, real *m);
+
+    /* y = keep * y + (1 - keep) * x; y += factor * x. */
+    void (*average)(size_t count, real keep, const real *x, real *y);
+    void (*add_scaled)(size_t count, real factor, const real *x, real *y);
 } lstm__kernels;
 
 /* The table of a level that the CPU supports (the caller has asked lstm__cpu_level). In the double build there is one

@@ -7,6 +7,9 @@
 
 #include "functions_tpl.h"
 
+#define GATE_ROWS 3 /* tiles for 16 registers */
+#define CROSS_ROWS 6
+#define CROSS_VECTORS 2
 #define LEVEL_TABLE lstm__kernels_avx2
 #define LEVEL_ISA LSTM_ISA_AVX2
 #define LEVEL_NAME "avx2"

@@ -14,15 +14,30 @@
 #include "access_tpl.h"
 
 #include "activation_tpl.h"
-#include "gates_tpl.h"
 #include "optimizer_tpl.h"
 #include "rows_tpl.h"
+
+#include "tiles_tpl.h"
+
+#include "packing_tpl.h"
+#include "products_tpl.h"
+#include "steps_tpl.h"
 
 const lstm__kernels LEVEL_TABLE = {
     .isa = LEVEL_ISA,
     .name = LEVEL_NAME,
-    .gates_forward = gates_forward,
-    .gates_backward = gates_backward,
+    .lanes = LANES,
+    .cross_vectors = CROSS_VECTORS,
+    .pack_gates = pack_gates,
+    .pack_bias = pack_bias,
+    .pack_across = pack_across,
+    .pack_narrow = pack_narrow,
+    .step_forward = step_forward,
+    .step_backward = step_backward,
+    .multiply_gates = multiply_gates,
+    .multiply_across = multiply_across,
+    .multiply_narrow = multiply_narrow,
+    .outer_gates = outer_gates,
     .activation_forward = activation_forward,
     .activation_backward = activation_backward,
     .softmax_forward = softmax_forward,
@@ -36,4 +51,10 @@ const lstm__kernels LEVEL_TABLE = {
     .adam = adam,
     .sgd = sgd,
     .rmsprop = rmsprop,
+    .adagrad = adagrad,
+    .adadelta = adadelta,
+    .adamax = adamax,
+    .lion = lion,
+    .average = average,
+    .add_scaled = add_scaled,
 };

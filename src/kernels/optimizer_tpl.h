@@ -2,7 +2,8 @@
  *
  * Optimizer updates in one pass over parameters, gradients and moments. The formulas stand beside the step structs in
  * kernels.h; the papers are Kingma and Ba 2015 (Adam), Reddi et al. 2018 (AMSGrad), Loshchilov and Hutter 2019 (AdamW),
- * Sutskever et al. 2013 (momentum, Nesterov) and Tieleman and Hinton 2012 (RMSprop).
+ * Sutskever et al. 2013 (momentum, Nesterov), Tieleman and Hinton 2012 (RMSprop), Duchi et al. 2011 (Adagrad), Zeiler 2012
+ * (Adadelta), Dozat 2016 (Nadam), Liu et al. 2020 (RAdam) and Chen et al. 2023 (Lion).
  */
 #ifndef LSTM_KERNELS_OPTIMIZER_TPL_H
 #define LSTM_KERNELS_OPTIMIZER_TPL_H
@@ -38,7 +39,7 @@ static INLINE void adam_vector(const lstm__adam_step *s, real *w, const real *g,
         put(vmax_, second, n);
     }
     const V divisor = vfma(vsqrt(second), vset(s->root_scale), vset(s->epsilon));
-    const V change = vdiv(vmul(vset(s->rate), first), divisor);
+    const V change = vdiv(vfma(vset(s->gradient_rate), gradient, vmul(vset(s->rate), first)), divisor);
     put(w, vsub(decayed_weight(before, s->decay), change), n);
 }
 
@@ -105,6 +106,91 @@ static void rmsprop(size_t count, const lstm__rmsprop_step *step, real *w, const
 {
     const lstm__rmsprop_step s = *step;
     FOR_EACH_VECTOR(count, rmsprop_vector(&s, w + k, g + k, v + k, m ? m + k : NULL, a ? a + k : NULL, n));
+}
+
+static INLINE void adagrad_vector(const lstm__adagrad_step *s, real *w, const real *g, real *v, size_t n)
+{
+    const V before = get(w, n);
+    const V epsilon = vset(s->epsilon);
+    const V gradient = decayed_gradient(before, get(g, n), s->coupled_decay);
+    const V sum = vfma(gradient, gradient, get(v, n));
+    put(v, sum, n);
+    const V divisor = s->keras ? vsqrt(vadd(sum, epsilon)) : vadd(vsqrt(sum), epsilon);
+    put(w, vsub(decayed_weight(before, s->decay), vdiv(vmul(vset(s->rate), gradient), divisor)), n);
+}
+
+static void adagrad(size_t count, const lstm__adagrad_step *step, real *w, const real *g, real *v)
+{
+    const lstm__adagrad_step s = *step;
+    FOR_EACH_VECTOR(count, adagrad_vector(&s, w + k, g + k, v + k, n));
+}
+
+static INLINE void adadelta_vector(const lstm__adadelta_step *s, real *w, const real *g, real *v, real *u, size_t n)
+{
+    const V before = get(w, n);
+    const V old = get(u, n);
+    const V epsilon = vset(s->epsilon);
+    const V gradient = decayed_gradient(before, get(g, n), s->coupled_decay);
+    const V square = blend(s->rho, get(v, n), vmul(gradient, gradient));
+    put(v, square, n);
+    const V change = vmul(vdiv(vsqrt(vadd(old, epsilon)), vsqrt(vadd(square, epsilon))), gradient);
+    put(u, blend(s->rho, old, vmul(change, change)), n);
+    put(w, vfnma(vset(s->rate), change, decayed_weight(before, s->decay)), n);
+}
+
+static void adadelta(size_t count, const lstm__adadelta_step *step, real *w, const real *g, real *v, real *u)
+{
+    const lstm__adadelta_step s = *step;
+    FOR_EACH_VECTOR(count, adadelta_vector(&s, w + k, g + k, v + k, u + k, n));
+}
+
+static INLINE void adamax_vector(const lstm__adamax_step *s, real *w, const real *g, real *m, real *u, size_t n)
+{
+    const V before = get(w, n);
+    const V gradient = decayed_gradient(before, get(g, n), s->coupled_decay);
+    const V first = blend(s->beta_1, get(m, n), gradient);
+    const V size = vadd(vabs(gradient), vset(s->gradient_epsilon));
+    const V norm = vmax(vmul(vset(s->beta_2), get(u, n)), size);
+    put(m, first, n);
+    put(u, norm, n);
+    const V change = vdiv(vmul(vset(s->rate), first), vadd(norm, vset(s->epsilon)));
+    put(w, vsub(decayed_weight(before, s->decay), change), n);
+}
+
+static void adamax(size_t count, const lstm__adamax_step *step, real *w, const real *g, real *m, real *u)
+{
+    const lstm__adamax_step s = *step;
+    FOR_EACH_VECTOR(count, adamax_vector(&s, w + k, g + k, m + k, u + k, n));
+}
+
+static INLINE void lion_vector(const lstm__lion_step *s, real *w, const real *g, real *m, size_t n)
+{
+    const V zero = vset(0);
+    const V before = get(w, n);
+    const V moment = get(m, n);
+    const V gradient = decayed_gradient(before, get(g, n), s->coupled_decay);
+    const V direction = blend(s->beta_1, moment, gradient);
+    const V rate = vset(s->rate);
+    const V up = vselect(vgreater(direction, zero), rate, zero);
+    const V down = vselect(vgreater(zero, direction), rate, zero);
+    put(w, vadd(vsub(decayed_weight(before, s->decay), up), down), n);
+    put(m, blend(s->beta_2, moment, gradient), n);
+}
+
+static void lion(size_t count, const lstm__lion_step *step, real *w, const real *g, real *m)
+{
+    const lstm__lion_step s = *step;
+    FOR_EACH_VECTOR(count, lion_vector(&s, w + k, g + k, m + k, n));
+}
+
+static void average(size_t count, real keep, const real *x, real *y)
+{
+    FOR_EACH_VECTOR(count, put(y + k, blend(keep, get(y + k, n), get(x + k, n)), n));
+}
+
+static void add_scaled(size_t count, real factor, const real *x, real *y)
+{
+    FOR_EACH_VECTOR(count, put(y + k, vfma(vset(factor), get(x + k, n), get(y + k, n)), n));
 }
 
 #endif

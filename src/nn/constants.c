@@ -40,6 +40,25 @@ static const lstm__name losses[] = {
     {"cce", LSTM_LOSS_CATEGORICAL_CROSSENTROPY},
     {"sparse_categorical_crossentropy", LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY},
     {"scce", LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY},
+    {"mape", LSTM_LOSS_MAPE},
+    {"mean_absolute_percentage_error", LSTM_LOSS_MAPE},
+    {"msle", LSTM_LOSS_MSLE},
+    {"mean_squared_logarithmic_error", LSTM_LOSS_MSLE},
+    {"log_cosh", LSTM_LOSS_LOG_COSH},
+    {"logcosh", LSTM_LOSS_LOG_COSH},
+    {"binary_focal_crossentropy", LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY},
+    {"categorical_focal_crossentropy", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY},
+    {"kl_divergence", LSTM_LOSS_KL_DIVERGENCE},
+    {"kld", LSTM_LOSS_KL_DIVERGENCE},
+    {"poisson", LSTM_LOSS_POISSON},
+    {"cosine_similarity", LSTM_LOSS_COSINE_SIMILARITY},
+    {"cosine", LSTM_LOSS_COSINE_SIMILARITY},
+    {"hinge", LSTM_LOSS_HINGE},
+    {"squared_hinge", LSTM_LOSS_SQUARED_HINGE},
+    {"categorical_hinge", LSTM_LOSS_CATEGORICAL_HINGE},
+    {"quantile", LSTM_LOSS_QUANTILE},
+    {"pinball", LSTM_LOSS_QUANTILE},
+    {"gaussian_nll", LSTM_LOSS_GAUSSIAN_NLL},
     {NULL, 0}};
 
 static const lstm__name metrics[] = {{"accuracy", LSTM_METRIC_ACCURACY},
@@ -56,7 +75,49 @@ static const lstm__name optimizers[] = {{"sgd", LSTM_OPTIMIZER_SGD},
                                         {"rmsprop", LSTM_OPTIMIZER_RMSPROP},
                                         {"adam", LSTM_OPTIMIZER_ADAM},
                                         {"adamw", LSTM_OPTIMIZER_ADAMW},
+                                        {"adagrad", LSTM_OPTIMIZER_ADAGRAD},
+                                        {"adadelta", LSTM_OPTIMIZER_ADADELTA},
+                                        {"adamax", LSTM_OPTIMIZER_ADAMAX},
+                                        {"nadam", LSTM_OPTIMIZER_NADAM},
+                                        {"radam", LSTM_OPTIMIZER_RADAM},
+                                        {"lion", LSTM_OPTIMIZER_LION},
+                                        {"lbfgs", LSTM_OPTIMIZER_LBFGS},
                                         {NULL, 0}};
+
+static const lstm__name schedules[] = {{"constant", LSTM_SCHEDULE_CONSTANT},
+                                       {"step", LSTM_SCHEDULE_STEP},
+                                       {"StepLR", LSTM_SCHEDULE_STEP},
+                                       {"exponential", LSTM_SCHEDULE_EXPONENTIAL},
+                                       {"ExponentialDecay", LSTM_SCHEDULE_EXPONENTIAL},
+                                       {"ExponentialLR", LSTM_SCHEDULE_EXPONENTIAL},
+                                       {"cosine", LSTM_SCHEDULE_COSINE},
+                                       {"CosineDecay", LSTM_SCHEDULE_COSINE},
+                                       {"CosineAnnealingLR", LSTM_SCHEDULE_COSINE},
+                                       {"cosine_restarts", LSTM_SCHEDULE_COSINE_RESTARTS},
+                                       {"CosineDecayRestarts", LSTM_SCHEDULE_COSINE_RESTARTS},
+                                       {"CosineAnnealingWarmRestarts", LSTM_SCHEDULE_COSINE_RESTARTS},
+                                       {"one_cycle", LSTM_SCHEDULE_ONE_CYCLE},
+                                       {"OneCycleLR", LSTM_SCHEDULE_ONE_CYCLE},
+                                       {"plateau", LSTM_SCHEDULE_PLATEAU},
+                                       {"ReduceLROnPlateau", LSTM_SCHEDULE_PLATEAU},
+                                       {"callback", LSTM_SCHEDULE_CALLBACK},
+                                       {NULL, 0}};
+
+static const lstm__name reductions[] = {{"mean", LSTM_REDUCTION_MEAN},
+                                        {"sum_over_batch_size", LSTM_REDUCTION_MEAN},
+                                        {"sum", LSTM_REDUCTION_SUM},
+                                        {"weighted_mean", LSTM_REDUCTION_WEIGHTED_MEAN},
+                                        {"mean_with_sample_weight", LSTM_REDUCTION_WEIGHTED_MEAN},
+                                        {NULL, 0}};
+
+static const lstm__name constraints[] = {{"none", LSTM_CONSTRAINT_NONE},
+                                         {"max_norm", LSTM_CONSTRAINT_MAX_NORM},
+                                         {"MaxNorm", LSTM_CONSTRAINT_MAX_NORM},
+                                         {"unit_norm", LSTM_CONSTRAINT_UNIT_NORM},
+                                         {"UnitNorm", LSTM_CONSTRAINT_UNIT_NORM},
+                                         {"non_neg", LSTM_CONSTRAINT_NON_NEGATIVE},
+                                         {"NonNeg", LSTM_CONSTRAINT_NON_NEGATIVE},
+                                         {NULL, 0}};
 
 static const lstm__name initializers[] = {{"glorot_uniform", LSTM_INITIALIZER_GLOROT_UNIFORM},
                                           {"GlorotUniform", LSTM_INITIALIZER_GLOROT_UNIFORM},
@@ -84,6 +145,12 @@ const lstm__name *lstm__constant_names(int32_t set)
         return optimizers;
     case LSTM_NAMES_INITIALIZER:
         return initializers;
+    case LSTM_NAMES_SCHEDULE:
+        return schedules;
+    case LSTM_NAMES_REDUCTION:
+        return reductions;
+    case LSTM_NAMES_CONSTRAINT:
+        return constraints;
     default:
         return NULL;
     }
@@ -110,8 +177,9 @@ lstm_status lstm__read_constant(int32_t *value, int32_t standard, int32_t set, c
 
 lstm_status lstm__constant_find(int32_t set, const char *name, int32_t *value)
 {
-    static const char *const kinds[] = {"",     "profile", "instruction level", "activation",
-                                        "loss", "metric",  "optimizer",         "initializer"};
+    static const char *const kinds[] = {"",          "profile",     "instruction level", "activation",
+                                        "loss",      "metric",      "optimizer",         "initializer",
+                                        "schedule",  "reduction",   "constraint"};
     const lstm__name *names = lstm__constant_names(set);
     if (!names)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "set is %d: expected an LSTM_NAMES_* constant", (int)set);

@@ -7,6 +7,7 @@
 #include "graph.h"
 #include "checked.h"
 #include "names.h"
+#include "penalties.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -141,6 +142,7 @@ lstm_status lstm__graph_add(lstm_model *model, const lstm__layer_class *class, c
     node->class = class;
     node->model = model;
     node->index = model->node_count;
+    node->rate = 1;
     TRY(set_name(model, node, name));
     TRY(set_inputs(model, node, inputs, input_count));
     status = class->define(node);
@@ -265,6 +267,7 @@ lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_sp
         .rows = spec->rows,
         .columns = spec->columns,
         .rank = spec->rank,
+        .penalty = lstm__penalty_find(spec->keras_name),
         .transposed = torch && spec->torch_transposed,
         .initializer = spec->initializer,
         .fan_in = spec->fan_in,
@@ -314,6 +317,7 @@ lstm_status lstm__graph_build(lstm_model *model)
     for (size_t k = 0; k < model->output_count; k++)
         model->outputs[k]->node->readers[model->outputs[k]->port]++;
     model->built = true;
+    lstm__graph_changed(model);
     return LSTM_OK;
 out:
     lstm__release(model->context, model->values);

@@ -40,6 +40,7 @@ struct lstm_model {
     size_t parameter_count, parameter_capacity;
     real *values;       /* all parameters, each array from a multiple of 16 elements on, gaps zero */
     size_t value_count; /* with gaps */
+    uint64_t version;   /* from 1 on, counted up by each change of values: what sessions derive from them is then stale */
     bool loading;       /* the values come from a file: build leaves them 0 … */
     size_t most_values; /* … and refuses more than this, which is more than the file can hold */
 
@@ -91,6 +92,12 @@ static inline size_t lstm__parameter_size(const lstm__parameter *parameter)
 }
 void lstm__parameter_read(const lstm__parameter *parameter, const real *block, real *values);
 void lstm__parameter_write(const lstm__parameter *parameter, real *block, const real *values);
+
+/* To be called after each change of the values. */
+static inline void lstm__graph_changed(lstm_model *model)
+{
+    model->version++;
+}
 
 /* Index of a parameter by name; parameter_count if absent. */
 size_t lstm__graph_find_parameter(const lstm_model *model, const char *name);

@@ -71,5 +71,6 @@ lstm_status lstm__graph_initialize(lstm_model *model)
         RETURN_IF_ERROR(lstm__initialize(model->context, parameter, model->seed, lstm__random_stream(STREAM_INITIAL, k),
                                          model->values + parameter->offset));
     }
+    lstm__graph_changed(model);
     return LSTM_OK;
 }

@@ -32,6 +32,13 @@ typedef struct lstm__view {
 typedef struct lstm__node lstm__node;
 typedef struct lstm__layer_class lstm__layer_class;
 
+/* What keeps a parameter small, see lstm_regularizer_options. */
+enum { LSTM__PENALTY_KERNEL, LSTM__PENALTY_RECURRENT, LSTM__PENALTY_BIAS, LSTM__PENALTIES };
+typedef struct lstm__penalty {
+    int32_t constraint; /* LSTM_CONSTRAINT_*, or 0 = none */
+    double l1, l2, max_norm;
+} lstm__penalty;
+
 /* The public handle: one output (port) of a node. Port 0 is the layer itself; an LSTM has 1 = h and 2 = c. */
 struct lstm_layer {
     lstm__node *node;
@@ -54,6 +61,8 @@ struct lstm__node {
     size_t port_first;          /* number of port 0 among all ports of the model */
     size_t parameter_first;     /* number of the first parameter among the model's */
     size_t parameter_count;
+    double rate;                /* factor of the learning rate; 0 = frozen */
+    lstm__penalty penalties[LSTM__PENALTIES];
     size_t value_first;         /* where this node's parameter values begin in the model's block */
 };
 
@@ -92,6 +101,7 @@ typedef struct lstm__parameter {
     size_t offset;          /* into the model's values */
     size_t rows, columns;   /* as stored; rank 1 has rows 1 */
     int rank;
+    int penalty;            /* LSTM__PENALTY_*, or -1: whose entry of the node's penalties is this parameter's */
     bool transposed;        /* users see columns x rows (PyTorch) */
     int32_t initializer;    /* LSTM_INITIALIZER_* */
     size_t fan_in, fan_out; /* for the initialiser */

@@ -16,7 +16,8 @@ typedef struct buffers {
     lstm__recurrence recurrence;
     lstm__recurrence_call call; /* of the latest forward */
     real *outputs;              /* all outputs when not training */
-    real *bias;                 /* sum of two biases */
+    uint64_t forward_version;   /* of the model's values that are packed for forward and for backward; 0 = none */
+    uint64_t backward_version;
 } buffers;
 
 #define FIELD(member) offsetof(lstm_lstm_options, member)
@@ -173,27 +174,33 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     lstm__recurrence *r = &b->recurrence;
     *r = (lstm__recurrence){.context = session->model->context, .kernels = session->model->kernels,
                             .input = features_in(node), .hidden = units, .max_batch = session->max_batch,
-                            .max_steps = steps, .training = session->training};
+                            .max_steps = steps, .training = session->training,
+                            .input_gradient = session->training
+                                              && (session->input_gradients || node->inputs[0]->node->learns)};
     r->route = lstm__recurrence_route(r->max_batch, steps, r->input, units, r->training);
     lstm__recurrence_plan(r, arena);
     if (!session->training && lstm->return_sequences == LSTM_YES)
         b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), units * sizeof(real));
-    if (bias_count(node) == 2)
-        b->bias = lstm__carve(arena, 4 * units, sizeof(real));
 }
 
-static const real *effective_bias(const lstm__node *node, const lstm_session *session, buffers *b)
+/* Packed copies follow the model's values: once an update, not once a call. */
+static void pack_forward(const lstm__node *node, const lstm_model *model, buffers *b)
 {
-    const real *values = session->model->values;
-    if (bias_count(node) == 0)
-        return NULL;
-    const real *first = values + bias_offset(node, 0);
-    if (bias_count(node) == 1)
-        return first;
-    const real *second = values + bias_offset(node, 1);
-    for (size_t k = 0; k < 4 * b->recurrence.hidden; k++)
-        b->bias[k] = first[k] + second[k];
-    return b->bias;
+    if (b->forward_version == model->version)
+        return;
+    const real *bias[2] = {NULL, NULL};
+    for (size_t k = 0; k < bias_count(node); k++)
+        bias[k] = model->values + bias_offset(node, k);
+    lstm__recurrence_pack_forward(&b->recurrence, model->values + weights_offset(node), bias[0], bias[1]);
+    b->forward_version = model->version;
+}
+
+static void pack_backward(const lstm__node *node, const lstm_model *model, buffers *b)
+{
+    if (b->backward_version == model->version)
+        return;
+    lstm__recurrence_pack_backward(&b->recurrence, model->values + weights_offset(node));
+    b->backward_version = model->version;
 }
 
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
@@ -205,8 +212,6 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         .batch = session->batch,
         .steps = lstm__session_steps(session, shape_of(node->inputs[0])),
         .reverse = lstm->go_backwards == LSTM_YES,
-        .weights = session->model->values + weights_offset(node),
-        .bias = effective_bias(node, session, b),
         .x = lstm__session_port(session, node->inputs[0])->value,
         .y = {b->outputs, b->recurrence.hidden},
     };
@@ -214,6 +219,7 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         call->h0 = lstm__session_port(session, node->inputs[1])->value;
         call->c0 = lstm__session_port(session, node->inputs[2])->value;
     }
+    pack_forward(node, session->model, b);
     lstm__recurrence_forward(&b->recurrence, call);
     const lstm__view h = lstm__recurrence_h(&b->recurrence, call);
     lstm__view output = h;
@@ -256,6 +262,7 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     }
     call->dweights = gradients + weights_offset(node);
     call->dbias = bias_count(node) ? gradients + bias_offset(node, 0) : NULL;
+    pack_backward(node, session->model, b);
     lstm__recurrence_backward(&b->recurrence, call);
     if (bias_count(node) == 2)
         session->model->kernels->copy_rows(1, 4 * b->recurrence.hidden, call->dbias, 0, gradients + bias_offset(node, 1), 0,

@@ -1,217 +1,237 @@
 /* SPDX-License-Identifier: MIT
- * Losses: value and gradient at the outputs, row by row, as Keras 3 defines them.
+ * Losses over a batch: options, weights of rows, reduction. The formulas of single rows are in losses_regression.c and
+ * losses_classes.c, a table here says which loss is which.
  *
  * Cross-entropy behind a softmax or sigmoid layer is taken through that layer at once: the gradient at its input is
  * p - y, which neither overflows nor loses digits; the port is marked `at_logits` so that the layer passes it on as it is.
- * On bare probabilities Keras' formulas hold: p is divided by its row's sum (categorical) and clipped to [1e-7, 1 - 1e-7],
- * with zero gradient where the clip acts.
+ *
+ * A row of weight 0 is not looked at: its target may be anything.
  */
 #include "losses.h"
 #include "constants.h"
+#include "loss_rows.h"
 #include "options.h"
+#include "penalties.h"
 
-#include <float.h>
 #include <math.h>
+#include <string.h>
 
-#define PROBABILITY_FLOOR 1e-7
+/* ---- Table */
+
+static const lstm__loss_rule rules[] = {
+    {LSTM_LOSS_MSE, false, lstm__row_mse},
+    {LSTM_LOSS_MAE, false, lstm__row_mae},
+    {LSTM_LOSS_HUBER, false, lstm__row_huber},
+    {LSTM_LOSS_BINARY_CROSSENTROPY, false, lstm__row_binary},
+    {LSTM_LOSS_CATEGORICAL_CROSSENTROPY, true, lstm__row_categorical},
+    {LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY, true, lstm__row_categorical},
+    {LSTM_LOSS_MAPE, false, lstm__row_mape},
+    {LSTM_LOSS_MSLE, false, lstm__row_msle},
+    {LSTM_LOSS_LOG_COSH, false, lstm__row_log_cosh},
+    {LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY, false, lstm__row_binary_focal},
+    {LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, true, lstm__row_categorical_focal},
+    {LSTM_LOSS_KL_DIVERGENCE, true, lstm__row_kl_divergence},
+    {LSTM_LOSS_POISSON, false, lstm__row_poisson},
+    {LSTM_LOSS_COSINE_SIMILARITY, true, lstm__row_cosine},
+    {LSTM_LOSS_HINGE, false, lstm__row_hinge},
+    {LSTM_LOSS_SQUARED_HINGE, false, lstm__row_squared_hinge},
+    {LSTM_LOSS_CATEGORICAL_HINGE, true, lstm__row_categorical_hinge},
+    {LSTM_LOSS_QUANTILE, false, lstm__row_quantile},
+    {LSTM_LOSS_GAUSSIAN_NLL, false, lstm__row_gaussian},
+};
+
+static const lstm__loss_rule *rule_of(const lstm__loss *loss)
+{
+    size_t k = 0;
+    while (rules[k].kind != loss->kind)
+        k++;
+    return &rules[k];
+}
+
+/* ---- Options */
+
+static bool smooths(int32_t kind)
+{
+    return kind == LSTM_LOSS_BINARY_CROSSENTROPY || kind == LSTM_LOSS_CATEGORICAL_CROSSENTROPY
+           || kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY || kind == LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY
+           || kind == LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY;
+}
+
+static lstm_status read_quantiles(lstm__loss *loss, const lstm_loss_options *own)
+{
+    loss->quantile_count = 1;
+    loss->quantiles[0] = 0.5f;
+    if (own->quantile_count == 0 && !own->quantiles)
+        return LSTM_OK;
+    if (loss->kind != LSTM_LOSS_QUANTILE)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "quantiles are set, but the loss is %s",
+                          lstm__constant_name(LSTM_NAMES_LOSS, loss->kind));
+    if (!own->quantiles || own->quantile_count < 1 || own->quantile_count > LSTM__QUANTILES)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "quantile_count is %zu: expected 1 to %d, and quantiles not NULL",
+                          own->quantile_count, LSTM__QUANTILES);
+    loss->quantile_count = own->quantile_count;
+    for (size_t k = 0; k < own->quantile_count; k++) {
+        loss->quantiles[k] = own->quantiles[k];
+        if (!(own->quantiles[k] > 0 && own->quantiles[k] < 1))
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "quantile %zu is %g: expected 0 < q < 1", k, (double)own->quantiles[k]);
+    }
+    return LSTM_OK;
+}
 
 lstm_status lstm__loss_read(lstm__loss *loss, const lstm_loss_options *options)
 {
     lstm_loss_options own;
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_loss_options"));
     RETURN_IF_ERROR(lstm__read_constant(&own.loss, LSTM_LOSS_MSE, LSTM_NAMES_LOSS, "loss"));
+    RETURN_IF_ERROR(lstm__read_constant(&own.reduction, LSTM_REDUCTION_MEAN, LSTM_NAMES_REDUCTION, "reduction"));
     RETURN_IF_ERROR(lstm__read_flag(&own.from_logits, LSTM_NO, "from_logits"));
-    if (own.huber_delta == 0)
-        own.huber_delta = 1;
+    RETURN_IF_ERROR(lstm__read_flag(&own.focal_balanced, LSTM_NO, "focal_balanced"));
+    own.huber_delta = own.huber_delta == 0 ? 1 : own.huber_delta;
+    own.focal_gamma = own.focal_gamma == 0 ? 2 : own.focal_gamma < 0 ? 0 : own.focal_gamma;
+    own.focal_alpha = own.focal_alpha == 0 ? 0.25f : own.focal_alpha;
     if (!(own.huber_delta > 0) || !isfinite(own.huber_delta))
         return lstm__fail(LSTM_ERROR_ARGUMENT, "huber_delta is %g: expected a positive number", (double)own.huber_delta);
-    *loss = (lstm__loss){own.loss, own.from_logits == LSTM_YES, (double)own.huber_delta};
-    return LSTM_OK;
+    if (!(own.label_smoothing >= 0 && own.label_smoothing < 1))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "label_smoothing is %g: expected 0 <= label_smoothing < 1",
+                          (double)own.label_smoothing);
+    if (own.label_smoothing > 0 && !smooths(own.loss))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "label_smoothing belongs to the cross-entropies, but the loss is %s",
+                          lstm__constant_name(LSTM_NAMES_LOSS, own.loss));
+    if (!isfinite(own.focal_gamma))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "focal_gamma is %g: expected a finite number", (double)own.focal_gamma);
+    if (!(own.focal_alpha > 0 && own.focal_alpha < 1))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "focal_alpha is %g: expected 0 < alpha < 1", (double)own.focal_alpha);
+    *loss = (lstm__loss){.kind = own.loss,
+                         .from_logits = own.from_logits == LSTM_YES,
+                         .delta = (double)own.huber_delta,
+                         .smoothing = (double)own.label_smoothing,
+                         .gamma = (double)own.focal_gamma,
+                         .alpha = (double)own.focal_alpha,
+                         .balanced = own.focal_balanced == LSTM_YES,
+                         .reduction = own.reduction};
+    return read_quantiles(loss, &own);
+}
+
+/* How many features of an output belong to one target value. */
+static size_t group_of(const lstm__loss *loss)
+{
+    return loss->kind == LSTM_LOSS_GAUSSIAN_NLL ? 2 : loss->kind == LSTM_LOSS_QUANTILE ? loss->quantile_count : 1;
 }
 
 size_t lstm__loss_target_features(const lstm__loss *loss, size_t features)
 {
-    return loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY ? 1 : features;
+    return loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY ? 1 : features / group_of(loss);
+}
+
+lstm_status lstm__loss_check_outputs(const lstm_model *model, const lstm__loss *loss)
+{
+    for (size_t k = 0; k < model->output_count; k++) {
+        const lstm_layer *layer = model->outputs[k];
+        const size_t features = (size_t)layer->node->shapes[layer->port].features;
+        if (features % group_of(loss) != 0)
+            return lstm__fail(LSTM_ERROR_SHAPE, "output \"%s\" has %zu features: the loss %s needs a multiple of %zu",
+                              layer->node->name, features, lstm__constant_name(LSTM_NAMES_LOSS, loss->kind), group_of(loss));
+    }
+    return LSTM_OK;
+}
+
+size_t lstm__loss_prediction(const lstm__loss *loss, size_t target)
+{
+    size_t nearest = 0;
+    if (loss->kind != LSTM_LOSS_QUANTILE)
+        return target;
+    for (size_t k = 1; k < loss->quantile_count; k++)
+        if (fabs((double)loss->quantiles[k] - 0.5) < fabs((double)loss->quantiles[nearest] - 0.5))
+            nearest = k;
+    return target * loss->quantile_count + nearest;
 }
 
 /* ---- Walking over rows */
 
-typedef struct rows {
-    const lstm_session *session;
-    const lstm__batch *batch;
-    const float *targets;
-    lstm__view value;
-    real *gradient; /* compact; NULL = not wanted */
-    size_t steps;   /* 1 for a vector */
-    size_t features;
-    size_t target_features;
-} rows;
-
-static rows rows_of(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, size_t output)
+lstm__rows lstm__rows_of(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch, size_t output)
 {
-    const lstm_layer *layer = session->model->outputs[output];
+    const lstm_layer *layer = model->outputs[output];
     const lstm__shape shape = layer->node->shapes[layer->port];
-    const lstm__port *port = lstm__session_port(session, layer);
     const size_t features = (size_t)shape.features;
-    return (rows){session,
-                  batch,
-                  batch->targets[output],
-                  port->value,
-                  port->gradient.data,
-                  shape.steps == 0 ? 1 : lstm__session_steps(session, shape),
-                  features,
-                  lstm__loss_target_features(loss, features)};
+    return (lstm__rows){.batch = batch,
+                        .targets = batch->targets[output],
+                        .steps = shape.steps == 0 ? 1 : shape.steps < 0 ? batch->steps : (size_t)shape.steps,
+                        .features = features,
+                        .target_features = lstm__loss_target_features(loss, features),
+                        .sparse = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY};
 }
 
-static const float *target_of(const rows *r, size_t t, size_t b)
+static size_t class_of(const lstm__rows *r, const float *y)
 {
-    const size_t sample = lstm__batch_sample(r->batch, b);
-    const size_t row = r->batch->layout == LSTM_LAYOUT_TIME_FIRST ? t * r->batch->samples + sample : sample * r->steps + t;
-    return r->targets + row * r->target_features;
+    size_t best = 0;
+    if (r->target_features == 1)
+        return (size_t)(r->sparse ? y[0] : roundf(y[0]));
+    for (size_t f = 1; f < r->target_features; f++)
+        if (y[f] > y[best])
+            best = f;
+    return best;
 }
 
-static const real *value_of(const rows *r, size_t t, size_t b)
+double lstm__rows_weight(const lstm__rows *r, size_t t, size_t b)
 {
-    return r->value.data + (t * r->batch->count + b) * r->value.stride;
+    const lstm__batch *batch = r->batch;
+    double weight = 1;
+    if (batch->weights)
+        weight = (double)batch->weights[batch->weights_per_step ? lstm__rows_place(r, t, b) : lstm__batch_sample(batch, b)];
+    if (batch->class_weights && weight > 0)
+        weight *= (double)batch->class_weights[class_of(r, lstm__rows_target(r, t, b))];
+    return weight;
 }
 
-/* ---- One row: its loss (sum over features where the mean is per element), its gradient times `scale` into d */
+/* ---- Checks */
 
-static double regression_row(const lstm__loss *loss, size_t features, const real *p, const float *y, double scale, real *d)
+/* A class number, or a binary target, among `count` classes. */
+static bool is_class(const lstm__rows *r, double class, size_t count)
 {
-    double sum = 0;
-    for (size_t f = 0; f < features; f++) {
-        const double e = (double)p[f] - (double)y[f];
-        const double size = fabs(e);
-        double slope = 2 * e;
-        if (loss->kind == LSTM_LOSS_MSE) {
-            sum += e * e;
-        } else if (loss->kind == LSTM_LOSS_MAE) {
-            sum += size;
-            slope = (e > 0) - (e < 0);
-        } else {
-            sum += size <= loss->delta ? e * e / 2 : loss->delta * size - loss->delta * loss->delta / 2;
-            slope = size <= loss->delta ? e : e > 0 ? loss->delta : -loss->delta;
+    const double whole = r->sparse ? floor(class) : round(class);
+    return whole >= 0 && whole < (double)count && (!r->sparse || whole == class);
+}
+
+static lstm_status check_classes(const lstm__rows *r, size_t output, size_t count)
+{
+    lstm__rows unweighted = *r;
+    lstm__batch plain = *r->batch;
+    plain.class_weights = NULL;
+    unweighted.batch = &plain;
+    for (size_t b = 0; b < plain.count; b++)
+        for (size_t t = 0; t < r->steps; t++) {
+            const double class = (double)lstm__rows_target(r, t, b)[0];
+            if (!is_class(r, class, count) && lstm__rows_weight(&unweighted, t, b) > 0)
+                return lstm__fail(LSTM_ERROR_ARGUMENT,
+                                  "target of output %zu, sample %zu, step %zu: class %g: expected a whole number from 0 to %zu",
+                                  output, lstm__batch_sample(&plain, b), t, class, count - 1);
         }
-        if (d)
-            d[f] = (real)(slope * scale);
-    }
-    return sum;
+    return LSTM_OK;
 }
 
-/* log(1 + exp(-|x|)) + max(x, 0) - x y, which is -y log s(x) - (1-y) log(1 - s(x)). */
-static double binary_row(bool logits, size_t features, const real *p, const float *y, double scale, real *d)
+lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch)
 {
-    double sum = 0;
-    for (size_t f = 0; f < features; f++) {
-        const double x = (double)p[f];
-        const double t = (double)y[f];
-        double slope = 0;
-        if (logits) {
-            sum += fmax(x, 0) - x * t + log1p(exp(-fabs(x)));
-            slope = (x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x))) - t;
-        } else {
-            const double q = fmin(fmax(x, PROBABILITY_FLOOR), 1 - PROBABILITY_FLOOR);
-            sum -= t * log(q) + (1 - t) * log1p(-q);
-            slope = q == x ? (1 - t) / (1 - q) - t / q : 0;
-        }
-        if (d)
-            d[f] = (real)(slope * scale);
+    if (loss->kind != LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY)
+        return LSTM_OK;
+    for (size_t output = 0; output < model->output_count; output++) {
+        const lstm__rows r = lstm__rows_of(model, loss, batch, output);
+        RETURN_IF_ERROR(check_classes(&r, output, r.features));
     }
-    return sum;
+    return LSTM_OK;
 }
 
-/* -sum y log softmax(x); `known` names the one class of a sparse target, else y holds weights. */
-static double logits_row(size_t features, const real *x, const float *y, size_t known, double scale, real *d)
+lstm_status lstm__loss_check_class_weights(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch,
+                                           size_t count)
 {
-    double most = -INFINITY;
-    double sum = 0;
-    double weight = 0;
-    double dot = 0;
-    for (size_t f = 0; f < features; f++)
-        most = fmax(most, (double)x[f]);
-    for (size_t f = 0; f < features; f++)
-        sum += exp((double)x[f] - most);
-    const double log_sum = most + log(sum);
-    for (size_t f = 0; f < features; f++) {
-        const double t = y ? (double)y[f] : f == known;
-        weight += t;
-        dot += t * (double)x[f];
+    for (size_t output = 0; output < model->output_count; output++) {
+        const lstm__rows r = lstm__rows_of(model, loss, batch, output);
+        if (r.target_features == 1)
+            RETURN_IF_ERROR(check_classes(&r, output, count));
+        else if (r.target_features > count)
+            return lstm__fail(LSTM_ERROR_SHAPE, "%zu class weights given, output \"%s\" has %zu classes", count,
+                              model->outputs[output]->node->name, r.target_features);
     }
-    for (size_t f = 0; d && f < features; f++) {
-        const double t = y ? (double)y[f] : f == known;
-        d[f] = (real)((weight * exp((double)x[f] - log_sum) - t) * scale);
-    }
-    return weight * log_sum - dot;
-}
-
-/* The same on probabilities, as Keras: divided by their sum, clipped. */
-static double probabilities_row(size_t features, const real *p, const float *y, size_t known, double scale, real *d)
-{
-    double sum = 0;
-    double loss = 0;
-    double inner = 0; /* sum of slope * q, for the derivative of the division */
-    for (size_t f = 0; f < features; f++)
-        sum += (double)p[f];
-    for (size_t f = 0; f < features; f++) {
-        const double t = y ? (double)y[f] : f == known;
-        const double raw = (double)p[f] / sum;
-        const double q = fmin(fmax(raw, PROBABILITY_FLOOR), 1 - PROBABILITY_FLOOR);
-        loss -= t * log(q);
-        inner += q == raw ? -t : 0;
-    }
-    for (size_t f = 0; d && f < features; f++) {
-        const double t = y ? (double)y[f] : f == known;
-        const double raw = (double)p[f] / sum;
-        const double q = fmin(fmax(raw, PROBABILITY_FLOOR), 1 - PROBABILITY_FLOOR);
-        d[f] = (real)(((q == raw ? -t / q : 0) - inner) / sum * scale);
-    }
-    return loss;
-}
-
-/* Sparse cross-entropy on probabilities: Keras takes the log of the clipped p and softmaxes it again. */
-static double sparse_probabilities_row(size_t features, const real *p, size_t known, double scale, real *d)
-{
-    double sum = 0;
-    for (size_t f = 0; f < features; f++)
-        sum += fmin(fmax((double)p[f], PROBABILITY_FLOOR), 1 - PROBABILITY_FLOOR);
-    const double chosen = fmin(fmax((double)p[known], PROBABILITY_FLOOR), 1 - PROBABILITY_FLOOR);
-    for (size_t f = 0; d && f < features; f++) {
-        const double q = fmin(fmax((double)p[f], PROBABILITY_FLOOR), 1 - PROBABILITY_FLOOR);
-        const double slope = q == (double)p[f] ? 1 / sum - (f == known ? 1 / q : 0) : 0;
-        d[f] = (real)(slope * scale);
-    }
-    return log(sum) - log(chosen);
-}
-
-/* Behind softmax: p is the softmax of unseen logits, the gradient is theirs. */
-static double fused_softmax_row(size_t features, const real *p, const float *y, size_t known, double scale, real *d)
-{
-    double loss = 0;
-    double weight = y ? 0 : 1;
-    for (size_t f = 0; y && f < features; f++)
-        weight += (double)y[f];
-    for (size_t f = 0; f < features; f++) {
-        const double t = y ? (double)y[f] : f == known;
-        if (t != 0)
-            loss -= t * log(fmax((double)p[f], FLT_MIN));
-        if (d)
-            d[f] = (real)((weight * (double)p[f] - t) * scale);
-    }
-    return loss;
-}
-
-static double fused_sigmoid_row(size_t features, const real *p, const float *y, double scale, real *d)
-{
-    double loss = 0;
-    for (size_t f = 0; f < features; f++) {
-        const double t = (double)y[f];
-        const double q = (double)p[f];
-        loss -= (t != 0 ? t * log(fmax(q, FLT_MIN)) : 0) + (t != 1 ? (1 - t) * log(fmax(1 - q, FLT_MIN)) : 0);
-        if (d)
-            d[f] = (real)((q - t) * scale);
-    }
-    return loss;
+    return LSTM_OK;
 }
 
 /* ---- The whole batch */
@@ -239,141 +259,78 @@ static bool is_fused(const lstm__loss *loss, const lstm_layer *layer)
            && activation == LSTM_ACTIVATION_SOFTMAX;
 }
 
-static double row_loss(const lstm__loss *loss, bool fused, size_t features, const real *p, const float *y, double scale,
-                       real *d)
+/* Keras' hinges take 0 and 1 for -1 and 1 if the batch has no other target. */
+static bool is_binary(const lstm__rows *r)
 {
-    const bool sparse = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY;
-    const size_t known = sparse ? (size_t)y[0] : 0;
-    switch (loss->kind) {
-    case LSTM_LOSS_BINARY_CROSSENTROPY:
-        return fused ? fused_sigmoid_row(features, p, y, scale, d)
-                     : binary_row(loss->from_logits, features, p, y, scale, d);
-    case LSTM_LOSS_CATEGORICAL_CROSSENTROPY:
-    case LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY:
-        if (fused)
-            return fused_softmax_row(features, p, sparse ? NULL : y, known, scale, d);
-        if (loss->from_logits)
-            return logits_row(features, p, sparse ? NULL : y, known, scale, d);
-        return sparse ? sparse_probabilities_row(features, p, known, scale, d)
-                      : probabilities_row(features, p, y, known, scale, d);
-    default:
-        return regression_row(loss, features, p, y, scale, d);
-    }
-}
-
-static lstm_status check_classes(const lstm_model *model, const lstm__batch *batch, size_t output)
-{
-    const lstm_layer *layer = model->outputs[output];
-    const lstm__shape shape = layer->node->shapes[layer->port];
-    const rows found = {.batch = batch,
-                        .targets = batch->targets[output],
-                        .steps = shape.steps == 0 ? 1 : shape.steps < 0 ? batch->steps : (size_t)shape.steps,
-                        .features = (size_t)shape.features,
-                        .target_features = 1};
-    const rows *r = &found;
-    for (size_t b = 0; b < r->batch->count; b++)
-        for (size_t t = 0; t < r->steps; t++) {
-            const double class = (double)target_of(r, t, b)[0];
-            if (!(class >= 0 && class < (double)r->features && class == floor(class)))
-                return lstm__fail(LSTM_ERROR_ARGUMENT,
-                                  "target of output %zu, sample %zu, step %zu: class %g: expected a whole number from 0 to %zu",
-                                  output, lstm__batch_sample(r->batch, b), t, class, r->features - 1);
+    for (size_t t = 0; t < r->steps; t++)
+        for (size_t b = 0; b < r->batch->count; b++) {
+            const float *y = lstm__rows_target(r, t, b);
+            for (size_t f = 0; f < r->target_features; f++)
+                if (y[f] != 0 && y[f] != 1)
+                    return false;
         }
-    return LSTM_OK;
+    return true;
 }
 
-lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch)
+/* What the sum over weighted rows is divided by. */
+static double divisor_of(const lstm__loss *loss, const lstm__rows *r)
 {
-    if (loss->kind != LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY)
-        return LSTM_OK;
-    for (size_t output = 0; output < model->output_count; output++)
-        RETURN_IF_ERROR(check_classes(model, batch, output));
-    return LSTM_OK;
+    double sum = 0;
+    if (loss->reduction == LSTM_REDUCTION_SUM)
+        return 1;
+    if (loss->reduction != LSTM_REDUCTION_WEIGHTED_MEAN)
+        return (double)(r->batch->count * r->steps);
+    for (size_t t = 0; t < r->steps; t++)
+        for (size_t b = 0; b < r->batch->count; b++)
+            sum += lstm__rows_weight(r, t, b);
+    return sum;
+}
+
+static double output_loss(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, size_t output,
+                          bool gradient)
+{
+    const lstm_layer *layer = session->model->outputs[output];
+    lstm__port *port = lstm__session_port(session, layer);
+    const lstm__rows r = lstm__rows_of(session->model, loss, batch, output);
+    const lstm__loss_rule *rule = rule_of(loss);
+    const bool fused = is_fused(loss, layer);
+    const lstm__row_loss value = fused ? lstm__row_fused(loss->kind) : rule->value;
+    const double divisor = divisor_of(loss, &r) * (rule->per_row ? 1 : (double)r.target_features);
+    const double scale = divisor > 0 ? 1 / divisor : 0;
+    lstm__loss_row row = {.loss = loss, .features = r.features, .targets = r.target_features, .sparse = r.sparse};
+    row.binary = (loss->kind == LSTM_LOSS_HINGE || loss->kind == LSTM_LOSS_SQUARED_HINGE) && is_binary(&r);
+    const bool wanted = gradient && port->gradient.data;
+    double sum = 0;
+    for (size_t t = 0; t < r.steps; t++)
+        for (size_t b = 0; b < batch->count; b++) {
+            const size_t k = t * batch->count + b;
+            const double weight = lstm__rows_weight(&r, t, b);
+            row.p = port->value.data + k * port->value.stride;
+            row.d = wanted ? port->gradient.data + k * r.features : NULL;
+            row.y = lstm__rows_target(&r, t, b);
+            row.known = r.sparse && weight > 0 ? (size_t)row.y[0] : 0;
+            row.scale = weight * scale;
+            if (weight > 0)
+                sum += weight * value(&row);
+            else if (wanted)
+                memset(row.d, 0, r.features * sizeof *row.d);
+        }
+    if (wanted) {
+        port->written = true;
+        port->at_logits = fused;
+    }
+    return sum * scale;
 }
 
 lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, bool gradient,
                                double *value)
 {
-    const bool sparse = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY;
-    const bool per_row = sparse || loss->kind == LSTM_LOSS_CATEGORICAL_CROSSENTROPY;
-    double total = 0;
+    double total = lstm__penalty_value(session->model);
     RETURN_IF_ERROR(lstm__loss_check_targets(session->model, loss, batch));
-    for (size_t output = 0; output < session->model->output_count; output++) {
-        const lstm_layer *layer = session->model->outputs[output];
-        const rows r = rows_of(session, loss, batch, output);
-        const bool fused = is_fused(loss, layer);
-        const double count = (double)(batch->count * r.steps) * (per_row ? 1 : (double)r.features);
-        const double scale = count > 0 ? 1 / count : 0;
-        double sum = 0;
-        for (size_t t = 0; t < r.steps; t++)
-            for (size_t b = 0; b < batch->count; b++) {
-                real *d = gradient && r.gradient ? r.gradient + (t * batch->count + b) * r.features : NULL;
-                sum += row_loss(loss, fused, r.features, value_of(&r, t, b), target_of(&r, t, b), scale, d);
-            }
-        total += sum * scale;
-        if (gradient && r.gradient) {
-            lstm__session_port(session, layer)->written = true;
-            lstm__session_port(session, layer)->at_logits = fused;
-        }
-    }
+    for (size_t output = 0; output < session->model->output_count; output++)
+        total += output_loss(session, loss, batch, output, gradient);
     session->gradient_given = session->gradient_given || gradient;
+    session->penalised = session->penalised || gradient;
     *value = total;
     return LSTM_OK;
-}
-
-/* ---- Metrics */
-
-static size_t largest(size_t count, const real *values)
-{
-    size_t best = 0;
-    for (size_t k = 1; k < count; k++)
-        if (values[k] > values[best])
-            best = k;
-    return best;
-}
-
-static double row_accuracy(const rows *r, const lstm__loss *loss, const real *p, const float *y)
-{
-    double hits = 0;
-    if (loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY)
-        return (double)largest(r->features, p) == (double)y[0];
-    if (loss->kind == LSTM_LOSS_CATEGORICAL_CROSSENTROPY) {
-        size_t best = 0;
-        for (size_t f = 1; f < r->features; f++)
-            if (y[f] > y[best])
-                best = f;
-        return largest(r->features, p) == best;
-    }
-    const double threshold = loss->kind == LSTM_LOSS_BINARY_CROSSENTROPY && loss->from_logits ? 0 : 0.5;
-    for (size_t f = 0; f < r->features; f++)
-        hits += ((double)p[f] > threshold) == (y[f] > 0.5f);
-    return hits / (double)r->features;
-}
-
-void lstm__metric_add(lstm_session *session, int32_t metric, const lstm__loss *loss, const lstm__batch *batch, double *sum,
-                      double *weight)
-{
-    const rows r = rows_of(session, loss, batch, 0);
-    const bool sparse = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY;
-    for (size_t t = 0; t < r.steps; t++)
-        for (size_t b = 0; b < batch->count; b++) {
-            const real *p = value_of(&r, t, b);
-            const float *y = target_of(&r, t, b);
-            if (metric == LSTM_METRIC_ACCURACY) {
-                *sum += row_accuracy(&r, loss, p, y);
-                *weight += 1;
-                continue;
-            }
-            for (size_t f = 0; f < r.features; f++) {
-                const double e = (double)p[f] - (sparse ? (double)y[0] == (double)f : (double)y[f]);
-                *sum += metric == LSTM_METRIC_MAE ? fabs(e) : e * e;
-                *weight += 1;
-            }
-        }
-}
-
-double lstm__metric_value(int32_t metric, double sum, double weight)
-{
-    const double mean = weight > 0 ? sum / weight : 0;
-    return metric == LSTM_METRIC_RMSE ? sqrt(mean) : mean;
 }

@@ -6,10 +6,18 @@
 
 #include "session.h"
 
+enum { LSTM__QUANTILES = 64 };
+
 typedef struct lstm__loss {
     int32_t kind; /* LSTM_LOSS_* */
     bool from_logits;
-    double delta; /* Huber */
+    double delta;     /* Huber */
+    double smoothing; /* of labels */
+    double gamma, alpha; /* focal */
+    bool balanced;       /* focal, binary: alpha counts */
+    int32_t reduction;   /* LSTM_REDUCTION_*; 0 = mean */
+    size_t quantile_count;
+    float quantiles[LSTM__QUANTILES];
 } lstm__loss;
 
 /* Check options and fill in defaults. */
@@ -18,11 +26,21 @@ lstm_status lstm__loss_read(lstm__loss *loss, const lstm_loss_options *options);
 /* Values one target row has for an output of `features`: 1 for class numbers. */
 size_t lstm__loss_target_features(const lstm__loss *loss, size_t features);
 
+/* Check that the outputs suit the loss (pairs, or groups of quantiles). */
+lstm_status lstm__loss_check_outputs(const lstm_model *model, const lstm__loss *loss);
+
+/* The feature of an output that predicts target value `target`: the mean, or the quantile nearest to 1/2. */
+size_t lstm__loss_prediction(const lstm__loss *loss, size_t target);
+
 /* Check the class numbers of a sparse loss: names the first output, sample, step and value out of range. */
 lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch);
 
-/* The loss of the session's latest forward against the batch's targets: mean over samples, steps (and features), summed
- * over the outputs. With `gradient` the output gradients are set. Fails only for class numbers out of range. */
+/* Check that every target's class is one of `count`. */
+lstm_status lstm__loss_check_class_weights(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch,
+                                           size_t count);
+
+/* The loss of the session's latest forward against the batch's targets, summed over the outputs, with the model's penalties.
+ * With `gradient` the output gradients are set. Fails only for class numbers out of range. */
 lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, bool gradient,
                                double *value);
 

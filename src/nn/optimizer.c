@@ -1,74 +1,63 @@
 /* SPDX-License-Identifier: MIT
- * Optimizers. Formulas of both profiles are in kernels.h; here are defaults, step-dependent coefficients and clipping.
+ * Optimizers: memory, accumulation, clipping, and the update of the whole block or, where layers have rates of their own, of
+ * one parameter after another. Rules are in optimizer_*.c, formulas in kernels.h.
  *
- * Parameters, gradients and moments are blocks of the same layout whose gaps are zero, so a step is one kernel call over
- * the whole block. Sources: Keras 3 (keras/src/optimizers), PyTorch 2 (torch.optim documentation).
+ * Parameters, gradients, moments and averages are blocks of the same layout whose gaps are zero. Sources: Keras 3
+ * (keras/src/optimizers), PyTorch 2 (torch.optim documentation).
  */
 #include "optimizer.h"
-#include "constants.h"
-#include "options.h"
+#include "lbfgs.h"
+#include "optimizer_rule.h"
+#include "penalties.h"
 
 #include <math.h>
+#include <string.h>
 
-/* 0 = the default, negative = 0. */
-static double setting(double value, double standard)
+static lstm_status allocate_block(lstm_model *model, const char *what, real **block)
 {
-    return value == 0 ? standard : value < 0 ? 0 : value;
+    *block = lstm__allocate_zeroed(model->context, model->value_count * sizeof(real));
+    return *block ? LSTM_OK : lstm__fail_memory(model->value_count * sizeof(real), what);
 }
 
-static lstm_status check_range(double value, double low, double high, const char *what)
+static lstm_status allocate_blocks(lstm_optimizer *optimizer, lstm_model *model)
 {
-    if (!(value >= low && value < high))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "%s is %g: expected %g <= %s < %g", what, value, low, what, high);
+    const lstm_optimizer_options *o = &optimizer->options;
+    bool needed[LSTM__MOMENTS] = {false};
+    optimizer->rule->moments(o, needed);
+    for (int k = 0; k < LSTM__MOMENTS; k++)
+        if (needed[k])
+            RETURN_IF_ERROR(allocate_block(model, "an optimizer's moments", &optimizer->moments[k]));
+    if (o->use_ema == LSTM_YES)
+        RETURN_IF_ERROR(allocate_block(model, "an optimizer's averages", &optimizer->average));
+    if (o->accumulation_steps > 1)
+        RETURN_IF_ERROR(allocate_block(model, "the accumulated gradient", &optimizer->accumulated));
+    if (o->optimizer == LSTM_OPTIMIZER_LBFGS)
+        RETURN_IF_ERROR(lstm__lbfgs_create(&optimizer->lbfgs, model->context, model->value_count, o->history_size));
+    for (size_t v = 0; o->optimizer == LSTM_OPTIMIZER_ADAGRAD && v < model->value_count; v++)
+        optimizer->moments[0][v] = (real)o->initial_accumulator;
     return LSTM_OK;
 }
 
-static lstm_status fill_defaults(lstm_optimizer_options *o, int32_t model_profile)
+static void release_blocks(lstm_optimizer *optimizer, lstm_context *context)
 {
-    RETURN_IF_ERROR(lstm__read_constant(&o->optimizer, LSTM_OPTIMIZER_ADAM, LSTM_NAMES_OPTIMIZER, "optimizer"));
-    RETURN_IF_ERROR(lstm__read_constant(&o->profile, model_profile, LSTM_NAMES_PROFILE, "profile"));
-    RETURN_IF_ERROR(lstm__read_flag(&o->nesterov, LSTM_NO, "nesterov"));
-    RETURN_IF_ERROR(lstm__read_flag(&o->centered, LSTM_NO, "centered"));
-    RETURN_IF_ERROR(lstm__read_flag(&o->amsgrad, LSTM_NO, "amsgrad"));
-    const bool keras = o->profile == LSTM_PROFILE_KERAS;
-    const bool sgd = o->optimizer == LSTM_OPTIMIZER_SGD;
-    const bool rmsprop = o->optimizer == LSTM_OPTIMIZER_RMSPROP;
-    const bool adamw = o->optimizer == LSTM_OPTIMIZER_ADAMW;
-    o->learning_rate = setting(o->learning_rate, keras ? (sgd ? 1e-2 : 1e-3) : (rmsprop ? 1e-2 : 1e-3));
-    o->momentum = setting(o->momentum, 0);
-    o->dampening = setting(o->dampening, 0);
-    o->rho = setting(o->rho, keras ? 0.9 : 0.99);
-    o->beta_1 = setting(o->beta_1, 0.9);
-    o->beta_2 = setting(o->beta_2, 0.999);
-    o->epsilon = setting(o->epsilon, keras ? 1e-7 : 1e-8);
-    o->weight_decay = setting(o->weight_decay, adamw ? (keras ? 0.004 : 0.01) : 0);
-    RETURN_IF_ERROR(check_range(o->learning_rate, 0, HUGE_VAL, "learning_rate"));
-    RETURN_IF_ERROR(check_range(o->momentum, 0, 1, "momentum"));
-    RETURN_IF_ERROR(check_range(o->dampening, 0, 1, "dampening"));
-    RETURN_IF_ERROR(check_range(o->rho, 0, 1, "rho"));
-    RETURN_IF_ERROR(check_range(o->beta_1, 0, 1, "beta_1"));
-    RETURN_IF_ERROR(check_range(o->beta_2, 0, 1, "beta_2"));
-    RETURN_IF_ERROR(check_range(o->epsilon, 0, HUGE_VAL, "epsilon"));
-    RETURN_IF_ERROR(check_range(o->weight_decay, 0, HUGE_VAL, "weight_decay"));
-    RETURN_IF_ERROR(check_range(o->clip_norm, 0, HUGE_VAL, "clip_norm"));
-    RETURN_IF_ERROR(check_range(o->global_clip_norm, 0, HUGE_VAL, "global_clip_norm"));
-    RETURN_IF_ERROR(check_range(o->clip_value, 0, HUGE_VAL, "clip_value"));
-    if ((o->clip_norm > 0) + (o->global_clip_norm > 0) + (o->clip_value > 0) > 1)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "more than one of clip_norm, global_clip_norm and clip_value is set");
-    if (o->dampening > 0 && (keras || !sgd))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "dampening belongs to PyTorch's SGD only");
-    if (o->nesterov == LSTM_YES && (!sgd || o->momentum == 0))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "nesterov needs SGD with a momentum above 0");
-    return LSTM_OK;
+    for (int k = 0; k < LSTM__MOMENTS; k++)
+        lstm__release(context, optimizer->moments[k]);
+    lstm__release(context, optimizer->average);
+    lstm__release(context, optimizer->accumulated);
+    lstm__lbfgs_destroy(optimizer->lbfgs, context);
+    lstm__release(context, optimizer);
 }
 
-/* Which moments an optimizer keeps. */
-static void needed_moments(const lstm_optimizer_options *o, bool needed[LSTM__MOMENTS])
+/* A schedule that cycles the momentum says what it begins with, so that the moments are there. */
+static lstm_status join_schedule(lstm_optimizer_options *o, const lstm__rule *rule, const lstm_schedule_options *schedule)
 {
-    needed[0] = o->optimizer != LSTM_OPTIMIZER_SGD || o->momentum > 0;
-    needed[1] = o->optimizer == LSTM_OPTIMIZER_RMSPROP ? o->momentum > 0 : o->optimizer != LSTM_OPTIMIZER_SGD;
-    needed[2] = o->optimizer == LSTM_OPTIMIZER_RMSPROP ? o->centered == LSTM_YES
-                                                       : o->optimizer != LSTM_OPTIMIZER_SGD && o->amsgrad == LSTM_YES;
+    const bool has_momentum = o->optimizer == LSTM_OPTIMIZER_SGD || o->optimizer == LSTM_OPTIMIZER_RMSPROP;
+    if (schedule->cycle_momentum != LSTM_YES)
+        return LSTM_OK;
+    if (!has_momentum && !rule->cycles_beta_1)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "schedule: cycle_momentum needs an optimizer with a momentum or beta_1");
+    *(has_momentum ? &o->momentum : &o->beta_1) = schedule->max_momentum;
+    return LSTM_OK;
 }
 
 lstm_status lstm__optimizer_create(lstm_optimizer **out, lstm_model *model, const lstm_optimizer_options *options)
@@ -76,33 +65,28 @@ lstm_status lstm__optimizer_create(lstm_optimizer **out, lstm_model *model, cons
     lstm_status status = LSTM_OK;
     lstm_optimizer *optimizer = NULL;
     lstm_optimizer_options own;
-    bool needed[LSTM__MOMENTS];
-    TRY(lstm__read_options(&own, sizeof own, options, "lstm_optimizer_options"));
-    TRY(fill_defaults(&own, model->profile));
-    needed_moments(&own, needed);
+    lstm_schedule_options schedule;
+    TRY(lstm__optimizer_options_read(&own, options, model->profile));
+    TRY(lstm__schedule_read(&schedule, own.schedule, own.profile));
+    TRY(join_schedule(&own, lstm__rule_find(own.optimizer), &schedule));
     optimizer = lstm__allocate_zeroed(model->context, sizeof *optimizer);
     if (!optimizer) {
         status = lstm__fail_memory(sizeof *optimizer, "an optimizer");
         goto out;
     }
+    optimizer->rule = lstm__rule_find(own.optimizer);
     optimizer->options = own;
-    for (int k = 0; k < LSTM__MOMENTS; k++) {
-        if (!needed[k])
-            continue;
-        optimizer->moments[k] = lstm__allocate_zeroed(model->context, model->value_count * sizeof(real));
-        if (!optimizer->moments[k]) {
-            status = lstm__fail_memory(model->value_count * sizeof(real), "an optimizer's moments");
-            goto out;
-        }
-    }
+    optimizer->schedule = schedule;
+    optimizer->options.schedule = &optimizer->schedule;
+    optimizer->state = (lstm__optimizer_state){.momentum_product = 1, .plateau = {.reduced = 1}};
+    TRY(allocate_blocks(optimizer, model));
     optimizer->model = model;
     lstm__graph_acquire(model);
     *out = optimizer;
     return LSTM_OK;
 out:
-    for (int k = 0; optimizer && k < LSTM__MOMENTS; k++)
-        lstm__release(model->context, optimizer->moments[k]);
-    lstm__release(model->context, optimizer);
+    if (optimizer)
+        release_blocks(optimizer, model->context);
     return status;
 }
 
@@ -111,11 +95,11 @@ void lstm__optimizer_destroy(lstm_optimizer *optimizer)
     if (!optimizer)
         return;
     lstm_model *model = optimizer->model;
-    for (int k = 0; k < LSTM__MOMENTS; k++)
-        lstm__release(model->context, optimizer->moments[k]);
-    lstm__release(model->context, optimizer);
+    release_blocks(optimizer, model->context);
     lstm__graph_release(model);
 }
+
+/* ---- Gradients */
 
 static double parameter_norm(const lstm_session *session, const lstm__parameter *parameter)
 {
@@ -153,34 +137,160 @@ static void clip(const lstm_optimizer_options *o, lstm_session *session)
     }
 }
 
+bool lstm__freeze_gradients(lstm_session *session)
+{
+    const lstm_model *model = session->model;
+    bool one = true;
+    for (size_t k = 0; k < model->parameter_count; k++) {
+        const lstm__parameter *parameter = &model->parameters[k];
+        one = one && parameter->node->rate == 1;
+        if (parameter->node->rate == 0)
+            memset(session->gradients + parameter->offset, 0, lstm__parameter_size(parameter) * sizeof(real));
+    }
+    return one;
+}
+
+/* ---- Averages */
+
+static int64_t updates_done(const lstm_optimizer *optimizer)
+{
+    return optimizer->steps / optimizer->options.accumulation_steps;
+}
+
+/* Keras blends after every call, whether it updates or not, and counts calls in updates; PyTorch after updates. */
+static void blend_average(lstm_optimizer *optimizer)
+{
+    lstm_model *model = optimizer->model;
+    const lstm_optimizer_options *o = &optimizer->options;
+    const int64_t done = updates_done(optimizer);
+    if (!optimizer->average)
+        return;
+    if (done == 0)
+        memcpy(optimizer->average, model->values, model->value_count * sizeof(real));
+    else
+        model->kernels->average(model->value_count, (real)o->ema_momentum, model->values, optimizer->average);
+    if (o->ema_overwrite_frequency > 0 && (done + 1) % o->ema_overwrite_frequency == 0) {
+        memcpy(model->values, optimizer->average, model->value_count * sizeof(real));
+        lstm__graph_changed(model);
+    }
+}
+
+void lstm__optimizer_use_average(lstm_optimizer *optimizer)
+{
+    lstm_model *model = optimizer->model;
+    const bool keras = optimizer->options.profile == LSTM_PROFILE_KERAS;
+    if (optimizer->average && (keras ? optimizer->steps : updates_done(optimizer)) > 0) {
+        memcpy(model->values, optimizer->average, model->value_count * sizeof(real));
+        lstm__graph_changed(model);
+    }
+}
+
+void lstm__optimizer_updated(lstm_optimizer *optimizer)
+{
+    lstm__penalty_constrain(optimizer->model);
+    lstm__graph_changed(optimizer->model);
+    blend_average(optimizer);
+    optimizer->steps++;
+}
+
+/* ---- The step */
+
+static int64_t schedule_time(const lstm_optimizer *optimizer)
+{
+    return optimizer->options.profile == LSTM_PROFILE_KERAS ? optimizer->steps : updates_done(optimizer);
+}
+
+double lstm__optimizer_rate(const lstm_optimizer *optimizer)
+{
+    return lstm__schedule_rate(&optimizer->schedule, &optimizer->state.plateau, optimizer->options.learning_rate,
+                               schedule_time(optimizer));
+}
+
+lstm_status lstm__optimizer_next_rate(const lstm_optimizer *optimizer, double *rate)
+{
+    *rate = lstm__optimizer_rate(optimizer);
+    if (!(*rate >= 0) || !isfinite(*rate))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "the schedule's callback gave the rate %g: expected a finite number of at "
+                          "least 0", *rate);
+    return LSTM_OK;
+}
+
+static void update_stretch(const lstm_optimizer *optimizer, lstm__update *u, const real *gradients, double rate,
+                           size_t first, size_t count)
+{
+    const lstm_optimizer_options *o = &optimizer->options;
+    const bool decoupled = u->keras || optimizer->rule->decoupled || o->decoupled_decay == LSTM_YES;
+    u->rate = rate;
+    u->decay = decoupled ? (real)(rate * o->weight_decay) : 0;
+    u->coupled = decoupled ? 0 : (real)o->weight_decay;
+    u->count = count;
+    u->w = optimizer->model->values + first;
+    u->g = gradients + first;
+    for (int k = 0; k < LSTM__MOMENTS; k++)
+        u->moments[k] = optimizer->moments[k] ? optimizer->moments[k] + first : NULL;
+    optimizer->rule->update(u);
+}
+
+static void update(lstm_optimizer *optimizer, const lstm_session *session, double rate, bool one)
+{
+    const lstm_optimizer_options *o = &optimizer->options;
+    const lstm_model *model = optimizer->model;
+    const double momentum = optimizer->rule->cycles_beta_1 ? o->beta_1 : o->momentum;
+    lstm__update u = {.kernels = model->kernels,
+                      .options = o,
+                      .state = &optimizer->state,
+                      .t = (double)(updates_done(optimizer) + 1),
+                      .momentum = lstm__schedule_momentum(&optimizer->schedule, momentum, schedule_time(optimizer)),
+                      .keras = o->profile == LSTM_PROFILE_KERAS};
+    if (one)
+        update_stretch(optimizer, &u, session->gradients, rate, 0, model->value_count);
+    for (size_t k = 0; !one && k < model->parameter_count; k++) {
+        const lstm__parameter *parameter = &model->parameters[k];
+        if (parameter->node->rate > 0)
+            update_stretch(optimizer, &u, session->gradients, rate * parameter->node->rate, parameter->offset,
+                           lstm__parameter_size(parameter));
+    }
+    if (o->optimizer == LSTM_OPTIMIZER_NADAM)
+        optimizer->state.momentum_product *= lstm__nadam_momentum(o, u.momentum, u.t);
+}
+
+/* Add to the accumulated gradient; with the last of n, put the mean (Keras) or sum (PyTorch) into the session. Returns
+ * whether there is an update to make. */
+static bool accumulate(lstm_optimizer *optimizer, lstm_session *session)
+{
+    const lstm_model *model = optimizer->model;
+    const int32_t n = optimizer->options.accumulation_steps;
+    if (!optimizer->accumulated)
+        return true;
+    if ((optimizer->steps + 1) % n != 0) {
+        model->kernels->add_scaled(model->value_count, 1, session->gradients, optimizer->accumulated);
+        return false;
+    }
+    model->kernels->add_scaled(model->value_count, 1, optimizer->accumulated, session->gradients);
+    if (optimizer->options.profile == LSTM_PROFILE_KERAS)
+        model->kernels->scale(model->value_count, (real)(1.0 / n), session->gradients);
+    memset(optimizer->accumulated, 0, model->value_count * sizeof(real));
+    return true;
+}
+
 lstm_status lstm__optimizer_step(lstm_optimizer *optimizer, lstm_session *session)
 {
     const lstm_optimizer_options *o = &optimizer->options;
-    lstm_model *model = optimizer->model;
+    double rate = 0;
     RETURN_IF_ERROR(lstm__check_gradients(session));
-    clip(o, session);
-    const bool keras = o->profile == LSTM_PROFILE_KERAS;
-    const bool decoupled = keras || o->optimizer == LSTM_OPTIMIZER_ADAMW;
-    const real decay = decoupled ? (real)(o->learning_rate * o->weight_decay) : 0;
-    const real coupled = decoupled ? 0 : (real)o->weight_decay;
-    const double t = (double)(optimizer->steps + 1);
-    real **m = optimizer->moments;
-    if (o->optimizer == LSTM_OPTIMIZER_SGD) {
-        const lstm__sgd_step step = {(real)o->learning_rate, (real)o->momentum, (real)o->dampening, decay, coupled,
-                                     o->nesterov == LSTM_YES, keras, optimizer->steps == 0};
-        model->kernels->sgd(model->value_count, &step, model->values, session->gradients, m[0]);
-    } else if (o->optimizer == LSTM_OPTIMIZER_RMSPROP) {
-        const lstm__rmsprop_step step = {(real)o->learning_rate, (real)o->rho, (real)o->momentum, (real)o->epsilon,
-                                         decay, coupled, keras};
-        model->kernels->rmsprop(model->value_count, &step, model->values, session->gradients, m[0], m[1], m[2]);
-    } else {
-        const double correction_1 = 1 - pow(o->beta_1, t);
-        const double correction_2 = sqrt(1 - pow(o->beta_2, t));
-        const lstm__adam_step step = {
-            (real)(keras ? o->learning_rate * correction_2 / correction_1 : o->learning_rate / correction_1),
-            (real)o->beta_1, (real)o->beta_2, (real)o->epsilon, decay, coupled, (real)(keras ? 1 : 1 / correction_2)};
-        model->kernels->adam(model->value_count, &step, model->values, session->gradients, m[0], m[1], m[2]);
+    RETURN_IF_ERROR(lstm__optimizer_next_rate(optimizer, &rate));
+    if (!accumulate(optimizer, session)) {
+        if (o->profile == LSTM_PROFILE_KERAS)
+            blend_average(optimizer);
+        optimizer->steps++;
+        return LSTM_OK;
     }
-    optimizer->steps++;
+    const bool one = lstm__freeze_gradients(session);
+    clip(o, session);
+    if (optimizer->lbfgs)
+        lstm__lbfgs_iterate(optimizer->lbfgs, rate, o->tolerance_change, optimizer->model->values, session->gradients);
+    else
+        update(optimizer, session, rate, one);
+    lstm__optimizer_updated(optimizer);
     return LSTM_OK;
 }

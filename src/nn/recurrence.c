@@ -1,165 +1,228 @@
 /* SPDX-License-Identifier: MIT
- * The recurrence of one LSTM: forward and back-propagation through time.
+ * The recurrence of one LSTM: plan, packing, forward. Backward is in recurrence_backward.c.
  *
- * Forward, concat route: one product [h(t-1), x(t)] W a step. Split route: the x rows of W for `segment` steps at once,
- * then h(t-1) times the h rows in the loop. Backward: gates_backward gives dA (pre-activations) of step t, dA W^T gives
- * d[h(t-1), x(t)] as one product (or only its h part), and dW = rows^T dA is one product over all steps after the loop.
+ * Forward, concat route: a step multiplies [h(t-1), x(t)] with all of W. Split route: the x rows of W meet `segment` steps of
+ * x at once, then a step adds h(t-1) times the h rows. Either way the product's tiles end in the mathematics of the cell.
  *
- * Samples of a batch never meet inside the time loop, so it is split by samples into fixed chunks that the context's
- * threads take. The chunks do not depend on the number of threads: that keeps the bits equal.
+ * Threads: samples of a batch never meet inside the time loop, so its rows are shared out and each thread goes through all
+ * steps alone. With fewer rows than make that worth while, the panels of a step are shared, one fork and join a step.
+ * However rows and panels are cut, an element is summed in the same order: bits do not depend on threads.
  */
 #include "recurrence.h"
-#include "product.h"
-
-#include <string.h>
-
-enum { CHUNK = 32, SEGMENT = 32 };
-
-typedef struct job {
-    const lstm__recurrence *r;
-    const lstm__recurrence_call *call;
-    size_t first_step, last_step; /* forward: of this segment */
-    bool multiplied;              /* gates already hold x W */
-} job;
+#include "shares.h"
+#include "tape.h"
 
 int32_t lstm__recurrence_route(size_t batch, size_t steps, size_t input, size_t hidden, bool training)
 {
+    enum { SMALL = 1 << 17 }; /* elements of a W that stays in a near cache whatever the step does besides */
     (void)training;
-    (void)hidden;
-    /* One sample at a time or a single step: nothing to gather. Otherwise the large product is the faster one, unless x
-     * is so narrow that it adds next to nothing to the step's product. docs/design/routes.md has the measurements. */
-    if (steps < 2 || (batch >= 4 && input <= 8))
+    /* A single step has nothing to gather; narrow x adds next to nothing to the step's product; and with many rows and small
+     * W gates are then written once instead of twice. Otherwise the h rows alone stay in a nearer cache, and x has more
+     * rows at once than a step. docs/design/routes.md has the measurements. */
+    if (steps < 2 || (batch >= 4 && input <= 8) || (batch >= 16 && 4 * hidden * (hidden + input) <= SMALL))
         return LSTM_ROUTE_CONCAT;
     return LSTM_ROUTE_SPLIT;
 }
 
-static size_t row_width(const lstm__recurrence *r)
+/* ---- Plan */
+
+/* Rows begin on cache lines, and rows one below the other do not share a set of the first cache: their distance is no
+ * multiple of 2 KiB. */
+static size_t distance(size_t width)
 {
-    return r->hidden + r->input;
+    const size_t line = 64 / sizeof(real);
+    const size_t ld = (width + line - 1) / line * line;
+    return ld * sizeof(real) % 2048 == 0 ? ld + line : ld;
+}
+
+size_t lstm__segment_steps(const lstm__recurrence *r, size_t batch)
+{
+    enum { SEGMENT_BYTES = 512 << 10 };
+    const size_t fit = SEGMENT_BYTES / sizeof(real) / r->ld_gates;
+    const size_t rows = fit < LSTM__OUTER_ROWS ? LSTM__OUTER_ROWS : fit;
+    return batch ? (rows + batch - 1) / batch : 1;
+}
+
+/* Carve [blocks][max_batch][width]. */
+static real *carve_blocks(const lstm__recurrence *r, lstm__arena *arena, size_t blocks, size_t width)
+{
+    size_t rows = 0;
+    if (!lstm__mul(blocks, r->max_batch, &rows))
+        arena->overflow = true;
+    return lstm__carve(arena, rows, width * sizeof(real));
+}
+
+/* Carve `rows` rows of U gates. */
+static real *carve_packed(const lstm__recurrence *r, lstm__arena *arena, size_t rows)
+{
+    return lstm__carve(arena, rows, 4 * r->padded * sizeof(real));
 }
 
 void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
 {
-    const size_t width = row_width(r);
-    const size_t steps = r->training ? r->max_steps : 1;
-    r->segment = r->training ? r->max_steps : (r->max_steps < SEGMENT ? r->max_steps : SEGMENT);
-    const size_t gate_steps = r->training ? r->max_steps : r->route == LSTM_ROUTE_SPLIT ? r->segment : 1;
-    size_t blocks = steps + (r->training ? 1 : 0);
-    size_t rows = 0;
-    size_t gate_rows = 0;
-    size_t cell_rows = 0;
-    if (!lstm__mul(blocks, r->max_batch, &rows) || !lstm__mul(gate_steps, r->max_batch, &gate_rows)
-        || !lstm__mul(steps + (r->training ? 1 : 0), r->max_batch, &cell_rows))
-        arena->overflow = true;
-    r->rows = lstm__carve(arena, rows, width * sizeof(real));
-    r->gates = lstm__carve(arena, gate_rows, 4 * r->hidden * sizeof(real));
-    r->c = lstm__carve(arena, cell_rows, r->hidden * sizeof(real));
-    r->tanh_c = r->training ? lstm__carve(arena, gate_rows, r->hidden * sizeof(real)) : NULL;
-    r->d_rows = r->training ? lstm__carve(arena, r->max_batch, width * sizeof(real)) : NULL;
-    r->dc = r->training ? lstm__carve(arena, r->max_batch, r->hidden * sizeof(real)) : NULL;
+    const size_t lanes = r->kernels->lanes;
+    const bool split = r->route == LSTM_ROUTE_SPLIT;
+    r->panels = lstm__panels(lanes, r->hidden);
+    r->padded = r->panels * lanes;
+    r->ld_rows = distance(r->hidden + (split && !r->training ? 0 : r->input));
+    r->ld_gates = distance(4 * r->padded);
+    r->segment = lstm__segment_steps(r, r->max_batch);
+    if (r->segment > r->max_steps)
+        r->segment = r->max_steps;
+    r->weights_h = carve_packed(r, arena, split ? r->hidden : r->hidden + r->input);
+    r->weights_x = split ? carve_packed(r, arena, r->input) : NULL;
+    r->bias = carve_packed(r, arena, 1);
+    r->tanh_c = r->dh = r->dc = r->scratch = r->back_h = r->back_x = r->gates = NULL;
+    if (!r->training) {
+        r->rows = carve_blocks(r, arena, 2, r->ld_rows);
+        r->c = carve_blocks(r, arena, 1, r->padded);
+        if (split)
+            r->gates = carve_blocks(r, arena, r->segment, r->ld_gates);
+        return;
+    }
+    r->back_h = carve_packed(r, arena, r->padded);
+    if (r->input_gradient)
+        r->back_x = carve_packed(r, arena, r->input <= LSTM__NARROW ? r->input : lstm__panels(lanes, r->input) * lanes);
+    r->rows = carve_blocks(r, arena, r->max_steps + 1, r->ld_rows);
+    r->gates = carve_blocks(r, arena, r->max_steps, r->ld_gates);
+    r->c = carve_blocks(r, arena, r->max_steps + 1, r->padded);
+    r->tanh_c = carve_blocks(r, arena, r->max_steps, r->padded);
+    r->dh = carve_blocks(r, arena, 1, r->padded);
+    r->dc = carve_blocks(r, arena, 1, r->padded);
+    r->scratch = lstm__carve(arena, (size_t)lstm_context_threads(r->context), LSTM__OUTER_SCRATCH * sizeof(real));
 }
 
-/* Block t of each buffer: of the tape while training, the only one else. */
-static real *rows_at(const job *j, size_t t)
+void lstm__recurrence_pack_forward(const lstm__recurrence *r, const real *weights, const real *bias, const real *second_bias)
 {
-    const size_t block = j->r->training ? t : 0;
-    return j->r->rows + block * j->call->batch * row_width(j->r);
+    const size_t columns = 4 * r->hidden;
+    const bool split = r->route == LSTM_ROUTE_SPLIT;
+    r->kernels->pack_gates(r->hidden, split ? r->hidden : r->hidden + r->input, weights, columns, r->weights_h);
+    if (split)
+        r->kernels->pack_gates(r->hidden, r->input, weights + r->hidden * columns, columns, r->weights_x);
+    r->kernels->pack_bias(r->hidden, bias, second_bias, r->bias);
 }
-static real *gates_at(const job *j, size_t t)
+
+void lstm__recurrence_pack_backward(const lstm__recurrence *r, const real *weights)
 {
-    const lstm__recurrence *r = j->r;
-    const size_t block = r->training ? t : r->route == LSTM_ROUTE_SPLIT ? t - j->first_step : 0;
-    return r->gates + block * j->call->batch * 4 * r->hidden;
+    const size_t columns = 4 * r->hidden;
+    const real *weights_x = weights + r->hidden * columns;
+    r->kernels->pack_across(r->hidden, r->hidden, weights, columns, r->back_h);
+    if (r->back_x && r->input <= LSTM__NARROW)
+        r->kernels->pack_narrow(r->hidden, r->input, weights_x, columns, r->back_x);
+    else if (r->back_x)
+        r->kernels->pack_across(r->hidden, r->input, weights_x, columns, r->back_x);
 }
-static real *cell_at(const job *j, size_t t)
+
+/* ---- Forward */
+
+void lstm__tape_start(const lstm__kernels *kernels, size_t rows, size_t columns, size_t padded, lstm__view from, real *to,
+                      size_t stride)
 {
-    const size_t block = j->r->training ? t : 0;
-    return j->r->c + block * j->call->batch * j->r->hidden;
+    if (!from.data || padded > columns)
+        kernels->fill_rows(rows, padded, NULL, to, stride);
+    if (from.data)
+        kernels->copy_rows(rows, columns, from.data, from.stride, to, stride, 0);
 }
-static real *tanh_at(const job *j, size_t t)
+
+static const real *x_at(const lstm__pass *pass, size_t t)
 {
-    return j->r->training ? j->r->tanh_c + t * j->call->batch * j->r->hidden : NULL;
-}
-static const real *x_at(const job *j, size_t t)
-{
-    const lstm__recurrence_call *call = j->call;
+    const lstm__recurrence_call *call = pass->call;
     const size_t source = call->reverse ? call->steps - 1 - t : t;
     return call->x.data + source * call->batch * call->x.stride;
 }
 
-static void set_rows(const lstm__kernels *kernels, size_t rows, size_t columns, lstm__view from, size_t first, real *to,
-                     size_t stride)
+static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel, size_t last_panel)
 {
-    if (from.data)
-        kernels->copy_rows(rows, columns, from.data + first * from.stride, from.stride, to, stride, 0);
-    else
-        kernels->fill_rows(rows, columns, NULL, to, stride);
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    const bool split = r->route == LSTM_ROUTE_SPLIT;
+    real *gates = r->gates ? lstm__gates_at(pass, t) + first * r->ld_gates : NULL;
+    const lstm__step_forward s = {
+        .rows = count,
+        .units = r->hidden,
+        .k = split ? r->hidden : r->hidden + r->input,
+        .single = call->batch == 1,
+        .a = lstm__rows_at(pass, t) + first * r->ld_rows,
+        .ld_a = r->ld_rows,
+        .packed = r->weights_h,
+        .bias = r->bias,
+        .start = split ? gates : NULL,
+        .ld_start = r->ld_gates,
+        .gates = r->training ? gates : NULL,
+        .ld_gates = r->ld_gates,
+        .c_previous = lstm__cell_at(pass, t) + first * r->padded,
+        .c = lstm__cell_at(pass, t + 1) + first * r->padded,
+        .tanh_c = r->training ? lstm__tanh_at(pass, t) + first * r->padded : NULL,
+        .ld_cell = r->padded,
+        .h = lstm__rows_at(pass, t + 1) + first * r->ld_rows,
+        .ld_h = r->ld_rows,
+        .y = call->y.data ? call->y.data + (t * call->batch + first) * call->y.stride : NULL,
+        .ld_y = call->y.stride,
+    };
+    r->kernels->step_forward(&s, first_panel, last_panel);
 }
 
-/* Samples first .. last-1 through the steps of one segment. */
-static void forward_samples(const job *j, size_t first, size_t last)
+/* x(t) of some samples beside h(t-1). */
+static void copy_x(const lstm__pass *pass, size_t t, size_t first, size_t count)
 {
-    const lstm__recurrence *r = j->r;
-    const lstm__recurrence_call *call = j->call;
-    const size_t count = last - first;
-    const size_t width = row_width(r);
-    const size_t hidden = r->hidden;
-    const bool copy_x = r->training || !j->multiplied;
-    for (size_t t = j->first_step; t < j->last_step; t++) {
-        real *rows = rows_at(j, t) + first * width;
-        real *gates = gates_at(j, t) + first * 4 * hidden;
-        if (copy_x && !(r->training && j->multiplied))
-            r->kernels->copy_rows(count, r->input, x_at(j, t) + first * call->x.stride, call->x.stride, rows + hidden,
-                                  width, 0);
-        lstm__gemm(0, 0, count, 4 * hidden, j->multiplied ? hidden : width, rows, width, call->weights, 4 * hidden,
-                   j->multiplied ? 1 : 0, gates, 4 * hidden);
-        real *h = rows_at(j, t + 1) + first * width;
-        r->kernels->gates_forward(count, hidden, gates, 4 * hidden, call->bias, cell_at(j, t) + first * hidden,
-                                  cell_at(j, t + 1) + first * hidden,
-                                  r->training ? tanh_at(j, t) + first * hidden : NULL, h, width);
-        if (call->y.data)
-            r->kernels->copy_rows(count, hidden, h, width,
-                                  call->y.data + (t * call->batch + first) * call->y.stride, call->y.stride, 0);
+    const lstm__recurrence *r = pass->r;
+    const size_t stride = pass->call->x.stride;
+    r->kernels->copy_rows(count, r->input, x_at(pass, t) + first * stride, stride,
+                          lstm__rows_at(pass, t) + first * r->ld_rows + r->hidden, r->ld_rows, 0);
+}
+
+/* Some samples through the steps of a segment. */
+static void forward_samples(void *argument, int32_t index)
+{
+    const lstm__pass *pass = argument;
+    const lstm__share share = lstm__share_of(pass->call->batch, pass->tasks, index);
+    for (size_t t = pass->first_step; t < pass->last_step; t++) {
+        if (pass->r->route == LSTM_ROUTE_CONCAT)
+            copy_x(pass, t, share.first, share.count);
+        step(pass, t, share.first, share.count, 0, pass->r->panels);
     }
 }
 
-static size_t chunk_count(size_t batch)
+/* Some panels of one step. */
+static void forward_panels(void *argument, int32_t index)
 {
-    return (batch + CHUNK - 1) / CHUNK;
+    const lstm__pass *pass = argument;
+    const lstm__share share = lstm__share_of(pass->r->panels, pass->tasks, index);
+    step(pass, pass->first_step, 0, pass->call->batch, share.first, share.first + share.count);
 }
 
-static size_t chunk_end(size_t batch, size_t chunk)
+/* x W + bias for some of the rows of all steps of a segment; where x is not in the tape yet it is brought there. */
+static void multiply_inputs(void *argument, int32_t index)
 {
-    return (chunk + 1) * CHUNK < batch ? (chunk + 1) * CHUNK : batch;
-}
-
-static void forward_task(void *argument, int32_t index)
-{
-    const job *j = argument;
-    const size_t chunk = (size_t)index;
-    forward_samples(j, chunk * CHUNK, chunk_end(j->call->batch, chunk));
-}
-
-/* x W for the steps of a segment, as one product. */
-static void multiply_inputs(const job *j)
-{
-    const lstm__recurrence *r = j->r;
-    const lstm__recurrence_call *call = j->call;
-    const size_t count = j->last_step - j->first_step;
-    const size_t width = row_width(r);
-    const real *weights = call->weights + r->hidden * 4 * r->hidden;
+    const lstm__pass *pass = argument;
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    const size_t total = (pass->last_step - pass->first_step) * call->batch;
+    const lstm__share share = lstm__share_of(total, pass->tasks, index);
+    const bool by_step = r->training || call->reverse; /* rows of several steps are then not where one product finds them */
+    for (size_t row = share.first; row < share.first + share.count;) {
+        const size_t t = pass->first_step + row / call->batch;
+        const size_t first = row % call->batch;
+        const size_t left = share.first + share.count - row;
+        const size_t count = by_step && call->batch - first < left ? call->batch - first : left;
+        if (r->training)
+            copy_x(pass, t, first, count);
+        else
+            r->kernels->multiply_gates(&(lstm__multiplication){.rows = count, .k = r->input,
+                                                        .a = x_at(pass, t) + first * call->x.stride, .ld_a = call->x.stride,
+                                                        .b = r->weights_x, .bias = r->bias,
+                                                        .c = lstm__gates_at(pass, t) + first * r->ld_gates,
+                                                        .ld_c = r->ld_gates},
+                                       r->hidden);
+        row += count;
+    }
     if (r->training) {
-        for (size_t t = j->first_step; t < j->last_step; t++)
-            r->kernels->copy_rows(call->batch, r->input, x_at(j, t), call->x.stride, rows_at(j, t) + r->hidden, width, 0);
-        lstm__gemm(0, 0, count * call->batch, 4 * r->hidden, r->input, rows_at(j, j->first_step) + r->hidden, width, weights,
-                   4 * r->hidden, 0, gates_at(j, j->first_step), 4 * r->hidden);
-    } else if (!call->reverse) {
-        lstm__gemm(0, 0, count * call->batch, 4 * r->hidden, r->input, x_at(j, j->first_step), call->x.stride, weights,
-                   4 * r->hidden, 0, gates_at(j, j->first_step), 4 * r->hidden);
-    } else {
-        for (size_t t = j->first_step; t < j->last_step; t++)
-            lstm__gemm(0, 0, call->batch, 4 * r->hidden, r->input, x_at(j, t), call->x.stride, weights, 4 * r->hidden, 0,
-                       gates_at(j, t), 4 * r->hidden);
+        const real *x = lstm__rows_at(pass, pass->first_step) + share.first * r->ld_rows + r->hidden;
+        real *gates = lstm__gates_at(pass, pass->first_step) + share.first * r->ld_gates;
+        r->kernels->multiply_gates(&(lstm__multiplication){.rows = share.count, .k = r->input, .a = x, .ld_a = r->ld_rows,
+                                                           .b = r->weights_x, .bias = r->bias, .c = gates,
+                                                           .ld_c = r->ld_gates},
+                                   r->hidden);
     }
 }
 
@@ -167,112 +230,50 @@ void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_
 {
     if (call->batch == 0)
         return;
-    job j = {.r = r, .call = call, .multiplied = r->route == LSTM_ROUTE_SPLIT};
-    set_rows(r->kernels, call->batch, r->hidden, call->h0, 0, rows_at(&j, 0), row_width(r));
-    set_rows(r->kernels, call->batch, r->hidden, call->c0, 0, cell_at(&j, 0), r->hidden);
-    const size_t segment = j.multiplied && !r->training ? r->segment : call->steps;
-    while (j.first_step < call->steps) {
-        j.last_step = call->steps - j.first_step < segment ? call->steps : j.first_step + segment;
-        if (j.multiplied)
-            multiply_inputs(&j);
-        lstm__parallel(r->context, (int32_t)chunk_count(call->batch), forward_task, &j);
-        j.first_step = j.last_step;
-    }
-}
-
-/* Gradient of the last h, from up to two sources, into the h part of d_rows. */
-static void start_gradients(const job *j, size_t first, size_t count, real *d_rows, real *dc)
-{
-    const lstm__recurrence *r = j->r;
-    const lstm__recurrence_call *call = j->call;
-    const size_t width = row_width(r);
-    set_rows(r->kernels, count, r->hidden, call->dhn[0], first, d_rows, width);
-    if (call->dhn[1].data)
-        r->kernels->copy_rows(count, r->hidden, call->dhn[1].data + first * call->dhn[1].stride, call->dhn[1].stride, d_rows,
-                              width, 1);
-    set_rows(r->kernels, count, r->hidden, call->dcn, first, dc, r->hidden);
-}
-
-static void backward_samples(const job *j, size_t first, size_t last)
-{
-    const lstm__recurrence *r = j->r;
-    const lstm__recurrence_call *call = j->call;
-    const size_t count = last - first;
-    const size_t width = row_width(r);
-    const size_t hidden = r->hidden;
-    const bool dx_inside = call->dx.data && r->route == LSTM_ROUTE_CONCAT;
-    real *d_rows = r->d_rows + first * width;
-    real *dc = r->dc + first * hidden;
-    start_gradients(j, first, count, d_rows, dc);
-    for (size_t t = call->steps; t-- > 0;) {
-        real *gates = gates_at(j, t) + first * 4 * hidden;
-        const real *dy = call->dy.data ? call->dy.data + (t * call->batch + first) * call->dy.stride : NULL;
-        r->kernels->gates_backward(count, hidden, gates, 4 * hidden, cell_at(j, t) + first * hidden,
-                                   tanh_at(j, t) + first * hidden, dy, call->dy.stride, d_rows, width, dc);
-        if (t == 0 && !dx_inside && !call->dh0.data)
-            break;
-        lstm__gemm(0, 1, count, dx_inside ? width : hidden, 4 * hidden, gates, 4 * hidden, call->weights, 4 * hidden, 0,
-                   d_rows, width);
-        if (dx_inside) {
-            const size_t target = call->reverse ? call->steps - 1 - t : t;
-            r->kernels->copy_rows(count, r->input, d_rows + hidden, width,
-                                  call->dx.data + (target * call->batch + first) * call->dx.stride, call->dx.stride,
-                                  call->add_dx);
+    const bool split = r->route == LSTM_ROUTE_SPLIT;
+    const size_t step_work = lstm__work(call->batch, split ? r->hidden : r->hidden + r->input, r->padded);
+    lstm__pass pass = {.r = r, .call = call};
+    lstm__tape_start(r->kernels, call->batch, r->hidden, r->hidden, call->h0, lstm__rows_at(&pass, 0), r->ld_rows);
+    lstm__tape_start(r->kernels, call->batch, r->hidden, r->padded, call->c0, lstm__cell_at(&pass, 0), r->padded);
+    const size_t segment = !split ? call->steps : r->training ? lstm__segment_steps(r, call->batch) : r->segment;
+    const bool by_panels = lstm__share_columns(r->context, call->batch, r->panels, step_work);
+    for (size_t t = 0; t < call->steps; t = pass.last_step) {
+        pass.first_step = t;
+        pass.last_step = call->steps - t < segment ? call->steps : t + segment;
+        const size_t steps = pass.last_step - t;
+        if (split) {
+            const size_t rows = steps * call->batch;
+            pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded), LSTM__TASK_WORK);
+            lstm__parallel(r->context, (int32_t)pass.tasks, multiply_inputs, &pass);
+        }
+        if (!by_panels) {
+            pass.tasks = lstm__shares(r->context, call->batch, steps * step_work, LSTM__TASK_WORK);
+            lstm__parallel(r->context, (int32_t)pass.tasks, forward_samples, &pass);
+            continue;
+        }
+        pass.tasks = lstm__shares(r->context, r->panels, step_work, LSTM__STEP_TASK_WORK);
+        for (; pass.first_step < pass.last_step; pass.first_step++) {
+            if (!split)
+                copy_x(&pass, pass.first_step, 0, call->batch);
+            lstm__parallel(r->context, (int32_t)pass.tasks, forward_panels, &pass);
         }
     }
-    if (call->dh0.data)
-        r->kernels->copy_rows(count, hidden, d_rows, width, call->dh0.data + first * call->dh0.stride, call->dh0.stride,
-                              call->add_dh0);
-    if (call->dc0.data)
-        r->kernels->copy_rows(count, hidden, dc, hidden, call->dc0.data + first * call->dc0.stride, call->dc0.stride,
-                              call->add_dc0);
-}
-
-static void backward_task(void *argument, int32_t index)
-{
-    const job *j = argument;
-    const size_t chunk = (size_t)index;
-    backward_samples(j, chunk * CHUNK, chunk_end(j->call->batch, chunk));
-}
-
-void lstm__recurrence_backward(const lstm__recurrence *r, const lstm__recurrence_call *call)
-{
-    const size_t width = row_width(r);
-    const size_t columns = 4 * r->hidden;
-    const size_t rows = call->batch * call->steps;
-    const real *weights_x = call->weights + r->hidden * columns;
-    job j = {.r = r, .call = call};
-    if (call->batch > 0)
-        lstm__parallel(r->context, (int32_t)chunk_count(call->batch), backward_task, &j);
-    if (call->dx.data && r->route == LSTM_ROUTE_SPLIT) {
-        if (!call->reverse)
-            lstm__gemm(0, 1, rows, r->input, columns, r->gates, columns, weights_x, columns, call->add_dx, call->dx.data,
-                       call->dx.stride);
-        else
-            for (size_t t = 0; t < call->steps; t++)
-                lstm__gemm(0, 1, call->batch, r->input, columns, gates_at(&j, t), columns, weights_x, columns, call->add_dx,
-                           call->dx.data + (call->steps - 1 - t) * call->batch * call->dx.stride, call->dx.stride);
-    }
-    if (call->dweights)
-        lstm__gemm(1, 0, width, columns, rows, r->rows, width, r->gates, columns, 0, call->dweights, columns);
-    if (call->dbias)
-        r->kernels->column_sum(rows, columns, r->gates, columns, call->dbias, 0);
 }
 
 lstm__view lstm__recurrence_h(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
-    const job j = {.r = r, .call = call};
-    return (lstm__view){rows_at(&j, call->steps), row_width(r)};
+    const lstm__pass pass = {.r = r, .call = call};
+    return (lstm__view){lstm__rows_at(&pass, call->steps), r->ld_rows};
 }
 
 lstm__view lstm__recurrence_c(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
-    const job j = {.r = r, .call = call};
-    return (lstm__view){cell_at(&j, call->steps), r->hidden};
+    const lstm__pass pass = {.r = r, .call = call};
+    return (lstm__view){lstm__cell_at(&pass, call->steps), r->padded};
 }
 
 lstm__view lstm__recurrence_outputs(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
-    const job j = {.r = r, .call = call};
-    return (lstm__view){rows_at(&j, 1), row_width(r)};
+    const lstm__pass pass = {.r = r, .call = call};
+    return (lstm__view){lstm__rows_at(&pass, 1), r->ld_rows};
 }

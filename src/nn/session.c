@@ -7,8 +7,11 @@
  */
 #include "session.h"
 #include "checked.h"
+#include "penalties.h"
 
 #include <string.h>
+
+enum { LARGEST_PLAN = 1024 }; /* bytes of a node's plan struct */
 
 size_t lstm__session_steps(const lstm_session *session, lstm__shape shape)
 {
@@ -48,7 +51,7 @@ static void lay_out(lstm_session *session, lstm__arena *arena)
     /* While measuring there is no plan struct yet: each node gets a zeroed one on the stack, large enough for all. */
     for (size_t k = 0; k < model->node_count; k++) {
         const lstm__node *node = model->nodes[k];
-        unsigned char measured[512] = {0};
+        unsigned char measured[LARGEST_PLAN] = {0};
         void *plan = lstm__carve(arena, 1, node->class->plan_size);
         if (arena->base) {
             memset(plan, 0, node->class->plan_size);
@@ -81,9 +84,9 @@ static void lay_out(lstm_session *session, lstm__arena *arena)
 static lstm_status check_plans(const lstm_model *model)
 {
     for (size_t k = 0; k < model->node_count; k++)
-        if (model->nodes[k]->class->plan_size > 512)
-            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer type %s plans more than 512 bytes",
-                              model->nodes[k]->class->type);
+        if (model->nodes[k]->class->plan_size > LARGEST_PLAN)
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer type %s plans more than %d bytes",
+                              model->nodes[k]->class->type, LARGEST_PLAN);
     return LSTM_OK;
 }
 
@@ -194,6 +197,7 @@ void lstm__session_clear_gradients(lstm_session *session)
     }
     session->gradient_given = false;
     session->backward_done = false;
+    session->penalised = false;
 }
 
 void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
@@ -214,6 +218,7 @@ void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
             node->class->forward(node, session, session->plans[k]);
     }
     session->forward_done = true;
+    session->tape_used = false;
 }
 
 static bool has_gradient(lstm_session *session, const lstm__node *node)
@@ -245,6 +250,9 @@ void lstm__session_backward(lstm_session *session)
         else
             clear_parameter_gradients(session, node);
     }
+    if (session->penalised)
+        lstm__penalty_gradients(session);
     session->gradient_given = false;
     session->backward_done = true;
+    session->tape_used = true;
 }

@@ -29,6 +29,8 @@ struct lstm_session {
     bool fixed_update;    /* the caller sets `update` (training), else each forward counts it up */
     int32_t layout;       /* of the latest data */
     bool forward_done, gradient_given, backward_done;
+    bool penalised;       /* the gradients are those of a loss: the model's penalties belong to it */
+    bool tape_used;       /* backward has overwritten the tape of the latest forward */
     lstm__port *ports;
     void **plans;
     real *gradients;      /* laid out like model->values */
@@ -42,6 +44,9 @@ typedef struct lstm__batch {
     size_t steps;                /* of free inputs */
     const float *const *inputs;  /* in input order */
     const float *const *targets; /* in output order; NULL = none */
+    const float *weights;        /* of samples, or of steps in the layout of targets; NULL = 1 */
+    bool weights_per_step;
+    const float *class_weights;  /* NULL = 1 */
     const uint64_t *order;       /* samples of this pass; NULL = first, first + 1, … */
     size_t first, count;         /* into `order`, or into the arrays */
 } lstm__batch;

@@ -6,6 +6,7 @@
  * its update.
  */
 #include "training.h"
+#include "lbfgs.h"
 #include "random.h"
 
 #include <math.h>
@@ -151,6 +152,7 @@ static bool report(const loop *l, int32_t event, double loss, const double *valu
         .names = names,
         .values = values,
         .improved = improved ? LSTM_YES : LSTM_NO,
+        .learning_rate = lstm__optimizer_rate(training->optimizer),
     };
     return training->progress(training->progress_user, &progress) != 0;
 }
@@ -158,6 +160,36 @@ static bool report(const loop *l, int32_t event, double loss, const double *valu
 static lstm_status save_checkpoint(const lstm__training *training)
 {
     return training->checkpoint ? training->checkpoint(training->checkpoint_user, training) : LSTM_OK;
+}
+
+/* Loss and gradients of a batch at the parameters as they are. */
+typedef struct again {
+    const lstm__training *training;
+    lstm_session *session;
+    const lstm__batch *batch;
+} again;
+
+static lstm_status evaluate_again(void *user, double *loss)
+{
+    const again *a = user;
+    lstm__session_forward(a->session, a->batch);
+    RETURN_IF_ERROR(lstm__loss_compute(a->session, &a->training->loss, a->batch, true, loss));
+    lstm__session_backward(a->session);
+    return isfinite(*loss) ? LSTM_OK : lstm__fail(LSTM_ERROR_NUMERIC, "the loss is not finite");
+}
+
+/* The step: L-BFGS computes the batch again as often as it needs. */
+static lstm_status step(loop *l, const lstm__batch *batch, double loss)
+{
+    lstm_optimizer *optimizer = l->training->optimizer;
+    again a = {l->training, l->session, batch};
+    if (!isfinite(loss)) {
+        RETURN_IF_ERROR(lstm__check_gradients(l->session));
+        return lstm__fail(LSTM_ERROR_NUMERIC, "the loss is not finite");
+    }
+    if (optimizer->lbfgs)
+        return lstm__lbfgs_step(optimizer, l->session, loss, evaluate_again, &a);
+    return lstm__optimizer_step(optimizer, l->session);
 }
 
 /* One update on the batch that comes next. */
@@ -176,11 +208,7 @@ static lstm_status run_batch(loop *l, double *loss)
     lstm__sums sums = position->sums;
     add_metrics(l->session, &training->loss, training->metrics, training->metric_count, &batch, &sums);
     lstm__session_backward(l->session);
-    lstm_status status = LSTM_OK;
-    if (isfinite(*loss))
-        status = lstm__optimizer_step(training->optimizer, l->session);
-    else if ((status = lstm__check_gradients(l->session)) == LSTM_OK)
-        status = lstm__fail(LSTM_ERROR_NUMERIC, "the loss is not finite");
+    const lstm_status status = step(l, &batch, *loss);
     if (status != LSTM_OK)
         return lstm__prefix_error(status, "epoch %lld, batch %lld: loss %g", (long long)position->epoch + 1,
                                   (long long)position->batch + 1, *loss);
@@ -196,7 +224,8 @@ static lstm_status run_batch(loop *l, double *loss)
 static bool watch(lstm__training *training, double value)
 {
     lstm__position *position = &training->position;
-    const bool better = position->best_epoch == 0 || value < position->best - training->min_delta;
+    const bool better = position->best_epoch == 0 || value < position->best - training->min_delta
+                        || (isnan(position->best) && !isnan(value)); /* only validation data can give NaN */
     if (better) {
         position->best = value;
         position->best_epoch = position->epoch;
@@ -230,7 +259,10 @@ static lstm_status end_epoch(loop *l, bool *cancel)
     position->epoch++;
     position->batch = 0;
     position->sums = (lstm__sums){0};
-    const bool improved = watch(training, values[l->evaluation ? group : 0]);
+    const double watched = values[l->evaluation ? group : 0];
+    const bool improved = watch(training, watched);
+    lstm__schedule_watch(&training->optimizer->schedule, &training->optimizer->state.plateau,
+                         training->optimizer->options.profile, training->optimizer->options.learning_rate, watched);
     *cancel = report(l, LSTM_PROGRESS_EPOCH, values[0], values, improved);
     if (training->checkpoint_every > 0 && position->epoch % training->checkpoint_every == 0)
         RETURN_IF_ERROR(save_checkpoint(training));
@@ -301,8 +333,12 @@ lstm_status lstm__training_run(lstm__training *training)
     }
     TRY(run_epochs(&l));
     TRY(save_checkpoint(training));
-    if (training->best_values && training->restore_best && training->position.best_epoch > 0)
+    if (training->best_values && training->restore_best && training->position.best_epoch > 0) {
         memcpy(model->values, training->best_values, model->value_count * sizeof(real));
+        lstm__graph_changed(model);
+    } else {
+        lstm__optimizer_use_average(training->optimizer);
+    }
 out:
     lstm__release(model->context, l.order);
     lstm__session_destroy(l.evaluation);

@@ -10,7 +10,8 @@
 #     <!-- test: skip WHY -->        not run
 # The blocks of one file run one after the other in one empty folder, which sees docs/data and an installed copy of this
 # build: the program in PATH, the library by pkg-config and by CMAKE_PREFIX_PATH. For pages that speak of the reader's own
-# arrays there are x.npy and new.npy (64, 28, 1) and y.npy (64, 10).
+# files there are x.npy and new.npy (64, 28, 1) and y.npy (64, 10), prices.csv and new-prices.csv (time, close: the DAX) and
+# co2.csv (date, CO2: 30 years of months with a trend and a season).
 set -eu
 source=$1
 build=$2
@@ -76,6 +77,14 @@ for page in "$source/README.md" "$source"/docs/*.md; do
     write_ones "$folder/x.npy" '(64, 28, 1)' 1792
     write_ones "$folder/y.npy" '(64, 10)' 640
     cp "$folder/x.npy" "$folder/new.npy"
+    awk -F, 'NR == 1 { print "time,close" } NR > 1 { print $1 "," $2 }' "$source/docs/data/eu-stock-markets.csv" \
+        >"$folder/prices.csv"
+    cp "$folder/prices.csv" "$folder/new-prices.csv"
+    awk 'BEGIN {
+        print "date,CO2"
+        for (k = 0; k < 360; k++)
+            printf "%d-%02d-01,%.3f\n", 1990 + int(k / 12), k % 12 + 1, 350 + 0.15 * k + 3 * sin(k * 0.523598776)
+    }' >"$folder/co2.csv"
     extract "$page" "$blocks" || failed=1
     for block in "$blocks"/*.c "$blocks"/*.sh; do
         [ -e "$block" ] && printf '%s\n' "$block"

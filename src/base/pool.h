@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The context's own threads: fork, join, nothing else.
  */
-#ifndef LSTM_BASE_THREADS_H
-#define LSTM_BASE_THREADS_H
+#ifndef LSTM_BASE_POOL_H
+#define LSTM_BASE_POOL_H
 
 #include "status.h"
 

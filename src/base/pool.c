@@ -19,7 +19,7 @@
  * Workers take no signals, flush denormals, and have 2 MiB of stack. A forked child has no workers: it sees by the
  * process number that the pool is not its own.
  */
-#include "threads.h"
+#include "pool.h"
 
 #include "context.h"
 #include "cpu.h"

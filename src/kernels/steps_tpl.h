@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One step of an LSTM, forward and backward: products whose tiles end in the mathematics of the cell, so that neither
+ * pre-activations nor the gradient at h ever go through memory (but for a tile's worth of it in the first cache).
+ *
+ * The cell (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000):
+ *     i = sigmoid(a_i)   f = sigmoid(a_f)   g = tanh(a_g)   o = sigmoid(a_o)
+ *     c = f c_previous + i g        h = o tanh(c)
+ * and its gradients
+ *     do = dh tanh(c)               dc = dc_next + dh o (1 - tanh(c)^2)
+ *     di = dc g    df = dc c_previous    dg = dc i    dc_previous = dc f
+ * which leave multiplied by the derivatives of the activations.
+ */
+#ifndef LSTM_KERNELS_STEPS_TPL_H
+#define LSTM_KERNELS_STEPS_TPL_H
+
+/* ---- Forward */
+
+typedef struct four_gates {
+    V i, f, g, o;
+} four_gates;
+
+/* The four activations with two reciprocals: 1/(a b) gives both 1/a and 1/b. */
+static INLINE four_gates activate(V ai, V af, V ag, V ao)
+{
+    const V i = vsigmoid_divisor(ai);
+    const V f = vsigmoid_divisor(af);
+    const V o = vsigmoid_divisor(ao);
+    const V m = vtanh_minus(ag);
+    const V g = vadd(m, vset(2));
+    const V ig = vreciprocal(vmul(i, g));
+    const V fo = vreciprocal(vmul(f, o));
+    return (four_gates){vmul(ig, g), vmul(fo, o), vcopysign(vmul(vmul(m, ig), i), ag), vmul(fo, f)};
+}
+
+/* The activations and c of one row of a panel, from the sums of its tile, in whose place o and c are left. */
+static INLINE void finish_gates(const lstm__step_forward *s, size_t row, size_t panel, real *sums)
+{
+    const size_t cell = row * s->ld_cell + panel * LANES;
+    const four_gates a = activate(vload(sums), vload(sums + LANES), vload(sums + 2 * LANES), vload(sums + 3 * LANES));
+    const V c = vfma(a.f, vload(s->c_previous + cell), vmul(a.i, a.g));
+    vstore(sums, a.o);
+    vstore(sums + LANES, c);
+    vstore(s->c + cell, c);
+    if (s->gates) {
+        real *gates = s->gates + row * s->ld_gates + panel * 4 * LANES;
+        vstore(gates, a.i);
+        vstore(gates + LANES, a.f);
+        vstore(gates + 2 * LANES, a.g);
+        vstore(gates + 3 * LANES, a.o);
+    }
+}
+
+static INLINE void finish_output(const lstm__step_forward *s, size_t row, size_t panel, size_t n, const real *sums)
+{
+    const V c = vload(sums + LANES);
+    const V m = vtanh_minus(c);
+    const V t = vcopysign(vmul(m, vreciprocal(vadd(m, vset(2)))), c);
+    const V h = vmul(vload(sums), t);
+    if (s->tanh_c)
+        vstore(s->tanh_c + row * s->ld_cell + panel * LANES, t);
+    put(s->h + row * s->ld_h + panel * LANES, h, n);
+    if (s->y)
+        put(s->y + row * s->ld_y + panel * LANES, h, n);
+}
+
+/* From sums to h for rows x panels tiles. In two passes: a processor looks only so far ahead, and one chain of
+ * instructions from sums to h fills that window while it waits for its divisions (AVX-512: 99 cycles a row and panel
+ * against 84). */
+static void finish(const lstm__step_forward *s, size_t first, size_t rows, size_t first_panel, size_t panels, real *sums)
+{
+    for (size_t p = 0; p < panels; p++)
+        for (size_t r = 0; r < rows; r++)
+            finish_gates(s, first + r, first_panel + p, sums + (p * rows + r) * 4 * LANES);
+    for (size_t p = 0; p < panels; p++) {
+        const size_t n = lanes_left(s->units, first_panel + p);
+        if (n == LANES)
+            for (size_t r = 0; r < rows; r++)
+                finish_output(s, first + r, first_panel + p, LANES, sums + (p * rows + r) * 4 * LANES);
+        else
+            for (size_t r = 0; r < rows; r++)
+                finish_output(s, first + r, first_panel + p, n, sums + (p * rows + r) * 4 * LANES);
+    }
+}
+
+/* Panels first to last - 1: for each some panels and all rows, tile by tile. */
+static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t last_panel)
+{
+    real sums[MOST_ROWS * 4 * LANES] __attribute__((aligned(64)));
+    const parts tiles = cut(s->rows, GATE_ROWS);
+    const size_t together = s->rows > 0 && s->rows <= MOST_ROWS / 2 ? MOST_ROWS / s->rows : 1; /* panels */
+    for (size_t p = first_panel; p < last_panel; p += together) {
+        const size_t panels = last_panel - p < together ? last_panel - p : together;
+        for (size_t t = 0; t < tiles.count; t++) {
+            const size_t first = part_first(&tiles, t);
+            const size_t rows = part_size(&tiles, t);
+            for (size_t k = 0; k < panels; k++) {
+                const size_t at = (p + k) * 4 * LANES;
+                const bool last = t + 1 == tiles.count; /* with several panels there is one tile of rows */
+                const tile_job job = {
+                    .count = s->k, .a = s->a + first * s->ld_a, .row = s->ld_a, .step = 1, .b = s->packed + at * s->k,
+                    .wide = 4 * LANES, .start = s->start ? s->start + first * s->ld_start + at : s->bias + at,
+                    .ld_start = s->start ? s->ld_start : 0, .out = sums + k * rows * 4 * LANES, .ld_out = 4 * LANES,
+                    .then = last ? s->packed + (at + 4 * LANES) * s->k : NULL,
+                };
+                if (s->single)
+                    tile_single(&job);
+                else
+                    gate_tiles[rows - 1](&job);
+            }
+            finish(s, first, rows, p, panels, sums);
+        }
+    }
+}
+
+/* ---- Backward */
+
+static INLINE void back_row(const lstm__step_backward *s, size_t row, size_t panel, size_t n, V dh)
+{
+    const size_t cell = row * s->ld_cell + panel * LANES;
+    real *gates = s->gates + row * s->ld_gates + panel * 4 * LANES;
+    const V one = vset(1);
+    const V i = vload(gates);
+    const V f = vload(gates + LANES);
+    const V g = vload(gates + 2 * LANES);
+    const V o = vload(gates + 3 * LANES);
+    const V t = vload(s->tanh_c + cell);
+    if (s->dy)
+        dh = vadd(dh, get(s->dy + row * s->ld_dy + panel * LANES, n));
+    if (s->extra)
+        dh = vadd(dh, get(s->extra + row * s->ld_extra + panel * LANES, n));
+    const V dc = vfma(vmul(dh, o), vfnma(t, t, one), vload(s->dc + cell));
+    vstore(gates, vmul(vmul(dc, g), vfnma(i, i, i)));
+    vstore(gates + LANES, vmul(vmul(dc, vload(s->c_previous + cell)), vfnma(f, f, f)));
+    vstore(gates + 2 * LANES, vmul(vmul(dc, i), vfnma(g, g, one)));
+    vstore(gates + 3 * LANES, vmul(vmul(dh, t), vfnma(o, o, o)));
+    vstore(s->dc + cell, vmul(dc, f));
+}
+
+/* Groups of columns first to last - 1; there are lstm__panels(cross_vectors, panels) of them. */
+static void step_backward(const lstm__step_backward *s, size_t first_group, size_t last_group)
+{
+    real sums[MOST_ROWS * MOST_VECTORS * LANES] __attribute__((aligned(64)));
+    const size_t k = panels_of(s->units) * 4 * LANES;
+    const parts groups = cut(panels_of(s->units), CROSS_VECTORS);
+    const parts tiles = cut(s->rows, CROSS_ROWS);
+    for (size_t g = first_group; g < last_group; g++) {
+        const size_t panel = part_first(&groups, g);
+        const size_t vectors = part_size(&groups, g);
+        tile_job job = {.count = k, .row = s->ld_next, .step = 1, .b = s->packed + panel * LANES * k,
+                        .wide = vectors * LANES, .out = sums, .ld_out = vectors * LANES};
+        for (size_t t = 0; t < tiles.count; t++) {
+            const size_t first = part_first(&tiles, t);
+            const size_t rows = part_size(&tiles, t);
+            if (s->next) {
+                job.a = s->next + first * s->ld_next;
+                job.then = t + 1 == tiles.count ? job.b + k * vectors * LANES : NULL;
+                cross_tiles[vectors - 1][rows - 1](&job);
+            }
+            for (size_t r = 0; r < rows; r++)
+                for (size_t v = 0; v < vectors; v++) {
+                    const size_t n = lanes_left(s->units, panel + v);
+                    const V dh = s->next ? vload(sums + (r * vectors + v) * LANES) : vset(0);
+                    if (n == LANES)
+                        back_row(s, first + r, panel + v, LANES, dh);
+                    else
+                        back_row(s, first + r, panel + v, n, dh);
+                }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The tiles of all products: some rows by some vectors of accumulators; each step of k broadcasts one value a row of A and
+ * multiplies it with the vectors of B. An element is summed in the order of k whatever the tile, so results do not depend
+ * on how rows and columns are cut among tiles or threads.
+ *
+ * GCC keeps an array of accumulators in registers only if the loops over it are unrolled. Each size is a function of its
+ * own, so that nothing around it pushes accumulators out of registers.
+ *
+ * A level may define GATE_ROWS (rows of tiles of four vectors), CROSS_ROWS and CROSS_VECTORS for its number of registers.
+ */
+#ifndef LSTM_KERNELS_TILES_TPL_H
+#define LSTM_KERNELS_TILES_TPL_H
+
+#ifndef GATE_ROWS /* 32 registers */
+#define GATE_ROWS 6
+#define CROSS_ROWS 6
+#define CROSS_VECTORS 4
+#endif
+
+#define UNROLL _Pragma("GCC unroll 16")
+#define NOINLINE __attribute__((noinline))
+
+/* k is cut into pieces of at most DEPTH, equal if possible, so that what a piece reads of B stays in the second cache. From
+ * there tiles fetch it AHEAD steps of k before they need it: the hardware alone is late (AVX-512: 183 against 193 of 245
+ * GFLOP/s). */
+enum { MOST_ROWS = 6, MOST_VECTORS = 4, DEPTH = 512, AHEAD = 12 };
+
+/* out[r][v] = start[r][v] (NULL: 0) + sum over k of a[r * row + k * step] * b[k * wide + v]. The distances ld_start (0: the
+ * same for all rows) and ld_out are of rows. */
+typedef struct tile_job {
+    size_t count;
+    const real *a;
+    size_t row, step;
+    const real *b;
+    size_t wide;
+    const real *start;
+    size_t ld_start;
+    real *out;
+    size_t ld_out;
+    const real *then; /* what the next tile reads of b; NULL = the same */
+} tile_job;
+
+#define TILE(ROWS, VECTORS)                                                                                            \
+    static NOINLINE void tile_##ROWS##_##VECTORS(const tile_job *job)                                                  \
+    {                                                                                                                  \
+        const real *a = job->a;                                                                                        \
+        const real *b = job->b;                                                                                        \
+        const size_t row = job->row;                                                                                   \
+        const size_t step = job->step;                                                                                 \
+        const size_t wide = job->wide;                                                                                 \
+        const real *const then = job->then ? job->then : b;                                                            \
+        const real *ahead = job->count > AHEAD ? b + AHEAD * wide : then;                                              \
+        V sum[ROWS][VECTORS];                                                                                          \
+        UNROLL for (int r = 0; r < ROWS; r++)                                                                          \
+            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
+                sum[r][v] =                                                                                            \
+                    job->start ? vload(job->start + (size_t)r * job->ld_start + (size_t)v * LANES) : vset(0);          \
+        UNROLL for (int r = 0; r < ROWS; r++)                                                                          \
+            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
+                if (v * LANES * sizeof(real) % 64 == 0)                                                                \
+                    __builtin_prefetch(job->out + (size_t)r * job->ld_out + (size_t)v * LANES, 1);                     \
+        for (size_t k = job->count; k > 0; k--) {                                                                      \
+            V w[VECTORS];                                                                                              \
+            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
+                w[v] = vload(b + v * LANES);                                                                           \
+            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
+                if (v * LANES * sizeof(real) % 64 == 0)                                                                \
+                    __builtin_prefetch(ahead + v * LANES);                                                             \
+            if (step != 1)                                                                                             \
+                __builtin_prefetch(a + AHEAD * step);                                                                  \
+            UNROLL for (int r = 0; r < ROWS; r++) {                                                                    \
+                const V x = vset(a[(size_t)r * row]);                                                                  \
+                UNROLL for (int v = 0; v < VECTORS; v++)                                                               \
+                    sum[r][v] = vfma(x, w[v], sum[r][v]);                                                              \
+            }                                                                                                          \
+            ahead = k == AHEAD + 1 ? then : ahead + wide;                                                              \
+            a += step;                                                                                                 \
+            b += wide;                                                                                                 \
+        }                                                                                                              \
+        UNROLL for (int r = 0; r < ROWS; r++)                                                                          \
+            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
+                vstore(job->out + (size_t)r * job->ld_out + (size_t)v * LANES, sum[r][v]);                             \
+    }
+
+typedef void tile_function(const tile_job *job);
+
+#define TILES(VECTORS) TILE(1, VECTORS) TILE(2, VECTORS) TILE(3, VECTORS)
+#define MORE_TILES(VECTORS) TILE(4, VECTORS) TILE(5, VECTORS) TILE(6, VECTORS)
+#define NAMES(VECTORS) tile_1_##VECTORS, tile_2_##VECTORS, tile_3_##VECTORS
+#define MORE_NAMES(VECTORS) tile_4_##VECTORS, tile_5_##VECTORS, tile_6_##VECTORS
+
+/* By rows, from 1. */
+TILES(1)
+MORE_TILES(1)
+TILES(2)
+MORE_TILES(2)
+TILES(4)
+#if GATE_ROWS == 6
+MORE_TILES(4)
+static tile_function *const gate_tiles[] = {NAMES(4), MORE_NAMES(4)};
+#else
+static tile_function *const gate_tiles[] = {NAMES(4)};
+#endif
+/* By vectors and rows, from 1. */
+#if CROSS_VECTORS == 4
+TILES(3)
+MORE_TILES(3)
+static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)}, {NAMES(2), MORE_NAMES(2)},
+                                                {NAMES(3), MORE_NAMES(3)}, {NAMES(4), MORE_NAMES(4)}};
+#else
+static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)}, {NAMES(2), MORE_NAMES(2)}};
+#endif
+
+/* One row and four vectors with twice the accumulators: even and odd k apart, added at the end. */
+static NOINLINE void tile_single(const tile_job *job)
+{
+    const real *a = job->a;
+    const real *b = job->b;
+    V even[4];
+    V odd[4];
+    size_t k = 0;
+    UNROLL for (int v = 0; v < 4; v++) {
+        even[v] = job->start ? vload(job->start + (size_t)v * LANES) : vset(0);
+        odd[v] = vset(0);
+    }
+    for (; k + 2 <= job->count; k += 2) {
+        const V x = vset(a[k]);
+        const V y = vset(a[k + 1]);
+        UNROLL for (int v = 0; v < 4; v++) {
+            even[v] = vfma(x, vload(b + v * LANES), even[v]);
+            odd[v] = vfma(y, vload(b + (4 + v) * LANES), odd[v]);
+        }
+        b += 8 * LANES;
+    }
+    if (k < job->count) {
+        const V x = vset(a[k]);
+        UNROLL for (int v = 0; v < 4; v++)
+            even[v] = vfma(x, vload(b + v * LANES), even[v]);
+    }
+    UNROLL for (int v = 0; v < 4; v++)
+        vstore(job->out + (size_t)v * LANES, vadd(even[v], odd[v]));
+}
+
+/* `total` cut into the fewest parts of at most `most`, sizes differing by at most one. */
+typedef struct parts {
+    size_t count, base, extra;
+} parts;
+
+static INLINE parts cut(size_t total, size_t most)
+{
+    const size_t count = (total + most - 1) / most;
+    return (parts){count, count ? total / count : 0, count ? total % count : 0};
+}
+
+static INLINE size_t part_size(const parts *p, size_t index)
+{
+    return p->base + (index < p->extra);
+}
+
+static INLINE size_t part_first(const parts *p, size_t index)
+{
+    return index * p->base + (index < p->extra ? index : p->extra);
+}
+
+static INLINE size_t panels_of(size_t units)
+{
+    return lstm__panels(LANES, units);
+}
+
+#endif
