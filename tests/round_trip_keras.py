@@ -86,6 +86,9 @@ def own_networks():
         {"type": "LSTM", "name": "encoder", "inputs": ["a"], "units": 4},
         {"type": "LSTM", "name": "decoder", "inputs": ["b", "encoder:h", "encoder:c"], "units": 4},
         {"type": "Dense", "name": "d", "inputs": ["decoder"], "units": 2, "activation": "softmax"}], ["d", "encoder:c"], "keras"
+    yield "factor", two[:1] + [
+        {"type": "LSTM", "name": "l", "units": 4, "kernel_regularizer": "l2", "learning_rate_factor": 0.5},
+        {"type": "Dense", "name": "d", "units": 3, "trainable": False}], ["d"], "keras"
     yield "torch", two[:1] + [
         {"type": "LSTM", "name": "l", "units": 4}, {"type": "Flatten"}, {"type": "Dropout", "rate": 0.5},
         {"type": "Dense", "name": "d", "units": 3}], ["d"], "torch"

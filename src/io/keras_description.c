@@ -135,6 +135,7 @@ static json_t *config_of(const lstm__node *node, const json_t *layer)
     json_object_del(config, "type");
     json_object_del(config, "inputs");
     json_object_del(config, "shape");
+    json_object_del(config, "learning_rate_factor"); /* Keras has no such thing */
     static const char *const initializers[] = {"kernel_initializer", "recurrent_initializer"};
     for (size_t k = 0; k < 2; k++) {
         const char *name = json_string_value(json_object_get(config, initializers[k]));

@@ -41,7 +41,7 @@ typedef struct matching {
     lstm_model *model;
     const lstm__hdf5 *file;
     bool *used;        /* for each object */
-    real *block;       /* laid out like the model's values */
+    real *block;       /* laid out like the model's values; those themselves where a failure ends the model anyway */
     float *values;     /* of one parameter */
     long *numbers;     /* for each node: the number of its source in the order of its class */
     size_t *order;     /* in which the layers are counted */
@@ -444,13 +444,15 @@ static void end(matching *m)
     lstm__release(m->context, m->numbers);
     lstm__release(m->context, m->order);
     lstm__release(m->context, m->used);
-    lstm__release(m->context, m->block);
+    if (m->block != m->model->values)
+        lstm__release(m->context, m->block);
     lstm__release(m->context, m->values);
 }
 
 lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file, bool own_description)
 {
     lstm_status status = LSTM_OK;
+    size_t largest = 0;
     const lstm__hdf5_object *root = lstm__hdf5_get(file, 0);
     const lstm__hdf5_object *layers = lstm__hdf5_find(file, "layers");
     const lstm__hdf5_object *legacy = lstm__hdf5_find(file, "model_weights");
@@ -460,8 +462,10 @@ lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file, 
         return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: weights of Keras for a model of the profile %s: expected one of the "
                           "profile keras", lstm__hdf5_name(file), lstm__constant_name(LSTM_NAMES_PROFILE, model->profile));
     m.used = lstm__allocate_zeroed(m.context, lstm__hdf5_count(file) * sizeof *m.used);
-    m.block = lstm__allocate_zeroed(m.context, model->value_count * sizeof *m.block);
-    m.values = lstm__allocate_array(m.context, model->value_count, sizeof *m.values);
+    m.block = own_description ? model->values : lstm__allocate_zeroed(m.context, model->value_count * sizeof *m.block);
+    for (size_t k = 0; k < model->parameter_count; k++)
+        largest = largest > lstm__parameter_size(&model->parameters[k]) ? largest : lstm__parameter_size(&model->parameters[k]);
+    m.values = lstm__allocate_array(m.context, largest, sizeof *m.values);
     m.order = lstm__allocate_array(m.context, model->node_count, sizeof *m.order);
     if (!m.used || !m.block || !m.values || !m.order) {
         status = lstm__fail_memory(model->value_count * sizeof *m.block, "the parameters");
@@ -476,7 +480,8 @@ lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file, 
     else
         TRY(fill_by_list(&m, legacy && !legacy->is_dataset ? legacy : root));
     TRY(check_unused(&m));
-    memcpy(model->values, m.block, model->value_count * sizeof *m.block);
+    if (!own_description)
+        memcpy(model->values, m.block, model->value_count * sizeof *m.block);
     lstm__graph_changed(model);
 out:
     end(&m);
