@@ -39,6 +39,7 @@ typedef struct tile_job {
     real *out;
     size_t ld_out;
     const real *then; /* what the next tile reads of b; NULL = the same */
+    const real *far;  /* what this tile brings nearer, a line each step of k; NULL = nothing */
 } tile_job;
 
 #define TILE(ROWS, VECTORS)                                                                                            \
@@ -50,6 +51,7 @@ typedef struct tile_job {
         const size_t step = job->step;                                                                                 \
         const size_t wide = job->wide;                                                                                 \
         const real *const then = job->then ? job->then : b;                                                            \
+        const real *far = job->far ? job->far : b;                                                                     \
         const real *ahead = job->count > AHEAD ? b + AHEAD * wide : then;                                              \
         V sum[ROWS][VECTORS];                                                                                          \
         UNROLL for (int r = 0; r < ROWS; r++)                                                                          \
@@ -67,6 +69,8 @@ typedef struct tile_job {
             UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
                 if (v * LANES * sizeof(real) % 64 == 0)                                                                \
                     __builtin_prefetch(ahead + v * LANES);                                                             \
+            __builtin_prefetch(far, 0, 2);                                                                             \
+            far += 64 / sizeof(real);                                                                                  \
             if (step != 1)                                                                                             \
                 __builtin_prefetch(a + AHEAD * step);                                                                  \
             UNROLL for (int r = 0; r < ROWS; r++) {                                                                    \
@@ -111,6 +115,14 @@ static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)}, {NAME
 #else
 static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)}, {NAMES(2), MORE_NAMES(2)}};
 #endif
+
+/* The first tiles of rows over a strip of b share out the strip after it and bring it to the second cache.
+ * AHEAD is too late for what lies in the third. */
+static INLINE const real *far_part(const real *next, size_t tile, size_t count, size_t wide)
+{
+    const size_t line = 64 / sizeof(real);
+    return tile * line < wide ? next + tile * count * line : NULL;
+}
 
 /* One row and four vectors with twice the accumulators: even and odd k apart, added at the end. */
 static NOINLINE void tile_single(const tile_job *job)
