@@ -105,7 +105,7 @@ static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t
                     .far = far_part(s->packed + (at + 4 * LANES) * s->k, t, s->k, 4 * LANES),
                 };
                 if (s->single)
-                    tile_single(&job);
+                    tile_single_4(&job);
                 else
                     gate_tiles[rows - 1](&job);
             }
@@ -157,7 +157,10 @@ static void back_block(const lstm__step_backward *s, size_t first, size_t rows, 
                 .wide = wide, .start = d > 0 ? out : NULL, .ld_start = wide, .out = out, .ld_out = wide,
                 .then = t + 1 == tiles.count ? b + count * wide : NULL, .far = far_part(b + count * wide, t, count, wide),
             };
-            cross_tiles[vectors - 1][part_size(&tiles, t) - 1](&job);
+            if (s->single)
+                single_tiles[vectors - 1](&job);
+            else
+                cross_tiles[vectors - 1][part_size(&tiles, t) - 1](&job);
         }
     }
     for (size_t r = 0; r < rows; r++)
