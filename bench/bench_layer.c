@@ -16,8 +16,8 @@
  * `seconds` is the median over samples of the time for all T steps; a sample repeats the work until it lasts
  * SAMPLE_SECONDS. The machine's peak of multiply-adds is measured before every sample, on as many threads. FLOPs are
  * 8 H (I + H) B T forward and three times that in training; gates are not counted. `busy` is the share of the time for
- * which our threads held their cores: below 1 the machine was shared and the line is too slow. `cpu_seconds` is the time for
- * which they held them, of all threads together.
+ * which our threads held their cores: below 1 the machine was shared and the line is too slow. `cpu_seconds` is the time
+ * for which they held them, of all threads together.
  */
 #include "machine_peak.h"
 
@@ -211,11 +211,13 @@ static void measure(lstm_context *context, const request *q, int mode, shape s, 
     printf("{\"mode\": \"%s\", \"B\": %lld, \"T\": %lld, \"I\": %lld, \"H\": %lld, \"threads\": %d, "
            "\"route\": \"%s\", \"route_used\": \"%s\", \"level\": \"%s\", \"blas\": \"%s\", \"blas_threads\": %d, "
            "\"cpu\": \"%s\", \"samples\": %zu, \"seconds\": %.6g, \"cpu_seconds\": %.6g, "
-           "\"step_seconds\": %.6g, \"gflops\": %.4g, \"peak_gflops\": %.4g, \"peak_fraction\": %.4g, \"busy\": %.2f, \"memory\": %zu}\n",
+           "\"step_seconds\": %.6g, \"gflops\": %.4g, \"peak_gflops\": %.4g, \"peak_fraction\": %.4g, "
+           "\"busy\": %.2f, \"memory\": %zu}\n",
            mode_names[mode], (long long)s.batch, (long long)s.steps, (long long)s.input, (long long)s.hidden,
            (int)q->threads, route_names[route], route_names[lstm_primitive_route(l.primitive)], machine_level(isa),
-           lstm_context_blas(context), (int)q->blas_threads, cpu, q->samples, median, machine_median(cpu_seconds, q->samples),
-           median / (double)s.steps, gflops, peak, gflops / peak, machine_median(busy, q->samples), lstm_primitive_memory_size(l.primitive));
+           lstm_context_blas(context), (int)q->blas_threads, cpu, q->samples, median,
+           machine_median(cpu_seconds, q->samples), median / (double)s.steps, gflops, peak, gflops / peak,
+           machine_median(busy, q->samples), lstm_primitive_memory_size(l.primitive));
     fflush(stdout);
     destroy_layer(&l);
 }
