@@ -167,6 +167,7 @@ def main():
     parser.add_argument("--level", help="cap of the instruction level of ours")
     arguments = parser.parse_args()
     os.environ.pop("OPENBLAS_CORETYPE", None)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # idle threads of OpenBLAS spin at first and would be counted as ours
     contestants = [Ours(arguments), *installed(arguments)]
     for threads in arguments.threads:
         for mode in arguments.modes:

@@ -217,6 +217,7 @@ static void test_step_forward_equals_reference(void **state)
 
 static void check_backward(const lstm__kernels *k, size_t rows, size_t units, int variant)
 {
+    const bool single = rows == 1 && (variant & 2);
     const size_t u = padded(k, units);
     const bool has_next = variant & 1, has_dy = variant & 2, has_extra = variant & 4;
     const matrix next = make_gates(k, rows, units, -1, 1);
@@ -232,7 +233,7 @@ static void check_backward(const lstm__kernels *k, size_t rows, size_t units, in
     const matrix extra = make(rows, units, 2, 3, -1, 1);
     k->pack_across(units, units, w.p, w.ld, packed.p);
     const lstm__step_backward s = {
-        .rows = rows, .units = units, .next = has_next ? next.p : NULL, .ld_next = next.ld, .packed = packed.p,
+        .rows = rows, .units = units, .single = single, .next = has_next ? next.p : NULL, .ld_next = next.ld, .packed = packed.p,
         .gates = gates.p, .ld_gates = gates.ld, .c_previous = before.p, .tanh_c = t.p, .dc = dc.p, .ld_cell = dc.ld,
         .dy = has_dy ? dy.p : NULL, .ld_dy = dy.ld, .extra = has_extra ? extra.p : NULL, .ld_extra = extra.ld,
     };
@@ -272,6 +273,8 @@ static void test_step_backward_equals_reference(void **state)
                 check_backward(k, rows, units, (int)(units + rows) % 8);
     for (int variant = 0; variant < 8; variant++)
         check_backward(k, 7, largest(k), variant);
+    for (size_t units = 1; units <= 2 * largest(k); units++)
+        check_backward(k, 1, units, 7);
 }
 
 /* ---- Products */

@@ -21,7 +21,7 @@
 /* One step forward for `rows` samples: gates = activate(a P + bias, or start + a P), then cell and output. */
 typedef struct lstm__step_forward {
     size_t rows, units, k;
-    bool single;            /* the whole batch is one sample: even and odd k summed apart, which hides latency */
+    bool single;            /* the whole batch is one sample: sums in several parts, which hides latency */
     const real *a;          /* [rows][k] */
     size_t ld_a;
     const real *packed;     /* gates layout, k rows */
@@ -44,6 +44,7 @@ typedef struct lstm__step_forward {
  * pre-activations. */
 typedef struct lstm__step_backward {
     size_t rows, units;
+    bool single;         /* as forward */
     const real *next;    /* [rows] in gate order: gradients of step t+1's pre-activations; NULL = last step */
     size_t ld_next;
     const real *packed;  /* across layout with `units` columns */

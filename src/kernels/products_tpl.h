@@ -41,6 +41,7 @@ static void multiply_piece(const lstm__multiplication *p, const strip *s, size_t
         real *c = p->c + row * p->ld_c + s->first;
         job.a = p->a + row * p->ld_a + k;
         job.then = t + 1 == tiles.count ? s->b + p->k * wide + k * wide : NULL;
+        job.far = far_part(s->b + p->k * wide + k * wide, t, count, wide);
         job.out = partial ? edge : c;
         job.ld_out = partial ? wide : p->ld_c;
         job.start = fresh ? s->bias : job.out;

@@ -102,9 +102,10 @@ static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t
                     .wide = 4 * LANES, .start = s->start ? s->start + first * s->ld_start + at : s->bias + at,
                     .ld_start = s->start ? s->ld_start : 0, .out = sums + k * rows * 4 * LANES, .ld_out = 4 * LANES,
                     .then = last ? s->packed + (at + 4 * LANES) * s->k : NULL,
+                    .far = far_part(s->packed + (at + 4 * LANES) * s->k, t, s->k, 4 * LANES),
                 };
                 if (s->single)
-                    tile_single(&job);
+                    tile_single_4(&job);
                 else
                     gate_tiles[rows - 1](&job);
             }
@@ -137,37 +138,52 @@ static INLINE void back_row(const lstm__step_backward *s, size_t row, size_t pan
     vstore(s->dc + cell, vmul(dc, f));
 }
 
+/* Some rows of one group of columns: dh of all of them by pieces of k, which the rows share while it is near, then the cell. */
+static void back_block(const lstm__step_backward *s, size_t first, size_t rows, size_t panel, size_t vectors, real *sums)
+{
+    const size_t k = panels_of(s->units) * 4 * LANES;
+    const size_t wide = vectors * LANES;
+    const parts depths = cut(s->next ? k : 0, DEPTH);
+    const parts tiles = cut(rows, CROSS_ROWS);
+    for (size_t d = 0; d < depths.count; d++) {
+        const size_t from = part_first(&depths, d);
+        const size_t count = part_size(&depths, d);
+        const real *b = s->packed + panel * LANES * k + from * wide;
+        for (size_t t = 0; t < tiles.count; t++) {
+            const size_t row = part_first(&tiles, t);
+            real *out = sums + row * wide;
+            const tile_job job = {
+                .count = count, .a = s->next + (first + row) * s->ld_next + from, .row = s->ld_next, .step = 1, .b = b,
+                .wide = wide, .start = d > 0 ? out : NULL, .ld_start = wide, .out = out, .ld_out = wide,
+                .then = t + 1 == tiles.count ? b + count * wide : NULL, .far = far_part(b + count * wide, t, count, wide),
+            };
+            if (s->single)
+                single_tiles[vectors - 1](&job);
+            else
+                cross_tiles[vectors - 1][part_size(&tiles, t) - 1](&job);
+        }
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < vectors; v++) {
+            const size_t n = lanes_left(s->units, panel + v);
+            const V dh = s->next ? vload(sums + r * wide + v * LANES) : vset(0);
+            if (n == LANES)
+                back_row(s, first + r, panel + v, LANES, dh);
+            else
+                back_row(s, first + r, panel + v, n, dh);
+        }
+}
+
 /* Groups of columns first to last - 1; there are lstm__panels(cross_vectors, panels) of them. */
 static void step_backward(const lstm__step_backward *s, size_t first_group, size_t last_group)
 {
-    real sums[MOST_ROWS * MOST_VECTORS * LANES] __attribute__((aligned(64)));
-    const size_t k = panels_of(s->units) * 4 * LANES;
+    enum { TOGETHER = 16 * MOST_ROWS };
+    real sums[TOGETHER * CROSS_VECTORS * LANES] __attribute__((aligned(64)));
     const parts groups = cut(panels_of(s->units), CROSS_VECTORS);
-    const parts tiles = cut(s->rows, CROSS_ROWS);
-    for (size_t g = first_group; g < last_group; g++) {
-        const size_t panel = part_first(&groups, g);
-        const size_t vectors = part_size(&groups, g);
-        tile_job job = {.count = k, .row = s->ld_next, .step = 1, .b = s->packed + panel * LANES * k,
-                        .wide = vectors * LANES, .out = sums, .ld_out = vectors * LANES};
-        for (size_t t = 0; t < tiles.count; t++) {
-            const size_t first = part_first(&tiles, t);
-            const size_t rows = part_size(&tiles, t);
-            if (s->next) {
-                job.a = s->next + first * s->ld_next;
-                job.then = t + 1 == tiles.count ? job.b + k * vectors * LANES : NULL;
-                cross_tiles[vectors - 1][rows - 1](&job);
-            }
-            for (size_t r = 0; r < rows; r++)
-                for (size_t v = 0; v < vectors; v++) {
-                    const size_t n = lanes_left(s->units, panel + v);
-                    const V dh = s->next ? vload(sums + (r * vectors + v) * LANES) : vset(0);
-                    if (n == LANES)
-                        back_row(s, first + r, panel + v, LANES, dh);
-                    else
-                        back_row(s, first + r, panel + v, n, dh);
-                }
-        }
-    }
+    const parts blocks = cut(s->rows, TOGETHER);
+    for (size_t g = first_group; g < last_group; g++)
+        for (size_t b = 0; b < blocks.count; b++)
+            back_block(s, part_first(&blocks, b), part_size(&blocks, b), part_first(&groups, g), part_size(&groups, g), sums);
 }
 
 #endif

@@ -38,6 +38,7 @@ static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t cou
     const lstm__step_backward s = {
         .rows = count,
         .units = r->hidden,
+        .single = call->batch == 1,
         .next = last ? NULL : lstm__gates_at(pass, t + 1) + first * r->ld_gates,
         .ld_next = r->ld_gates,
         .packed = r->back_h,
