@@ -91,6 +91,30 @@ static void adam(const lstm__kernels *k, arrays *x)
     k->adam(COUNT, &step, x->a, x->b, x->c, x->d, NULL);
 }
 
+static void adagrad(const lstm__kernels *k, arrays *x)
+{
+    const lstm__adagrad_step step = {.rate = 1e-6f, .epsilon = 1e-7f, .keras = 1};
+    k->adagrad(COUNT, &step, x->a, x->b, x->c);
+}
+
+static void adadelta(const lstm__kernels *k, arrays *x)
+{
+    const lstm__adadelta_step step = {.rate = 1e-6f, .rho = 0.95f, .epsilon = 1e-7f};
+    k->adadelta(COUNT, &step, x->a, x->b, x->c, x->d);
+}
+
+static void adamax(const lstm__kernels *k, arrays *x)
+{
+    const lstm__adamax_step step = {.rate = 1e-6f, .beta_1 = 0.9f, .beta_2 = 0.999f, .epsilon = 1e-7f};
+    k->adamax(COUNT, &step, x->a, x->b, x->c, x->d);
+}
+
+static void lion(const lstm__kernels *k, arrays *x)
+{
+    const lstm__lion_step step = {.rate = 1e-6f, .beta_1 = 0.9f, .beta_2 = 0.99f};
+    k->lion(COUNT, &step, x->a, x->b, x->c);
+}
+
 static const struct {
     const char *name;
     bench_function *run;
@@ -105,6 +129,10 @@ static const struct {
     {"column_sum", column_sum},
     {"sum_squares", sum_squares},
     {"adam", adam},
+    {"adagrad", adagrad},
+    {"adadelta", adadelta},
+    {"adamax", adamax},
+    {"lion", lion},
 };
 
 /* Numbers in [0, 1), always the same. */

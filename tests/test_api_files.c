@@ -207,8 +207,8 @@ static void test_files_of_other_formats_are_called_by_their_names(void **state)
         size_t size;
         lstm_status status;
         const char *words;
-    } files[] = {{"PK\3\4\24\0\0\0\10\0", 10, LSTM_ERROR_UNSUPPORTED, "ZIP"},
-                 {"\211HDF\r\n\032\n\0\0\0\0", 12, LSTM_ERROR_UNSUPPORTED, "HDF5"},
+    } files[] = {{"PK\3\4\24\0\0\0\10\0", 10, LSTM_ERROR_FORMAT, "ZIP"},
+                 {"\211HDF\r\n\032\n\0\0\0\0", 12, LSTM_ERROR_FORMAT, FILE_NAME},
                  {"\223NUMPY\1\0v\0{'descr'", 18, LSTM_ERROR_UNSUPPORTED, "NumPy"},
                  {"\200\2}q\0.", 6, LSTM_ERROR_UNSUPPORTED, "pickle"},
                  {"", 0, LSTM_ERROR_FORMAT, FILE_NAME},

@@ -228,6 +228,8 @@ static const struct {
      "return_sequences"},
     {LAYER("\"type\": \"LSTM\", \"units\": 3, \"return_sequences\": 1"), LSTM_ERROR_FORMAT,
      "true or false"},
+    {LAYER("\"type\": \"LSTM\", \"units\": 3, \"activation\": \"gelo\""), LSTM_ERROR_NOT_FOUND,
+     "activation"},
     {LAYER("\"type\": \"GRU\", \"units\": 3, \"activation\": \"relu\""), LSTM_ERROR_UNSUPPORTED,
      "tanh"},
     {LAYER("\"type\": \"LSTM\", \"units\": 3, \"dropout\": 0.2"), LSTM_ERROR_UNSUPPORTED,

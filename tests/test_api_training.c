@@ -4,6 +4,7 @@
  * with everything on, bit for bit.
  */
 #include "api_checks.h"
+#include "counting_allocator.h"
 #include "sample_models.h"
 
 #include <stdio.h>
@@ -627,6 +628,81 @@ static void test_a_plain_checkpoint_has_the_form_of_the_first_version(void **sta
     remove(CHECKPOINT);
 }
 
+/* ---- Memory: every refused allocation is an error that leaves nothing behind, and steps ask for none */
+
+static lstm_status train_and_resume(lstm_context *context, const task *t, const lstm_optimizer_options *optimizer)
+{
+    lstm_model *model = NULL;
+    lstm_fit_options options = {.struct_size = sizeof options, .epochs = 1, .batch_size = 6, .loss = &sparse,
+                                .optimizer_options = optimizer, .checkpoint = CHECKPOINT};
+    lstm_status status = build_stack(&model, context);
+    if (status == LSTM_OK)
+        status = lstm_fit(model, &options, &t->data, NULL);
+    options.epochs = 2;
+    options.resume = CHECKPOINT;
+    if (status == LSTM_OK)
+        status = lstm_fit(model, &options, &t->data, NULL);
+    lstm_model_destroy(model);
+    return status;
+}
+
+static void test_every_refused_allocation_is_an_error_that_leaves_nothing(void **state)
+{
+    static const lstm_optimizer_options runs[] = {
+        {.struct_size = sizeof runs[0], .optimizer = LSTM_OPTIMIZER_NADAM, .use_ema = LSTM_YES, .accumulation_steps = 2},
+        {.struct_size = sizeof runs[0], .optimizer = LSTM_OPTIMIZER_LBFGS, .history_size = 3, .max_iterations = 2}};
+    task t;
+    (void)state;
+    start_task(&t);
+    for (size_t k = 0; k < LENGTH(runs); k++)
+        for (size_t refuse = 1;; refuse++) {
+            counting_allocator allocator = {.refuse = refuse};
+            lstm_context *context = counting_allocator_context(&allocator);
+            const lstm_status status = context ? train_and_resume(context, &t, &runs[k]) : LSTM_ERROR_MEMORY;
+            lstm_context_destroy(context);
+            assert_nothing_left(&allocator);
+            if (status == LSTM_OK && atomic_load(&allocator.refused) == 0)
+                break;
+            if (status != LSTM_OK)
+                assert_int_equal(status, LSTM_ERROR_MEMORY);
+            assert_true(refuse < 10000);
+        }
+    remove(CHECKPOINT);
+}
+
+static void test_steps_ask_for_no_memory(void **state)
+{
+    (void)state;
+    for (int32_t kind = LSTM_OPTIMIZER_SGD; kind <= LSTM_OPTIMIZER_LBFGS; kind++) {
+        counting_allocator allocator = {.refuse = 0};
+        lstm_context *context = counting_allocator_context(&allocator);
+        lstm_model *model = NULL;
+        lstm_session *session = NULL;
+        lstm_optimizer *optimizer = NULL;
+        task t;
+        start_task(&t);
+        const lstm_optimizer_options options = {.struct_size = sizeof options, .optimizer = kind, .use_ema = LSTM_YES,
+                                                .accumulation_steps = kind == LSTM_OPTIMIZER_LBFGS ? 1 : 2};
+        assert_ok(build_stack(&model, context));
+        assert_ok(lstm_session_create(&session, model, OPTIONS(lstm_session, .training = LSTM_YES, .batch = 20)));
+        assert_ok(lstm_optimizer_create(&optimizer, model, &options));
+        const size_t before = atomic_load(&allocator.calls);
+        for (int step = 0; step < 5; step++) {
+            assert_ok(lstm_session_forward(session, &t.data));
+            assert_ok(lstm_session_loss(session, &sparse, &t.data, NULL));
+            assert_ok(lstm_session_backward(session));
+            assert_ok(lstm_optimizer_step(optimizer, session));
+        }
+        assert_ok(lstm_optimizer_use_average(optimizer));
+        assert_int_equal(atomic_load(&allocator.calls), before);
+        lstm_optimizer_destroy(optimizer);
+        lstm_session_destroy(session);
+        lstm_model_destroy(model);
+        lstm_context_destroy(context);
+        assert_nothing_left(&allocator);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -644,6 +720,8 @@ int main(void)
         cmocka_unit_test(test_options_that_do_not_go_together_are_refused),
         cmocka_unit_test(test_pieces_give_the_bits_of_the_whole_with_everything_on),
         cmocka_unit_test(test_a_plain_checkpoint_has_the_form_of_the_first_version),
+        cmocka_unit_test(test_every_refused_allocation_is_an_error_that_leaves_nothing),
+        cmocka_unit_test(test_steps_ask_for_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,6 +118,34 @@ static void test_masking_directions_and_activations_equal_those_of_keras(void **
         run_keras(names[k]);
 }
 
+static void test_states_are_carried_as_by_a_stateful_layer_of_keras(void **state)
+{
+    (void)state;
+    golden_case golden;
+    network n = {NULL, NULL};
+    if (!golden_available())
+        skip();
+    golden_open(&golden, "keras", "stateful_three_calls");
+    n.model = golden_model(&golden);
+    golden_set_parameters(&golden, n.model, "w", 2);
+    start(&n, 4, 7);
+    for (int round = 0; round < 2; round++) {
+        for (size_t k = 0; k < 3; k++) {
+            char name[8];
+            size_t count = 0;
+            float *x = golden_array_number(&golden, "x", 1, k, &count);
+            const lstm_data data = {.struct_size = sizeof data, .samples = 4, .x = x, .x_count = count};
+            assert_ok(lstm_session_forward(n.session, &data));
+            snprintf(name, sizeof name, "y%d", (int)k);
+            print_message("%-30s %s %.1e\n", "stateful_three_calls", name, check_output(&golden, &n, 0, name, 0, 0));
+            free(x);
+        }
+        assert_ok(lstm_session_reset_states(n.session));
+    }
+    end(&n);
+    golden_close(&golden);
+}
+
 /* A network whose embedding is looked up here, so that its mask is ours: Keras' config without the Embedding layer. */
 static lstm_model *model_behind_embedding(const golden_case *golden)
 {
@@ -352,6 +380,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_masking_directions_and_activations_equal_those_of_keras),
+        cmocka_unit_test(test_states_are_carried_as_by_a_stateful_layer_of_keras),
         cmocka_unit_test(test_masks_of_every_kind_equal_those_of_keras),
         cmocka_unit_test(test_lengths_and_directions_equal_those_of_pytorch),
     };

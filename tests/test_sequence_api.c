@@ -215,6 +215,90 @@ static void test_a_failed_bidirectional_leaves_the_model_as_it_was(void **state)
     lstm_model_destroy(model);
 }
 
+static void test_carried_states_can_be_saved_restored_and_reset(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, 2]},"
+                               "{\"type\": \"LSTM\", \"units\": 3, \"stateful\": true}]}";
+    float x[SAMPLES * STEPS * FEATURES];
+    float y[4][SAMPLES * UNITS];
+    float h[SAMPLES * UNITS];
+    float c[SAMPLES * UNITS];
+    lstm_model *model = from_json(text);
+    lstm_session *session = NULL;
+    const lstm_layer *layer = lstm_model_output(model, 0);
+    const lstm_session_options options = {.struct_size = sizeof options, .batch = SAMPLES, .steps = STEPS};
+    const size_t count = SAMPLES * UNITS;
+    fill(x, SAMPLES * STEPS * FEATURES);
+    lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES};
+    check(lstm_session_create(&session, model, &options));
+    expect(lstm_session_get_states(session, layer, h, c, count), LSTM_ERROR_STATE, "no states yet");
+    check(lstm_session_forward(session, &data));
+    check(lstm_session_output(session, 0, y[0], count));
+    check(lstm_session_get_states(session, layer, h, c, count));
+    assert_memory_equal(h, y[0], sizeof h);
+    check(lstm_session_forward(session, &data));
+    check(lstm_session_output(session, 0, y[1], count));
+    assert_memory_not_equal(y[0], y[1], sizeof h);
+    check(lstm_session_set_states(session, layer, h, c, count));
+    check(lstm_session_forward(session, &data));
+    check(lstm_session_output(session, 0, y[2], count));
+    assert_memory_equal(y[1], y[2], sizeof h);
+    data.samples = 1;
+    data.x_count = STEPS * FEATURES;
+    expect(lstm_session_forward(session, &data), LSTM_ERROR_SHAPE, "carries the states of 3 samples, 1 given");
+    check(lstm_session_reset_states(session));
+    check(lstm_session_forward(session, &data));
+    check(lstm_session_output(session, 0, y[3], UNITS));
+    for (size_t k = 0; k < UNITS; k++)
+        assert_true(fabsf(y[3][k] - y[0][k]) < 1e-6f);
+    lstm_session_destroy(session);
+    lstm_model_destroy(model);
+}
+
+/* The loss of a padded batch is the mean over the steps that are there; the targets of the others may be anything. */
+static void test_a_loss_leaves_out_masked_steps(void **state)
+{
+    (void)state;
+    float x[SAMPLES * STEPS * FEATURES];
+    float y[SAMPLES * STEPS * UNITS];
+    float p[SAMPLES * STEPS * UNITS];
+    const int32_t lengths[SAMPLES] = {4, 1, 2};
+    const int32_t metric = LSTM_METRIC_MAE;
+    double values[2];
+    double squares = 0;
+    double sizes = 0;
+    size_t valid = 0;
+    lstm_model *model = from_json(plain);
+    fill(x, SAMPLES * STEPS * FEATURES);
+    fill(y, SAMPLES * STEPS * UNITS);
+    const lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES,
+                            .y = y, .y_count = SAMPLES * STEPS * UNITS, .lengths = lengths, .lengths_count = SAMPLES};
+    check(lstm_predict(model, &data, p, SAMPLES * STEPS * UNITS));
+    for (int b = 0; b < SAMPLES; b++)
+        for (int t = 0; t < STEPS; t++)
+            for (int f = 0; f < UNITS; f++) {
+                const int k = (b * STEPS + t) * UNITS + f;
+                if (t >= lengths[b]) {
+                    y[k] = NAN;
+                    continue;
+                }
+                const double e = (double)p[k] - (double)y[k];
+                squares += e * e;
+                sizes += fabs(e);
+                valid++;
+            }
+    const lstm_evaluate_options options = {.struct_size = sizeof options, .metrics = &metric, .metric_count = 1};
+    check(lstm_evaluate(model, &options, &data, values, 2));
+    assert_true(fabs(values[0] - squares / (double)valid) < 1e-6);
+    assert_true(fabs(values[1] - sizes / (double)valid) < 1e-6);
+    /* Training on such targets leaves every parameter finite. */
+    check(lstm_fit(model, &(lstm_fit_options){.struct_size = sizeof(lstm_fit_options), .epochs = 2}, &data, NULL));
+    check(lstm_evaluate(model, &options, &data, values, 2));
+    assert_true(values[0] < squares / (double)valid);
+    lstm_model_destroy(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +307,8 @@ int main(void)
         cmocka_unit_test(test_bidirectional_comes_back_from_its_description),
         cmocka_unit_test(test_bidirectional_has_pytorchs_names_under_its_profile),
         cmocka_unit_test(test_a_failed_bidirectional_leaves_the_model_as_it_was),
+        cmocka_unit_test(test_a_loss_leaves_out_masked_steps),
+        cmocka_unit_test(test_carried_states_can_be_saved_restored_and_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

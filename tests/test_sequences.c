@@ -277,6 +277,16 @@ static void masking(lstm_model *model)
     lstm(model, x, (lstm_lstm_options){.units = 2});
 }
 
+static void learned_states(lstm_model *model)
+{
+    const lstm_layer *x = sequence(model, 2);
+    const lstm_layer *inputs[3] = {x};
+    const lstm_lstm_options options = {.units = 3, .return_sequences = LSTM_YES, .return_state = LSTM_YES};
+    for (int k = 1; k < 3; k++)
+        inputs[k] = add(model, &lstm__class_learned_vector, &(lstm_learned_vector_options){.features = 3}, x);
+    ok(lstm__graph_add(model, &lstm__class_lstm, &options, NULL, inputs, 3, NULL));
+}
+
 static void both_directions(lstm_model *model, int32_t merge_mode, int32_t sequences, int64_t backward_units)
 {
     lstm_layer *out = NULL;
@@ -344,6 +354,7 @@ static const struct {
                {"stack", stack},
                {"sigmoid and softplus", soft_gates},
                {"linear and tanh", linear_gates},
+               {"learned initial states", learned_states},
                {"masking", masking},
                {"both directions, concat", concat_both},
                {"both directions, concat, last", concat_last},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The bits of the LSTM primitive, forward and backward, with 1, 2, 3 and 8 threads: shapes that are shared by rows, by the
- * panels of a step, and not at all; both routes.
+ * panels of a step, and not at all; both routes. And that routes, batches and samples agree with each other.
  */
 #include "closeness.h"
 
@@ -115,11 +115,61 @@ static void test_routes_agree(void **state)
     }
 }
 
+/* One sample after the other, over so many steps that a batch of them is worked on in several segments. */
+static void test_gradients_of_a_batch_are_the_sums_of_those_of_its_samples(void **state)
+{
+    const shape s = {24, 41, 30, 70};
+    const size_t w = (size_t)((s.input + s.hidden) * 4 * s.hidden), b = (size_t)(4 * s.hidden);
+    const size_t x = (size_t)(s.steps * s.batch * s.input), y = (size_t)(s.steps * s.batch * s.hidden);
+    float *in = malloc((w + x + y) * sizeof(float));
+    float *one_x = malloc((x + y) * sizeof(float));
+    float *one = malloc((w + b) * sizeof(float));
+    float *sum = calloc(w + b, sizeof(float));
+    float *whole = malloc((w + b) * sizeof(float));
+    (void)state;
+    assert_true(in && one_x && one && sum && whole);
+    fill(in, w, 1, 0.1f);
+    fill(in + w, x + y, 2, 1);
+    float *one_y = one_x + s.steps * s.input;
+    lstm_primitive *p = NULL;
+    ok(lstm_primitive_create(&p, NULL, &(lstm_primitive_options){
+        .struct_size = sizeof(lstm_primitive_options), .training = LSTM_YES, .input_size = s.input,
+        .hidden_size = s.hidden, .batch = s.batch, .steps = s.steps}));
+    lstm_primitive_arrays a = {.struct_size = sizeof a, .batch = s.batch, .steps = s.steps, .weights = in, .x = in + w,
+                               .dy = in + w + x, .dweights = whole, .dbias = whole + w};
+    ok(lstm_primitive_forward(p, &a));
+    ok(lstm_primitive_backward(p, &a));
+    a.batch = 1;
+    a.weights = NULL; /* those of the forward before */
+    a.x = one_x;
+    a.dy = one_y;
+    a.dweights = one;
+    a.dbias = one + w;
+    for (int64_t sample = 0; sample < s.batch; sample++) {
+        for (int64_t t = 0; t < s.steps; t++) {
+            memcpy(one_x + t * s.input, in + w + (t * s.batch + sample) * s.input, (size_t)s.input * sizeof(float));
+            memcpy(one_y + t * s.hidden, in + w + x + (t * s.batch + sample) * s.hidden, (size_t)s.hidden * sizeof(float));
+        }
+        ok(lstm_primitive_forward(p, &a));
+        ok(lstm_primitive_backward(p, &a));
+        for (size_t k = 0; k < w + b; k++)
+            sum[k] += one[k];
+    }
+    assert_close("dW and db", whole, sum, w + b, 1e-5, 1e-5);
+    lstm_primitive_destroy(p);
+    free(in);
+    free(one_x);
+    free(one);
+    free(sum);
+    free(whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bits_are_the_same_for_1_2_3_and_8_threads),
         cmocka_unit_test(test_routes_agree),
+        cmocka_unit_test(test_gradients_of_a_batch_are_the_sums_of_those_of_its_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -431,6 +431,8 @@ typedef struct lstm_lstm_options {
     int32_t zero_output_for_mask;
     int32_t activation;           /* of g and of c: LSTM_ACTIVATION_*, not softmax; default tanh */
     int32_t recurrent_activation; /* of i, f and o; default sigmoid. Others than the defaults leave the fastest path */
+    int32_t stateful; /* LSTM_YES: in a session every call begins with the h and c that the call before ended with (Keras'
+                         stateful); gradients do not go into the call before. See lstm_session_reset_states */
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options, const lstm_layer *input,
                                          lstm_layer **out);
@@ -730,6 +732,17 @@ typedef struct lstm_masking_options {
 LSTM_API lstm_status lstm_model_add_masking(lstm_model *model, const lstm_masking_options *options, const lstm_layer *input,
                                             lstm_layer **out);
 
+/* Learned values, the same for every sample: a vector [B][features] whose values are a parameter (NAME/values, NAME.values).
+ * Two of them as initial_h and initial_c make a trainable initial state. Reads its input for its place in the graph only. */
+typedef struct lstm_learned_vector_options {
+    uint32_t struct_size;
+    int32_t initializer; /* LSTM_INITIALIZER_*; default zeros */
+    int64_t features;    /* > 0 */
+    const char *name;
+} lstm_learned_vector_options;
+LSTM_API lstm_status lstm_model_add_learned_vector(lstm_model *model, const lstm_learned_vector_options *options,
+                                                   const lstm_layer *input, lstm_layer **out);
+
 /* Read a sequence in both directions and merge the outputs, those of the backward layer turned round in time. Two recurrent
  * layers do the work: two new LSTM layers NAME/forward_lstm and NAME/backward_lstm with the options `lstm`, or two layers of any
  * recurrent kind that are there already, the second with go_backwards. Where sequences are returned, the outputs of masked
@@ -937,11 +950,32 @@ LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, s
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 
-/* Load a model: our own file, or a JSON description (recognised by content). The self-test is run: a network that
- * does not reproduce its stored output is refused.
+/* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3 (.keras, .h5) whose
+ * layers this version has (docs/interchange.md). The self-test of our own files is run: a network that does not reproduce
+ * its stored output is refused. Of a file of Keras every weight is used and every parameter filled; the optimizer's state
+ * is not read, which a log line says. No file, however damaged, is read outside its bounds, nor can it ask for more
+ * parameters than it holds.
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND, LSTM_ERROR_UNSUPPORTED
- * (newer file), LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (self-test or NaN), LSTM_ERROR_MEMORY. */
+ * (newer file; weights without a description), LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (self-test or NaN),
+ * LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, const char *path);
+
+/* Fill the parameters of a built model from a file, recognised by its content: weights of Keras (.weights.h5, .h5, .keras;
+ * the model must have the Keras profile) are matched by the layers' names if all of them are there, else by the order of
+ * the layers, as Keras does; safetensors (also our own files) by the parameters' names. Every weight must be used and every
+ * parameter filled; anything else is an error that names file, tensor, shape expected and shape found. Scalers, metadata and
+ * the optimizer's state are left alone.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND,
+ * LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (NaN or infinite), LSTM_ERROR_MEMORY.
+ * Threads: needs the model to itself. */
+LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path);
+
+/* Write a built model for Keras 3, in the format of the path's suffix: .keras (description and weights) or .weights.h5 (weights
+ * alone, for model.load_weights of the same network). Scalers, metadata and the seed are not part of these formats; of two biases
+ * (PyTorch profile) the sum is written. Atomic as lstm_model_save.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix), LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED,
+ * LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
 
 /* ===============================================================================================================
  * Data
@@ -1276,6 +1310,22 @@ LSTM_API size_t lstm_session_memory_size(const lstm_session *session);
 /* Run the network on data's inputs.
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (a count, or more samples or steps than planned). */
 LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data);
+
+/* ---- Stateful layers: h and c are carried from each forward of a session to the next, sample k's to sample k, until they are
+ * reset. The model holds no states: any number of sessions carry their own. lstm_fit and lstm_evaluate carry them from batch to
+ * batch and begin each epoch with zeros (use shuffle = LSTM_NO); lstm_predict begins every sample with zeros.
+ *
+ * reset: the next forward begins with zeros, and may have another number of samples.
+ * get, set: copy the states of one stateful layer out of / into the session, to save and restore a stream.
+ *   h, c   [out]/[in] [samples][units]; get: NULL = not wanted
+ *   count  [in] samples * units
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not stateful, another model's), LSTM_ERROR_STATE (get: nothing carried yet),
+ * LSTM_ERROR_SHAPE (count). */
+LSTM_API lstm_status lstm_session_reset_states(lstm_session *session);
+LSTM_API lstm_status lstm_session_get_states(const lstm_session *session, const lstm_layer *layer, float *h, float *c,
+                                             size_t count);
+LSTM_API lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *layer, const float *h, const float *c,
+                                             size_t count);
 
 /* Copy output `index` of the latest forward, in the layout of its data.
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */

@@ -297,6 +297,7 @@ lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float
     lstm__batch batch = read.batch;
     for (batch.first = 0; batch.first < total; batch.first += size) {
         batch.count = total - batch.first < size ? total - batch.first : size;
+        lstm__session_reset_states(session);
         lstm__session_forward(session, &batch);
         for (size_t k = 0; k < output_count; k++)
             export_part(session, model->outputs[k], &batch, outs[k]);

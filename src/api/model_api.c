@@ -3,6 +3,7 @@
  */
 #include "constants.h"
 #include "graph.h"
+#include "keras_export.h"
 #include "model_file.h"
 #include "model_json.h"
 #include "need.h"
@@ -346,4 +347,30 @@ lstm_status lstm_model_load(lstm_model **out, lstm_context *context, const char 
     *out = NULL;
     NEED(path);
     return lstm__model_load(out, context, path);
+}
+
+lstm_status lstm_model_load_weights(lstm_model *model, const char *path)
+{
+    NEED(model);
+    NEED(path);
+    NEED_BUILT(model);
+    return lstm__model_load_weights(model, path);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t length = strlen(text);
+    const size_t tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+lstm_status lstm_model_export(const lstm_model *model, const char *path)
+{
+    NEED(model);
+    NEED(path);
+    NEED_BUILT(model);
+    if (!ends_with(path, ".keras") && !ends_with(path, ".weights.h5"))
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "lstm_model_export: \"%.200s\": expected a name that ends with .keras or .weights.h5", path);
+    return lstm__keras_save(model, path);
 }

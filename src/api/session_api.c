@@ -54,12 +54,86 @@ static lstm_status check_plan(const lstm_session *session, const lstm__batch *ba
     return LSTM_OK;
 }
 
+/* Carried states belong to as many samples as the call before had. */
+static lstm_status check_carried(const lstm_session *session, size_t samples)
+{
+    for (size_t k = 0; k < session->model->node_count; k++) {
+        const lstm__carried *carried = lstm__session_carried(session, session->model->nodes[k]);
+        if (carried && carried->batch != 0 && carried->batch != samples)
+            return lstm__fail(LSTM_ERROR_SHAPE, "layer \"%s\" carries the states of %zu samples, %zu given: give as many, or "
+                              "call lstm_session_reset_states first",
+                              session->model->nodes[k]->name, carried->batch, samples);
+    }
+    return LSTM_OK;
+}
+
+lstm_status lstm_session_reset_states(lstm_session *session)
+{
+    NEED(session);
+    lstm__session_reset_states(session);
+    return LSTM_OK;
+}
+
+/* The carried states of a layer. */
+static lstm_status find_carried(const lstm_session *session, const lstm_layer *layer, lstm__carried **carried)
+{
+    if (layer->node->model != session->model)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" belongs to another model", layer->node->name);
+    *carried = lstm__session_carried(session, layer->node);
+    if (!*carried)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" (%s) is not stateful: it carries no states", layer->node->name,
+                          layer->node->class->type);
+    return LSTM_OK;
+}
+
+lstm_status lstm_session_get_states(const lstm_session *session, const lstm_layer *layer, float *h, float *c, size_t count)
+{
+    lstm__carried *carried = NULL;
+    NEED(session);
+    NEED(layer);
+    RETURN_IF_ERROR(find_carried(session, layer, &carried));
+    if (carried->batch == 0)
+        return lstm__fail(LSTM_ERROR_STATE, "layer \"%s\" carries no states yet: run lstm_session_forward", layer->node->name);
+    if (count != carried->batch * carried->units)
+        return lstm__fail(LSTM_ERROR_SHAPE, "layer \"%s\": room for %zu values, its state has %zu (%zu samples of %zu units)",
+                          layer->node->name, count, carried->batch * carried->units, carried->batch, carried->units);
+    for (size_t k = 0; k < count; k++) {
+        if (h)
+            h[k] = (float)carried->h[k];
+        if (c)
+            c[k] = carried->c ? (float)carried->c[k] : 0;
+    }
+    return LSTM_OK;
+}
+
+lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *layer, const float *h, const float *c, size_t count)
+{
+    lstm__carried *carried = NULL;
+    NEED(session);
+    NEED(layer);
+    NEED(h);
+    RETURN_IF_ERROR(find_carried(session, layer, &carried));
+    if (carried->c)
+        NEED(c);
+    if (count == 0 || count % carried->units != 0 || count / carried->units > session->max_batch)
+        return lstm__fail(LSTM_ERROR_SHAPE, "layer \"%s\": %zu values given: expected %zu for each of 1 to %zu samples",
+                          layer->node->name, count, carried->units, session->max_batch);
+    for (size_t k = 0; k < count; k++) {
+        carried->h[k] = (real)h[k];
+        if (carried->c)
+            carried->c[k] = (real)c[k];
+    }
+    carried->batch = count / carried->units;
+    return LSTM_OK;
+}
+
 lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data)
 {
     lstm__data read;
     NEED(session);
     RETURN_IF_ERROR(lstm__data_read(&read, session->model, data, NULL));
     RETURN_IF_ERROR(check_plan(session, &read.batch));
+    RETURN_IF_ERROR(check_carried(session, read.batch.count));
     RETURN_IF_ERROR(lstm__context_check(session->model->context));
     const uint64_t mode = lstm__denormals_flush();
     lstm__session_forward(session, &read.batch);

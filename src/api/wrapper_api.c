@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * lstm_model_add_masking and lstm_model_add_bidirectional. The latter adds three layers, or none: what it has added is taken
+ * lstm_model_add_masking, _learned_vector and _bidirectional. The last adds three layers, or none: what it has added is taken
  * away again when a later one fails.
  */
 #include "constants.h"
@@ -30,6 +30,20 @@ lstm_status lstm_model_add_masking(lstm_model *model, const lstm_masking_options
     const char *name = own.name;
     own.name = NULL;
     return lstm__graph_add(model, &lstm__class_masking, &own, name, &input, 1, out);
+}
+
+lstm_status lstm_model_add_learned_vector(lstm_model *model, const lstm_learned_vector_options *options,
+                                          const lstm_layer *input, lstm_layer **out)
+{
+    lstm_learned_vector_options own;
+    if (out)
+        *out = NULL;
+    NEED(model);
+    RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_learned_vector_options"));
+    RETURN_IF_ERROR(check_name(own.name));
+    const char *name = own.name;
+    own.name = NULL;
+    return lstm__graph_add(model, &lstm__class_learned_vector, &own, name, &input, 1, out);
 }
 
 /* NAME/forward_lstm or NAME/backward_lstm with the same options but its direction. */

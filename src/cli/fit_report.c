@@ -184,6 +184,16 @@ static void add_settings(page *to, const fit_report *r)
         snprintf(text, sizeof text, "%g", rate < 0 ? 0 : rate);
     }
     add_row(to, "Learning rate", text);
+    if (o->optimizer_options->schedule != NULL) {
+        add_row(to, "Schedule", or_unknown(lstm_constant_name(LSTM_NAMES_SCHEDULE, o->optimizer_options->schedule->schedule)));
+    }
+    if (o->optimizer_options->use_ema == LSTM_YES) {
+        add_row(to, "Averages", "the weights are averages over the updates");
+    }
+    if (o->optimizer_options->accumulation_steps > 1) {
+        snprintf(text, sizeof text, "an update after every %d batches", (int)o->optimizer_options->accumulation_steps);
+        add_row(to, "Accumulation", text);
+    }
     snprintf(text, sizeof text, "%d%s", (int)o->batch_size,
              o->shuffle == LSTM_NO ? ", in order" : ", shuffled");
     add_row(to, "Batch", text);

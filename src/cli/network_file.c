@@ -49,23 +49,31 @@ int model_load(lstm_model **out, lstm_context *context, const char *path, uint64
     return seed != 0 && file_has_suffix(path, ".json") ? reseed(out, context, seed) : EXIT_DONE;
 }
 
+static int is_of_keras(const char *path)
+{
+    return file_has_suffix(path, ".keras") || file_has_suffix(path, ".weights.h5");
+}
+
 int model_check_output(const char *path)
 {
-    static const char *const later[] = {".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth", ".c"};
+    static const char *const later[] = {".h5", ".hdf5", ".onnx", ".pt", ".pth", ".c"};
     if (file_has_suffix(path, ".lstm") || file_has_suffix(path, ".safetensors") ||
-        file_has_suffix(path, ".json")) {
+        file_has_suffix(path, ".json") || is_of_keras(path)) {
         return file_check_writable(path);
     }
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
         if (file_has_suffix(path, later[i])) {
             return message_error(
                 EXIT_USE,
-                "%s: this version does not write %s; it writes .lstm, .safetensors and .json", path,
-                later[i]);
+                "%s: this version does not write %s; it writes .lstm, .safetensors, .json, "
+                ".keras and .weights.h5",
+                path, later[i]);
         }
     }
     return message_error(
-        EXIT_USE, "%s: models are written as .lstm, .safetensors or .json (the description only)",
+        EXIT_USE,
+        "%s: models are written as .lstm, .safetensors, .json (the description only), .keras or "
+        ".weights.h5",
         path);
 }
 
@@ -92,6 +100,10 @@ char *model_description(const lstm_model *model, size_t *length)
 
 int model_write(const lstm_model *model, const char *path)
 {
+    if (is_of_keras(path)) {
+        const lstm_status status = lstm_model_export(model, path);
+        return status == LSTM_OK ? EXIT_DONE : message_status(status, path);
+    }
     if (!file_has_suffix(path, ".json")) {
         const lstm_status status = lstm_model_save(model, path);
         return status == LSTM_OK ? EXIT_DONE : message_status(status, path);

@@ -5,8 +5,12 @@
  * [layer, node, port]: in Keras 3 inside "__keras_tensor__" objects of args and kwargs, before as nested lists. Layers are
  * put into an order in which each reads only what stands before it, inputs first and in the model's input order. A layer
  * that is called twice (shared weights) is refused by name.
+ *
+ * hard_sigmoid is clip(x/5 + 1/2, 0, 1) in Keras 1 and 2 and clip(x/6 + 1/2, 0, 1) in Keras 3, under the same name.
  */
 #include "keras_json.h"
+
+#include "layer.h"
 
 #include <string.h>
 
@@ -15,6 +19,11 @@ enum { MOST_LAYERS = 10000 };
 bool lstm__is_keras_json(const json_t *root)
 {
     return json_is_object(root) && json_is_string(json_object_get(root, "class_name")) && json_object_get(root, "config");
+}
+
+int lstm__keras_version(const char *text)
+{
+    return text && text[0] >= '1' && text[0] <= '9' && (text[1] == '.' || !text[1]) ? text[0] - '0' : 0;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -110,8 +119,43 @@ static lstm_status convert_inputs(const json_t *layer, const char *name, json_t 
     return json_is_object(call) ? collect_call(list, call, name, converted) : collect_old_call(list, call, name);
 }
 
+/* What Keras 1 called the options; "" = gone, and without a meaning for the result. */
+static lstm_status rename_old_options(json_t *converted)
+{
+    static const char *const names[][2] = {
+        {"output_dim", "units"}, {"init", "kernel_initializer"}, {"inner_init", "recurrent_initializer"},
+        {"inner_activation", "recurrent_activation"}, {"W_regularizer", "kernel_regularizer"},
+        {"U_regularizer", "recurrent_regularizer"}, {"b_regularizer", "bias_regularizer"},
+        {"W_constraint", "kernel_constraint"}, {"b_constraint", "bias_constraint"}, {"dropout_W", "dropout"},
+        {"dropout_U", "recurrent_dropout"}, {"bias", "use_bias"}, {"p", "rate"}, {"input_dim", ""}, {"input_length", ""},
+        {"input_dtype", ""}, {"consume_less", ""}, {"forget_bias_init", ""}};
+    const char *forget = json_string_value(json_object_get(converted, "forget_bias_init"));
+    if (forget && json_object_set_new(converted, "unit_forget_bias", json_boolean(strcmp(forget, "one") == 0)) != 0)
+        return no_memory();
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        json_t *value = json_object_get(converted, names[k][0]);
+        if (value && names[k][1][0] && json_object_set(converted, names[k][1], value) != 0)
+            return no_memory();
+        json_object_del(converted, names[k][0]);
+    }
+    return LSTM_OK;
+}
+
+/* Names whose meaning changed. */
+static lstm_status check_version(const json_t *config, const char *name, int version)
+{
+    static const char *const keys[] = {"activation", "recurrent_activation", "inner_activation"};
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+        if (version < 3 && strcmp(text_of(config, keys[k]), "hard_sigmoid") == 0)
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                              "layer \"%.100s\": \"%s\" is hard_sigmoid as of Keras %d, clip(x/5 + 1/2, 0, 1): this version "
+                              "has only that of Keras 3, clip(x/6 + 1/2, 0, 1)",
+                              name, keys[k], version);
+    return LSTM_OK;
+}
+
 /* A layer object of Keras to one of ours: the config's keys beside "type", "name" and "inputs". */
-static lstm_status convert_layer(const json_t *layer, bool functional, json_t **out)
+static lstm_status convert_layer(const json_t *layer, bool functional, int version, json_t **out)
 {
     lstm_status status = LSTM_OK;
     const char *type = text_of(layer, "class_name");
@@ -135,6 +179,9 @@ static lstm_status convert_layer(const json_t *layer, bool functional, json_t **
         status = no_memory();
         goto out;
     }
+    TRY(check_version(config, text_of(converted, "name"), version));
+    if (version == 1)
+        TRY(rename_old_options(converted));
     if (functional)
         TRY(convert_inputs(layer, text_of(converted, "name"), converted));
     *out = converted;
@@ -146,30 +193,71 @@ out:
 
 /* ---- Order */
 
-static const char *layer_name(const json_t *layer)
-{
-    const char *name = text_of(json_object_get(layer, "config"), "name");
-    return name[0] ? name : text_of(layer, "name");
-}
+/* Layers being put into an order. A layer that is not ready waits for the first of its inputs that is not placed, and is tried
+ * again when that one is: work grows with the number of inputs, not with its square. */
+typedef struct placing {
+    json_t *converted; /* layers, in the file's order */
+    json_t *numbers;   /* name: number of the layer */
+    json_t *waiting;   /* name: numbers of the layers that wait for it */
+    json_t *names;     /* name: true, of the placed */
+    json_t *work;      /* numbers of layers to be tried, first in, first out */
+    json_t *placed;
+} placing;
 
-static bool is_placed(const json_t *placed, const char *reference)
+/* The name of the layer that a reference reads. */
+static lstm_status name_of(const char *reference, char name[LSTM__NAME_SIZE])
 {
     const size_t length = strcspn(reference, ":");
-    for (size_t k = 0; k < json_array_size(placed); k++) {
-        const char *name = text_of(json_array_get(placed, k), "name");
-        if (strlen(name) == length && memcmp(name, reference, length) == 0)
-            return true;
-    }
-    return false;
+    if (length >= LSTM__NAME_SIZE)
+        return lstm__fail(LSTM_ERROR_FORMAT, "layer name of %zu bytes: expected 1 to %d", length, LSTM__NAME_SIZE - 1);
+    memcpy(name, reference, length);
+    name[length] = 0;
+    return LSTM_OK;
 }
 
-static bool is_ready(const json_t *placed, const json_t *converted)
+static lstm_status place(placing *p, size_t number)
 {
-    const json_t *inputs = json_object_get(converted, "inputs");
-    for (size_t k = 0; k < json_array_size(inputs); k++)
-        if (!is_placed(placed, json_string_value(json_array_get(inputs, k))))
-            return false;
-    return true;
+    json_t *layer = json_array_get(p->converted, number);
+    const char *name = text_of(layer, "name");
+    if (json_array_append(p->placed, layer) != 0 || json_object_set_new(p->names, name, json_true()) != 0)
+        return no_memory();
+    const json_t *waiting = json_object_get(p->waiting, name);
+    for (size_t k = 0; k < json_array_size(waiting); k++)
+        if (json_array_append(p->work, json_array_get(waiting, k)) != 0)
+            return no_memory();
+    return LSTM_OK;
+}
+
+static lstm_status try_layer(placing *p, size_t number)
+{
+    const json_t *layer = json_array_get(p->converted, number);
+    const json_t *inputs = json_object_get(layer, "inputs");
+    if (json_object_get(p->names, text_of(layer, "name")))
+        return LSTM_OK;
+    for (size_t k = 0; k < json_array_size(inputs); k++) {
+        char name[LSTM__NAME_SIZE];
+        RETURN_IF_ERROR(name_of(json_string_value(json_array_get(inputs, k)), name));
+        if (json_object_get(p->names, name))
+            continue;
+        json_t *list = json_object_get(p->waiting, name);
+        if (!list) {
+            list = json_array();
+            if (json_object_set_new(p->waiting, name, list) != 0)
+                return no_memory();
+        }
+        return json_array_append_new(list, json_integer((json_int_t)number)) == 0 ? LSTM_OK : no_memory();
+    }
+    return place(p, number);
+}
+
+/* Try a layer, and those that waited for it, and so on. */
+static lstm_status try_layers(placing *p, size_t number)
+{
+    size_t next = json_array_size(p->work);
+    RETURN_IF_ERROR(try_layer(p, number));
+    for (; next < json_array_size(p->work); next++)
+        RETURN_IF_ERROR(try_layer(p, (size_t)json_integer_value(json_array_get(p->work, next))));
+    return LSTM_OK;
 }
 
 /* A list of [name, node, port], or one such entry alone. */
@@ -178,49 +266,80 @@ static const json_t *entry_of(const json_t *list, size_t k)
     return json_is_string(json_array_get(list, 0)) ? (k == 0 ? list : NULL) : json_array_get(list, k);
 }
 
-static lstm_status place_inputs(const json_t *config, const json_t *layers, json_t *placed)
+static lstm_status place_inputs(placing *p, const json_t *config)
 {
     const json_t *inputs = json_object_get(config, "input_layers");
     const json_t *entry = NULL;
     for (size_t k = 0; (entry = entry_of(inputs, k)) != NULL; k++) {
         const char *wanted = json_string_value(json_array_get(entry, 0));
-        for (size_t l = 0; wanted && l < json_array_size(layers); l++) {
-            json_t *converted = NULL;
-            const json_t *layer = json_array_get(layers, l);
-            if (strcmp(layer_name(layer), wanted) != 0 || is_placed(placed, wanted))
-                continue;
-            RETURN_IF_ERROR(convert_layer(layer, true, &converted));
-            if (json_array_append_new(placed, converted) != 0)
-                return no_memory();
-        }
+        const json_t *number = wanted ? json_object_get(p->numbers, wanted) : NULL;
+        if (number)
+            RETURN_IF_ERROR(try_layers(p, (size_t)json_integer_value(number)));
     }
     return LSTM_OK;
 }
 
-/* Place layer after layer whose inputs are there, until all are. */
-static lstm_status place_layers(const json_t *layers, json_t *placed)
+static lstm_status convert_all(placing *p, const json_t *layers, int version)
 {
-    bool progress = true;
-    while (progress && json_array_size(placed) < json_array_size(layers)) {
-        progress = false;
-        for (size_t k = 0; k < json_array_size(layers); k++) {
-            json_t *converted = NULL;
-            const json_t *layer = json_array_get(layers, k);
-            if (is_placed(placed, layer_name(layer)))
-                continue;
-            RETURN_IF_ERROR(convert_layer(layer, true, &converted));
-            if (!is_ready(placed, converted)) {
-                json_decref(converted);
-                continue;
-            }
-            if (json_array_append_new(placed, converted) != 0)
-                return no_memory();
-            progress = true;
-        }
+    for (size_t k = 0; k < json_array_size(layers); k++) {
+        json_t *layer = NULL;
+        RETURN_IF_ERROR(convert_layer(json_array_get(layers, k), true, version, &layer));
+        if (json_array_append_new(p->converted, layer) != 0)
+            return no_memory();
+        if (json_object_get(p->numbers, text_of(layer, "name")))
+            return lstm__fail(LSTM_ERROR_FORMAT, "two layers are called \"%.100s\"", text_of(layer, "name"));
+        if (json_object_set_new(p->numbers, text_of(layer, "name"), json_integer((json_int_t)k)) != 0)
+            return no_memory();
     }
-    if (!progress)
-        return lstm__fail(LSTM_ERROR_FORMAT, "the graph has a cycle, a layer reads one that is not there, or two layers have "
-                          "the same name");
+    return LSTM_OK;
+}
+
+/* A Functional model: inputs first, then each layer as soon as what it reads is placed. */
+static lstm_status place_graph(const json_t *config, const json_t *layers, int version, json_t *placed)
+{
+    lstm_status status = LSTM_OK;
+    placing p = {json_array(), json_object(), json_object(), json_object(), json_array(), placed};
+    if (!p.converted || !p.numbers || !p.waiting || !p.names || !p.work) {
+        status = no_memory();
+        goto out;
+    }
+    TRY(convert_all(&p, layers, version));
+    TRY(place_inputs(&p, config));
+    for (size_t k = 0; k < json_array_size(layers); k++)
+        TRY(try_layers(&p, k));
+    if (json_array_size(placed) < json_array_size(layers))
+        FAIL(LSTM_ERROR_FORMAT, "the graph has a cycle, or a layer reads one that is not there");
+out:
+    json_decref(p.converted);
+    json_decref(p.numbers);
+    json_decref(p.waiting);
+    json_decref(p.names);
+    json_decref(p.work);
+    return status;
+}
+
+/* A Sequential that was built by its first call may name only the shape it was called with. */
+static lstm_status place_called_shape(const json_t *config, const json_t *layers, json_t *placed)
+{
+    const json_t *shape = json_object_get(config, "build_input_shape");
+    const json_t *first = json_array_get(layers, 0);
+    const json_t *options = json_object_get(first, "config");
+    if (!json_is_array(shape) || strcmp(text_of(first, "class_name"), "InputLayer") == 0
+        || json_object_get(options, "batch_input_shape") || json_object_get(options, "batch_shape"))
+        return LSTM_OK;
+    json_t *input = json_pack("{s:s, s:O}", "type", "Input", "batch_shape", shape);
+    return input && json_array_append_new(placed, input) == 0 ? LSTM_OK : no_memory();
+}
+
+static lstm_status place_sequence(const json_t *config, const json_t *layers, int version, json_t *placed)
+{
+    RETURN_IF_ERROR(place_called_shape(config, layers, placed));
+    for (size_t k = 0; k < json_array_size(layers); k++) {
+        json_t *layer = NULL;
+        RETURN_IF_ERROR(convert_layer(json_array_get(layers, k), false, version, &layer));
+        if (json_array_append_new(placed, layer) != 0)
+            return no_memory();
+    }
     return LSTM_OK;
 }
 
@@ -238,7 +357,7 @@ static lstm_status convert_outputs(const json_t *config, json_t *root)
     return LSTM_OK;
 }
 
-lstm_status lstm__keras_json_convert(const json_t *root, json_t **out)
+lstm_status lstm__keras_json_convert(const json_t *root, int version, json_t **out)
 {
     lstm_status status = LSTM_OK;
     const char *type = text_of(root, "class_name");
@@ -248,6 +367,9 @@ lstm_status lstm__keras_json_convert(const json_t *root, json_t **out)
     const bool sequential = strcmp(type, "Sequential") == 0;
     json_t *converted = json_pack("{s:s, s:[]}", "profile", "keras", "layers");
     json_t *placed = json_object_get(converted, "layers");
+    if (version == 0)
+        version = lstm__keras_version(text_of(root, "keras_version"));
+    version = version ? version : 3;
     if (!converted) {
         status = no_memory();
         goto out;
@@ -257,17 +379,9 @@ lstm_status lstm__keras_json_convert(const json_t *root, json_t **out)
     if (!json_is_array(layers) || json_array_size(layers) == 0 || json_array_size(layers) > MOST_LAYERS)
         FAIL(LSTM_ERROR_FORMAT, "the Keras model has no list of 1 to %d layers", MOST_LAYERS);
     if (sequential) {
-        for (size_t k = 0; k < json_array_size(layers); k++) {
-            json_t *layer = NULL;
-            TRY(convert_layer(json_array_get(layers, k), false, &layer));
-            if (json_array_append_new(placed, layer) != 0) {
-                status = no_memory();
-                goto out;
-            }
-        }
+        TRY(place_sequence(config, layers, version, placed));
     } else {
-        TRY(place_inputs(config, layers, placed));
-        TRY(place_layers(layers, placed));
+        TRY(place_graph(config, layers, version, placed));
         TRY(convert_outputs(config, converted));
     }
     *out = converted;

@@ -4,10 +4,13 @@
  * makes of it. On loading the network runs on that input; a description that does not fit its weights is refused.
  */
 #include "model_file.h"
+#include "hdf5.h"
+#include "keras_file.h"
 #include "model_json.h"
 #include "random.h"
 #include "sealed_file.h"
 #include "session.h"
+#include "zip_archive.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -312,10 +315,11 @@ static lstm_status load_sealed(lstm_model **out, lstm_context *context, lstm__fi
     lstm_status status = LSTM_OK;
     lstm__safetensors *file = NULL;
     lstm_model *model = NULL;
+    const size_t most_values = opened->size;
     TRY(lstm__safetensors_parse(&file, opened));
     TRY(lstm__seal_check(file, "model", texts));
     const char *description = lstm__safetensors_metadata(file, texts[0]);
-    status = lstm__model_from_json(&model, context, description, strlen(description));
+    status = lstm__model_from_json_of_file(&model, context, description, strlen(description), most_values, 0);
     if (status != LSTM_OK) {
         lstm__prefix_error(status, "%s", lstm__safetensors_path(file));
         goto out;
@@ -336,15 +340,48 @@ out:
 /* What a file that we do not read is, by its first bytes. */
 static const char *foreign_format(const unsigned char *bytes, size_t size)
 {
-    if (size >= 4 && memcmp(bytes, "PK\3\4", 4) == 0)
-        return "a ZIP archive, as of Keras (.keras) or PyTorch (.pt)";
-    if (size >= 8 && memcmp(bytes, "\211HDF\r\n\032\n", 8) == 0)
-        return "an HDF5 file, as of Keras (.h5)";
     if (size >= 6 && memcmp(bytes, "\223NUMPY", 6) == 0)
         return "a NumPy array";
     if (size >= 2 && bytes[0] == 0x80 && bytes[1] <= 5)
         return "a Python pickle, as of PyTorch";
     return NULL;
+}
+
+/* Plain safetensors: the parameters under their names, and nothing else but scalers and self-tests. */
+static lstm_status load_named(lstm_model *model, lstm__file *opened)
+{
+    lstm_status status = LSTM_OK;
+    lstm__safetensors *file = NULL;
+    real *before = lstm__allocate_array(model->context, model->value_count, sizeof *before);
+    if (!before) {
+        status = lstm__fail_memory(model->value_count * sizeof *before, "the parameters");
+        goto out;
+    }
+    memcpy(before, model->values, model->value_count * sizeof *before);
+    TRY(lstm__safetensors_parse(&file, opened));
+    TRY(check_unused(model, file));
+    status = load_parameters(model, file);
+    if (status != LSTM_OK)
+        memcpy(model->values, before, model->value_count * sizeof *before);
+out:
+    lstm__safetensors_close(file);
+    lstm__release(model->context, before);
+    return status;
+}
+
+lstm_status lstm__model_load_weights(lstm_model *model, const char *path)
+{
+    lstm_status status = LSTM_OK;
+    lstm__file file = {0};
+    RETURN_IF_ERROR(lstm__file_open(&file, model->context, path));
+    if (lstm__is_safetensors(file.bytes, file.size))
+        status = load_named(model, &file);
+    else if (lstm__is_zip(file.bytes, file.size) || lstm__is_hdf5(file.bytes, file.size))
+        status = lstm__keras_load_weights(model, &file);
+    else
+        status = lstm__fail(LSTM_ERROR_FORMAT, "%s: neither safetensors nor a file of Keras", path);
+    lstm__file_close(&file);
+    return status;
 }
 
 lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char *path)
@@ -358,19 +395,24 @@ lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char
         status = load_sealed(out, context, &file);
         goto out;
     }
+    if (lstm__is_zip(file.bytes, file.size) || lstm__is_hdf5(file.bytes, file.size)) {
+        status = lstm__keras_load(out, held, &file);
+        goto out;
+    }
     size_t first = 0;
     while (first < file.size && strchr(" \t\r\n", file.bytes[first]) && file.bytes[first])
         first++;
     const char *foreign = foreign_format(file.bytes, file.size);
     if (foreign)
-        FAIL(LSTM_ERROR_UNSUPPORTED, "%s: %s: this version reads only liblstm's own model files and JSON descriptions", path,
+        FAIL(LSTM_ERROR_UNSUPPORTED, "%s: %s: this version reads liblstm's own model files, JSON "
+             "descriptions and files of Keras", path,
              foreign);
     if (first < file.size && file.bytes[first] == '{') {
         status = lstm__model_from_json(out, context, (const char *)file.bytes, file.size);
         if (status != LSTM_OK)
             lstm__prefix_error(status, "%s", path);
     } else {
-        FAIL(LSTM_ERROR_FORMAT, "%s: neither a liblstm model file nor a JSON description", path);
+        FAIL(LSTM_ERROR_FORMAT, "%s: neither a liblstm model file, nor a JSON description, nor a file of Keras", path);
     }
 out:
     lstm__file_close(&file);

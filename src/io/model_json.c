@@ -139,6 +139,22 @@ static lstm_status read_option(const lstm__option *option, const json_t *value, 
     }
 }
 
+/* Where the parameters come from a file, how they would be drawn is of no account: an initialiser that this version lacks
+ * becomes the default, and a log line says so. */
+static bool is_idle_initializer(const reader *r, const lstm__option *option, const json_t *value)
+{
+    int32_t number = 0;
+    const char *text = constant_text(value);
+    const bool drawn = option->kind == LSTM__OPTION_NAMED && option->set == LSTM_NAMES_INITIALIZER;
+    if (!r->model->loading || !text || (!drawn && strcmp(option->key, "bias_initializer") != 0))
+        return false;
+    if (drawn ? lstm__constant_find(option->set, text, &number) == LSTM_OK : check_fixed(option, value) == LSTM_OK)
+        return false;
+    lstm__log(r->model->context, "\"%s\": %.80s is not in this version; the default is noted, the parameters are the file's",
+              option->key, text);
+    return true;
+}
+
 static lstm_status unknown_key(const reader *r, const char *key)
 {
     lstm__nearest nearest;
@@ -171,7 +187,7 @@ static lstm_status read_options(const reader *r)
         const lstm__option *option = r->class->options;
         while (option->key && strcmp(option->key, key) != 0)
             option++;
-        if (lstm__penalty_key(r->class, key))
+        if (lstm__penalty_key(r->class, key) || (option->key && is_idle_initializer(r, option, value)))
             continue;
         if (option->key)
             RETURN_IF_ERROR(read_option(option, value, r->options));
@@ -458,7 +474,8 @@ static lstm_status check_root(const json_t *root)
     return LSTM_OK;
 }
 
-static lstm_status read_root(lstm_model **out, lstm_context *context, const json_t *root)
+/* most_values SIZE_MAX: no file with values. */
+static lstm_status read_root(lstm_model **out, lstm_context *context, const json_t *root, size_t most_values)
 {
     lstm_status status = LSTM_OK;
     lstm_model *model = NULL;
@@ -473,6 +490,8 @@ static lstm_status read_root(lstm_model **out, lstm_context *context, const json
     if (json_object_get(root, "seed"))
         TRY(read_seed("seed", json_object_get(root, "seed"), &seed));
     TRY(lstm__graph_create(&model, context, profile, seed));
+    model->loading = most_values != SIZE_MAX;
+    model->most_values = most_values;
     for (size_t k = 0; k < json_array_size(layers); k++)
         TRY(read_layer(model, json_array_get(layers, k), k));
     if (outputs)
@@ -489,7 +508,8 @@ out:
     return status;
 }
 
-lstm_status lstm__model_from_json(lstm_model **out, lstm_context *context, const char *text, size_t length)
+lstm_status lstm__model_from_json_of_file(lstm_model **out, lstm_context *context, const char *text, size_t length,
+                                          size_t most_values, int keras_version)
 {
     json_error_t error;
     json_t *converted = NULL;
@@ -499,12 +519,17 @@ lstm_status lstm__model_from_json(lstm_model **out, lstm_context *context, const
     if (!root)
         return lstm__fail(LSTM_ERROR_FORMAT, "JSON, line %d, column %d: %s", error.line, error.column, error.text);
     if (lstm__is_keras_json(root))
-        TRY(lstm__keras_json_convert(root, &converted));
-    TRY(read_root(out, context, converted ? converted : root));
+        TRY(lstm__keras_json_convert(root, keras_version, &converted));
+    TRY(read_root(out, context, converted ? converted : root, most_values));
 out:
     json_decref(converted);
     json_decref(root);
     return status;
+}
+
+lstm_status lstm__model_from_json(lstm_model **out, lstm_context *context, const char *text, size_t length)
+{
+    return lstm__model_from_json_of_file(out, context, text, length, SIZE_MAX, 0);
 }
 
 /* ---- Writing */

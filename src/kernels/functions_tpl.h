@@ -82,6 +82,46 @@ static inline V vtanh(V x)
     return vcopysign(vdiv(m, vadd(m, vset(2.0f))), x);
 }
 
+/* For the cell, where instructions count: the same reduction and polynomial, in s = -r and with signs and powers of two
+ * drawn into the coefficients.
+ *
+ * 1 + exp(-x), which is what a sigmoid divides by. x is cut at -40, where the sigmoid is 4e-18, so that products of two of
+ * them stay in range, and at 87. */
+static inline V vsigmoid_divisor(V x)
+{
+    const V a = vmax(vset(-40.0f), vmin(vset(87.0f), x));
+    const V t = vfnma(a, vset(0x1.715476p+0f), vset(ROUNDING));
+    const V n = vsub(t, vset(ROUNDING));
+    V s = vfma(n, vset(0x1.63p-1f), a);
+    s = vfma(n, vset(-0x1.bd0106p-13f), s);
+    V p = vset(0x1.6d99ecp-10f);
+    p = vfma(p, s, vset(-0x1.1228a0p-7f));
+    p = vfma(p, s, vset(0x1.555486p-5f));
+    p = vfma(p, s, vset(-0x1.5554aep-3f));
+    p = vfma(p, s, vset(0x1.0p-1f));
+    p = vfma(p, s, vset(-1.0f));
+    p = vfma(p, s, vset(1.0f));
+    return vadd(vtimes_pow2(p, n, t), vset(1.0f));
+}
+
+/* exp(-2 |x|) - 1 = m; tanh(x) = -m / (2 + m) with the sign of x. */
+static inline V vtanh_minus(V x)
+{
+    const V a = vmin(vset(43.0f), vabs(x));
+    const V t = vfnma(a, vset(0x1.715476p+1f), vset(ROUNDING));
+    const V n = vsub(t, vset(ROUNDING));
+    V s = vfma(n, vset(0x1.63p-2f), a);
+    s = vfma(n, vset(-0x1.bd0106p-14f), s);
+    V p = vset(0x1.6d99ecp-4f);
+    p = vfma(p, s, vset(-0x1.1228a0p-2f));
+    p = vfma(p, s, vset(0x1.555486p-1f));
+    p = vfma(p, s, vset(-0x1.5554aep-0f));
+    p = vfma(p, s, vset(0x1.0p+1f));
+    p = vfma(p, s, vset(-2.0f));
+    const V scale = vtimes_pow2(vset(1.0f), n, t);
+    return vfma(vmul(p, s), scale, vsub(scale, vset(1.0f)));
+}
+
 static inline V vlog1p_unit(V e)
 {
     const V s = vdiv(e, vadd(e, vset(2.0f)));

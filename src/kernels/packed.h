@@ -21,7 +21,7 @@
 /* One step forward for `rows` samples: gates = activate(a P + bias, or start + a P), then cell and output. */
 typedef struct lstm__step_forward {
     size_t rows, units, k;
-    bool single;            /* the whole batch is one sample: even and odd k summed apart, which hides latency */
+    bool single;            /* the whole batch is one sample: sums in several parts, which hides latency */
     const real *a;          /* [rows][k] */
     size_t ld_a;
     const real *packed;     /* gates layout, k rows */
@@ -44,6 +44,7 @@ typedef struct lstm__step_forward {
  * pre-activations. */
 typedef struct lstm__step_backward {
     size_t rows, units;
+    bool single;         /* as forward */
     const real *next;    /* [rows] in gate order: gradients of step t+1's pre-activations; NULL = last step */
     size_t ld_next;
     const real *packed;  /* across layout with `units` columns */
@@ -88,7 +89,7 @@ typedef struct lstm__multiplication {
     bool accumulate;  /* not with a bias */
 } lstm__multiplication;
 
-/* dw [inputs][4 units] = a^T d over all rows, a [rows][inputs], d [rows] in gate order; db [4 units] = sums of d. */
+/* dw [inputs][4 units] = (or +=) a^T d over all rows, a [rows][inputs >= 1], d [rows] in gate order; db [4 units] = sums of d. */
 typedef struct lstm__outer {
     size_t rows, inputs, units;
     const real *a;
@@ -97,7 +98,17 @@ typedef struct lstm__outer {
     size_t ld_d;
     real *dw; /* NULL = not wanted */
     real *db; /* NULL = not wanted */
+    bool accumulate; /* add to both */
+    const uint32_t *list; /* numbers of the `rows` rows to take; NULL = 0, 1, … */
+    real *scratch; /* LSTM__OUTER_SCRATCH, of one call at a time, at a multiple of 64 bytes */
 } lstm__outer;
+
+/* Rows and inputs of the blocks that an outer product works on, and the room for copies of them. */
+enum {
+    LSTM__OUTER_ROWS = 384,
+    LSTM__OUTER_INPUTS = 288,
+    LSTM__OUTER_SCRATCH = LSTM__OUTER_ROWS * (LSTM__OUTER_INPUTS + 4 * 16) + 16
+};
 
 /* Columns for which the narrow layout is meant. */
 enum { LSTM__NARROW = 4 };

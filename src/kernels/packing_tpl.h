@@ -13,16 +13,20 @@ static INLINE size_t lanes_left(size_t units, size_t panel)
     return units - panel * LANES < LANES ? units - panel * LANES : LANES;
 }
 
-/* w [rows][4 units] -> gates layout. */
+/* w [rows][4 units] -> gates layout. A few rows at a time through all panels: each row is on pages of its own. */
 static void pack_gates(size_t units, size_t rows, const real *w, size_t ld, real *packed)
 {
-    for (size_t p = 0; p < panels_of(units); p++) {
-        const size_t n = lanes_left(units, p);
-        for (size_t k = 0; k < rows; k++) {
-            const real *from = w + k * ld + p * LANES;
-            UNROLL for (int gate = 0; gate < 4; gate++)
-                vstore(packed + gate * LANES, get(from + (size_t)gate * units, n));
-            packed += 4 * LANES;
+    enum { TOGETHER = 16 };
+    for (size_t first = 0; first < rows; first += TOGETHER) {
+        const size_t last = rows - first < TOGETHER ? rows : first + TOGETHER;
+        for (size_t p = 0; p < panels_of(units); p++) {
+            const size_t n = lanes_left(units, p);
+            for (size_t k = first; k < last; k++) {
+                const real *from = w + k * ld + p * LANES;
+                real *to = packed + (p * rows + k) * 4 * LANES;
+                UNROLL for (int gate = 0; gate < 4; gate++)
+                    vstore(to + gate * LANES, get(from + (size_t)gate * units, n));
+            }
         }
     }
 }

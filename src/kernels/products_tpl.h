@@ -40,6 +40,8 @@ static void multiply_piece(const lstm__multiplication *p, const strip *s, size_t
         const size_t height = part_size(&tiles, t);
         real *c = p->c + row * p->ld_c + s->first;
         job.a = p->a + row * p->ld_a + k;
+        job.then = t + 1 == tiles.count ? s->b + p->k * wide + k * wide : NULL;
+        job.far = far_part(s->b + p->k * wide + k * wide, t, count, wide);
         job.out = partial ? edge : c;
         job.ld_out = partial ? wide : p->ld_c;
         job.start = fresh ? s->bias : job.out;
@@ -125,51 +127,135 @@ static INLINE void scatter_panel(size_t rows, size_t units, size_t n, const real
             put(matrix + (r * 4 + v) * units, vload(sums + (r * 4 + v) * LANES), n);
 }
 
-/* Sums of a panel of d over its rows -> db. */
-static void sum_panel(const lstm__outer *o, size_t panel)
+/* db of a panel = (fresh) or += sums of the rows of d, a block of that panel. */
+static void sum_panel(const lstm__outer *o, size_t panel, const real *d, size_t ld_d, size_t rows, bool fresh)
 {
     const size_t n = lanes_left(o->units, panel);
-    const real *d = o->d + panel * 4 * LANES;
-    V sum[4] = {vset(0), vset(0), vset(0), vset(0)};
-    for (size_t r = 0; r < o->rows; r++)
-        UNROLL for (size_t v = 0; v < 4; v++)
-            sum[v] = vadd(sum[v], vload(d + r * o->ld_d + v * LANES));
+    real *db = o->db + panel * LANES;
+    V sum[4];
     UNROLL for (size_t v = 0; v < 4; v++)
-        put(o->db + v * o->units + panel * LANES, sum[v], n);
+        sum[v] = fresh ? vset(0) : get(db + v * o->units, n);
+    for (size_t r = 0; r < rows; r++)
+        UNROLL for (size_t v = 0; v < 4; v++)
+            sum[v] = vadd(sum[v], vload(d + r * ld_d + v * LANES));
+    UNROLL for (size_t v = 0; v < 4; v++)
+        put(db + v * o->units, sum[v], n);
 }
 
-/* One panel of dw for rows first to first + count - 1. */
-static void outer_panel(const lstm__outer *o, size_t panel, size_t first, size_t count)
+/* Rows this far apart are on a page each, or nearly so: then a block of them is copied before it is read again and again. */
+enum { FAR_BYTES = 1024 };
+
+static INLINE bool is_far(size_t ld)
+{
+    return ld * sizeof(real) >= FAR_BYTES;
+}
+
+/* Columns of a [rows][inputs] cut into tiles, each [rows][height]. A vector is written where `height` elements count: the
+ * rest is overwritten by the next row, or is room. */
+static void copy_tiles(const real *a, size_t ld, const uint32_t *list, size_t rows, size_t inputs, real *room)
+{
+    const parts tiles = cut(inputs, GATE_ROWS);
+    for (size_t t = 0; t < tiles.count; t++) {
+        const size_t first = part_first(&tiles, t);
+        const size_t height = part_size(&tiles, t);
+        for (size_t r = 0; r < rows; r++) {
+            const real *from = a + (list ? list[r] : r) * ld + first;
+            for (size_t c = 0; c < height; c += LANES) {
+                const size_t left = inputs - first - c;
+                vstore(room + (first * rows + r * height) + c, get(from + c, left < LANES ? left : LANES));
+            }
+        }
+    }
+}
+
+/* A panel of d. */
+static void copy_panel(const real *d, size_t ld, const uint32_t *list, size_t rows, real *room)
+{
+    for (size_t r = 0; r < rows; r++)
+        copy_part(1, 4 * LANES, d + (list ? list[r] : r) * ld, ld, room + r * 4 * LANES, 4 * LANES);
+}
+
+/* A block of a and a panel of d as the tiles find them: a as it stands, or in tiles. */
+typedef struct outer_block {
+    const real *a;
+    size_t ld_a; /* 0: in tiles */
+    const real *d;
+    size_t ld_d;
+    size_t rows, inputs;
+    bool fresh;
+} outer_block;
+
+/* Ask for the part of dw that the tile after this one adds to. */
+static INLINE void fetch_matrix(const real *matrix, size_t rows, size_t units)
+{
+    for (size_t r = 0; r < rows * 4; r++)
+        __builtin_prefetch(matrix + r * units, 1);
+}
+
+/* One panel of dw, from its first input of the block on. */
+static void outer_panel(const outer_block *b, size_t units, size_t panel, real *dw)
 {
     real sums[GATE_ROWS * 4 * LANES] __attribute__((aligned(64)));
-    const parts tiles = cut(o->inputs, GATE_ROWS);
-    const size_t n = lanes_left(o->units, panel);
-    tile_job job = {.count = count, .row = 1, .step = o->ld_a, .b = o->d + first * o->ld_d + panel * 4 * LANES,
-                    .wide = o->ld_d, .start = first > 0 ? sums : NULL, .ld_start = 4 * LANES, .out = sums,
-                    .ld_out = 4 * LANES};
+    const parts tiles = cut(b->inputs, GATE_ROWS);
+    const size_t n = lanes_left(units, panel);
+    tile_job job = {.count = b->rows, .row = 1, .b = b->d, .wide = b->ld_d, .start = b->fresh ? NULL : sums,
+                    .ld_start = 4 * LANES, .out = sums, .ld_out = 4 * LANES};
     for (size_t t = 0; t < tiles.count; t++) {
-        const size_t input = part_first(&tiles, t);
+        const size_t first = part_first(&tiles, t);
         const size_t height = part_size(&tiles, t);
-        real *matrix = o->dw + input * 4 * o->units + panel * LANES;
-        job.a = o->a + first * o->ld_a + input;
-        if (first > 0)
-            gather_panel(height, o->units, n, matrix, sums);
+        real *matrix = dw + first * 4 * units + panel * LANES;
+        job.a = b->a + (b->ld_a ? first : first * b->rows);
+        job.step = b->ld_a ? b->ld_a : height;
+        if (t + 1 < tiles.count)
+            fetch_matrix(matrix + height * 4 * units, part_size(&tiles, t + 1), units);
+        if (!b->fresh)
+            gather_panel(height, units, n, matrix, sums);
         gate_tiles[height - 1](&job);
-        scatter_panel(height, o->units, n, sums, matrix);
+        scatter_panel(height, units, n, sums, matrix);
+    }
+}
+
+/* Panels of dw and db for some rows, by blocks of inputs. */
+static void outer_rows(const lstm__outer *o, size_t first, size_t rows, size_t first_panel, size_t last_panel)
+{
+    const parts chunks = cut(o->inputs, LSTM__OUTER_INPUTS);
+    real *d_room = o->scratch;
+    real *a_room = o->scratch + LSTM__OUTER_ROWS * 4 * LANES;
+    const uint32_t *list = o->list ? o->list + first : NULL;
+    const size_t start = o->list ? 0 : first;
+    for (size_t c = 0; c < chunks.count; c++) {
+        const size_t input = part_first(&chunks, c);
+        outer_block b = {.a = o->a + start * o->ld_a + input, .ld_a = o->ld_a, .rows = rows,
+                         .inputs = part_size(&chunks, c), .fresh = first == 0 && !o->accumulate};
+        if (o->dw && (list || is_far(o->ld_a))) {
+            copy_tiles(b.a, o->ld_a, list, rows, b.inputs, a_room);
+            b.a = a_room;
+            b.ld_a = 0;
+        }
+        for (size_t p = first_panel; p < last_panel; p++) {
+            b.d = o->d + start * o->ld_d + p * 4 * LANES;
+            b.ld_d = o->ld_d;
+            if (list || is_far(o->ld_d)) {
+                copy_panel(b.d, o->ld_d, list, rows, d_room);
+                b.d = d_room;
+                b.ld_d = 4 * LANES;
+            }
+            if (o->dw)
+                outer_panel(&b, o->units, p, o->dw + input * 4 * o->units);
+            if (o->db && c == 0)
+                sum_panel(o, p, b.d, b.ld_d, rows, b.fresh);
+        }
     }
 }
 
 /* Panels first to last - 1. Without rows dw and db are zeros. */
 static void outer_gates(const lstm__outer *o, size_t first_panel, size_t last_panel)
 {
-    const parts depths = cut(o->rows, DEPTH);
-    for (size_t d = 0; o->dw && d < depths.count; d++)
-        for (size_t p = first_panel; p < last_panel; p++)
-            outer_panel(o, p, part_first(&depths, d), part_size(&depths, d));
-    for (size_t p = first_panel; o->dw && depths.count == 0 && p < last_panel; p++)
-        outer_panel(o, p, 0, 0);
-    for (size_t p = first_panel; o->db && p < last_panel; p++)
-        sum_panel(o, p);
+    const parts depths = cut(o->rows, LSTM__OUTER_ROWS);
+    for (size_t d = 0; d < depths.count; d++)
+        outer_rows(o, part_first(&depths, d), part_size(&depths, d), first_panel, last_panel);
+    if (depths.count == 0 && !o->accumulate)
+        outer_rows(o, 0, 0, first_panel, last_panel);
 }
 
 #endif

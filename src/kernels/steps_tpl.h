@@ -20,28 +20,28 @@ typedef struct four_gates {
     V i, f, g, o;
 } four_gates;
 
-/* The four activations with two divisions: 1/(a b) gives both 1/a and 1/b. exp is cut at e^40, where a sigmoid is 4e-18,
- * so that no product overflows. g = tanh(x) = -m/(2 + m), m = exp(-2|x|) - 1, with the sign of x. */
+/* The four activations with two reciprocals: 1/(a b) gives both 1/a and 1/b. */
 static INLINE four_gates activate(V ai, V af, V ag, V ao)
 {
-    const V least = vset(-40);
-    const V one = vset(1);
-    const V zero = vset(0);
-    const V i = vadd(one, vexp_negative(vsub(zero, vmax(least, ai))));
-    const V f = vadd(one, vexp_negative(vsub(zero, vmax(least, af))));
-    const V o = vadd(one, vexp_negative(vsub(zero, vmax(least, ao))));
-    const V m = vexpm1_negative(vmul(vset(-2), vabs(ag)));
+    const V i = vsigmoid_divisor(ai);
+    const V f = vsigmoid_divisor(af);
+    const V o = vsigmoid_divisor(ao);
+    const V m = vtanh_minus(ag);
     const V g = vadd(m, vset(2));
-    const V ig = vdiv(one, vmul(i, g));
-    const V fo = vdiv(one, vmul(f, o));
+    const V ig = vreciprocal(vmul(i, g));
+    const V fo = vreciprocal(vmul(f, o));
     return (four_gates){vmul(ig, g), vmul(fo, o), vcopysign(vmul(vmul(m, ig), i), ag), vmul(fo, f)};
 }
 
-/* Gates and cell of one row of a panel, from the sums of its tile. */
-static INLINE void finish_row(const lstm__step_forward *s, size_t row, size_t panel, size_t n, const real *sums)
+/* The activations and c of one row of a panel, from the sums of its tile, in whose place o and c are left. */
+static INLINE void finish_gates(const lstm__step_forward *s, size_t row, size_t panel, real *sums)
 {
     const size_t cell = row * s->ld_cell + panel * LANES;
     const four_gates a = activate(vload(sums), vload(sums + LANES), vload(sums + 2 * LANES), vload(sums + 3 * LANES));
+    const V c = vfma(a.f, vload(s->c_previous + cell), vmul(a.i, a.g));
+    vstore(sums, a.o);
+    vstore(sums + LANES, c);
+    vstore(s->c + cell, c);
     if (s->gates) {
         real *gates = s->gates + row * s->ld_gates + panel * 4 * LANES;
         vstore(gates, a.i);
@@ -49,42 +49,67 @@ static INLINE void finish_row(const lstm__step_forward *s, size_t row, size_t pa
         vstore(gates + 2 * LANES, a.g);
         vstore(gates + 3 * LANES, a.o);
     }
-    const V c = vfma(a.f, vload(s->c_previous + cell), vmul(a.i, a.g));
-    const V t = vtanh(c);
-    const V h = vmul(a.o, t);
-    vstore(s->c + cell, c);
+}
+
+static INLINE void finish_output(const lstm__step_forward *s, size_t row, size_t panel, size_t n, const real *sums)
+{
+    const V c = vload(sums + LANES);
+    const V m = vtanh_minus(c);
+    const V t = vcopysign(vmul(m, vreciprocal(vadd(m, vset(2)))), c);
+    const V h = vmul(vload(sums), t);
     if (s->tanh_c)
-        vstore(s->tanh_c + cell, t);
+        vstore(s->tanh_c + row * s->ld_cell + panel * LANES, t);
     put(s->h + row * s->ld_h + panel * LANES, h, n);
     if (s->y)
         put(s->y + row * s->ld_y + panel * LANES, h, n);
 }
 
-/* Panels first to last - 1. */
+/* From sums to h for rows x panels tiles. In two passes: a processor looks only so far ahead, and one chain of
+ * instructions from sums to h fills that window while it waits for its divisions (AVX-512: 99 cycles a row and panel
+ * against 84). */
+static void finish(const lstm__step_forward *s, size_t first, size_t rows, size_t first_panel, size_t panels, real *sums)
+{
+    for (size_t p = 0; p < panels; p++)
+        for (size_t r = 0; r < rows; r++)
+            finish_gates(s, first + r, first_panel + p, sums + (p * rows + r) * 4 * LANES);
+    for (size_t p = 0; p < panels; p++) {
+        const size_t n = lanes_left(s->units, first_panel + p);
+        if (n == LANES)
+            for (size_t r = 0; r < rows; r++)
+                finish_output(s, first + r, first_panel + p, LANES, sums + (p * rows + r) * 4 * LANES);
+        else
+            for (size_t r = 0; r < rows; r++)
+                finish_output(s, first + r, first_panel + p, n, sums + (p * rows + r) * 4 * LANES);
+    }
+}
+
+/* Panels first to last - 1: for each some panels and all rows, tile by tile. */
 static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t last_panel)
 {
     real sums[MOST_ROWS * 4 * LANES] __attribute__((aligned(64)));
     const parts tiles = cut(s->rows, GATE_ROWS);
-    for (size_t p = first_panel; p < last_panel; p++) {
-        const size_t n = lanes_left(s->units, p);
-        tile_job job = {.count = s->k, .row = s->ld_a, .step = 1, .b = s->packed + p * s->k * 4 * LANES,
-                        .wide = 4 * LANES, .out = sums, .ld_out = 4 * LANES};
+    const size_t together = s->rows > 0 && s->rows <= MOST_ROWS / 2 ? MOST_ROWS / s->rows : 1; /* panels */
+    for (size_t p = first_panel; p < last_panel; p += together) {
+        const size_t panels = last_panel - p < together ? last_panel - p : together;
         for (size_t t = 0; t < tiles.count; t++) {
             const size_t first = part_first(&tiles, t);
             const size_t rows = part_size(&tiles, t);
-            job.a = s->a + first * s->ld_a;
-            job.start = s->start ? s->start + first * s->ld_start + p * 4 * LANES : s->bias + p * 4 * LANES;
-            job.ld_start = s->start ? s->ld_start : 0;
-            if (s->single)
-                tile_single(&job);
-            else
-                gate_tiles[rows - 1](&job);
-            if (n == LANES)
-                for (size_t r = 0; r < rows; r++)
-                    finish_row(s, first + r, p, LANES, sums + r * 4 * LANES);
-            else
-                for (size_t r = 0; r < rows; r++)
-                    finish_row(s, first + r, p, n, sums + r * 4 * LANES);
+            for (size_t k = 0; k < panels; k++) {
+                const size_t at = (p + k) * 4 * LANES;
+                const bool last = t + 1 == tiles.count; /* with several panels there is one tile of rows */
+                const tile_job job = {
+                    .count = s->k, .a = s->a + first * s->ld_a, .row = s->ld_a, .step = 1, .b = s->packed + at * s->k,
+                    .wide = 4 * LANES, .start = s->start ? s->start + first * s->ld_start + at : s->bias + at,
+                    .ld_start = s->start ? s->ld_start : 0, .out = sums + k * rows * 4 * LANES, .ld_out = 4 * LANES,
+                    .then = last ? s->packed + (at + 4 * LANES) * s->k : NULL,
+                    .far = far_part(s->packed + (at + 4 * LANES) * s->k, t, s->k, 4 * LANES),
+                };
+                if (s->single)
+                    tile_single_4(&job);
+                else
+                    gate_tiles[rows - 1](&job);
+            }
+            finish(s, first, rows, p, panels, sums);
         }
     }
 }
@@ -113,36 +138,52 @@ static INLINE void back_row(const lstm__step_backward *s, size_t row, size_t pan
     vstore(s->dc + cell, vmul(dc, f));
 }
 
+/* Some rows of one group of columns: dh of all of them by pieces of k, which the rows share while it is near, then the cell. */
+static void back_block(const lstm__step_backward *s, size_t first, size_t rows, size_t panel, size_t vectors, real *sums)
+{
+    const size_t k = panels_of(s->units) * 4 * LANES;
+    const size_t wide = vectors * LANES;
+    const parts depths = cut(s->next ? k : 0, DEPTH);
+    const parts tiles = cut(rows, CROSS_ROWS);
+    for (size_t d = 0; d < depths.count; d++) {
+        const size_t from = part_first(&depths, d);
+        const size_t count = part_size(&depths, d);
+        const real *b = s->packed + panel * LANES * k + from * wide;
+        for (size_t t = 0; t < tiles.count; t++) {
+            const size_t row = part_first(&tiles, t);
+            real *out = sums + row * wide;
+            const tile_job job = {
+                .count = count, .a = s->next + (first + row) * s->ld_next + from, .row = s->ld_next, .step = 1, .b = b,
+                .wide = wide, .start = d > 0 ? out : NULL, .ld_start = wide, .out = out, .ld_out = wide,
+                .then = t + 1 == tiles.count ? b + count * wide : NULL, .far = far_part(b + count * wide, t, count, wide),
+            };
+            if (s->single)
+                single_tiles[vectors - 1](&job);
+            else
+                cross_tiles[vectors - 1][part_size(&tiles, t) - 1](&job);
+        }
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < vectors; v++) {
+            const size_t n = lanes_left(s->units, panel + v);
+            const V dh = s->next ? vload(sums + r * wide + v * LANES) : vset(0);
+            if (n == LANES)
+                back_row(s, first + r, panel + v, LANES, dh);
+            else
+                back_row(s, first + r, panel + v, n, dh);
+        }
+}
+
 /* Groups of columns first to last - 1; there are lstm__panels(cross_vectors, panels) of them. */
 static void step_backward(const lstm__step_backward *s, size_t first_group, size_t last_group)
 {
-    real sums[MOST_ROWS * MOST_VECTORS * LANES] __attribute__((aligned(64)));
-    const size_t k = panels_of(s->units) * 4 * LANES;
+    enum { TOGETHER = 16 * MOST_ROWS };
+    real sums[TOGETHER * CROSS_VECTORS * LANES] __attribute__((aligned(64)));
     const parts groups = cut(panels_of(s->units), CROSS_VECTORS);
-    const parts tiles = cut(s->rows, CROSS_ROWS);
-    for (size_t g = first_group; g < last_group; g++) {
-        const size_t panel = part_first(&groups, g);
-        const size_t vectors = part_size(&groups, g);
-        tile_job job = {.count = k, .row = s->ld_next, .step = 1, .b = s->packed + panel * LANES * k,
-                        .wide = vectors * LANES, .out = sums, .ld_out = vectors * LANES};
-        for (size_t t = 0; t < tiles.count; t++) {
-            const size_t first = part_first(&tiles, t);
-            const size_t rows = part_size(&tiles, t);
-            if (s->next) {
-                job.a = s->next + first * s->ld_next;
-                cross_tiles[vectors - 1][rows - 1](&job);
-            }
-            for (size_t r = 0; r < rows; r++)
-                for (size_t v = 0; v < vectors; v++) {
-                    const size_t n = lanes_left(s->units, panel + v);
-                    const V dh = s->next ? vload(sums + (r * vectors + v) * LANES) : vset(0);
-                    if (n == LANES)
-                        back_row(s, first + r, panel + v, LANES, dh);
-                    else
-                        back_row(s, first + r, panel + v, n, dh);
-                }
-        }
-    }
+    const parts blocks = cut(s->rows, TOGETHER);
+    for (size_t g = first_group; g < last_group; g++)
+        for (size_t b = 0; b < blocks.count; b++)
+            back_block(s, part_first(&blocks, b), part_size(&blocks, b), part_first(&groups, g), part_size(&groups, g), sums);
 }
 
 #endif

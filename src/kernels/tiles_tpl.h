@@ -21,8 +21,10 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #define NOINLINE __attribute__((noinline))
 
-/* k is cut into pieces of at most DEPTH, equal if possible, so that what a piece reads of B stays in a near cache. */
-enum { MOST_ROWS = 6, MOST_VECTORS = 4, DEPTH = 256 };
+/* k is cut into pieces of at most DEPTH, equal if possible, so that what a piece reads of B stays in the second cache. From
+ * there tiles fetch it AHEAD steps of k before they need it: the hardware alone is late (AVX-512: 183 against 193 of 245
+ * GFLOP/s). */
+enum { MOST_ROWS = 6, MOST_VECTORS = 4, DEPTH = 512, AHEAD = 12 };
 
 /* out[r][v] = start[r][v] (NULL: 0) + sum over k of a[r * row + k * step] * b[k * wide + v]. The distances ld_start (0: the
  * same for all rows) and ld_out are of rows. */
@@ -36,6 +38,8 @@ typedef struct tile_job {
     size_t ld_start;
     real *out;
     size_t ld_out;
+    const real *then; /* what the next tile reads of b; NULL = the same */
+    const real *far;  /* what this tile brings nearer, a line each step of k; NULL = nothing */
 } tile_job;
 
 #define TILE(ROWS, VECTORS)                                                                                            \
@@ -46,20 +50,35 @@ typedef struct tile_job {
         const size_t row = job->row;                                                                                   \
         const size_t step = job->step;                                                                                 \
         const size_t wide = job->wide;                                                                                 \
+        const real *const then = job->then ? job->then : b;                                                            \
+        const real *far = job->far ? job->far : b;                                                                     \
+        const real *ahead = job->count > AHEAD ? b + AHEAD * wide : then;                                              \
         V sum[ROWS][VECTORS];                                                                                          \
         UNROLL for (int r = 0; r < ROWS; r++)                                                                          \
             UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
                 sum[r][v] =                                                                                            \
                     job->start ? vload(job->start + (size_t)r * job->ld_start + (size_t)v * LANES) : vset(0);          \
+        UNROLL for (int r = 0; r < ROWS; r++)                                                                          \
+            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
+                if (v * LANES * sizeof(real) % 64 == 0)                                                                \
+                    __builtin_prefetch(job->out + (size_t)r * job->ld_out + (size_t)v * LANES, 1);                     \
         for (size_t k = job->count; k > 0; k--) {                                                                      \
             V w[VECTORS];                                                                                              \
             UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
                 w[v] = vload(b + v * LANES);                                                                           \
+            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
+                if (v * LANES * sizeof(real) % 64 == 0)                                                                \
+                    __builtin_prefetch(ahead + v * LANES);                                                             \
+            __builtin_prefetch(far, 0, 2);                                                                             \
+            far += 64 / sizeof(real);                                                                                  \
+            if (step != 1)                                                                                             \
+                __builtin_prefetch(a + AHEAD * step);                                                                  \
             UNROLL for (int r = 0; r < ROWS; r++) {                                                                    \
                 const V x = vset(a[(size_t)r * row]);                                                                  \
                 UNROLL for (int v = 0; v < VECTORS; v++)                                                               \
                     sum[r][v] = vfma(x, w[v], sum[r][v]);                                                              \
             }                                                                                                          \
+            ahead = k == AHEAD + 1 ? then : ahead + wide;                                                              \
             a += step;                                                                                                 \
             b += wide;                                                                                                 \
         }                                                                                                              \
@@ -97,35 +116,53 @@ static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)}, {NAME
 static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)}, {NAMES(2), MORE_NAMES(2)}};
 #endif
 
-/* One row and four vectors with twice the accumulators: even and odd k apart, added at the end. */
-static NOINLINE void tile_single(const tile_job *job)
+/* The first tiles of rows over a strip of b share out the strip after it and bring it to the second cache.
+ * AHEAD is too late for what lies in the third. */
+static INLINE const real *far_part(const real *next, size_t tile, size_t count, size_t wide)
 {
-    const real *a = job->a;
-    const real *b = job->b;
-    V even[4];
-    V odd[4];
-    size_t k = 0;
-    UNROLL for (int v = 0; v < 4; v++) {
-        even[v] = job->start ? vload(job->start + (size_t)v * LANES) : vset(0);
-        odd[v] = vset(0);
-    }
-    for (; k + 2 <= job->count; k += 2) {
-        const V x = vset(a[k]);
-        const V y = vset(a[k + 1]);
-        UNROLL for (int v = 0; v < 4; v++) {
-            even[v] = vfma(x, vload(b + v * LANES), even[v]);
-            odd[v] = vfma(y, vload(b + (4 + v) * LANES), odd[v]);
-        }
-        b += 8 * LANES;
-    }
-    if (k < job->count) {
-        const V x = vset(a[k]);
-        UNROLL for (int v = 0; v < 4; v++)
-            even[v] = vfma(x, vload(b + v * LANES), even[v]);
-    }
-    UNROLL for (int v = 0; v < 4; v++)
-        vstore(job->out + (size_t)v * LANES, vadd(even[v], odd[v]));
+    const size_t line = 64 / sizeof(real);
+    return tile * line < wide ? next + tile * count * line : NULL;
 }
+
+/* One row alone, for which a tile has too few accumulators to hide the latency of its additions: every second, fourth or
+ * eighth k goes to sums of its own, which are added at the end. `wide` is that of the vectors. */
+#define SINGLE(VECTORS, WAYS)                                                                                          \
+    static NOINLINE void tile_single_##VECTORS(const tile_job *job)                                                    \
+    {                                                                                                                  \
+        const real *a = job->a;                                                                                        \
+        const real *b = job->b;                                                                                        \
+        V sum[WAYS][VECTORS];                                                                                          \
+        UNROLL for (int way = 0; way < WAYS; way++)                                                                    \
+            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
+                sum[way][v] = way == 0 && job->start ? vload(job->start + (size_t)v * LANES) : vset(0);                \
+        size_t k = 0;                                                                                                  \
+        for (; k + WAYS <= job->count; k += WAYS) {                                                                    \
+            UNROLL for (int way = 0; way < WAYS; way++) {                                                              \
+                const V x = vset(a[k + (size_t)way]);                                                                  \
+                UNROLL for (int v = 0; v < VECTORS; v++)                                                               \
+                    sum[way][v] = vfma(x, vload(b + (way * VECTORS + v) * LANES), sum[way][v]);                        \
+            }                                                                                                          \
+            b += WAYS * VECTORS * LANES;                                                                               \
+        }                                                                                                              \
+        for (; k < job->count; k++, b += VECTORS * LANES)                                                              \
+            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
+                sum[0][v] = vfma(vset(a[k]), vload(b + v * LANES), sum[0][v]);                                         \
+        UNROLL for (int half = WAYS / 2; half > 0; half /= 2)                                                          \
+            UNROLL for (int way = 0; way < half; way++)                                                                \
+                UNROLL for (int v = 0; v < VECTORS; v++)                                                               \
+                    sum[way][v] = vadd(sum[way][v], sum[way + half][v]);                                               \
+        UNROLL for (int v = 0; v < VECTORS; v++)                                                                       \
+            vstore(job->out + (size_t)v * LANES, sum[0][v]);                                                           \
+    }
+SINGLE(1, 8)
+SINGLE(2, 4)
+SINGLE(4, 2)
+#if CROSS_VECTORS == 4
+SINGLE(3, 2)
+static tile_function *const single_tiles[] = {tile_single_1, tile_single_2, tile_single_3, tile_single_4};
+#else
+static tile_function *const single_tiles[] = {tile_single_1, tile_single_2};
+#endif
 
 /* `total` cut into the fewest parts of at most `most`, sizes differing by at most one. */
 typedef struct parts {

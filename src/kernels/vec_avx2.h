@@ -83,6 +83,11 @@ static inline V vfnma(V a, V b, V c)
     return _mm256_fnmadd_ps(a, b, c);
 }
 
+static inline V vreciprocal(V a)
+{
+    return _mm256_div_ps(_mm256_set1_ps(1), a);
+}
+
 static inline V vsqrt(V a)
 {
     return _mm256_sqrt_ps(a);
@@ -113,6 +118,12 @@ static inline V vpow2(V t)
 {
     const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(shifted, _mm256_set1_epi32(0x3F800000)));
+}
+
+static inline V vtimes_pow2(V a, V n, V t)
+{
+    (void)n;
+    return vmul(a, vpow2(t));
 }
 
 static inline B vgreater(V a, V b)

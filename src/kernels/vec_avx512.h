@@ -82,6 +82,12 @@ static inline V vfnma(V a, V b, V c)
     return _mm512_fnmadd_ps(a, b, c);
 }
 
+static inline V vreciprocal(V a)
+{
+    const V y = _mm512_rcp14_ps(a);
+    return _mm512_fmadd_ps(y, _mm512_fnmadd_ps(a, y, _mm512_set1_ps(1)), y);
+}
+
 static inline V vsqrt(V a)
 {
     return _mm512_sqrt_ps(a);
@@ -112,6 +118,12 @@ static inline V vpow2(V t)
 {
     const __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
     return _mm512_castsi512_ps(_mm512_add_epi32(shifted, _mm512_set1_epi32(0x3F800000)));
+}
+
+static inline V vtimes_pow2(V a, V n, V t)
+{
+    (void)t;
+    return _mm512_scalef_ps(a, n);
 }
 
 static inline B vgreater(V a, V b)

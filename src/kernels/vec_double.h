@@ -77,6 +77,11 @@ static inline V vfnma(V a, V b, V c)
     return c - a * b;
 }
 
+static inline V vreciprocal(V a)
+{
+    return 1 / a;
+}
+
 static inline V vsqrt(V a)
 {
     return sqrt(a);
@@ -160,6 +165,16 @@ static inline V vsigmoid(V x)
 static inline V vtanh(V x)
 {
     return tanh(x);
+}
+
+static inline V vsigmoid_divisor(V x)
+{
+    return 1 + exp(x < -300 ? 300 : -x);
+}
+
+static inline V vtanh_minus(V x)
+{
+    return expm1(-2 * fabs(x));
 }
 
 static inline V vlog1p_unit(V e)

@@ -10,11 +10,13 @@
  *     vpart(v, n, other)               the first n lanes of v, the rest of other
  *     vset                             one number in every lane
  *     vadd vsub vmul vdiv vsqrt vabs
+ *     vreciprocal(a)                   1 / a to within 2 ulp, for 1 <= a < 1e37
  *     vfma(a, b, c) = a b + c          vfnma(a, b, c) = c - a b
  *     vmin(a, b), vmax(a, b)           b where either is NaN: give the limit first and NaN comes through
  *     vcopysign(a, b)                  |a| with the sign of b
  *     vpow2(t)                         2^n for t = 1.5 * 2^23 + n, n an integer from -127 (gives 0) to 128 (gives
  *                                      infinity): t holds n in its low bits, which are shifted to the exponent's
+ *     vtimes_pow2(a, n, t)             a 2^n for the same t and n
  *     B, vgreater(a, b), vselect(b, x, y)   x where b, else y
  *     vsum, vlargest                   over the lanes, in an order fixed by LANES
  *     D, dzero, dsquare_add(d, v), dsum     sum of squares in double
@@ -116,6 +118,11 @@ static inline V vfnma(V a, V b, V c)
     return c - a * b;
 }
 
+static inline V vreciprocal(V a)
+{
+    return (V){1, 1, 1, 1} / a;
+}
+
 static inline V vsqrt(V a)
 {
     return (V){__builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]), __builtin_sqrtf(a[3])};
@@ -149,6 +156,12 @@ static inline V vmax(V a, V b)
 static inline V vpow2(V t)
 {
     return (V)((bits_of(t) << 23) + 0x3F800000u);
+}
+
+static inline V vtimes_pow2(V a, V n, V t)
+{
+    (void)n;
+    return vmul(a, vpow2(t));
 }
 
 static inline float vsum(V a)

@@ -94,6 +94,11 @@ static inline V vfnma(V a, V b, V c)
     return vfmsq_f32(c, a, b);
 }
 
+static inline V vreciprocal(V a)
+{
+    return vdivq_f32(vdupq_n_f32(1), a);
+}
+
 static inline V vsqrt(V a)
 {
     return vsqrtq_f32(a);
@@ -134,6 +139,12 @@ static inline V vpow2(V t)
 {
     const uint32x4_t shifted = vshlq_n_u32(vreinterpretq_u32_f32(t), 23);
     return vreinterpretq_f32_u32(vaddq_u32(shifted, vdupq_n_u32(0x3F800000u)));
+}
+
+static inline V vtimes_pow2(V a, V n, V t)
+{
+    (void)n;
+    return vmul(a, vpow2(t));
 }
 
 static inline float vsum(V a)

@@ -369,15 +369,19 @@ lstm_status lstm__graph_build(lstm_model *model)
             node->learns = node->learns || node->inputs[input]->node->learns;
     }
     TRY(place_statistics(model));
+    if (model->loading && model->value_count > model->most_values)
+        FAIL(LSTM_ERROR_FORMAT, "the layers have %zu parameters, more than the file can hold", model->value_count);
     model->values = lstm__allocate_zeroed(model->context, model->value_count * sizeof(real));
     if (!model->values) {
         status = lstm__fail_memory(model->value_count * sizeof(real), "the parameters");
         goto out;
     }
-    TRY(lstm__graph_initialize(model));
+    if (!model->loading)
+        TRY(lstm__graph_initialize(model));
     for (size_t k = 0; k < model->output_count; k++)
         model->outputs[k]->node->readers[model->outputs[k]->port]++;
     model->built = true;
+    lstm__graph_changed(model);
     return LSTM_OK;
 out:
     lstm__release(model->context, model->values);

@@ -45,6 +45,8 @@ struct lstm_model {
     size_t learned_count;
     size_t statistic_count; /* reserved while building */
     uint64_t version;   /* from 1 on, counted up by each change of values: what sessions derive from them is then stale */
+    bool loading;       /* the values come from a file: build leaves them 0 … */
+    size_t most_values; /* … and refuses more than this, which is more than the file can hold */
 
     lstm__note *notes;
     size_t note_count, note_capacity;

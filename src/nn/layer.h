@@ -29,6 +29,13 @@ typedef struct lstm__view {
     size_t stride; /* elements from one row to the next */
 } lstm__view;
 
+/* States that a stateful layer keeps in a session from one call to the next. */
+typedef struct lstm__carried {
+    real *h, *c;  /* [batch][units]; c NULL = the layer has none */
+    size_t units;
+    size_t batch; /* samples whose states these are; 0 = none, the next call begins from zeros */
+} lstm__carried;
+
 typedef struct lstm__node lstm__node;
 typedef struct lstm__layer_class lstm__layer_class;
 typedef struct lstm__batch lstm__batch; /* session.h */
@@ -142,6 +149,8 @@ struct lstm__layer_class {
     void (*forward)(const lstm__node *node, lstm_session *session, void *plan);
     /* Read the output gradients, write input gradients and parameter gradients. NULL = nothing to do (inputs). */
     void (*backward)(const lstm__node *node, lstm_session *session, void *plan);
+    /* The states that this node carries from call to call. The function may be NULL, or return NULL = it carries none. */
+    lstm__carried *(*carried)(const lstm__node *node, void *plan);
     /* Look at the arrays of a call before anything is computed, for values that the layer cannot take. NULL = none. */
     lstm_status (*check)(const lstm__node *node, const lstm__batch *batch);
     /* Whether every port is an output of the model where the layer is one. NULL = port 0 only. */
@@ -183,6 +192,7 @@ extern const lstm__layer_class lstm__class_multi_head_attention;
 extern const lstm__layer_class lstm__class_spatial_dropout;
 extern const lstm__layer_class lstm__class_gaussian_noise;
 extern const lstm__layer_class lstm__class_masking;
+extern const lstm__layer_class lstm__class_learned_vector;
 extern const lstm__layer_class lstm__class_bidirectional;
 
 #endif

@@ -16,6 +16,7 @@
 typedef struct buffers {
     lstm__recurrence recurrence;
     lstm__recurrence_call call; /* of the latest forward */
+    lstm__carried carried;      /* of a stateful layer */
     real *outputs;              /* all outputs, where they are not those in the tape; else NULL */
     real *last;                 /* the last outputs, where they are not the last h; else NULL */
     uint64_t forward_version;   /* of the model's values that are packed for forward and for backward; 0 = none */
@@ -47,7 +48,7 @@ static const lstm__option options[] = {
     LSTM__FIXED("bias_constraint", NULL),
     LSTM__FIXED("dropout", NULL),
     LSTM__FIXED("recurrent_dropout", NULL),
-    LSTM__FIXED("stateful", NULL),
+    LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
     LSTM__IGNORED("implementation"),
     LSTM__IGNORED("unroll"),
     LSTM__IGNORED("use_cudnn"),
@@ -113,6 +114,9 @@ static lstm_status define(lstm__node *node)
     RETURN_IF_ERROR(lstm__read_constant(&lstm->kernel_initializer, kernel, LSTM_NAMES_INITIALIZER, "kernel_initializer"));
     RETURN_IF_ERROR(lstm__read_constant(&lstm->recurrent_initializer, recurrent, LSTM_NAMES_INITIALIZER,
                                         "recurrent_initializer"));
+    RETURN_IF_ERROR(lstm__read_flag(&lstm->stateful, LSTM_NO, "stateful"));
+    if (lstm->stateful == LSTM_YES && node->input_count == 3)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "is stateful and has an initial state: it begins with one or the other");
     if (node->input_count == 3) {
         RETURN_IF_ERROR(check_state(node, 1, "h"));
         RETURN_IF_ERROR(check_state(node, 2, "c"));
@@ -176,7 +180,7 @@ static size_t bias_count(const lstm__node *node)
 /* Whether the first h and c are others than zeros. */
 static bool starts_from_state(const lstm__node *node)
 {
-    return node->input_count == 3;
+    return node->input_count == 3 || options_of(node)->stateful == LSTM_YES;
 }
 
 /* The last output of a sample without any valid step: zeros in Keras (its TensorFlow, Torch and unrolled loops), the initial
@@ -206,6 +210,11 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     }
     lstm__recurrence_plan(r, arena);
     b->outputs = b->last = NULL;
+    if (lstm->stateful == LSTM_YES) {
+        b->carried.units = units;
+        b->carried.h = lstm__carve(arena, session->max_batch, units * sizeof(real));
+        b->carried.c = lstm__carve(arena, session->max_batch, units * sizeof(real));
+    }
     if (lstm->return_sequences == LSTM_YES) {
         if (!session->training || lstm->zero_output_for_mask == LSTM_YES || starts_from_state(node))
             b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), units * sizeof(real));
@@ -245,6 +254,20 @@ static lstm__view last_outputs(const lstm_session *session, const buffers *b, ls
     return last;
 }
 
+/* Keep the last states for the next call. */
+static void carry(const lstm_session *session, buffers *b)
+{
+    const lstm__kernels *kernels = session->model->kernels;
+    const lstm__view h = lstm__recurrence_h(&b->recurrence, &b->call);
+    const lstm__view c = lstm__recurrence_c(&b->recurrence, &b->call);
+    const size_t units = b->carried.units;
+    if (units == 0)
+        return;
+    kernels->copy_rows(session->batch, units, h.data, h.stride, b->carried.h, units, 0);
+    kernels->copy_rows(session->batch, units, c.data, c.stride, b->carried.c, units, 0);
+    b->carried.batch = session->batch;
+}
+
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
 {
     buffers *b = memory;
@@ -264,9 +287,14 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         call->h0 = lstm__session_port(session, node->inputs[1])->value;
         call->c0 = lstm__session_port(session, node->inputs[2])->value;
     }
+    if (b->carried.batch == session->batch && b->carried.batch > 0) {
+        call->h0 = (lstm__view){b->carried.h, b->carried.units};
+        call->c0 = (lstm__view){b->carried.c, b->carried.units};
+    }
     pack_forward(node, session->model, b);
     lstm__recurrence_forward(&b->recurrence, call);
     const lstm__view h = lstm__recurrence_h(&b->recurrence, call);
+    carry(session, b);
     lstm__view output = h;
     if (lstm->return_sequences == LSTM_YES)
         output = call->y.data ? call->y : lstm__recurrence_outputs(&b->recurrence, call);
@@ -320,6 +348,12 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
                                            0);
 }
 
+static lstm__carried *carried(const lstm__node *node, void *memory)
+{
+    buffers *b = memory;
+    return options_of(node)->stateful == LSTM_YES ? &b->carried : NULL;
+}
+
 static double flops(const lstm__node *node, int64_t steps)
 {
     const double units = (double)options_of(node)->units;
@@ -339,5 +373,6 @@ const lstm__layer_class lstm__class_lstm = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .carried = carried,
     .flops = flops,
 };

@@ -60,9 +60,12 @@ typedef struct lstm__rows {
     size_t features;
     size_t target_features;
     bool sparse;
+    const unsigned char *mask; /* [steps][batch], 0 = the row does not count; NULL = all do */
 } lstm__rows;
 
+/* The rows of an output by the arrays alone / as the session's latest forward left them, with the output's mask. */
 lstm__rows lstm__rows_of(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch, size_t output);
+lstm__rows lstm__rows_in(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, size_t output);
 
 /* Number of a row in the caller's arrays. */
 static inline size_t lstm__rows_place(const lstm__rows *r, size_t t, size_t b)
@@ -76,7 +79,7 @@ static inline const float *lstm__rows_target(const lstm__rows *r, size_t t, size
     return r->targets + lstm__rows_place(r, t, b) * r->target_features;
 }
 
-/* How much a row counts: its sample weight times its class weight. */
+/* How much a row counts: its sample weight times its class weight; 0 where it is masked. */
 double lstm__rows_weight(const lstm__rows *r, size_t t, size_t b);
 
 #endif

@@ -161,6 +161,15 @@ lstm__rows lstm__rows_of(const lstm_model *model, const lstm__loss *loss, const 
                         .sparse = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY};
 }
 
+lstm__rows lstm__rows_in(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, size_t output)
+{
+    const lstm_layer *layer = session->model->outputs[output];
+    lstm__rows r = lstm__rows_of(session->model, loss, batch, output);
+    if (layer->node->shapes[layer->port].steps != 0)
+        r.mask = lstm__session_port(session, layer)->mask;
+    return r;
+}
+
 static size_t class_of(const lstm__rows *r, const float *y)
 {
     size_t best = 0;
@@ -176,6 +185,8 @@ double lstm__rows_weight(const lstm__rows *r, size_t t, size_t b)
 {
     const lstm__batch *batch = r->batch;
     double weight = 1;
+    if (r->mask && !r->mask[t * batch->count + b])
+        return 0;
     if (batch->weights)
         weight = (double)batch->weights[batch->weights_per_step ? lstm__rows_place(r, t, b) : lstm__batch_sample(batch, b)];
     if (batch->class_weights && weight > 0)
@@ -192,7 +203,15 @@ static bool is_class(const lstm__rows *r, double class, size_t count)
     return whole >= 0 && whole < (double)count && (!r->sparse || whole == class);
 }
 
-static lstm_status check_classes(const lstm__rows *r, size_t output, size_t count)
+/* Whether the caller's lengths say that a row of a sequence is padding. */
+static bool is_padding(const lstm__rows *r, size_t t, size_t b)
+{
+    const lstm__batch *batch = r->batch;
+    return r->steps > 1 && !r->mask && batch->lengths && t >= (size_t)batch->lengths[lstm__batch_sample(batch, b)];
+}
+
+/* `lenient`: before a forward pass, when masks are not known yet. */
+static lstm_status check_classes(const lstm__rows *r, size_t output, size_t count, bool lenient)
 {
     lstm__rows unweighted = *r;
     lstm__batch plain = *r->batch;
@@ -201,7 +220,7 @@ static lstm_status check_classes(const lstm__rows *r, size_t output, size_t coun
     for (size_t b = 0; b < plain.count; b++)
         for (size_t t = 0; t < r->steps; t++) {
             const double class = (double)lstm__rows_target(r, t, b)[0];
-            if (!is_class(r, class, count) && lstm__rows_weight(&unweighted, t, b) > 0)
+            if (!is_class(r, class, count) && lstm__rows_weight(&unweighted, t, b) > 0 && !(lenient && is_padding(r, t, b)))
                 return lstm__fail(LSTM_ERROR_ARGUMENT,
                                   "target of output %zu, sample %zu, step %zu: class %g: expected a whole number from 0 to %zu",
                                   output, lstm__batch_sample(&plain, b), t, class, count - 1);
@@ -215,7 +234,7 @@ lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *
         return LSTM_OK;
     for (size_t output = 0; output < model->output_count; output++) {
         const lstm__rows r = lstm__rows_of(model, loss, batch, output);
-        RETURN_IF_ERROR(check_classes(&r, output, r.features));
+        RETURN_IF_ERROR(check_classes(&r, output, r.features, true));
     }
     return LSTM_OK;
 }
@@ -226,7 +245,7 @@ lstm_status lstm__loss_check_class_weights(const lstm_model *model, const lstm__
     for (size_t output = 0; output < model->output_count; output++) {
         const lstm__rows r = lstm__rows_of(model, loss, batch, output);
         if (r.target_features == 1)
-            RETURN_IF_ERROR(check_classes(&r, output, count));
+            RETURN_IF_ERROR(check_classes(&r, output, count, true));
         else if (r.target_features > count)
             return lstm__fail(LSTM_ERROR_SHAPE, "%zu class weights given, output \"%s\" has %zu classes", count,
                               model->outputs[output]->node->name, r.target_features);
@@ -272,6 +291,17 @@ static bool is_binary(const lstm__rows *r)
     return true;
 }
 
+/* Rows that are not masked: Keras gives them the weight of the masked ones too. */
+static double valid_rows(const lstm__rows *r)
+{
+    size_t valid = 0;
+    if (!r->mask)
+        return (double)(r->batch->count * r->steps);
+    for (size_t k = 0; k < r->batch->count * r->steps; k++)
+        valid += r->mask[k] != 0;
+    return (double)valid;
+}
+
 /* What the sum over weighted rows is divided by. */
 static double divisor_of(const lstm__loss *loss, const lstm__rows *r)
 {
@@ -279,7 +309,7 @@ static double divisor_of(const lstm__loss *loss, const lstm__rows *r)
     if (loss->reduction == LSTM_REDUCTION_SUM)
         return 1;
     if (loss->reduction != LSTM_REDUCTION_WEIGHTED_MEAN)
-        return (double)(r->batch->count * r->steps);
+        return valid_rows(r);
     for (size_t t = 0; t < r->steps; t++)
         for (size_t b = 0; b < r->batch->count; b++)
             sum += lstm__rows_weight(r, t, b);
@@ -291,7 +321,7 @@ static double output_loss(lstm_session *session, const lstm__loss *loss, const l
 {
     const lstm_layer *layer = session->model->outputs[output];
     lstm__port *port = lstm__session_port(session, layer);
-    const lstm__rows r = lstm__rows_of(session->model, loss, batch, output);
+    const lstm__rows r = lstm__rows_in(session, loss, batch, output);
     const lstm__loss_rule *rule = rule_of(loss);
     const bool fused = is_fused(loss, layer);
     const lstm__row_loss value = fused ? lstm__row_fused(loss->kind) : rule->value;
@@ -326,7 +356,11 @@ lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss, co
                                double *value)
 {
     double total = lstm__penalty_value(session->model);
-    RETURN_IF_ERROR(lstm__loss_check_targets(session->model, loss, batch));
+    for (size_t output = 0; output < session->model->output_count; output++) {
+        const lstm__rows r = lstm__rows_in(session, loss, batch, output);
+        if (r.sparse)
+            RETURN_IF_ERROR(check_classes(&r, output, r.features, false));
+    }
     for (size_t output = 0; output < session->model->output_count; output++)
         total += output_loss(session, loss, batch, output, gradient);
     session->gradient_given = session->gradient_given || gradient;

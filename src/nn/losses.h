@@ -32,7 +32,8 @@ lstm_status lstm__loss_check_outputs(const lstm_model *model, const lstm__loss *
 /* The feature of an output that predicts target value `target`: the mean, or the quantile nearest to 1/2. */
 size_t lstm__loss_prediction(const lstm__loss *loss, size_t target);
 
-/* Check the class numbers of a sparse loss: names the first output, sample, step and value out of range. */
+/* Check the class numbers of a sparse loss: names the first output, sample, step and value out of range. Steps beyond the
+ * batch's lengths are not looked at. */
 lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch);
 
 /* Check that every target's class is one of `count`. */

@@ -57,13 +57,13 @@ static double row_error(const lstm__rows *r, const lstm__loss *loss, int32_t met
 void lstm__metric_add(lstm_session *session, int32_t metric, const lstm__loss *loss, const lstm__batch *batch, double *sum,
                       double *weight)
 {
-    const lstm__rows r = lstm__rows_of(session->model, loss, batch, 0);
+    const lstm__rows r = lstm__rows_in(session, loss, batch, 0);
     const lstm__view value = lstm__session_port(session, session->model->outputs[0])->value;
     for (size_t t = 0; t < r.steps; t++)
         for (size_t b = 0; b < batch->count; b++) {
             const real *p = value.data + (t * batch->count + b) * value.stride;
             const float *y = lstm__rows_target(&r, t, b);
-            if (batch->weights && lstm__rows_weight(&r, t, b) == 0)
+            if ((batch->weights || r.mask) && lstm__rows_weight(&r, t, b) == 0)
                 continue;
             if (metric == LSTM_METRIC_ACCURACY) {
                 *sum += row_accuracy(&r, loss, p, y);

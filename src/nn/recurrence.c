@@ -14,15 +14,14 @@
 
 #include <string.h>
 
-enum { SEGMENT = 32 };
-
 int32_t lstm__recurrence_route(size_t batch, size_t steps, size_t input, size_t hidden, bool training)
 {
+    enum { SMALL = 1 << 17 }; /* elements of a W that stays in a near cache whatever the step does besides */
     (void)training;
-    (void)hidden;
-    /* A single step has nothing to gather, and narrow x adds next to nothing to the step's product. Otherwise the h rows
-     * alone stay in a nearer cache. docs/design/routes.md has the measurements. */
-    if (steps < 2 || (batch >= 4 && input <= 8))
+    /* A single step has nothing to gather; narrow x adds next to nothing to the step's product; and with many rows and small
+     * W gates are then written once instead of twice. Otherwise the h rows alone stay in a nearer cache, and x has more
+     * rows at once than a step. docs/design/routes.md has the measurements. */
+    if (steps < 2 || (batch >= 4 && input <= 8) || (batch >= 16 && 4 * hidden * (hidden + input) <= SMALL))
         return LSTM_ROUTE_CONCAT;
     return LSTM_ROUTE_SPLIT;
 }
@@ -36,6 +35,14 @@ static size_t distance(size_t width)
     const size_t line = 64 / sizeof(real);
     const size_t ld = (width + line - 1) / line * line;
     return ld * sizeof(real) % 2048 == 0 ? ld + line : ld;
+}
+
+size_t lstm__segment_steps(const lstm__recurrence *r, size_t batch)
+{
+    enum { SEGMENT_BYTES = 512 << 10 };
+    const size_t fit = SEGMENT_BYTES / sizeof(real) / r->ld_gates;
+    const size_t rows = fit < LSTM__OUTER_ROWS ? LSTM__OUTER_ROWS : fit;
+    return batch ? (rows + batch - 1) / batch : 1;
 }
 
 /* Carve [blocks][max_batch][width]. */
@@ -57,15 +64,17 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
 {
     const size_t lanes = r->kernels->lanes;
     const bool split = r->route == LSTM_ROUTE_SPLIT;
-    r->segment = r->training ? r->max_steps : (r->max_steps < SEGMENT ? r->max_steps : SEGMENT);
     r->panels = lstm__panels(lanes, r->hidden);
     r->padded = r->panels * lanes;
     r->ld_rows = distance(r->hidden + (split && !r->training ? 0 : r->input));
     r->ld_gates = distance(4 * r->padded);
+    r->segment = lstm__segment_steps(r, r->max_batch);
+    if (r->segment > r->max_steps)
+        r->segment = r->max_steps;
     r->weights_h = carve_packed(r, arena, split ? r->hidden : r->hidden + r->input);
     r->weights_x = split ? carve_packed(r, arena, r->input) : NULL;
     r->bias = carve_packed(r, arena, 1);
-    r->tanh_c = r->dh = r->dc = r->back_h = r->back_x = r->gates = NULL;
+    r->tanh_c = r->dh = r->dc = r->scratch = r->back_h = r->back_x = r->gates = NULL;
     r->mask = lstm__carve(arena, r->max_steps, r->max_batch);
     r->starts = lstm__carve(arena, r->max_batch, sizeof *r->starts);
     if (!r->training) {
@@ -75,6 +84,7 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
             r->gates = carve_blocks(r, arena, r->segment, r->ld_gates);
         return;
     }
+    r->list = lstm__carve(arena, lstm__segment_steps(r, 1) + r->max_batch, sizeof *r->list);
     r->back_h = carve_packed(r, arena, r->padded);
     if (r->input_gradient)
         r->back_x = carve_packed(r, arena, r->input <= LSTM__NARROW ? r->input : lstm__panels(lanes, r->input) * lanes);
@@ -84,6 +94,7 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     r->tanh_c = carve_blocks(r, arena, r->max_steps, r->padded);
     r->dh = carve_blocks(r, arena, 1, r->padded);
     r->dc = carve_blocks(r, arena, 1, r->padded);
+    r->scratch = lstm__carve(arena, (size_t)lstm_context_threads(r->context), LSTM__OUTER_SCRATCH * sizeof(real));
 }
 
 void lstm__recurrence_pack_forward(const lstm__recurrence *r, const real *weights, const real *bias, const real *second_bias)
@@ -287,7 +298,7 @@ void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_
     lstm__mask_start(r, call);
     lstm__tape_start(r->kernels, call->batch, r->hidden, r->hidden, call->h0, lstm__rows_at(&pass, 0), r->ld_rows);
     lstm__tape_start(r->kernels, call->batch, r->hidden, r->padded, call->c0, lstm__cell_at(&pass, 0), r->padded);
-    const size_t segment = split && !r->training ? r->segment : call->steps;
+    const size_t segment = !split ? call->steps : r->training ? lstm__segment_steps(r, call->batch) : r->segment;
     const bool by_panels = lstm__share_columns(r->context, call->batch, r->panels, step_work);
     for (size_t t = 0; t < call->steps; t = pass.last_step) {
         pass.first_step = t;

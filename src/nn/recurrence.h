@@ -47,7 +47,9 @@ typedef struct lstm__recurrence {
     real *tanh_c;
     real *dh;            /* [B][U], gradient at the last h; with a mask, what held steps hand back to h */
     real *dc;            /* [B][U] */
+    real *scratch;       /* [threads][LSTM__OUTER_SCRATCH] */
     unsigned char *mask; /* [T][B] in step order: the mask of the latest forward, where it had one */
+    uint32_t *list;      /* training: valid rows of a segment */
     size_t *starts;      /* [B] first valid step of each sample, or the number of steps */
 } lstm__recurrence;
 

@@ -2,8 +2,9 @@
  * Back-propagation through time for recurrence.c.
  *
  * step_backward turns the gates of step t into the gradients of its pre-activations, dA(t), taking dA(t+1) W_h^T into the
- * gradient at h(t) on the way. After the loop the tape of gates holds all dA, and what else is wanted are products over all
- * steps: dx = dA W_x^T, dW = rows^T dA, db = column sums; and dh0 = dA(0) W_h^T.
+ * gradient at h(t) on the way. What else is wanted are products over many steps: dx = dA W_x^T, dW = rows^T dA, db = column
+ * sums; and at the end dh0 = dA(0) W_h^T. They follow segment by segment, while dA is still in a near cache. Segments
+ * depend on the shape alone, as the order of dW's sums does on them.
  *
  * Threads share the samples in the time loop, or where these are few the groups of columns of each step; rows for dx;
  * panels for dW and db.
@@ -37,6 +38,7 @@ static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t cou
     const lstm__step_backward s = {
         .rows = count,
         .units = r->hidden,
+        .single = call->batch == 1,
         .next = last ? NULL : lstm__gates_at(pass, t + 1) + first * r->ld_gates,
         .ld_next = r->ld_gates,
         .packed = r->back_h,
@@ -123,12 +125,14 @@ static void backward_samples(void *argument, int32_t index)
 {
     const lstm__pass *pass = argument;
     const lstm__share share = lstm__share_of(pass->call->batch, pass->tasks, index);
-    start_gradients(pass, share.first, share.count);
-    for (size_t t = pass->call->steps; t-- > 0;) {
+    if (pass->last_step == pass->call->steps)
+        start_gradients(pass, share.first, share.count);
+    for (size_t t = pass->last_step; t-- > pass->first_step;) {
         step(pass, t, share.first, share.count, 0, groups_of(pass->r));
         lstm__mask_hand_back(pass, t, share.first, share.count);
     }
-    end_gradients(pass, share.first, share.count);
+    if (pass->first_step == 0)
+        end_gradients(pass, share.first, share.count);
 }
 
 static void backward_groups(void *argument, int32_t index)
@@ -138,37 +142,40 @@ static void backward_groups(void *argument, int32_t index)
     step(pass, pass->first_step, 0, pass->call->batch, share.first, share.first + share.count);
 }
 
-static void back_through_time(lstm__pass *pass)
+/* Through the steps of one segment. */
+static void back_through_time(const lstm__pass *segment)
 {
-    const lstm__recurrence *r = pass->r;
-    const lstm__recurrence_call *call = pass->call;
+    const lstm__recurrence *r = segment->r;
+    const lstm__recurrence_call *call = segment->call;
     const size_t step_work = lstm__work(call->batch, r->hidden, r->padded);
+    lstm__pass pass = *segment;
     if (r->activation || !lstm__share_columns(r->context, call->batch, groups_of(r), step_work)) {
-        pass->tasks = lstm__shares(r->context, call->batch, call->steps * step_work, LSTM__TASK_WORK);
-        lstm__parallel(r->context, (int32_t)pass->tasks, backward_samples, pass);
+        const size_t steps = pass.last_step - pass.first_step;
+        pass.tasks = lstm__shares(r->context, call->batch, steps * step_work, LSTM__TASK_WORK);
+        lstm__parallel(r->context, (int32_t)pass.tasks, backward_samples, &pass);
         return;
     }
-    start_gradients(pass, 0, call->batch);
-    pass->tasks = lstm__shares(r->context, groups_of(r), step_work, LSTM__STEP_TASK_WORK);
-    for (size_t t = call->steps; t-- > 0;) {
-        pass->first_step = t;
-        lstm__parallel(r->context, (int32_t)pass->tasks, backward_groups, pass);
-        lstm__mask_hand_back(pass, t, 0, call->batch);
+    if (pass.last_step == call->steps)
+        start_gradients(&pass, 0, call->batch);
+    pass.tasks = lstm__shares(r->context, groups_of(r), step_work, LSTM__STEP_TASK_WORK);
+    for (size_t t = segment->last_step; t-- > segment->first_step;) {
+        pass.first_step = t;
+        lstm__parallel(r->context, (int32_t)pass.tasks, backward_groups, &pass);
+        lstm__mask_hand_back(&pass, t, 0, call->batch);
     }
-    end_gradients(pass, 0, call->batch);
+    if (segment->first_step == 0)
+        end_gradients(&pass, 0, call->batch);
 }
 
-/* dx of some of the rows of all steps. */
-static void multiply_back(void *argument, int32_t index)
+/* dx of some rows from `row` on, counted from the first step, which may go on over several steps. */
+static void multiply_back_rows(const lstm__pass *pass, size_t row, size_t end)
 {
-    const lstm__pass *pass = argument;
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
-    const lstm__share share = lstm__share_of(call->batch * call->steps, pass->tasks, index);
-    for (size_t row = share.first; row < share.first + share.count;) {
+    while (row < end) {
         const size_t t = row / call->batch;
         const size_t first = row % call->batch;
-        const size_t left = share.first + share.count - row;
+        const size_t left = end - row;
         const size_t count = call->reverse && call->batch - first < left ? call->batch - first : left;
         const size_t target = (call->reverse ? call->steps - 1 - t : t) * call->batch + first;
         const lstm__multiplication p = {.rows = count, .k = 4 * r->padded, .a = r->gates + row * r->ld_gates, .ld_a = r->ld_gates,
@@ -182,29 +189,77 @@ static void multiply_back(void *argument, int32_t index)
     }
 }
 
+/* No gradient at x for masked rows. */
+static void clear_back_rows(const lstm__pass *pass, size_t row, size_t end)
+{
+    const lstm__recurrence_call *call = pass->call;
+    for (; row < end && !call->add_dx; row++) {
+        const size_t t = row / call->batch;
+        const size_t target = (call->reverse ? call->steps - 1 - t : t) * call->batch + row % call->batch;
+        memset(call->dx.data + target * call->dx.stride, 0, pass->r->input * sizeof(real));
+    }
+}
+
+/* dx of some of the rows of a segment. */
+static void multiply_back(void *argument, int32_t index)
+{
+    const lstm__pass *pass = argument;
+    const size_t batch = pass->call->batch;
+    const lstm__share share = lstm__share_of(batch * (pass->last_step - pass->first_step), pass->tasks, index);
+    const size_t begin = pass->first_step * batch + share.first;
+    const size_t end = begin + share.count;
+    size_t done = begin;
+    lstm__share run;
+    for (size_t at = begin; lstm__next_run(pass->r, lstm__mask_at(pass, 0), &at, end, &run); done = at) {
+        clear_back_rows(pass, done, run.first);
+        multiply_back_rows(pass, run.first, run.first + run.count);
+    }
+    clear_back_rows(pass, done, end);
+}
+
 static void weight_gradients(void *argument, int32_t index)
 {
     const lstm__pass *pass = argument;
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
     const lstm__share share = lstm__share_of(r->panels, pass->tasks, index);
-    const lstm__outer o = {.rows = call->batch * call->steps, .inputs = r->hidden + r->input, .units = r->hidden,
-                           .a = r->rows, .ld_a = r->ld_rows, .d = r->gates, .ld_d = r->ld_gates, .dw = call->dweights,
-                           .db = call->dbias};
+    const lstm__outer o = {
+        .rows = pass->valid,
+        .list = pass->list,
+        .inputs = r->hidden + r->input,
+        .units = r->hidden,
+        .a = lstm__rows_at(pass, pass->first_step),
+        .ld_a = r->ld_rows,
+        .d = lstm__gates_at(pass, pass->first_step),
+        .ld_d = r->ld_gates,
+        .dw = call->dweights,
+        .db = call->dbias,
+        .accumulate = pass->last_step < call->steps,
+        .scratch = r->scratch + (size_t)index * LSTM__OUTER_SCRATCH,
+    };
     r->kernels->outer_gates(&o, share.first, share.first + share.count);
 }
 
 void lstm__recurrence_backward(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
-    lstm__pass pass = {.r = r, .call = call};
-    const size_t rows = call->batch * call->steps;
-    if (call->batch > 0)
-        back_through_time(&pass);
-    if (call->dx.data && rows > 0) {
-        pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded), LSTM__TASK_WORK);
-        lstm__parallel(r->context, (int32_t)pass.tasks, multiply_back, &pass);
+    lstm__pass pass = {.r = r, .call = call, .tasks = 1};
+    if (call->batch == 0 || call->steps == 0) {
+        weight_gradients(&pass, 0); /* zeros */
+        return;
     }
-    const size_t work = lstm__work(rows, r->hidden + r->input, r->padded);
-    pass.tasks = lstm__shares(r->context, r->panels, work, LSTM__TASK_WORK);
-    lstm__parallel(r->context, (int32_t)pass.tasks, weight_gradients, &pass);
+    const size_t most = lstm__segment_steps(r, call->batch);
+    for (size_t end = call->steps; end > 0; end = pass.first_step) {
+        pass.last_step = end;
+        pass.first_step = end > most ? end - most : 0;
+        const size_t rows = (pass.last_step - pass.first_step) * call->batch;
+        pass.valid = lstm__mask_list(&pass, &pass.list);
+        back_through_time(&pass);
+        if (call->dx.data) {
+            pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded), LSTM__TASK_WORK);
+            lstm__parallel(r->context, (int32_t)pass.tasks, multiply_back, &pass);
+        }
+        const size_t work = lstm__work(rows, r->hidden + r->input, r->padded);
+        pass.tasks = lstm__shares(r->context, r->panels, work, LSTM__TASK_WORK);
+        lstm__parallel(r->context, (int32_t)pass.tasks, weight_gradients, &pass);
+    }
 }

@@ -57,6 +57,23 @@ void lstm__mask_start(const lstm__recurrence *r, const lstm__recurrence_call *ca
     }
 }
 
+size_t lstm__mask_list(const lstm__pass *pass, const uint32_t **list)
+{
+    const lstm__recurrence *r = pass->r;
+    const size_t rows = (pass->last_step - pass->first_step) * pass->call->batch;
+    const unsigned char *mask = lstm__mask_at(pass, pass->first_step);
+    size_t count = 0;
+    *list = NULL;
+    if (lstm__all_valid(mask, 0, rows))
+        return rows;
+    for (size_t row = 0; row < rows; row++) {
+        r->list[count] = (uint32_t)row;
+        count += mask[row] != 0;
+    }
+    *list = r->list;
+    return count;
+}
+
 /* The output of a masked sample. */
 static void hold_output(const lstm__pass *pass, size_t t, size_t row)
 {

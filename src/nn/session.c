@@ -134,6 +134,20 @@ void lstm__session_destroy(lstm_session *session)
     lstm__graph_release(model);
 }
 
+void lstm__batch_sort(const lstm__batch *batch, uint64_t *order)
+{
+    const int32_t *lengths = batch->lengths;
+    uint64_t *own = order + batch->first;
+    for (size_t gap = batch->count / 2; lengths && gap > 0; gap /= 2)
+        for (size_t k = gap; k < batch->count; k++) {
+            const uint64_t sample = own[k];
+            size_t at = k;
+            for (; at >= gap && lengths[own[at - gap]] < lengths[sample]; at -= gap)
+                own[at] = own[at - gap];
+            own[at] = sample;
+        }
+}
+
 /* ---- Arrays in and out */
 
 /* Where the features of (sample, step) begin in a caller's array. */
@@ -254,6 +268,20 @@ void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
     }
     session->forward_done = true;
     session->tape_used = false;
+}
+
+lstm__carried *lstm__session_carried(const lstm_session *session, const lstm__node *node)
+{
+    return node->class->carried ? node->class->carried(node, session->plans[node->index]) : NULL;
+}
+
+void lstm__session_reset_states(lstm_session *session)
+{
+    for (size_t k = 0; k < session->model->node_count; k++) {
+        lstm__carried *carried = lstm__session_carried(session, session->model->nodes[k]);
+        if (carried)
+            carried->batch = 0;
+    }
 }
 
 static bool has_gradient(lstm_session *session, const lstm__node *node)

@@ -50,15 +50,15 @@ struct lstm__batch {
     size_t steps;                /* of free inputs */
     const float *const *inputs;  /* in input order */
     const float *const *targets; /* in output order; NULL = none */
+    const float *weights;        /* of samples, or of steps in the layout of targets; NULL = 1 */
+    bool weights_per_step;
+    const float *class_weights;  /* NULL = 1 */
     /* Which steps are there: of the first sequence input, or (…_of, in input order, entries may be NULL) of each. Lengths
      * count from the first step; masks are [samples][steps] in the layout, 0 = not there. NULL = all steps are. */
     const int32_t *lengths;
     const unsigned char *mask;
     const int32_t *const *lengths_of;
     const unsigned char *const *masks_of;
-    const float *weights;        /* of samples, or of steps in the layout of targets; NULL = 1 */
-    bool weights_per_step;
-    const float *class_weights;  /* NULL = 1 */
     const uint64_t *order;       /* samples of this pass; NULL = first, first + 1, … */
     size_t first, count;         /* into `order`, or into the arrays */
 };
@@ -67,6 +67,10 @@ static inline size_t lstm__batch_sample(const lstm__batch *batch, size_t k)
 {
     return batch->order ? (size_t)batch->order[batch->first + k] : batch->first + k;
 }
+
+/* Put the samples of a pass, order[first] to order[first + count - 1], in the order of falling lengths:
+ * finished samples then stand together and cost nothing. Without lengths nothing is changed. */
+void lstm__batch_sort(const lstm__batch *batch, uint64_t *order);
 
 lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training, bool input_gradients,
                                  size_t batch, size_t steps, uint64_t seed);
@@ -91,6 +95,12 @@ static inline lstm__port *lstm__session_own(lstm_session *session, const lstm__n
 /* Load inputs and run all nodes / run backward from the output gradients. */
 void lstm__session_forward(lstm_session *session, const lstm__batch *batch);
 void lstm__session_backward(lstm_session *session);
+
+/* Let every stateful layer begin from zeros again. */
+void lstm__session_reset_states(lstm_session *session);
+
+/* What a node carries from call to call, NULL = nothing. */
+lstm__carried *lstm__session_carried(const lstm_session *session, const lstm__node *node);
 
 /* Forget the output gradients (before a loss or a caller sets them). */
 void lstm__session_clear_gradients(lstm_session *session);

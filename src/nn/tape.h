@@ -10,8 +10,10 @@
 typedef struct lstm__pass {
     const lstm__recurrence *r;
     const lstm__recurrence_call *call;
-    size_t first_step, last_step; /* forward: of this segment; with shared panels the step */
+    size_t first_step, last_step; /* of this segment; with shared panels the step */
     size_t tasks;
+    const uint32_t *list; /* backward: rows of the segment that are valid, NULL = all */
+    size_t valid;         /* backward: their number */
 } lstm__pass;
 
 static inline real *lstm__rows_at(const lstm__pass *pass, size_t t)
@@ -37,6 +39,10 @@ static inline real *lstm__tanh_at(const lstm__pass *pass, size_t t)
     return pass->r->tanh_c + t * pass->call->batch * pass->r->padded;
 }
 
+/* Steps of a segment of a pass with `batch` samples: enough rows for the products of many steps, and no more than half a
+ * megabyte of gates unless that takes more, so that what one loop leaves the next still finds in a near cache. */
+size_t lstm__segment_steps(const lstm__recurrence *r, size_t batch);
+
 /* The mask of step t's samples, or NULL. */
 static inline const unsigned char *lstm__mask_at(const lstm__pass *pass, size_t t)
 {
@@ -54,6 +60,9 @@ bool lstm__all_valid(const unsigned char *mask, size_t first, size_t count);
 
 /* Take over the mask of a call. */
 void lstm__mask_start(const lstm__recurrence *r, const lstm__recurrence_call *call);
+
+/* List the valid rows of a segment where some are not: their number, or all rows' with *list NULL. */
+size_t lstm__mask_list(const lstm__pass *pass, const uint32_t **list);
 
 /* After step t forward: hold h and c of masked samples, and give them their outputs and an empty place in the tape. */
 void lstm__mask_hold(const lstm__pass *pass, size_t t, size_t first, size_t count);

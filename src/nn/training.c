@@ -97,6 +97,7 @@ lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const 
 {
     *sums = (lstm__sums){0};
     lstm__batch batch = *data;
+    lstm__session_reset_states(session);
     for (size_t done = 0; done < data->count; done += batch.count) {
         double value = 0;
         batch.first = data->first + done;
@@ -202,6 +203,7 @@ static lstm_status run_batch(loop *l, double *loss)
     batch.order = l->order;
     batch.first = first;
     batch.count = training->samples - first < training->batch_size ? training->samples - first : training->batch_size;
+    lstm__batch_sort(&batch, l->order);
     l->session->update = (uint64_t)position->step;
     lstm__session_forward(l->session, &batch);
     RETURN_IF_ERROR(lstm__loss_compute(l->session, &training->loss, &batch, true, loss));
@@ -293,6 +295,7 @@ static lstm_status run_epochs(loop *l)
     lstm__training *training = l->training;
     while (!finished(training)) {
         set_order(l);
+        lstm__session_reset_states(l->session);
         bool cancel = false;
         while (training->position.batch < (int64_t)l->batches && !cancel) {
             double loss = 0;

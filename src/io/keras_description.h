@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ * A model's description as Keras 3 writes it.
+ */
+#ifndef LSTM_IO_KERAS_DESCRIPTION_H
+#define LSTM_IO_KERAS_DESCRIPTION_H
+
+#include "graph.h"
+
+#include <jansson.h>
+
+/* The order that Keras gives the layers of a Functional model: order[k] is the number of the node that comes k-th; room for
+ * node_count numbers. The weights in its files are numbered after it. */
+lstm_status lstm__keras_order(const lstm_model *model, size_t *order);
+
+/* The description as config.json holds it, layers in this order; *root is a new reference. */
+lstm_status lstm__keras_describe(const lstm_model *model, const size_t *order, json_t **root);
+
+#endif

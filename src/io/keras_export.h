@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ * Writing models so that Keras 3 opens them.
+ */
+#ifndef LSTM_IO_KERAS_EXPORT_H
+#define LSTM_IO_KERAS_EXPORT_H
+
+#include "graph.h"
+
+/* Write a built model: NAME.weights.h5, its weights alone; any other name, a .keras archive. Atomic as lstm__writer. */
+lstm_status lstm__keras_save(const lstm_model *model, const char *path);
+
+#endif

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Models of Keras through the program and back: round_trip_keras.py PROGRAM FOLDER [FOLDER ...]
+
+Each folder holds model.keras, x0.npy, … and y0.npy, …, as ../shared/golden/keras does. The program converts the model to .keras and
+to .weights.h5; the real Keras opens both and must predict what is recorded. Layers that the program lacks are passed over. Also
+writes networks of its own whose layers Keras sorts differently than they were added. Ends with 77 (skipped) without Keras.
+"""
+import glob
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "jax")
+try:
+    import numpy as np
+    import keras
+except ImportError as error:
+    print("skipped:", error)
+    sys.exit(77)
+
+PROGRAM = sys.argv[1]
+LIMIT = 1e-5
+
+
+def run(*words):
+    return subprocess.run([PROGRAM, *words], capture_output=True, text=True)
+
+
+def predict(model, inputs):
+    outputs = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
+    return [np.asarray(y) for y in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
+
+
+def worst(found, expected):
+    assert len(found) == len(expected), (len(found), len(expected))
+    return max(float(np.abs(a - b).max()) for a, b in zip(found, expected))
+
+
+def check(name, source, inputs, expected, work):
+    out = os.path.join(work, "out.keras")
+    weights = os.path.join(work, "out.weights.h5")
+    result = run("convert", source, out)
+    if result.returncode == 2 and ("unknown" in result.stderr or "supports only" in result.stderr):
+        return None
+    assert result.returncode == 0, result.stderr
+    assert run("convert", source, weights).returncode == 0
+    model = keras.models.load_model(out)
+    errors = [worst(predict(model, inputs), expected)]
+    if source.endswith(".keras"):  # weights alone into what Keras itself made of the original
+        model = keras.models.load_model(source)
+        model.set_weights([0 * w for w in model.get_weights()])
+    else:
+        model.set_weights([0 * w for w in model.get_weights()])
+    model.load_weights(weights)
+    errors.append(worst(predict(model, inputs), expected))
+    model.save(os.path.join(work, "again.keras"))  # and what Keras writes is read again
+    words = [word for k, x in enumerate(inputs) for word in ("--x", os.path.join(work, f"x{k}.npy"))]
+    for k, x in enumerate(inputs):
+        np.save(os.path.join(work, f"x{k}.npy"), x)
+    result = run("predict", os.path.join(work, "again.keras"), *words, "-o", os.path.join(work, "y.npz"))
+    assert result.returncode == 0, result.stderr
+    with np.load(os.path.join(work, "y.npz")) as found:
+        errors.append(worst([found[f"y{k}"] for k in range(len(expected))], expected))
+    print(f"{name:32} " + " ".join(f"{e:.1e}" for e in errors))
+    return max(errors) <= LIMIT
+
+
+def own_networks():
+    two = [{"type": "Input", "name": "a", "shape": [5, 3]}, {"type": "Input", "name": "b", "shape": [5, 3]}]
+    yield "parallel", two + [
+        {"type": "LSTM", "name": "first", "inputs": ["a"], "units": 4},
+        {"type": "LSTM", "name": "second", "inputs": ["b"], "units": 4},
+        {"type": "Dense", "name": "p", "inputs": ["second"], "units": 2},
+        {"type": "Dense", "name": "q", "inputs": ["first"], "units": 2}], ["p", "q"], "keras"
+    yield "depths", two + [
+        {"type": "LSTM", "name": "short", "inputs": ["a"], "units": 4},
+        {"type": "LSTM", "name": "long1", "inputs": ["b"], "units": 4, "return_sequences": True},
+        {"type": "LSTM", "name": "long2", "inputs": ["long1"], "units": 4},
+        {"type": "Dense", "name": "p", "inputs": ["short"], "units": 2},
+        {"type": "Dense", "name": "q", "inputs": ["long2"], "units": 2}], ["p", "q"], "keras"
+    yield "states", two + [
+        {"type": "LSTM", "name": "encoder", "inputs": ["a"], "units": 4},
+        {"type": "LSTM", "name": "decoder", "inputs": ["b", "encoder:h", "encoder:c"], "units": 4},
+        {"type": "Dense", "name": "d", "inputs": ["decoder"], "units": 2, "activation": "softmax"}], ["d", "encoder:c"], "keras"
+    yield "factor", two[:1] + [
+        {"type": "LSTM", "name": "l", "units": 4, "kernel_regularizer": "l2", "learning_rate_factor": 0.5},
+        {"type": "Dense", "name": "d", "units": 3, "trainable": False}], ["d"], "keras"
+    yield "torch", two[:1] + [
+        {"type": "LSTM", "name": "l", "units": 4}, {"type": "Flatten"}, {"type": "Dropout", "rate": 0.5},
+        {"type": "Dense", "name": "d", "units": 3}], ["d"], "torch"
+
+
+def main():
+    random = np.random.default_rng(0)
+    results = []
+    with tempfile.TemporaryDirectory() as work:
+        for folder in sys.argv[2:]:
+            inputs = [np.load(p) for p in sorted(glob.glob(f"{folder}/x[0-9]*.npy"))]
+            expected = [np.load(p) for p in sorted(glob.glob(f"{folder}/y[0-9]*.npy"))]
+            if inputs and os.path.exists(f"{folder}/model.keras"):
+                results.append(check(os.path.basename(folder), f"{folder}/model.keras", inputs, expected, work))
+        for name, layers, outputs, profile in own_networks():
+            description = os.path.join(work, f"{name}.json")
+            with open(description, "w") as file:
+                json.dump({"profile": profile, "seed": 7, "layers": layers, "outputs": outputs}, file)
+            inputs = [random.normal(size=(2, *l["shape"])).astype("f4") for l in layers if l["type"] == "Input"]
+            words = []
+            for k, x in enumerate(inputs):
+                np.save(os.path.join(work, f"in{k}.npy"), x)
+                words += ["--x", os.path.join(work, f"in{k}.npy")]
+            result = run("predict", description, *words, "-o", os.path.join(work, "own.npz"))
+            assert result.returncode == 0, result.stderr
+            with np.load(os.path.join(work, "own.npz")) as found:
+                expected = [found[f"y{k}"] for k in range(len(outputs))]
+            results.append(check(name, description, inputs, expected, work))
+    done = [r for r in results if r is not None]
+    print(f"{sum(done)}/{len(done)} round trips, {len(results) - len(done)} passed over")
+    return 0 if done and all(done) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
