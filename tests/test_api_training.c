@@ -596,7 +596,7 @@ static void test_pieces_give_the_bits_of_the_whole_with_everything_on(void **sta
         {"adamax", {.optimizer = LSTM_OPTIMIZER_ADAMAX}},
         {"radam", {.optimizer = LSTM_OPTIMIZER_RADAM}},
         {"lion", {.optimizer = LSTM_OPTIMIZER_LION}},
-        {"lbfgs", {.optimizer = LSTM_OPTIMIZER_LBFGS, .learning_rate = 0.1, .history_size = 5, .max_iterations = 3}}};
+        {"lbfgs", {.optimizer = LSTM_OPTIMIZER_LBFGS, .learning_rate = 0.01, .history_size = 5, .max_iterations = 3}}};
     (void)state;
     for (size_t k = 0; k < sizeof runs / sizeof *runs; k++) {
         lstm_optimizer_options options = runs[k].options;

@@ -49,6 +49,7 @@ static int run_evaluate(const arguments *line)
     NEED(arrays_load(&y, context, line, "y"));
     NEED(dataset_match(&set, model, &x, &y, loss_target(&loss)));
     NEED(dataset_weights(&set, &weights, context, line));
+    NEED(dataset_masks(&set, context, line, ""));
     if (set.samples == 0) {
         code = message_error(EXIT_USE, "%s: holds no sample", x.items[0].label);
         goto out;
@@ -87,6 +88,16 @@ static const option_spec options_of_evaluate[] = {
      .required = 1,
      .is_file = 1,
      .help = "target array, one for each output"},
+    {.name = "lengths",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "steps of each sample, (samples,): the rest is padding"},
+    {.name = "mask",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "which steps are there, (samples, steps) of 0 and 1"},
     {.name = "loss",
      .kind = OPTION_TEXT,
      .metavar = "LOSS",

@@ -148,6 +148,7 @@ static int load_data(fit_job *job)
     NEED(arrays_load(&job->y, job->context, line, "y"));
     NEED(dataset_match(&job->train, job->model, &job->x, &job->y, target));
     NEED(dataset_weights(&job->train, &job->weights, job->context, line));
+    NEED(dataset_masks(&job->train, job->context, line, ""));
     if (job->train.samples == 0) {
         code = message_error(EXIT_USE, "%s: holds no sample", job->x.items[0].label);
         goto out;
@@ -156,6 +157,7 @@ static int load_data(fit_job *job)
         NEED(arrays_load(&job->val_x, job->context, line, "val-x"));
         NEED(arrays_load(&job->val_y, job->context, line, "val-y"));
         NEED(dataset_match(&job->validation, job->model, &job->val_x, &job->val_y, target));
+        NEED(dataset_masks(&job->validation, job->context, line, "val-"));
         if (job->validation.samples == 0) {
             code = message_error(EXIT_USE, "%s: holds no sample", job->val_x.items[0].label);
             goto out;
@@ -296,6 +298,26 @@ static const option_spec options[] = {
      .metavar = "FILE",
      .is_file = 1,
      .help = "target array for validation"},
+    {.name = "lengths",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "steps of each sample, (samples,): the rest is padding"},
+    {.name = "mask",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "which steps are there, (samples, steps) of 0 and 1"},
+    {.name = "val-lengths",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "steps of each sample for validation, (samples,): the rest is padding"},
+    {.name = "val-mask",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "which steps are there for validation, (samples, steps) of 0 and 1"},
     {.name = "sample-weights",
      .kind = OPTION_LIST,
      .metavar = "FILE",

@@ -78,6 +78,7 @@ static int run_predict(const arguments *line)
     NEED(arrays_check_output(path, lstm_model_output_count(model)));
     NEED(arrays_load(&x, context, line, "x"));
     NEED(dataset_match(&set, model, &x, NULL, TARGET_VALUES));
+    NEED(dataset_masks(&set, context, line, ""));
     NEED(outputs_allocate(&result, model, &set));
     CHECK(lstm_predict_outputs(model, &set.data, result.values, result.counts, result.count), NULL);
     NEED(arrays_write(context, path, result.arrays, result.count));
@@ -98,6 +99,16 @@ static const option_spec options_of_predict[] = {
      .required = 1,
      .is_file = 1,
      .help = "input array, one for each input of the model, in its order"},
+    {.name = "lengths",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "steps of each sample, (samples,): the rest is padding"},
+    {.name = "mask",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "which steps are there, (samples, steps) of 0 and 1"},
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,

@@ -11,6 +11,7 @@
 #include "messages.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -257,8 +258,86 @@ out:
     return code;
 }
 
+/* The one array of an option, whose first axis is the samples. */
+static int load_one(array_list *list, const dataset *set, lstm_context *context, const arguments *line,
+                    const char *option, int32_t rank, const char *expected)
+{
+    int code = EXIT_DONE;
+    NEED(arrays_load(list, context, line, option));
+    const array *a = &list->items[0];
+    const int column = rank == 1 && a->rank == 2 && a->shape[1] == 1; /* from CSV */
+    if (list->count != 1 || (a->rank != rank && !column) || a->shape[0] != set->samples) {
+        char found[160];
+        shape_text(found, sizeof found, a->rank, a->shape);
+        code = message_error(EXIT_USE, "%s: shape %s: --%s takes one array (%lld%s)", a->label, found, option,
+                             (long long)set->samples, expected);
+    }
+out:
+    return code;
+}
+
+static int read_lengths(dataset *set, const array *a)
+{
+    set->lengths = calloc(a->count + 1, sizeof *set->lengths);
+    if (set->lengths == NULL) {
+        return message_error(EXIT_WORK, "out of memory for the lengths");
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        const double value = (double)a->data[i];
+        if (!(value >= 0 && value <= 16777216) || value != floor(value)) {
+            return message_error(EXIT_USE, "%s: the length of sample %zu is %g: expected a number of steps", a->label, i,
+                                 value);
+        }
+        set->lengths[i] = (int32_t)value;
+    }
+    set->data.lengths = set->lengths;
+    set->data.lengths_count = a->count;
+    return EXIT_DONE;
+}
+
+static int read_mask(dataset *set, const array *a)
+{
+    set->mask = calloc(a->count + 1, 1);
+    if (set->mask == NULL) {
+        return message_error(EXIT_WORK, "out of memory for the mask");
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        if (a->data[i] != 0 && a->data[i] != 1) {
+            return message_error(EXIT_USE, "%s: value %zu is %g: expected 0 or 1", a->label, i, (double)a->data[i]);
+        }
+        set->mask[i] = a->data[i] != 0;
+    }
+    set->data.mask = set->mask;
+    set->data.mask_count = a->count;
+    return EXIT_DONE;
+}
+
+int dataset_masks(dataset *set, lstm_context *context, const arguments *line, const char *prefix)
+{
+    char lengths[32];
+    char mask[32];
+    array_list list = {0};
+    int code = EXIT_DONE;
+    snprintf(lengths, sizeof lengths, "%slengths", prefix);
+    snprintf(mask, sizeof mask, "%smask", prefix);
+    if (arguments_given(line, lengths) > 0) {
+        NEED(load_one(&list, set, context, line, lengths, 1, ",)"));
+        NEED(read_lengths(set, &list.items[0]));
+        arrays_release(&list);
+    }
+    if (arguments_given(line, mask) > 0) {
+        NEED(load_one(&list, set, context, line, mask, 2, ", steps)"));
+        NEED(read_mask(set, &list.items[0]));
+    }
+out:
+    arrays_release(&list);
+    return code;
+}
+
 void dataset_release(dataset *set)
 {
+    free(set->lengths);
+    free(set->mask);
     free(set->pointers);
     free(set->sizes);
     *set = (dataset){0};

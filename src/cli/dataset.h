@@ -13,6 +13,8 @@ typedef struct dataset {
     lstm_data data; /* points into the arrays of the lists, which have to stay */
     const float **pointers;
     size_t *sizes;
+    int32_t *lengths; /* of --lengths, or NULL */
+    uint8_t *mask;    /* of --mask, or NULL */
     int64_t samples;
     int64_t steps; /* of inputs with a free number of steps; 0 if there are none */
 } dataset;
@@ -36,6 +38,10 @@ void dataset_release(dataset *set);
 /* Read the array of --sample-weights, if it is given, into `list` (which has to stay) and add it to the data: (samples,),
  * or (samples, steps) for each step. Returns 0, or the exit code after printing what does not fit. */
 int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line);
+
+/* Read the arrays of --lengths, (samples,), and --mask, (samples, steps), if they are given, into the data. `prefix` is "" or
+ * "val-". Returns 0, or the exit code after printing what does not fit. */
+int dataset_masks(dataset *set, lstm_context *context, const arguments *line, const char *prefix);
 
 /* Say how one sample of output `index` looks when the inputs have `steps` steps: rank 1 (features) or 2. */
 void dataset_output_shape(const lstm_model *model, size_t index, int64_t samples, int64_t steps, int32_t *rank,
