@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * Speed from end to end, through the public header alone: whole models in lstm_fit, and one prediction.
+ * Speed from end to end, through the public header alone: whole models in lstm_fit, and one
+ * prediction.
  *
  *     bench_fit [--model NAME] [--threads N] [--samples N] [--level generic|avx2|avx512|neon]
  *
  *     tutorial   28 steps of 1 feature, LSTM 32, Dense 10; 2048 samples, batches of 32, Adam: one epoch
- *     language   20 steps of 200 features, LSTM 200 twice, softmax over 1000 classes a step; batches of 20, Adam: an epoch of 20
+ *     language   20 steps of 200 features, LSTM 200 twice, softmax over 1000 classes a step;
+ *                batches of 20, Adam: an epoch of 20
  *     weather    120 steps of 7 features, LSTM 32, Dense 1; 2048 samples, batches of 256, Adam: one epoch
  *
- * Each prints one JSON object on a line: median seconds of an epoch, and of the prediction of one sample by a session that
- * is there already (`predict_seconds`), as a program that answers requests has it.
+ * Each prints one JSON object on a line: median seconds of an epoch, and of the prediction of one
+ * sample by a session that is there already (`predict_seconds`), as a program that answers requests
+ * has it.
  */
 #include "machine_peak.h"
 
@@ -48,16 +51,28 @@ static lstm_model *build(lstm_context *context, const example *e)
 {
     lstm_model *model = NULL;
     ok(lstm_model_create(&model, context, NULL), "model");
-    ok(lstm_model_add_input(model, &(lstm_input_options){.struct_size = sizeof(lstm_input_options), .steps = e->steps,
-                                                         .features = e->features}, NULL), "input");
+    ok(lstm_model_add_input(model,
+                            &(lstm_input_options){.struct_size = sizeof(lstm_input_options),
+                                                  .steps = e->steps,
+                                                  .features = e->features},
+                            NULL),
+       "input");
     for (int64_t k = 0; k < e->layers; k++)
-        ok(lstm_model_add_lstm(model, &(lstm_lstm_options){.struct_size = sizeof(lstm_lstm_options), .units = e->units,
-                                                           .return_sequences = e->classes || k + 1 < e->layers ? LSTM_YES
-                                                                                                               : LSTM_NO},
-                               NULL, NULL), "lstm");
-    ok(lstm_model_add_dense(model, &(lstm_dense_options){.struct_size = sizeof(lstm_dense_options), .units = e->outputs,
-                                                         .activation = e->classes ? LSTM_ACTIVATION_SOFTMAX : 0},
-                            NULL, NULL), "dense");
+        ok(lstm_model_add_lstm(
+               model,
+               &(lstm_lstm_options){.struct_size = sizeof(lstm_lstm_options),
+                                    .units = e->units,
+                                    .return_sequences = e->classes || k + 1 < e->layers ? LSTM_YES
+                                                                                        : LSTM_NO},
+               NULL, NULL),
+           "lstm");
+    ok(lstm_model_add_dense(
+           model,
+           &(lstm_dense_options){.struct_size = sizeof(lstm_dense_options),
+                                 .units = e->outputs,
+                                 .activation = e->classes ? LSTM_ACTIVATION_SOFTMAX : 0},
+           NULL, NULL),
+       "dense");
     ok(lstm_model_build(model), "build");
     return model;
 }
@@ -73,17 +88,24 @@ static float *make_numbers(size_t count, int64_t classes)
     }
     for (size_t k = 0; k < count; k++) {
         state = state * 1664525u + 1013904223u;
-        p[k] = classes ? (float)((state >> 8) % (uint32_t)classes) : (float)(state >> 8) * 0x1p-23f - 1;
+        p[k] = classes ? (float)((state >> 8) % (uint32_t)classes)
+                       : (float)(state >> 8) * 0x1p-23f - 1;
     }
     return p;
 }
 
-static double time_predictions(lstm_model *model, const example *e, const float *x, float *out, size_t out_count)
+static double time_predictions(lstm_model *model, const example *e, const float *x, float *out,
+                               size_t out_count)
 {
     lstm_session *session = NULL;
-    ok(lstm_session_create(&session, model, &(lstm_session_options){.struct_size = sizeof(lstm_session_options), .batch = 1}),
+    ok(lstm_session_create(
+           &session, model,
+           &(lstm_session_options){.struct_size = sizeof(lstm_session_options), .batch = 1}),
        "session");
-    const lstm_data one = {.struct_size = sizeof one, .samples = 1, .x = x, .x_count = (size_t)(e->steps * e->features)};
+    const lstm_data one = {.struct_size = sizeof one,
+                           .samples = 1,
+                           .x = x,
+                           .x_count = (size_t)(e->steps * e->features)};
     ok(lstm_session_forward(session, &one), "forward");
     const double start = machine_seconds();
     for (int k = 0; k < PREDICTIONS; k++) {
@@ -104,11 +126,17 @@ static void measure(lstm_context *context, const example *e, size_t samples, con
     float *x = make_numbers(count * (size_t)(e->steps * e->features), 0);
     float *y = make_numbers(count * targets, e->classes ? e->outputs : 0);
     float *out = make_numbers(outputs, 0);
-    const lstm_data data = {.struct_size = sizeof data, .samples = e->samples, .x = x,
-                            .x_count = count * (size_t)(e->steps * e->features), .y = y, .y_count = count * targets};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = e->samples,
+                            .x = x,
+                            .x_count = count * (size_t)(e->steps * e->features),
+                            .y = y,
+                            .y_count = count * targets};
     const lstm_loss_options loss = {.struct_size = sizeof loss,
-                                    .loss = e->classes ? LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY : LSTM_LOSS_MSE};
-    const lstm_fit_options fit = {.struct_size = sizeof fit, .epochs = 1, .batch_size = e->batch, .loss = &loss};
+                                    .loss = e->classes ? LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY
+                                                       : LSTM_LOSS_MSE};
+    const lstm_fit_options fit = {
+        .struct_size = sizeof fit, .epochs = 1, .batch_size = e->batch, .loss = &loss};
     double epochs[MOST_SAMPLES];
     double predictions[MOST_SAMPLES];
     ok(lstm_fit(model, &fit, &data, NULL), "fit");
@@ -119,8 +147,10 @@ static void measure(lstm_context *context, const example *e, size_t samples, con
         predictions[k] = time_predictions(model, e, x, out, outputs);
     }
     const double seconds = machine_median(epochs, samples);
-    printf("{\"model\": \"%s\", \"samples\": %lld, \"batch\": %d, \"threads\": %d, \"level\": \"%s\", \"blas\": \"%s\", "
-           "\"cpu\": \"%s\", \"epoch_seconds\": %.6g, \"update_seconds\": %.6g, \"predict_seconds\": %.6g}\n",
+    printf("{\"model\": \"%s\", \"samples\": %lld, \"batch\": %d, \"threads\": %d, \"level\": "
+           "\"%s\", \"blas\": \"%s\", "
+           "\"cpu\": \"%s\", \"epoch_seconds\": %.6g, \"update_seconds\": %.6g, "
+           "\"predict_seconds\": %.6g}\n",
            e->name, (long long)e->samples, (int)e->batch, (int)lstm_context_threads(context),
            machine_level(lstm_context_isa(context)), lstm_context_blas(context), cpu, seconds,
            seconds * (double)e->batch / (double)e->samples, machine_median(predictions, samples));
@@ -131,8 +161,9 @@ static void measure(lstm_context *context, const example *e, size_t samples, con
     lstm_model_destroy(model);
 }
 
-static const char usage[] = "usage: bench_fit [--model tutorial|language|weather] [--threads N] [--samples N]\n"
-                            "                 [--level generic|avx2|avx512|neon]\n";
+static const char usage[] =
+    "usage: bench_fit [--model tutorial|language|weather] [--threads N] [--samples N]\n"
+    "                 [--level generic|avx2|avx512|neon]\n";
 
 static void refuse(void)
 {
@@ -152,8 +183,11 @@ static long number(const char *text, long low, long high)
 int main(int argument_count, char **arguments)
 {
     static const struct option options[] = {
-        {"model", required_argument, NULL, 'm'}, {"threads", required_argument, NULL, 't'},
-        {"samples", required_argument, NULL, 'n'}, {"level", required_argument, NULL, 'l'}, {NULL, 0, NULL, 0},
+        {"model", required_argument, NULL, 'm'},
+        {"threads", required_argument, NULL, 't'},
+        {"samples", required_argument, NULL, 'n'},
+        {"level", required_argument, NULL, 'l'},
+        {NULL, 0, NULL, 0},
     };
     static const char *const levels[] = {"", "generic", "avx2", "avx512", "neon"};
     const char *model = NULL;

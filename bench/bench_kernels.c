@@ -4,9 +4,9 @@
  *
  *     bench_kernels [LEVEL ...]        generic, avx2, avx512, neon; all that the CPU supports if none is named
  *
- * First the machine's multiply-add peak and its read bandwidth for blocks that fit in the first, second, third cache
- * and in none. Then each kernel on arrays that stay in the second cache: nanoseconds an element (of a cell kernel: a
- * unit), median of SAMPLES.
+ * First the machine's multiply-add peak and its read bandwidth for blocks that fit in the first,
+ * second, third cache and in none. Then each kernel on arrays that stay in the second cache:
+ * nanoseconds an element (of a cell kernel: a unit), median of SAMPLES.
  */
 #include "cpu.h"
 #include "kernels.h"
@@ -28,8 +28,8 @@ typedef struct arrays {
 
 typedef void bench_function(const lstm__kernels *k, arrays *x);
 
-/* A step without a product: what the mathematics of the cell takes. Backward overwrites what it reads, so that is copied in
- * first; see "copy" for what the copy takes. */
+/* A step without a product: what the mathematics of the cell takes. Backward overwrites what it
+ * reads, so that is copied in first; see "copy" for what the copy takes. */
 static void copy(const lstm__kernels *k, arrays *x)
 {
     k->copy_rows(ROWS, 4 * UNITS, x->kept, 4 * UNITS, x->gates, 4 * UNITS, 0);
@@ -38,9 +38,20 @@ static void copy(const lstm__kernels *k, arrays *x)
 static void cell_forward(const lstm__kernels *k, arrays *x)
 {
     const lstm__step_forward step = {
-        .rows = ROWS, .units = UNITS, .a = x->a, .packed = x->kept, .start = x->kept, .ld_start = 4 * UNITS,
-        .gates = x->gates, .ld_gates = 4 * UNITS, .c_previous = x->a, .c = x->b, .tanh_c = x->c, .ld_cell = UNITS,
-        .h = x->d, .ld_h = UNITS,
+        .rows = ROWS,
+        .units = UNITS,
+        .a = x->a,
+        .packed = x->kept,
+        .start = x->kept,
+        .ld_start = 4 * UNITS,
+        .gates = x->gates,
+        .ld_gates = 4 * UNITS,
+        .c_previous = x->a,
+        .c = x->b,
+        .tanh_c = x->c,
+        .ld_cell = UNITS,
+        .h = x->d,
+        .ld_h = UNITS,
     };
     k->step_forward(&step, 0, UNITS / k->lanes);
 }
@@ -49,8 +60,16 @@ static void cell_backward(const lstm__kernels *k, arrays *x)
 {
     copy(k, x);
     const lstm__step_backward step = {
-        .rows = ROWS, .units = UNITS, .gates = x->gates, .ld_gates = 4 * UNITS, .c_previous = x->a, .tanh_c = x->b,
-        .dc = x->e, .ld_cell = UNITS, .dy = x->c, .ld_dy = UNITS,
+        .rows = ROWS,
+        .units = UNITS,
+        .gates = x->gates,
+        .ld_gates = 4 * UNITS,
+        .c_previous = x->a,
+        .tanh_c = x->b,
+        .dc = x->e,
+        .ld_cell = UNITS,
+        .dy = x->c,
+        .ld_dy = UNITS,
     };
     k->step_backward(&step, 0, lstm__panels(k->cross_vectors, UNITS / k->lanes));
 }
@@ -87,7 +106,8 @@ static void sum_squares(const lstm__kernels *k, arrays *x)
 
 static void adam(const lstm__kernels *k, arrays *x)
 {
-    const lstm__adam_step step = {.rate = 1e-6f, .beta_1 = 0.9f, .beta_2 = 0.999f, .epsilon = 1e-7f, .root_scale = 1};
+    const lstm__adam_step step = {
+        .rate = 1e-6f, .beta_1 = 0.9f, .beta_2 = 0.999f, .epsilon = 1e-7f, .root_scale = 1};
     k->adam(COUNT, &step, x->a, x->b, x->c, x->d, NULL);
 }
 
@@ -105,7 +125,8 @@ static void adadelta(const lstm__kernels *k, arrays *x)
 
 static void adamax(const lstm__kernels *k, arrays *x)
 {
-    const lstm__adamax_step step = {.rate = 1e-6f, .beta_1 = 0.9f, .beta_2 = 0.999f, .epsilon = 1e-7f};
+    const lstm__adamax_step step = {
+        .rate = 1e-6f, .beta_1 = 0.9f, .beta_2 = 0.999f, .epsilon = 1e-7f};
     k->adamax(COUNT, &step, x->a, x->b, x->c, x->d);
 }
 
@@ -167,13 +188,16 @@ static void measure(size_t bench, const lstm__kernels *k, arrays *x, const char 
 {
     fill_arrays(x);
     size_t repeats = 1;
-    for (double last = 0; last < SAMPLE_SECONDS / 2; last = time_runs(benches[bench].run, k, x, repeats))
+    for (double last = 0; last < SAMPLE_SECONDS / 2;
+         last = time_runs(benches[bench].run, k, x, repeats))
         repeats *= 2;
     double seconds[SAMPLES];
     for (size_t s = 0; s < SAMPLES; s++)
         seconds[s] = time_runs(benches[bench].run, k, x, repeats) / (double)repeats;
-    printf("{\"kernel\": \"%s\", \"level\": \"%s\", \"cpu\": \"%s\", \"elements\": %d, \"ns_per_element\": %.4g}\n",
-           benches[bench].name, k->name, cpu, COUNT, 1e9 * machine_median(seconds, SAMPLES) / COUNT);
+    printf("{\"kernel\": \"%s\", \"level\": \"%s\", \"cpu\": \"%s\", \"elements\": %d, "
+           "\"ns_per_element\": %.4g}\n",
+           benches[bench].name, k->name, cpu, COUNT,
+           1e9 * machine_median(seconds, SAMPLES) / COUNT);
 }
 
 static void measure_machine(int32_t isa, const char *cpu)
@@ -182,8 +206,8 @@ static void measure_machine(int32_t isa, const char *cpu)
     double values[SAMPLES];
     for (size_t s = 0; s < SAMPLES; s++)
         values[s] = machine_peak(isa, 1, 0.004);
-    printf("{\"machine\": \"peak\", \"level\": \"%s\", \"cpu\": \"%s\", \"gflops\": %.4g}\n", machine_level(isa), cpu,
-           machine_median(values, SAMPLES));
+    printf("{\"machine\": \"peak\", \"level\": \"%s\", \"cpu\": \"%s\", \"gflops\": %.4g}\n",
+           machine_level(isa), cpu, machine_median(values, SAMPLES));
     for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
         for (size_t s = 0; s < 3; s++)
             values[s] = machine_read_bandwidth(isa, sizes[k], 0.02);
@@ -208,8 +232,10 @@ int main(int count, char **arguments)
         for (int32_t isa = LSTM_ISA_GENERIC; isa <= LSTM_ISA_NEON; isa++)
             known |= strcmp(arguments[k], machine_level(isa)) == 0 && lstm__cpu_supports(isa);
         if (!known) {
-            fprintf(stderr, "bench_kernels: \"%s\" is no level of this CPU\n"
-                            "usage: bench_kernels [generic] [avx2] [avx512] [neon]\n", arguments[k]);
+            fprintf(stderr,
+                    "bench_kernels: \"%s\" is no level of this CPU\n"
+                    "usage: bench_kernels [generic] [avx2] [avx512] [neon]\n",
+                    arguments[k]);
             return 2;
         }
     }

@@ -5,7 +5,8 @@
  *     bench_layer [--mode forward|training|step] [--shape B,T,I,H] [--route auto|concat|split] [--threads N]
  *                 [--blas-threads N] [--samples N] [--level generic|avx2|avx512|neon]
  *
- * What is left out is run through: all modes, the grid, all routes. Each combination prints one JSON object on a line.
+ * What is left out is run through: all modes, the grid, all routes. Each combination prints one
+ * JSON object on a line.
  *
  *     forward   T steps without a tape, every output written
  *     training  forward with the tape, then backward of a given dY to dW, db and dX; no optimizer
@@ -13,11 +14,12 @@
  *
  * Weights are packed in each pass of training, since there they change, and otherwise once.
  *
- * `seconds` is the median over samples of the time for all T steps; a sample repeats the work until it lasts
- * SAMPLE_SECONDS. The machine's peak of multiply-adds is measured before every sample, on as many threads. FLOPs are
- * 8 H (I + H) B T forward and three times that in training; gates are not counted. `busy` is the share of the time for
- * which our threads held their cores: below 1 the machine was shared and the line is too slow. `cpu_seconds` is the time
- * for which they held them, of all threads together.
+ * `seconds` is the median over samples of the time for all T steps; a sample repeats the work until
+ * it lasts SAMPLE_SECONDS. The machine's peak of multiply-adds is measured before every sample, on
+ * as many threads. FLOPs are 8 H (I + H) B T forward and three times that in training; gates are
+ * not counted. `busy` is the share of the time for which our threads held their cores: below 1 the
+ * machine was shared and the line is too slow. `cpu_seconds` is the time for which they held them,
+ * of all threads together.
  */
 #include "machine_peak.h"
 
@@ -42,9 +44,10 @@ typedef struct shape {
 } shape;
 
 static const shape grid[] = {
-    {1, 100, 64, 64},   {1, 100, 128, 128}, {1, 50, 512, 512},    {1, 30, 1024, 1024},  {4, 100, 128, 128},
-    {8, 100, 256, 256}, {20, 20, 200, 200}, {20, 35, 650, 650},   {32, 28, 1, 32},      {32, 50, 64, 128},
-    {64, 50, 256, 256}, {64, 25, 512, 512}, {64, 25, 1024, 1024}, {128, 100, 128, 128}, {256, 120, 7, 32},
+    {1, 100, 64, 64},     {1, 100, 128, 128},   {1, 50, 512, 512},  {1, 30, 1024, 1024},
+    {4, 100, 128, 128},   {8, 100, 256, 256},   {20, 20, 200, 200}, {20, 35, 650, 650},
+    {32, 28, 1, 32},      {32, 50, 64, 128},    {64, 50, 256, 256}, {64, 25, 512, 512},
+    {64, 25, 1024, 1024}, {128, 100, 128, 128}, {256, 120, 7, 32},
 };
 
 enum { GRID_COUNT = sizeof grid / sizeof grid[0] };
@@ -105,7 +108,8 @@ static layer make_layer(lstm_context *context, int mode, shape s, int32_t route)
     const size_t h = (size_t)(s.batch * s.hidden);
     const size_t sizes[] = {weights, bias, x, y, h, h, h, h, y, x, weights, bias};
     enum { PARTS = sizeof sizes / sizeof sizes[0] };
-    const size_t line = 16; /* floats in a cache line; each part begins on one, off the powers of two */
+    /* floats in a cache line; each part begins on one, off the powers of two */
+    const size_t line = 16;
     size_t total = 0;
     for (size_t k = 0; k < PARTS; k++)
         total += (sizes[k] / line + 2) * line;
@@ -127,8 +131,13 @@ static layer make_layer(lstm_context *context, int mode, shape s, int32_t route)
         memset(part[4 + k], 0, h * sizeof(float));
     }
     l.arrays = (lstm_primitive_arrays){
-        .struct_size = sizeof l.arrays, .batch = s.batch, .steps = options.steps,
-        .weights = part[0], .bias = part[1], .x = part[2], .y = part[3],
+        .struct_size = sizeof l.arrays,
+        .batch = s.batch,
+        .steps = options.steps,
+        .weights = part[0],
+        .bias = part[1],
+        .x = part[2],
+        .y = part[3],
     };
     if (mode == TRAINING) {
         l.arrays.dy = part[8];
@@ -180,7 +189,8 @@ static double time_runs(layer *l, size_t repeats)
     return machine_seconds() - start;
 }
 
-static void measure(lstm_context *context, const request *q, int mode, shape s, int route, const char *cpu)
+static void measure(lstm_context *context, const request *q, int mode, shape s, int route,
+                    const char *cpu)
 {
     layer l = make_layer(context, mode, s, route);
     const int32_t isa = lstm_context_isa(context);
@@ -205,26 +215,30 @@ static void measure(lstm_context *context, const request *q, int mode, shape s, 
     }
     const double median = machine_median(seconds, q->samples);
     const double peak = machine_median(peaks, q->samples);
-    const double flops = 8.0 * (double)(s.hidden * (s.input + s.hidden)) * (double)(s.batch * s.steps)
-                         * (mode == TRAINING ? 3 : 1);
+    const double flops = 8.0 * (double)(s.hidden * (s.input + s.hidden)) *
+                         (double)(s.batch * s.steps) * (mode == TRAINING ? 3 : 1);
     const double gflops = 1e-9 * flops / median;
-    printf("{\"mode\": \"%s\", \"B\": %lld, \"T\": %lld, \"I\": %lld, \"H\": %lld, \"threads\": %d, "
-           "\"route\": \"%s\", \"route_used\": \"%s\", \"level\": \"%s\", \"blas\": \"%s\", \"blas_threads\": %d, "
-           "\"cpu\": \"%s\", \"samples\": %zu, \"seconds\": %.6g, \"cpu_seconds\": %.6g, "
-           "\"step_seconds\": %.6g, \"gflops\": %.4g, \"peak_gflops\": %.4g, \"peak_fraction\": %.4g, "
-           "\"busy\": %.2f, \"memory\": %zu}\n",
-           mode_names[mode], (long long)s.batch, (long long)s.steps, (long long)s.input, (long long)s.hidden,
-           (int)q->threads, route_names[route], route_names[lstm_primitive_route(l.primitive)], machine_level(isa),
-           lstm_context_blas(context), (int)q->blas_threads, cpu, q->samples, median,
-           machine_median(cpu_seconds, q->samples), median / (double)s.steps, gflops, peak, gflops / peak,
-           machine_median(busy, q->samples), lstm_primitive_memory_size(l.primitive));
+    printf(
+        "{\"mode\": \"%s\", \"B\": %lld, \"T\": %lld, \"I\": %lld, \"H\": %lld, \"threads\": %d, "
+        "\"route\": \"%s\", \"route_used\": \"%s\", \"level\": \"%s\", \"blas\": \"%s\", "
+        "\"blas_threads\": %d, "
+        "\"cpu\": \"%s\", \"samples\": %zu, \"seconds\": %.6g, \"cpu_seconds\": %.6g, "
+        "\"step_seconds\": %.6g, \"gflops\": %.4g, \"peak_gflops\": %.4g, \"peak_fraction\": %.4g, "
+        "\"busy\": %.2f, \"memory\": %zu}\n",
+        mode_names[mode], (long long)s.batch, (long long)s.steps, (long long)s.input,
+        (long long)s.hidden, (int)q->threads, route_names[route],
+        route_names[lstm_primitive_route(l.primitive)], machine_level(isa),
+        lstm_context_blas(context), (int)q->blas_threads, cpu, q->samples, median,
+        machine_median(cpu_seconds, q->samples), median / (double)s.steps, gflops, peak,
+        gflops / peak, machine_median(busy, q->samples), lstm_primitive_memory_size(l.primitive));
     fflush(stdout);
     destroy_layer(&l);
 }
 
-static const char usage[] =
-    "usage: bench_layer [--mode forward|training|step] [--shape B,T,I,H] [--route auto|concat|split]\n"
-    "                   [--threads N] [--blas-threads N] [--samples N] [--level generic|avx2|avx512|neon]\n";
+static const char usage[] = "usage: bench_layer [--mode forward|training|step] [--shape B,T,I,H] "
+                            "[--route auto|concat|split]\n"
+                            "                   [--threads N] [--blas-threads N] [--samples N] "
+                            "[--level generic|avx2|avx512|neon]\n";
 
 static void refuse(const char *option, const char *text)
 {
@@ -254,8 +268,8 @@ static shape read_shape(const char *text)
 {
     long long b = 0, t = 0, i = 0, h = 0;
     char rest = 0;
-    if (sscanf(text, "%lld,%lld,%lld,%lld%c", &b, &t, &i, &h, &rest) != 4 || b < 1 || t < 1 || i < 1 || h < 1
-        || b > 1 << 20 || t > 1 << 20 || i > 1 << 16 || h > 1 << 16)
+    if (sscanf(text, "%lld,%lld,%lld,%lld%c", &b, &t, &i, &h, &rest) != 4 || b < 1 || t < 1 ||
+        i < 1 || h < 1 || b > 1 << 20 || t > 1 << 20 || i > 1 << 16 || h > 1 << 16)
         refuse("shape", text);
     return (shape){b, t, i, h};
 }
@@ -263,25 +277,47 @@ static shape read_shape(const char *text)
 static request read_arguments(int count, char **arguments)
 {
     static const struct option options[] = {
-        {"mode", required_argument, NULL, 'm'},    {"shape", required_argument, NULL, 's'},
-        {"route", required_argument, NULL, 'r'},   {"threads", required_argument, NULL, 't'},
-        {"blas-threads", required_argument, NULL, 'b'}, {"samples", required_argument, NULL, 'n'},
-        {"level", required_argument, NULL, 'l'},   {"help", no_argument, NULL, 'h'},
+        {"mode", required_argument, NULL, 'm'},
+        {"shape", required_argument, NULL, 's'},
+        {"route", required_argument, NULL, 'r'},
+        {"threads", required_argument, NULL, 't'},
+        {"blas-threads", required_argument, NULL, 'b'},
+        {"samples", required_argument, NULL, 'n'},
+        {"level", required_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     static const char *const levels[] = {"", "generic", "avx2", "avx512", "neon"};
     request q = {.mode = -1, .route = -1, .threads = 1, .blas_threads = 1, .samples = 9};
     for (int c; (c = getopt_long(count, arguments, "", options, NULL)) != -1;) {
         switch (c) {
-        case 'm': q.mode = find("mode", optarg, mode_names, MODE_COUNT); break;
-        case 'r': q.route = find("route", optarg, route_names, ROUTE_COUNT); break;
-        case 's': q.shape = read_shape(optarg), q.has_shape = 1; break;
-        case 't': q.threads = number("threads", optarg, 1, 256); break;
-        case 'b': q.blas_threads = number("blas-threads", optarg, 1, 256); break;
-        case 'n': q.samples = (size_t)number("samples", optarg, 1, MOST_SAMPLES) | 1; break;
-        case 'l': q.level = find("level", optarg, levels, 5); break;
-        case 'h': fputs(usage, stdout); exit(0);
-        default: fputs(usage, stderr); exit(2);
+        case 'm':
+            q.mode = find("mode", optarg, mode_names, MODE_COUNT);
+            break;
+        case 'r':
+            q.route = find("route", optarg, route_names, ROUTE_COUNT);
+            break;
+        case 's':
+            q.shape = read_shape(optarg), q.has_shape = 1;
+            break;
+        case 't':
+            q.threads = number("threads", optarg, 1, 256);
+            break;
+        case 'b':
+            q.blas_threads = number("blas-threads", optarg, 1, 256);
+            break;
+        case 'n':
+            q.samples = (size_t)number("samples", optarg, 1, MOST_SAMPLES) | 1;
+            break;
+        case 'l':
+            q.level = find("level", optarg, levels, 5);
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            exit(0);
+        default:
+            fputs(usage, stderr);
+            exit(2);
         }
     }
     if (optind < count) {
@@ -294,7 +330,9 @@ static request read_arguments(int count, char **arguments)
 int main(int count, char **arguments)
 {
     const request q = read_arguments(count, arguments);
-    const lstm_context_options options = {.struct_size = sizeof options, .threads = q.threads, .max_isa = q.level,
+    const lstm_context_options options = {.struct_size = sizeof options,
+                                          .threads = q.threads,
+                                          .max_isa = q.level,
                                           .blas_threads = q.blas_threads};
     lstm_context *context = NULL;
     if (lstm_context_create(&context, &options) != LSTM_OK)

@@ -2,10 +2,10 @@
  *
  * Peaks of the machine.
  *
- * A core starts two multiply-adds a cycle, each of which takes four cycles or five: at least ten have to be under way.
- * The loops keep twelve accumulators (24 where there are 32 registers), each a variable of its own, as compilers keep
- * arrays of vectors in memory. The values tend to 1 (on aarch64 they grow slowly), so nothing overflows or becomes
- * denormal.
+ * A core starts two multiply-adds a cycle, each of which takes four cycles or five: at least ten
+ * have to be under way. The loops keep twelve accumulators (24 where there are 32 registers), each
+ * a variable of its own, as compilers keep arrays of vectors in memory. The values tend to 1 (on
+ * aarch64 they grow slowly), so nothing overflows or becomes denormal.
  *
  * Reading adds up whole cache lines in eight accumulators, so that no addition is waited for.
  */
@@ -32,8 +32,8 @@ enum { ROUNDS = 20000, MOST_THREADS = 256 };
 
 typedef float four __attribute__((vector_size(16)));
 
-/* Each `spin` runs ROUNDS rounds and returns something that depends on every accumulator; each `read` does so over
- * `count` floats, a multiple of 128. */
+/* Each `spin` runs ROUNDS rounds and returns something that depends on every accumulator; each
+ * `read` does so over `count` floats, a multiple of 128. */
 
 static float spin_generic(float start)
 {
@@ -244,8 +244,8 @@ double machine_peak(int32_t isa, int32_t threads, double seconds)
     int32_t started = 1;
     for (int32_t k = 0; k < count; k++)
         spinners[k] = (spinner){.loops = loops_of(isa), .seconds = seconds};
-    while (started < count
-           && pthread_create(&spinners[started].thread, NULL, spin_for_a_while, &spinners[started]) == 0)
+    while (started < count && pthread_create(&spinners[started].thread, NULL, spin_for_a_while,
+                                             &spinners[started]) == 0)
         started++;
     spin_for_a_while(&spinners[0]);
     double rate = spinners[0].rate;
@@ -305,11 +305,16 @@ void machine_name(char *name, size_t size)
 const char *machine_level(int32_t isa)
 {
     switch (isa) {
-    case LSTM_ISA_GENERIC: return "generic";
-    case LSTM_ISA_AVX2: return "avx2";
-    case LSTM_ISA_AVX512: return "avx512";
-    case LSTM_ISA_NEON: return "neon";
-    default: return "unknown";
+    case LSTM_ISA_GENERIC:
+        return "generic";
+    case LSTM_ISA_AVX2:
+        return "avx2";
+    case LSTM_ISA_AVX512:
+        return "avx512";
+    case LSTM_ISA_NEON:
+        return "neon";
+    default:
+        return "unknown";
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What this machine can do at most, measured: multiply-adds in registers, reading of a block, and the clock for it all.
- * Machines differ and share their cores, so a bench measures these between its own samples and trusts only ratios.
+ * What this machine can do at most, measured: multiply-adds in registers, reading of a block, and
+ * the clock for it all. Machines differ and share their cores, so a bench measures these between
+ * its own samples and trusts only ratios.
  */
 #ifndef LSTM_BENCH_MACHINE_PEAK_H
 #define LSTM_BENCH_MACHINE_PEAK_H
@@ -14,12 +15,14 @@ enum { MOST_SAMPLES = 99 };
 double machine_seconds(void);
 double machine_busy_seconds(void);
 
-/* GFLOP/s of `threads` threads at level `isa` (LSTM_ISA_*, supported by the CPU), two a multiply-add (at the generic
- * level a multiplication and an addition), measured for about `seconds`. Per second for which a thread held its core,
- * so that it is what the cores can do, however many others want them. */
+/* GFLOP/s of `threads` threads at level `isa` (LSTM_ISA_*, supported by the CPU), two a
+ * multiply-add (at the generic level a multiplication and an addition), measured for about
+ * `seconds`. Per second for which a thread held its core, so that it is what the cores can do,
+ * however many others want them. */
 double machine_peak(int32_t isa, int32_t threads, double seconds);
 
-/* GB/s of one thread reading a block of `bytes` again and again with the loads of level `isa`. 0 if out of memory. */
+/* GB/s of one thread reading a block of `bytes` again and again with the loads of level `isa`. 0 if
+ * out of memory. */
 double machine_read_bandwidth(int32_t isa, size_t bytes, double seconds);
 
 /* The processor's name, fit for a JSON string; "unknown" where the system does not tell. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Checks of statuses: a call that gives another status than expected fails the test with both names and the error text.
+ * Checks of statuses: a call that gives another status than expected fails the test with both names
+ * and the error text.
  */
 #ifndef LSTM_TESTS_API_CHECKS_H
 #define LSTM_TESTS_API_CHECKS_H

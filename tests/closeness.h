@@ -34,16 +34,20 @@ static inline double largest_size(const float *a, size_t count)
     return largest;
 }
 
-/* Every |found - expected| <= absolute + relative * max |expected|. Returns the worst difference. */
-static inline double check_close_(const char *what, const float *found, const float *expected, size_t count,
-                                  double absolute, double relative, const char *file, int line)
+/* Every |found - expected| <= absolute + relative * max |expected|. Returns the worst difference.
+ */
+static inline double check_close_(const char *what, const float *found, const float *expected,
+                                  size_t count, double absolute, double relative, const char *file,
+                                  int line)
 {
     size_t where = 0;
     const double worst = worst_difference(found, expected, count, &where);
     const double limit = absolute + relative * largest_size(expected, count);
     if (!(worst <= limit)) {
-        print_error("%s:%d: %s: index %zu of %zu: found %.9g, expected %.9g: off by %.3g, limit %.3g\n", file, line, what,
-                    where, count, (double)found[where], (double)expected[where], worst, limit);
+        print_error(
+            "%s:%d: %s: index %zu of %zu: found %.9g, expected %.9g: off by %.3g, limit %.3g\n",
+            file, line, what, where, count, (double)found[where], (double)expected[where], worst,
+            limit);
         _fail(file, line);
     }
     return worst;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * An allocator for lstm_context_options that counts its calls, refuses the n-th one, fills new memory with NaN (a value
- * read before it was written spoils the result), and finds leaks and writes outside of a block.
+ * An allocator for lstm_context_options that counts its calls, refuses the n-th one, fills new
+ * memory with NaN (a value read before it was written spoils the result), and finds leaks and
+ * writes outside of a block.
  */
 #ifndef LSTM_TESTS_COUNTING_ALLOCATOR_H
 #define LSTM_TESTS_COUNTING_ALLOCATOR_H

@@ -13,7 +13,8 @@ void golden_assert_ok(lstm_status status, const char *call, const char *file, in
 {
     if (status == LSTM_OK)
         return;
-    print_error("%s:%d: %s gave %s: %s\n", file, line, call, lstm_status_name(status), lstm_last_error());
+    print_error("%s:%d: %s gave %s: %s\n", file, line, call, lstm_status_name(status),
+                lstm_last_error());
     _fail(file, line);
 }
 
@@ -38,7 +39,8 @@ void golden_open(golden_case *golden, const char *group, const char *name)
 {
     char path[1100];
     json_error_t error;
-    snprintf(golden->folder, sizeof golden->folder, "%s/golden/%s/%s", shared_folder(), group, name);
+    snprintf(golden->folder, sizeof golden->folder, "%s/golden/%s/%s", shared_folder(), group,
+             name);
     snprintf(path, sizeof path, "%s/case.json", golden->folder);
     golden->json = json_load_file(path, 0, &error);
     if (!golden->json)
@@ -69,7 +71,8 @@ float *golden_array(const golden_case *golden, const char *name, size_t *count)
     return values;
 }
 
-float *golden_array_number(const golden_case *golden, const char *stem, size_t digits, size_t number, size_t *count)
+float *golden_array_number(const golden_case *golden, const char *stem, size_t digits,
+                           size_t number, size_t *count)
 {
     char name[64];
     snprintf(name, sizeof name, "%s%0*zu", stem, (int)digits, number);
@@ -86,7 +89,8 @@ lstm_model *golden_model(const golden_case *golden)
     return model;
 }
 
-void golden_set_parameters(const golden_case *golden, lstm_model *model, const char *stem, size_t digits)
+void golden_set_parameters(const golden_case *golden, lstm_model *model, const char *stem,
+                           size_t digits)
 {
     const size_t parameters = lstm_model_parameter_count(model);
     for (size_t k = 0; k < parameters; k++) {

@@ -22,11 +22,13 @@ void golden_close(golden_case *golden);
 
 /* Array NAME.npy as floats (the caller frees), with its count; NULL if there is no such file. */
 float *golden_array(const golden_case *golden, const char *name, size_t *count);
-float *golden_array_number(const golden_case *golden, const char *stem, size_t digits, size_t number, size_t *count);
+float *golden_array_number(const golden_case *golden, const char *stem, size_t digits,
+                           size_t number, size_t *count);
 
 /* Build the model of the case's "config"; set its parameters from arrays STEM00, STEM01, … */
 lstm_model *golden_model(const golden_case *golden);
-void golden_set_parameters(const golden_case *golden, lstm_model *model, const char *stem, size_t digits);
+void golden_set_parameters(const golden_case *golden, lstm_model *model, const char *stem,
+                           size_t digits);
 
 /* Fail the test with lstm_last_error() unless a call succeeded. */
 #define assert_ok(call) golden_assert_ok((call), #call, __FILE__, __LINE__)

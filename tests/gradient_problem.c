@@ -19,11 +19,11 @@ typedef struct problem {
     lstm__batch batch;
     float *inputs[MOST_ARRAYS];
     size_t input_sizes[MOST_ARRAYS];
-    bool fixed[MOST_ARRAYS]; /* tokens */
+    bool fixed[MOST_ARRAYS];     /* tokens */
     float *targets[MOST_ARRAYS]; /* weights of the outputs, or targets of a loss */
     size_t target_sizes[MOST_ARRAYS];
-    float *weights;              /* of steps; NULL = none */
-    const lstm__loss *loss;      /* NULL: sum(output * weight) */
+    float *weights;         /* of steps; NULL = none */
+    const lstm__loss *loss; /* NULL: sum(output * weight) */
 } problem;
 
 void ok(lstm_status status)
@@ -42,24 +42,29 @@ const lstm_layer *add_many(lstm_model *model, const lstm__layer_class *class, co
     return out;
 }
 
-const lstm_layer *add(lstm_model *model, const lstm__layer_class *class, const void *options, const lstm_layer *input)
+const lstm_layer *add(lstm_model *model, const lstm__layer_class *class, const void *options,
+                      const lstm_layer *input)
 {
     return add_many(model, class, options, &input, class == &lstm__class_input ? 0 : 1);
 }
 
 const lstm_layer *sequence(lstm_model *model, int64_t steps, int64_t features)
 {
-    return add(model, &lstm__class_input, &(lstm_input_options){.steps = steps, .features = features}, NULL);
+    return add(model, &lstm__class_input,
+               &(lstm_input_options){.steps = steps, .features = features}, NULL);
 }
 
 const lstm_layer *vector(lstm_model *model, int64_t features)
 {
-    return add(model, &lstm__class_input, &(lstm_input_options){.vector = LSTM_YES, .features = features}, NULL);
+    return add(model, &lstm__class_input,
+               &(lstm_input_options){.vector = LSTM_YES, .features = features}, NULL);
 }
 
-const lstm_layer *dense(lstm_model *model, int32_t activation, int64_t units, const lstm_layer *input)
+const lstm_layer *dense(lstm_model *model, int32_t activation, int64_t units,
+                        const lstm_layer *input)
 {
-    return add(model, &lstm__class_dense, &(lstm_dense_options){.activation = activation, .units = units}, input);
+    return add(model, &lstm__class_dense,
+               &(lstm_dense_options){.activation = activation, .units = units}, input);
 }
 
 const lstm_layer *lstm(lstm_model *model, const lstm_layer *input, lstm_lstm_options options)
@@ -108,20 +113,22 @@ static float target_for(int32_t kind, double u, float value)
 static int64_t vocabulary(const lstm_model *model, const lstm__node *input)
 {
     for (size_t k = 0; k < model->node_count; k++)
-        if (model->nodes[k]->class == &lstm__class_embedding && model->nodes[k]->inputs[0]->node == input)
+        if (model->nodes[k]->class == &lstm__class_embedding &&
+            model->nodes[k]->inputs[0]->node == input)
             return ((const lstm_embedding_options *)model->nodes[k]->options)->input_dim;
     return 0;
 }
 
-static void start(problem *p, const char *name, recipe make, int32_t profile, int64_t steps, size_t batch,
-                  const lstm__loss *loss)
+static void start(problem *p, const char *name, recipe make, int32_t profile, int64_t steps,
+                  size_t batch, const lstm__loss *loss)
 {
     size_t input = 0;
     *p = (problem){.name = name, .loss = loss};
     ok(lstm__graph_create(&p->model, NULL, profile, 5));
     make(p->model, steps);
     ok(lstm__graph_build(p->model));
-    for (size_t k = 0; k < p->model->value_count; k++) /* away from zero gradients and the saturated range */
+    /* away from zero gradients and the saturated range */
+    for (size_t k = 0; k < p->model->value_count; k++)
         p->model->values[k] += (real)(lstm__random_uniform(3, 3, k) - 0.5) / 2;
     lstm__graph_changed(p->model);
     for (size_t k = 0; k < p->model->node_count; k++)
@@ -132,7 +139,8 @@ static void start(problem *p, const char *name, recipe make, int32_t profile, in
             const int64_t tokens = vocabulary(p->model, p->model->nodes[k]);
             p->fixed[input] = tokens > 0;
             for (size_t v = 0; tokens > 0 && v < p->input_sizes[input]; v++)
-                p->inputs[input][v] = (float)(int)((double)tokens * lstm__random_uniform(17, input, v));
+                p->inputs[input][v] = (float)(int)((double)tokens *
+                                                   lstm__random_uniform(17, input, v));
             input++;
         }
     for (size_t k = 0; k < p->model->output_count; k++) {
@@ -140,15 +148,19 @@ static void start(problem *p, const char *name, recipe make, int32_t profile, in
         p->target_sizes[k] = values_of(shape, batch);
         p->targets[k] = malloc(p->target_sizes[k] * sizeof(float));
         fill(p->targets[k], p->target_sizes[k], 40 + k);
-        for (size_t v = 0; loss && v < p->target_sizes[k]; v++) { /* probabilities or class numbers */
+        /* probabilities or class numbers */
+        for (size_t v = 0; loss && v < p->target_sizes[k]; v++) {
             const double u = lstm__random_uniform(13, k, v);
             p->targets[k][v] = target_for(loss->kind, u, p->targets[k][v]);
         }
     }
     ok(lstm__session_create(&p->session, p->model, true, true, batch, 0, 9));
     p->session->fixed_update = true;
-    p->batch = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST, .samples = batch, .count = batch,
-                             .inputs = (const float *const *)p->inputs, .targets = (const float *const *)p->targets};
+    p->batch = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST,
+                             .samples = batch,
+                             .count = batch,
+                             .inputs = (const float *const *)p->inputs,
+                             .targets = (const float *const *)p->targets};
     if (loss && loss->reduction != 0) { /* per step, the third one left out */
         const size_t rows = batch * (size_t)steps;
         p->weights = malloc(rows * sizeof *p->weights);
@@ -184,13 +196,14 @@ static double objective(problem *p)
         lstm__port *port = lstm__session_port(p->session, layer);
         const size_t steps = shape.steps == 0 ? 1 : (size_t)shape.steps;
         const size_t features = (size_t)shape.features;
-        lstm__session_import(p->session, shape, port->gradient, LSTM_LAYOUT_BATCH_FIRST, p->targets[k]);
+        lstm__session_import(p->session, shape, port->gradient, LSTM_LAYOUT_BATCH_FIRST,
+                             p->targets[k]);
         port->written = true;
         for (size_t b = 0; b < p->batch.count; b++)
             for (size_t t = 0; t < steps; t++)
                 for (size_t f = 0; f < features; f++)
-                    sum += port->value.data[(t * p->batch.count + b) * port->value.stride + f]
-                           * (double)p->targets[k][(b * steps + t) * features + f];
+                    sum += port->value.data[(t * p->batch.count + b) * port->value.stride + f] *
+                           (double)p->targets[k][(b * steps + t) * features + f];
     }
     return sum;
 }
@@ -226,15 +239,16 @@ static double slope_of_input(problem *p, float *value)
     return quotient(f[0], f[1], f[2], f[3]);
 }
 
-static void compare(const problem *p, const char *what, const double *found, const double *expected, size_t count)
+static void compare(const problem *p, const char *what, const double *found, const double *expected,
+                    size_t count)
 {
     double largest = 1e-3;
     for (size_t k = 0; k < count; k++)
         largest = fmax(largest, fabs(expected[k]));
     for (size_t k = 0; k < count; k++)
         if (!(fabs(found[k] - expected[k]) <= TOLERANCE * largest))
-            fail_msg("%s: %s: value %zu of %zu: gradient %.12g, finite difference %.12g", p->name, what, k, count, found[k],
-                     expected[k]);
+            fail_msg("%s: %s: value %zu of %zu: gradient %.12g, finite difference %.12g", p->name,
+                     what, k, count, found[k], expected[k]);
 }
 
 static void check_gradients(problem *p)
@@ -253,7 +267,8 @@ static void check_gradients(problem *p)
         if (node->class != &lstm__class_input)
             continue;
         input_gradients[input] = malloc(p->input_sizes[input] * sizeof(float));
-        lstm__session_export(p->session, node->shapes[0], lstm__session_own(p->session, node, 0)->gradient,
+        lstm__session_export(p->session, node->shapes[0],
+                             lstm__session_own(p->session, node, 0)->gradient,
                              LSTM_LAYOUT_BATCH_FIRST, input_gradients[input]);
         input++;
     }
@@ -266,7 +281,8 @@ static void check_gradients(problem *p)
             found[v] = gradients[parameter->offset + v];
             expected[v] = slope_of_value(p, &p->model->values[parameter->offset + v]);
         }
-        /* PyTorch's second bias has the same gradient as the first, and both were moved alone: nothing special. */
+        /* PyTorch's second bias has the same gradient as the first, and both were moved alone:
+         * nothing special. */
         compare(p, parameter->name, found, expected, count);
     }
     for (size_t input = 0; input < MOST_ARRAYS && input_gradients[input]; input++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the tests of kernels share: arrays in a guarded surrounding, comparison that keeps the worst place, the levels.
+ * What the tests of kernels share: arrays in a guarded surrounding, comparison that keeps the worst
+ * place, the levels.
  */
 #ifndef LSTM_TESTS_KERNEL_CHECKS_H
 #define LSTM_TESTS_KERNEL_CHECKS_H
@@ -24,7 +25,8 @@ enum { GUARD = 32, SEED = 20260711 };
 #ifdef LSTM__DOUBLE
 static const double CLOSE = 1e-13;
 #else
-static const double CLOSE = 2e-6; /* the tolerance of all levels against double, relative to 1 + |value| */
+/* the tolerance of all levels against double, relative to 1 + |value| */
+static const double CLOSE = 2e-6;
 #endif
 
 static const real UNTOUCHED = (real)-12345.678;
@@ -38,10 +40,13 @@ typedef struct matrix {
 
 static uint64_t next_stream; /* each matrix gets numbers of its own */
 
-/* rows x columns, `gap` elements between rows, `shift` elements off alignment, values in [low, high). */
-static inline matrix make(size_t rows, size_t columns, size_t gap, size_t shift, double low, double high)
+/* rows x columns, `gap` elements between rows, `shift` elements off alignment, values in [low,
+ * high). */
+static inline matrix make(size_t rows, size_t columns, size_t gap, size_t shift, double low,
+                          double high)
 {
-    matrix m = {rows, columns, columns + gap, 2 * GUARD + shift + rows * (columns + gap), NULL, NULL};
+    matrix m = {rows, columns, columns + gap, 2 * GUARD + shift + rows * (columns + gap),
+                NULL, NULL};
     m.block = aligned_alloc(64, (m.total * sizeof(real) + 63) / 64 * 64);
     assert_non_null(m.block);
     for (size_t k = 0; k < m.total; k++)
@@ -51,7 +56,8 @@ static inline matrix make(size_t rows, size_t columns, size_t gap, size_t shift,
     for (size_t row = 0; row < rows; row++)
         for (size_t column = 0; column < columns; column++)
             m.p[row * m.ld + column] =
-                (real)(low + (high - low) * lstm__random_uniform(SEED, next_stream, row * columns + column));
+                (real)(low + (high - low) *
+                                 lstm__random_uniform(SEED, next_stream, row * columns + column));
     return m;
 }
 
@@ -83,8 +89,8 @@ static inline void finish(matrix m)
         const size_t place = k - start;
         const int inside = k >= start && place < m.rows * m.ld && place % m.ld < m.columns;
         if (!inside && m.block[k] != UNTOUCHED)
-            fail_msg("a %zu x %zu array (ld %zu) was written at element %td", m.rows, m.columns, m.ld,
-                     (ptrdiff_t)k - (ptrdiff_t)start);
+            fail_msg("a %zu x %zu array (ld %zu) was written at element %td", m.rows, m.columns,
+                     m.ld, (ptrdiff_t)k - (ptrdiff_t)start);
     }
     free(m.block);
 }
@@ -109,8 +115,8 @@ static inline void compare(worst *w, double got, double want, size_t row, size_t
 static inline void expect(worst w, double limit, const char *what, size_t size)
 {
     if (!(w.error <= limit))
-        fail_msg("%s, size %zu: worst at [%zu][%zu]: %.9g, expected %.9g (error %.3g, limit %.3g)", what, size, w.row,
-                 w.column, w.got, w.want, w.error, limit);
+        fail_msg("%s, size %zu: worst at [%zu][%zu]: %.9g, expected %.9g (error %.3g, limit %.3g)",
+                 what, size, w.row, w.column, w.got, w.want, w.error, limit);
 }
 
 /* ---- Levels ----------------------------------------------------------------------------------------------------- */
@@ -119,7 +125,10 @@ static const struct level {
     int32_t isa;
     const char *name;
 } levels[] = {
-    {LSTM_ISA_GENERIC, "generic"}, {LSTM_ISA_AVX2, "avx2"}, {LSTM_ISA_AVX512, "avx512"}, {LSTM_ISA_NEON, "neon"},
+    {LSTM_ISA_GENERIC, "generic"},
+    {LSTM_ISA_AVX2, "avx2"},
+    {LSTM_ISA_AVX512, "avx512"},
+    {LSTM_ISA_NEON, "neon"},
 };
 
 /* The table of the level under test; skips the test where the CPU lacks it. */
@@ -139,6 +148,9 @@ static inline const lstm__kernels *table(void **state)
     return kernels;
 }
 
-#define LEVEL_TEST(test, level) {#test " (" #level ")", test, NULL, NULL, (void *)&levels[LSTM_ISA_##level - 1]}
+#define LEVEL_TEST(test, level)                                                        \
+    {                                                                                  \
+#test " (" #level ")", test, NULL, NULL, (void *)&levels[LSTM_ISA_##level - 1] \
+    }
 
 #endif

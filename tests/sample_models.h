@@ -10,19 +10,22 @@
 void fill_numbers(float *values, size_t count, uint64_t seed);
 float *new_numbers(size_t count, uint64_t seed); /* the caller frees */
 
-/* Each build function returns what the last call gave and *model NULL on failure, so that it serves the allocation
- * failure sweep too. */
+/* Each build function returns what the last call gave and *model NULL on failure, so that it serves
+ * the allocation failure sweep too. */
 
-/* Input (steps, features) -> LSTM(units) -> Dense(outputs): the tutorial's network. steps 0 = free. */
+/* Input (steps, features) -> LSTM(units) -> Dense(outputs): the tutorial's network. steps 0 = free.
+ */
 lstm_status build_tutorial(lstm_model **model, lstm_context *context, int64_t steps,
                            int64_t features, int64_t units, int64_t outputs);
 
-/* Input (6, 3) -> LSTM(5, sequences) -> Dropout(0.3) -> LSTM(4, backwards) -> Dense(2): something random in it. */
+/* Input (6, 3) -> LSTM(5, sequences) -> Dropout(0.3) -> LSTM(4, backwards) -> Dense(2): something
+ * random in it. */
 lstm_status build_stack(lstm_model **model, lstm_context *context);
 enum { STACK_STEPS = 6, STACK_FEATURES = 3, STACK_OUTPUTS = 2 };
 
-/* Every layer type: two inputs (7 steps of 3 features, a vector of 4), an encoder that reads backwards and whose states
- * start a decoder, initial states from Dense layers, three outputs: a sequence (7, 3), a vector of 4, its cell. */
+/* Every layer type: two inputs (7 steps of 3 features, a vector of 4), an encoder that reads
+ * backwards and whose states start a decoder, initial states from Dense layers, three outputs: a
+ * sequence (7, 3), a vector of 4, its cell. */
 lstm_status build_everything(lstm_model **model, lstm_context *context, int32_t profile,
                              uint64_t seed);
 enum {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The n-th allocation fails, for every n until a scenario gets through without a failure. The call it hits must answer
- * LSTM_ERROR_MEMORY (or do without), must work when repeated on the same handles, the results must be those of an
- * undisturbed run, and nothing may be left.
+ * The n-th allocation fails, for every n until a scenario gets through without a failure. The call
+ * it hits must answer LSTM_ERROR_MEMORY (or do without), must work when repeated on the same
+ * handles, the results must be those of an undisturbed run, and nothing may be left.
  */
 #include "api_checks.h"
 #include "counting_allocator.h"
@@ -180,7 +180,8 @@ static void add_history(run *r, const lstm_history *history)
             r->digest += lstm_history_value(history, e, c);
 }
 
-/* A run that fails half way has trained: it is repeated with a new model. A failed run's history holds whole epochs. */
+/* A run that fails half way has trained: it is repeated with a new model. A failed run's history
+ * holds whole epochs. */
 static void fit_once(run *r, const lstm_fit_options *options)
 {
     lstm_model *m = new_stack(r);

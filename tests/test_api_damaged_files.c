@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Files cut at every byte and with every bit turned: always an error, never a crash; newer files; the hostile files of
- * ../shared/golden/malformed.
+ * Files cut at every byte and with every bit turned: always an error, never a crash; newer files;
+ * the hostile files of ../shared/golden/malformed.
  */
 #include "api_checks.h"
 #include "sample_models.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Denormal numbers: silence after a loud burst, and optimizer moments that fade, must cost what anything else costs; and
- * the caller's floating-point mode is the same after every compute call.
+ * Denormal numbers: silence after a loud burst, and optimizer moments that fade, must cost what
+ * anything else costs; and the caller's floating-point mode is the same after every compute call.
  *
- * Without the flush a faded network runs five to a hundred times slower. Times are of the processor, medians of 9, measured
- * alternately; the limit of 2.5 leaves room for a busy machine.
+ * Without the flush a faded network runs five to a hundred times slower. Times are of the
+ * processor, medians of 9, measured alternately; the limit of 2.5 leaves room for a busy machine.
  */
 #include "closeness.h"
 
@@ -48,8 +48,10 @@ static double median(double *values)
 static lstm_model *fading_model(int64_t steps)
 {
     lstm_model *model = NULL;
-    const lstm_input_options input = {.struct_size = sizeof input, .steps = steps, .features = FEATURES};
-    const lstm_lstm_options lstm = {.struct_size = sizeof lstm, .units = UNITS, .use_bias = LSTM_NO};
+    const lstm_input_options input = {
+        .struct_size = sizeof input, .steps = steps, .features = FEATURES};
+    const lstm_lstm_options lstm = {
+        .struct_size = sizeof lstm, .units = UNITS, .use_bias = LSTM_NO};
     ok(lstm_model_create(&model, NULL, NULL));
     ok(lstm_model_add_input(model, &input, NULL));
     ok(lstm_model_add_lstm(model, &lstm, NULL, NULL));
@@ -69,7 +71,8 @@ static lstm_model *fading_model(int64_t steps)
 
 static double time_forward(lstm_session *session, const float *x)
 {
-    const lstm_data data = {.struct_size = sizeof data, .samples = 1, .x = x, .x_count = STEPS * FEATURES};
+    const lstm_data data = {
+        .struct_size = sizeof data, .samples = 1, .x = x, .x_count = STEPS * FEATURES};
     const double start = processor_seconds();
     ok(lstm_session_forward(session, &data));
     return processor_seconds() - start;
@@ -106,15 +109,16 @@ static void test_silence_after_a_loud_burst_costs_what_sound_costs(void **state)
     lstm_model_destroy(model);
 }
 
-/* 120 steps after the burst a state that halves each step is a denormal number, unless it is flushed. Some CPUs are as fast
- * with those; this test fails there too if the flush is missing. */
+/* 120 steps after the burst a state that halves each step is a denormal number, unless it is
+ * flushed. Some CPUs are as fast with those; this test fails there too if the flush is missing. */
 static void test_fading_states_become_zero_and_not_denormal(void **state)
 {
     (void)state;
     lstm_model *model = fading_model(FADED);
     float x[FADED * FEATURES] = {0};
     float last[UNITS];
-    const lstm_data data = {.struct_size = sizeof data, .samples = 1, .x = x, .x_count = FADED * FEATURES};
+    const lstm_data data = {
+        .struct_size = sizeof data, .samples = 1, .x = x, .x_count = FADED * FEATURES};
     for (size_t k = 0; k < 4 * FEATURES; k++)
         x[k] = (float)(k % 9) - 4;
     ok(lstm_predict(model, &data, last, UNITS));
@@ -123,7 +127,8 @@ static void test_fading_states_become_zero_and_not_denormal(void **state)
     lstm_model_destroy(model);
 }
 
-/* Adam with no gradient: first moments fade by 0.9 a step, through the denormal range from about step 800 on. */
+/* Adam with no gradient: first moments fade by 0.9 a step, through the denormal range from about
+ * step 800 on. */
 static void test_ten_thousand_adam_steps_without_gradient_stay_fast(void **state)
 {
     enum { BLOCK = 500, BLOCKS = 20, SAMPLES = 2, LENGTH = 3 };
@@ -131,13 +136,17 @@ static void test_ten_thousand_adam_steps_without_gradient_stay_fast(void **state
     lstm_model *model = NULL;
     lstm_session *session = NULL;
     lstm_optimizer *optimizer = NULL;
-    const lstm_input_options input = {.struct_size = sizeof input, .steps = LENGTH, .features = FEATURES};
+    const lstm_input_options input = {
+        .struct_size = sizeof input, .steps = LENGTH, .features = FEATURES};
     const lstm_lstm_options lstm = {.struct_size = sizeof lstm, .units = UNITS};
-    const lstm_session_options options = {.struct_size = sizeof options, .training = LSTM_YES, .batch = SAMPLES};
+    const lstm_session_options options = {
+        .struct_size = sizeof options, .training = LSTM_YES, .batch = SAMPLES};
     float x[SAMPLES * LENGTH * FEATURES] = {0};
     float ones[SAMPLES * UNITS];
     const float zeros[SAMPLES * UNITS] = {0};
-    const lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x,
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = SAMPLES,
+                            .x = x,
                             .x_count = SAMPLES * LENGTH * FEATURES};
     double times[BLOCKS];
     for (size_t k = 0; k < SAMPLES * LENGTH * FEATURES; k++)

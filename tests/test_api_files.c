@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Model files: what is saved comes back to the bit; what cannot be read or written gives an error and leaves the old
- * file as it was.
+ * Model files: what is saved comes back to the bit; what cannot be read or written gives an error
+ * and leaves the old file as it was.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -127,9 +127,9 @@ static void test_a_saved_model_comes_back_to_the_bit(void **state)
     remove("again.lstm");
 }
 
-/* A file begins with the length of its header, which may look like another format: 0x10580 = 80 05 01 like a pickle,
- * 0x7b20 = " {" like JSON. Whoever rewrites a file may pad its header with spaces, which here makes it as
- * long as wanted. */
+/* A file begins with the length of its header, which may look like another format: 0x10580 = 80 05
+ * 01 like a pickle, 0x7b20 = " {" like JSON. Whoever rewrites a file may pad its header with
+ * spaces, which here makes it as long as wanted. */
 static void test_every_length_of_the_header_is_recognised(void **state)
 {
     static const size_t lengths[] = {0x10580, 0x7b20, 0x0a7b20, 0x7b7b, 0x8080, 0x10480};
@@ -246,7 +246,8 @@ static void test_places_that_cannot_be_written_are_errors(void **state)
     lstm_model_destroy(m);
 }
 
-/* A file size limit stands for the full disk: every limit up to the file's size fails, and the old file stays. */
+/* A file size limit stands for the full disk: every limit up to the file's size fails, and the old
+ * file stays. */
 static void test_a_full_disk_leaves_the_old_file_and_no_other(void **state)
 {
     lstm_model *m = NULL;

@@ -51,9 +51,9 @@ static void test_nan_in_the_data_names_epoch_batch_and_parameter(void **state)
         lstm_model *m = new_stack();
         lstm_model *before = new_stack();
         lstm_history *history = (lstm_history *)m;
-        const lstm_status status =
-            lstm_fit(m, OPTIONS(lstm_fit, .epochs = 3, .batch_size = 4, .shuffle = LSTM_NO),
-                     &t.data, &history);
+        const lstm_status status = lstm_fit(
+            m, OPTIONS(lstm_fit, .epochs = 3, .batch_size = 4, .shuffle = LSTM_NO), &t.data,
+            &history);
         assert_status_text(status, LSTM_ERROR_NUMERIC, "epoch 1, batch 6");
         assert_text_contains(lstm_last_error(), "lstm/kernel");
         assert_null(history);
@@ -188,7 +188,8 @@ static int32_t spoil_class(void *user, const lstm_progress *progress)
     return 0;
 }
 
-/* The callback may write to the data, though it should not: the class number indexes no array unchecked. */
+/* The callback may write to the data, though it should not: the class number indexes no array
+ * unchecked. */
 static void test_class_numbers_are_checked_again_before_they_are_used(void **state)
 {
     task t;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Model descriptions: a round trip of every layer type, what Keras writes, and a table of bad descriptions with the
- * status and the words that must be in the text.
+ * Model descriptions: a round trip of every layer type, what Keras writes, and a table of bad
+ * descriptions with the status and the words that must be in the text.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -238,8 +238,7 @@ static const struct {
      "bidirectional"},
     {LAYER("\"type\": \"LSTM\", \"units\": 3, \"kernel_initializer\": \"glorot_unifom\""),
      LSTM_ERROR_NOT_FOUND, "glorot_uniform"},
-    {LAYER("\"type\": \"LSTM\", \"units\": 3, \"trainable\": 1"), LSTM_ERROR_FORMAT,
-     "trainable"},
+    {LAYER("\"type\": \"LSTM\", \"units\": 3, \"trainable\": 1"), LSTM_ERROR_FORMAT, "trainable"},
     {LAYER("\"type\": \"LSTM\", \"units\": 3, \"learning_rate_factor\": -1"), LSTM_ERROR_FORMAT,
      "learning_rate_factor"},
     {LAYER("\"type\": \"LSTM\", \"units\": 3, \"kernel_regularizer\": \"L3\""),
@@ -385,7 +384,8 @@ static void test_keras_arguments_nested_too_deeply_are_an_error(void **state)
     assert_status_text(from_text(&m, text), LSTM_ERROR_FORMAT, "too deeply");
 }
 
-/* Cut a valid description at every byte, and put a few bytes in every place: never a crash, never a leak. */
+/* Cut a valid description at every byte, and put a few bytes in every place: never a crash, never a
+ * leak. */
 static void test_damaged_descriptions_never_crash(void **state)
 {
     static const char replacements[] = {0, '"', '{', '}', '[', ',', '9', '-', '\\', (char)0xff};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Adding layers: every return code of every add call, names, shapes, outputs, and that a failed call leaves the model
- * as it was.
+ * Adding layers: every return code of every add call, names, shapes, outputs, and that a failed
+ * call leaves the model as it was.
  */
 #include "api_checks.h"
 #include "counting_allocator.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A model's parameters in both profiles, their initial values, metadata and scalers, and the order of destruction.
+ * A model's parameters in both profiles, their initial values, metadata and scalers, and the order
+ * of destruction.
  */
 #include "api_checks.h"
 #include "counting_allocator.h"
@@ -122,7 +123,8 @@ static void test_parameters_are_read_as_they_were_written(void **state)
     }
 }
 
-/* The same network under both profiles: torch's matrices are Keras' transposed, its biases add up. */
+/* The same network under both profiles: torch's matrices are Keras' transposed, its biases add up.
+ */
 static void test_profiles_describe_one_network(void **state)
 {
     enum { I = 3, H = 5, O = 2, N = 4 };
@@ -314,8 +316,8 @@ static void test_initialisers_can_be_chosen_and_forget_bias_switched(void **stat
     float *bias = parameter_values(m, "lstm/bias", &count);
     for (size_t k = 0; k < count; k++)
         assert_true(bias[k] == 0);
-    float *q =
-        parameter_values(m, "dense/kernel", &count); /* (4, 2): its columns are orthonormal */
+    float *q = parameter_values(m, "dense/kernel",
+                                &count); /* (4, 2): its columns are orthonormal */
     for (size_t a = 0; a < 2; a++)
         for (size_t b = 0; b < 2; b++) {
             double dot = 0;
@@ -489,7 +491,8 @@ static void test_least_squares_finds_the_line_and_rejects_nonsense(void **state)
 
 /* ---- Order of destruction */
 
-/* Each of the 24 orders of context, model, session, optimizer; those left are used after each destruction. */
+/* Each of the 24 orders of context, model, session, optimizer; those left are used after each
+ * destruction. */
 static void test_handles_may_be_destroyed_in_any_order(void **state)
 {
     (void)state;

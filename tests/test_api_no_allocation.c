@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * After creation no call of a session, an optimizer's step or a primitive allocates: the context's allocator counts its
- * calls and refuses everything from then on. It also fills memory with NaN, so a result that depends on memory nobody
- * wrote shows as NaN.
+ * After creation no call of a session, an optimizer's step or a primitive allocates: the context's
+ * allocator counts its calls and refuses everything from then on. It also fills memory with NaN, so
+ * a result that depends on memory nobody wrote shows as NaN.
  */
 #include "api_checks.h"
 #include "counting_allocator.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Size-tagged structs of the public header, one table for all: shorter, longer, with a tail that means something, with
- * a size that cannot be; flags, constants and reserved members out of range.
+ * Size-tagged structs of the public header, one table for all: shorter, longer, with a tail that
+ * means something, with a size that cannot be; flags, constants and reserved members out of range.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -380,8 +380,8 @@ static const option_struct structs[] = {
      true,
      {MEMBER(lstm_optimizer_options, optimizer, 11), FLAG(lstm_optimizer_options, use_ema),
       FLAG(lstm_optimizer_options, decoupled_decay), RESERVED(lstm_optimizer_options, reserved),
-      MEMBER(lstm_optimizer_options, profile, 2),
-      FLAG(lstm_optimizer_options, centered), FLAG(lstm_optimizer_options, amsgrad)}},
+      MEMBER(lstm_optimizer_options, profile, 2), FLAG(lstm_optimizer_options, centered),
+      FLAG(lstm_optimizer_options, amsgrad)}},
     {"lstm_fit_options",
      sizeof valid_fit,
      call_fit,
@@ -500,7 +500,8 @@ static void test_struct_sizes_that_cannot_be_are_rejected(void **state)
     }
 }
 
-/* Cut at each member (pointers and sizes have 8 bytes): what lies behind the cut, here nonsense, must count as zero. */
+/* Cut at each member (pointers and sizes have 8 bytes): what lies behind the cut, here nonsense,
+ * must count as zero. */
 static void test_shorter_structs_are_completed_with_zeros(void **state)
 {
     (void)state;

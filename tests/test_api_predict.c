@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * lstm_evaluate and lstm_predict: over batches of any size, in both layouts, with several outputs; their return codes.
+ * lstm_evaluate and lstm_predict: over batches of any size, in both layouts, with several outputs;
+ * their return codes.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -50,7 +51,8 @@ static void test_evaluate_is_the_mean_over_all_samples_whatever_the_batches(void
     lstm_model_destroy(m);
 }
 
-/* Sample by sample is the reference; 64 samples is one internal batch, 65 and 130 are more than one. */
+/* Sample by sample is the reference; 64 samples is one internal batch, 65 and 130 are more than
+ * one. */
 static void test_predict_gives_each_sample_its_own_output(void **state)
 {
     static const int64_t counts[] = {0, 1, 2, 63, 64, 65, 128, 130};

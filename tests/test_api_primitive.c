@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One LSTM layer on the caller's arrays: against a plain scalar LSTM in double, against finite differences, in pieces,
- * and every return code.
+ * One LSTM layer on the caller's arrays: against a plain scalar LSTM in double, against finite
+ * differences, in pieces, and every return code.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -85,8 +85,8 @@ static double reference(const layer *l, double *y, double *hn, double *cn)
                 for (size_t r = 0; r < H; r++)
                     a[k] += h[r] * (double)l->weights[r * 4 * H + k];
                 for (size_t r = 0; r < I; r++)
-                    a[k] +=
-                        (double)l->x[(t * B + b) * I + r] * (double)l->weights[(H + r) * 4 * H + k];
+                    a[k] += (double)l->x[(t * B + b) * I + r] *
+                            (double)l->weights[(H + r) * 4 * H + k];
             }
             for (size_t k = 0; k < H; k++) {
                 c[k] = sigmoid(a[H + k]) * c[k] + sigmoid(a[k]) * tanh(a[2 * H + k]);

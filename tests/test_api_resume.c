@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Checkpoints: training in pieces gives the bits of training in one go, also when cancelled in the middle of an epoch;
- * a checkpoint of another run is refused with what differs and changes nothing; checkpoints of manual loops.
+ * Checkpoints: training in pieces gives the bits of training in one go, also when cancelled in the
+ * middle of an epoch; a checkpoint of another run is refused with what differs and changes nothing;
+ * checkpoints of manual loops.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -36,7 +37,8 @@ static void task_start(task *t)
                           .y_count = Y};
 }
 
-/* Shuffling, dropout (in the model), Adam with amsgrad, clipping, validation, metrics, early stopping with patience. */
+/* Shuffling, dropout (in the model), Adam with amsgrad, clipping, validation, metrics, early
+ * stopping with patience. */
 static lstm_fit_options options_for(int32_t epochs)
 {
     return (lstm_fit_options){.struct_size = sizeof(lstm_fit_options),

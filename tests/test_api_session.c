@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The manual loop: forward, loss, backward, step; layouts, free steps, several inputs and outputs; every return code.
+ * The manual loop: forward, loss, backward, step; layouts, free steps, several inputs and outputs;
+ * every return code.
  */
 #include "api_checks.h"
 #include "sample_models.h"

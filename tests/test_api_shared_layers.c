@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * One layer read by many others: gradients of all readers must add up, whichever of them runs first. Checked against
- * finite differences with every layer type as a reader, in every rotation of the order in which they are added.
+ * One layer read by many others: gradients of all readers must add up, whichever of them runs
+ * first. Checked against finite differences with every layer type as a reader, in every rotation of
+ * the order in which they are added.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -153,7 +154,8 @@ static float *parameter_gradients(const network *n, const lstm_session *session)
     return all;
 }
 
-/* The gradients of one backward pass leave nothing in the next one, where other outputs have gradients. */
+/* The gradients of one backward pass leave nothing in the next one, where other outputs have
+ * gradients. */
 static void test_gradients_replace_those_of_the_pass_before(void **state)
 {
     network n;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Version, status codes, the error text of each thread, names of constants, and what NULL handles give.
+ * Version, status codes, the error text of each thread, names of constants, and what NULL handles
+ * give.
  */
 #include "api_checks.h"
 
@@ -158,7 +159,8 @@ static void test_constant_from_name_rejects_bad_arguments(void **state)
     assert_status(lstm_constant_from_name(LSTM_NAMES_LOSS, NULL, &value), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_constant_from_name(LSTM_NAMES_LOSS, "mse", NULL), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_constant_from_name(0, "mse", &value), LSTM_ERROR_ARGUMENT);
-    assert_status(lstm_constant_from_name(LSTM_NAMES_CONSTRAINT + 1, "mse", &value), LSTM_ERROR_ARGUMENT);
+    assert_status(lstm_constant_from_name(LSTM_NAMES_CONSTRAINT + 1, "mse", &value),
+                  LSTM_ERROR_ARGUMENT);
     assert_status(lstm_constant_from_name(-1, "mse", &value), LSTM_ERROR_ARGUMENT);
     assert_status(lstm_constant_from_name(LSTM_NAMES_LOSS, "", &value), LSTM_ERROR_NOT_FOUND);
     assert_int_equal(value, 77);

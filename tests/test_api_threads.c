@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Threads: the same bits whatever their number and whoever provides them; several calls on one model and several
- * contexts at once; a context used after fork.
+ * Threads: the same bits whatever their number and whoever provides them; several calls on one
+ * model and several contexts at once; a context used after fork.
  */
 #include "api_checks.h"
 #include "sample_models.h"
@@ -219,8 +219,8 @@ typedef struct trainer {
 static void *train(void *user)
 {
     trainer *t = user;
-    t->status =
-        lstm_fit(t->model, OPTIONS(lstm_fit, .epochs = 2, .batch_size = 50), the_data(), NULL);
+    t->status = lstm_fit(t->model, OPTIONS(lstm_fit, .epochs = 2, .batch_size = 50), the_data(),
+                         NULL);
     return NULL;
 }
 
@@ -252,7 +252,8 @@ static void test_several_contexts_work_at_once(void **state)
 
 /* ---- After fork */
 
-/* In the child: what each call answers, as bits of the exit code; an alarm ends a child that hangs. */
+/* In the child: what each call answers, as bits of the exit code; an alarm ends a child that hangs.
+ */
 static int use_after_fork(lstm_model *model, lstm_session *session, lstm_primitive *primitive,
                           lstm_status expected)
 {
@@ -293,8 +294,8 @@ static void test_a_context_with_threads_answers_thread_error_after_fork(void **s
         const pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
-            const int wrong =
-                use_after_fork(m, session, primitive, count > 1 ? LSTM_ERROR_THREAD : LSTM_OK);
+            const int wrong = use_after_fork(m, session, primitive,
+                                             count > 1 ? LSTM_ERROR_THREAD : LSTM_OK);
             if (!wrong) { /* ending everything must not hang either */
                 lstm_primitive_destroy(primitive);
                 lstm_session_destroy(session);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * lstm_archive through its public functions: every return code, the three formats there and back, damage at every byte,
- * the hostile files of ../shared/golden/malformed, failing allocations, a full disk.
+ * lstm_archive through its public functions: every return code, the three formats there and back,
+ * damage at every byte, the hostile files of ../shared/golden/malformed, failing allocations, a
+ * full disk.
  */
 #include "test_io_support.h"
 
@@ -70,7 +71,8 @@ static void test_a_npy_file_holds_one_array(void **state)
     lstm_archive *archive = NULL;
     lstm_array_info info = {.struct_size = sizeof info};
     assert_works(lstm_archive_create(&archive, NULL));
-    assert_fails(lstm_archive_save(archive, "one.npy"), LSTM_ERROR_SHAPE, "holds exactly one array, the archive has 0");
+    assert_fails(lstm_archive_save(archive, "one.npy"), LSTM_ERROR_SHAPE,
+                 "holds exactly one array, the archive has 0");
     assert_works(lstm_archive_add(archive, "any name", 1, (int64_t[]){6}, values, 6));
     assert_works(lstm_archive_save(archive, "one.npy"));
     assert_works(lstm_archive_add(archive, "second", 1, (int64_t[]){6}, values, 6));
@@ -151,18 +153,22 @@ static void test_arguments_are_checked(void **state)
     assert_fails(lstm_archive_load(&other, NULL, ""), LSTM_ERROR_ARGUMENT, "path is empty");
     assert_fails(lstm_archive_get(NULL, 0, &info), LSTM_ERROR_ARGUMENT, "archive is NULL");
     assert_fails(lstm_archive_get(archive, 0, NULL), LSTM_ERROR_ARGUMENT, "info is NULL");
-    assert_fails(lstm_archive_get(archive, 3, &info), LSTM_ERROR_ARGUMENT, "index is 3, the archive has 3 arrays");
+    assert_fails(lstm_archive_get(archive, 3, &info), LSTM_ERROR_ARGUMENT,
+                 "index is 3, the archive has 3 arrays");
     assert_fails(lstm_archive_get(archive, 0, &unset), LSTM_ERROR_ARGUMENT, "struct_size");
     assert_fails(lstm_archive_find(NULL, "a", &info), LSTM_ERROR_ARGUMENT, "archive is NULL");
     assert_fails(lstm_archive_find(archive, NULL, &info), LSTM_ERROR_ARGUMENT, "name is NULL");
     assert_fails(lstm_archive_find(archive, "a", NULL), LSTM_ERROR_ARGUMENT, "info is NULL");
-    assert_fails(lstm_archive_find(archive, "nine", &info), LSTM_ERROR_NOT_FOUND,
-                 "the archive has no array \"nine\"; did you mean \"none\"? It has: a, lstm/kernel:0, none");
+    assert_fails(
+        lstm_archive_find(archive, "nine", &info), LSTM_ERROR_NOT_FOUND,
+        "the archive has no array \"nine\"; did you mean \"none\"? It has: a, lstm/kernel:0, none");
     assert_fails(lstm_archive_save(NULL, "x.npz"), LSTM_ERROR_ARGUMENT, "archive is NULL");
     assert_fails(lstm_archive_save(archive, NULL), LSTM_ERROR_ARGUMENT, "path is NULL");
     assert_fails(lstm_archive_save(archive, ""), LSTM_ERROR_ARGUMENT, "path is empty");
-    assert_fails(lstm_archive_save(archive, "x.txt"), LSTM_ERROR_ARGUMENT, "expected .npy, .npz or .safetensors");
-    assert_fails(lstm_archive_save(archive, "absent/x.npz"), LSTM_ERROR_IO, "No such file or directory");
+    assert_fails(lstm_archive_save(archive, "x.txt"), LSTM_ERROR_ARGUMENT,
+                 "expected .npy, .npz or .safetensors");
+    assert_fails(lstm_archive_save(archive, "absent/x.npz"), LSTM_ERROR_IO,
+                 "No such file or directory");
     assert_int_equal(lstm_archive_count(NULL), 0);
     lstm_archive_destroy(NULL);
     lstm_archive_destroy(archive);
@@ -176,22 +182,33 @@ static void test_added_arrays_are_checked(void **state)
     const int64_t negative[] = {-1, -2};
     const int64_t huge[] = {INT64_MAX, INT64_MAX};
     const int64_t nine[9] = {0};
-    assert_fails(lstm_archive_add(NULL, "x", 1, two, values, 2), LSTM_ERROR_ARGUMENT, "archive is NULL");
-    assert_fails(lstm_archive_add(archive, NULL, 1, two, values, 2), LSTM_ERROR_ARGUMENT, "name is NULL");
-    assert_fails(lstm_archive_add(archive, "", 1, two, values, 2), LSTM_ERROR_ARGUMENT, "name is empty");
-    assert_fails(lstm_archive_add(archive, "x\n", 1, two, values, 2), LSTM_ERROR_ARGUMENT, "control characters");
-    assert_fails(lstm_archive_add(archive, "x", -1, two, values, 2), LSTM_ERROR_ARGUMENT, "rank is -1");
-    assert_fails(lstm_archive_add(archive, "x", 9, nine, values, 0), LSTM_ERROR_ARGUMENT, "rank is 9");
-    assert_fails(lstm_archive_add(archive, "x", 1, NULL, values, 2), LSTM_ERROR_ARGUMENT, "shape is NULL");
-    assert_fails(lstm_archive_add(archive, "x", 1, two, NULL, 2), LSTM_ERROR_ARGUMENT, "data is NULL");
+    assert_fails(lstm_archive_add(NULL, "x", 1, two, values, 2), LSTM_ERROR_ARGUMENT,
+                 "archive is NULL");
+    assert_fails(lstm_archive_add(archive, NULL, 1, two, values, 2), LSTM_ERROR_ARGUMENT,
+                 "name is NULL");
+    assert_fails(lstm_archive_add(archive, "", 1, two, values, 2), LSTM_ERROR_ARGUMENT,
+                 "name is empty");
+    assert_fails(lstm_archive_add(archive, "x\n", 1, two, values, 2), LSTM_ERROR_ARGUMENT,
+                 "control characters");
+    assert_fails(lstm_archive_add(archive, "x", -1, two, values, 2), LSTM_ERROR_ARGUMENT,
+                 "rank is -1");
+    assert_fails(lstm_archive_add(archive, "x", 9, nine, values, 0), LSTM_ERROR_ARGUMENT,
+                 "rank is 9");
+    assert_fails(lstm_archive_add(archive, "x", 1, NULL, values, 2), LSTM_ERROR_ARGUMENT,
+                 "shape is NULL");
+    assert_fails(lstm_archive_add(archive, "x", 1, two, NULL, 2), LSTM_ERROR_ARGUMENT,
+                 "data is NULL");
     assert_fails(lstm_archive_add(archive, "x", 1, two, values, 3), LSTM_ERROR_SHAPE,
                  "array \"x\": count is 3, the product of its shape is 2");
-    assert_fails(lstm_archive_add(archive, "x", 2, negative, values, 2), LSTM_ERROR_SHAPE, "is negative");
+    assert_fails(lstm_archive_add(archive, "x", 2, negative, values, 2), LSTM_ERROR_SHAPE,
+                 "is negative");
     assert_fails(lstm_archive_add(archive, "x", 2, huge, values, 1), LSTM_ERROR_SHAPE, "overflows");
-    assert_fails(lstm_archive_add(archive, "a", 1, two, values, 2), LSTM_ERROR_ARGUMENT, "already has an array \"a\"");
+    assert_fails(lstm_archive_add(archive, "a", 1, two, values, 2), LSTM_ERROR_ARGUMENT,
+                 "already has an array \"a\"");
     check_example(archive);
     assert_works(lstm_archive_add(archive, "../up", 1, two, values, 2));
-    assert_fails(lstm_archive_save(archive, "up.npz"), LSTM_ERROR_ARGUMENT, "\"../up.npy\" cannot be the name");
+    assert_fails(lstm_archive_save(archive, "up.npz"), LSTM_ERROR_ARGUMENT,
+                 "\"../up.npy\" cannot be the name");
     assert_int_equal(access("up.npz", F_OK), -1);
     assert_works(lstm_archive_save(archive, "up.safetensors"));
     lstm_archive_destroy(archive);
@@ -206,24 +223,29 @@ static void test_files_that_are_none_are_named(void **state)
                  "absent.npz: cannot open: No such file");
     assert_fails(lstm_archive_load(&archive, NULL, "."), LSTM_ERROR_IO, "is a directory");
     write_text("text.npz", "hello, world");
-    assert_fails(lstm_archive_load(&archive, NULL, "text.npz"), LSTM_ERROR_FORMAT, "text.npz: is no .npy, .npz or");
+    assert_fails(lstm_archive_load(&archive, NULL, "text.npz"), LSTM_ERROR_FORMAT,
+                 "text.npz: is no .npy, .npz or");
     write_text("empty-file.npz", "");
-    assert_fails(lstm_archive_load(&archive, NULL, "empty-file.npz"), LSTM_ERROR_FORMAT, "the file is empty");
+    assert_fails(lstm_archive_load(&archive, NULL, "empty-file.npz"), LSTM_ERROR_FORMAT,
+                 "the file is empty");
     snprintf(path, sizeof path, "%s/fuzz/corpus/npy/complex.npy", LSTM_TESTS_DIR);
-    assert_fails(lstm_archive_load(&archive, NULL, path), LSTM_ERROR_UNSUPPORTED, "elements of type '<c8'");
+    assert_fails(lstm_archive_load(&archive, NULL, path), LSTM_ERROR_UNSUPPORTED,
+                 "elements of type '<c8'");
     snprintf(path, sizeof path, "%s/fuzz/corpus/zip/text.zip", LSTM_TESTS_DIR);
-    assert_fails(lstm_archive_load(&archive, NULL, path), LSTM_ERROR_FORMAT, "\"config.json\" is no .npy array");
+    assert_fails(lstm_archive_load(&archive, NULL, path), LSTM_ERROR_FORMAT,
+                 "\"config.json\" is no .npy array");
     assert_null(archive);
 }
 
-/* Load a damaged file: any status is right that is no crash, as long as failure leaves no archive. */
+/* Load a damaged file: any status is right that is no crash, as long as failure leaves no archive.
+ */
 static bool load_damaged(const char *path)
 {
     lstm_archive *archive = NULL;
     const lstm_status status = lstm_archive_load(&archive, NULL, path);
     assert_int_equal(status == LSTM_OK, archive != NULL);
-    assert_true(status == LSTM_OK || status == LSTM_ERROR_FORMAT || status == LSTM_ERROR_UNSUPPORTED
-                || status == LSTM_ERROR_MEMORY);
+    assert_true(status == LSTM_OK || status == LSTM_ERROR_FORMAT ||
+                status == LSTM_ERROR_UNSUPPORTED || status == LSTM_ERROR_MEMORY);
     lstm_archive_destroy(archive);
     return status == LSTM_OK;
 }
@@ -279,7 +301,8 @@ static void test_every_hostile_file_gives_an_error(void **state)
     const char *name = NULL;
     json_t *entry = NULL;
     size_t tried = 0;
-    json_object_foreach(list, name, entry) {
+    json_object_foreach(list, name, entry)
+    {
         const char *const suffix = strrchr(name, '.');
         if (strcmp(suffix, ".onnx") == 0 || strcmp(suffix, ".h5") == 0)
             continue;
@@ -287,13 +310,15 @@ static void test_every_hostile_file_gives_an_error(void **state)
         snprintf(path, sizeof path, "%s/golden/malformed/%s", shared, name);
         const lstm_status status = lstm_archive_load(&archive, NULL, path);
         tried++;
-        if (strcmp(name, "wrong_hidden.safetensors") == 0) { /* well-formed arrays, which are wrong for a layer only */
+        /* well-formed arrays, which are wrong for a layer only */
+        if (strcmp(name, "wrong_hidden.safetensors") == 0) {
             assert_int_equal(status, LSTM_OK);
             lstm_archive_destroy(archive);
             continue;
         }
         if (status != LSTM_ERROR_FORMAT && status != LSTM_ERROR_UNSUPPORTED)
-            fail_msg("%s (%s): %s", name, json_string_value(json_object_get(entry, "why")), lstm_status_name(status));
+            fail_msg("%s (%s): %s", name, json_string_value(json_object_get(entry, "why")),
+                     lstm_status_name(status));
         assert_null(archive);
     }
     json_decref(list);
@@ -333,7 +358,8 @@ static void sweep(const char *path)
         m.failed = false;
         status = save_and_load(context, path);
         if (status != (m.failed ? LSTM_ERROR_MEMORY : LSTM_OK))
-            fail_msg("%s, allocation %ld: %s \"%s\"", path, n, lstm_status_name(status), lstm_last_error());
+            fail_msg("%s, allocation %ld: %s \"%s\"", path, n, lstm_status_name(status),
+                     lstm_last_error());
         assert_int_equal(m.blocks, blocks);
         assert_true(n < 200);
     }
@@ -396,7 +422,10 @@ static int save_beyond_limit(const lstm_archive *archive, const char *path)
     signal(SIGXFSZ, SIG_IGN);
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
         return 2;
-    return lstm_archive_save(archive, path) == LSTM_ERROR_IO && strstr(lstm_last_error(), "File too large") ? 0 : 3;
+    return lstm_archive_save(archive, path) == LSTM_ERROR_IO &&
+                   strstr(lstm_last_error(), "File too large")
+               ? 0
+               : 3;
 }
 
 static void test_a_full_disk_leaves_the_old_file(void **state)

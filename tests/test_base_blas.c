@@ -29,43 +29,43 @@ static double number(uint64_t stream, size_t index)
     return 2 * lstm__random_uniform(SEED, stream, index) - 1;
 }
 
-#define DEFINE_CHECK(name, type, gemm, tolerance)                                                                      \
-    static void name(product p)                                                                                        \
-    {                                                                                                                  \
-        const size_t lda = (p.ta ? p.m : p.k) + p.gap;                                                                 \
-        const size_t ldb = (p.tb ? p.k : p.n) + p.gap;                                                                 \
-        const size_t ldc = p.n + p.gap;                                                                                \
-        const size_t a_count = (p.ta ? p.k : p.m) * lda;                                                               \
-        const size_t b_count = (p.tb ? p.n : p.k) * ldb;                                                               \
-        const size_t c_count = p.m * ldc;                                                                              \
-        type *const a = malloc((a_count + 1) * sizeof *a);                                                             \
-        type *const b = malloc((b_count + 1) * sizeof *b);                                                             \
-        type *const c = malloc((c_count + 1) * sizeof *c);                                                             \
-        type *const before = malloc((c_count + 1) * sizeof *before);                                                   \
-        assert_true(a && b && c && before);                                                                            \
-        for (size_t e = 0; e < a_count; e++)                                                                           \
-            a[e] = (type)number(1, e);                                                                                 \
-        for (size_t e = 0; e < b_count; e++)                                                                           \
-            b[e] = (type)number(2, e);                                                                                 \
-        for (size_t e = 0; e < c_count; e++)                                                                           \
-            c[e] = before[e] = p.beta == 0 && e % ldc < p.n ? (type)NAN : (type)number(3, e);                          \
-        gemm(p.ta, p.tb, p.m, p.n, p.k, a, lda, b, ldb, (type)p.beta, c, ldc);                                         \
-        for (size_t e = 0; e < c_count; e++) {                                                                         \
-            const size_t r = e / ldc;                                                                                  \
-            const size_t s = e % ldc;                                                                                  \
-            double want = (double)before[e]; /* between the rows nothing may change */                                 \
-            for (size_t t = 0; s < p.n && t <= p.k; t++)                                                               \
-                want = t == 0 ? (p.beta == 0 ? 0 : p.beta * want)                                                      \
-                              : want + (double)a[p.ta ? (t - 1) * lda + r : r * lda + t - 1]                           \
-                                           * (double)b[p.tb ? s * ldb + t - 1 : (t - 1) * ldb + s];                    \
-            if (!(fabs((double)c[e] - want) <= (tolerance)*((double)p.k + 1)))                                         \
-                fail_msg("%zu x %zu x %zu, ta %d, tb %d, beta %g: [%zu][%zu] is %g, expected %g", p.m, p.n, p.k, p.ta, \
-                         p.tb, p.beta, r, s, (double)c[e], want);                                                      \
-        }                                                                                                              \
-        free(a);                                                                                                       \
-        free(b);                                                                                                       \
-        free(c);                                                                                                       \
-        free(before);                                                                                                  \
+#define DEFINE_CHECK(name, type, gemm, tolerance)                                                 \
+    static void name(product p)                                                                   \
+    {                                                                                             \
+        const size_t lda = (p.ta ? p.m : p.k) + p.gap;                                            \
+        const size_t ldb = (p.tb ? p.k : p.n) + p.gap;                                            \
+        const size_t ldc = p.n + p.gap;                                                           \
+        const size_t a_count = (p.ta ? p.k : p.m) * lda;                                          \
+        const size_t b_count = (p.tb ? p.n : p.k) * ldb;                                          \
+        const size_t c_count = p.m * ldc;                                                         \
+        type *const a = malloc((a_count + 1) * sizeof *a);                                        \
+        type *const b = malloc((b_count + 1) * sizeof *b);                                        \
+        type *const c = malloc((c_count + 1) * sizeof *c);                                        \
+        type *const before = malloc((c_count + 1) * sizeof *before);                              \
+        assert_true(a &&b &&c &&before);                                                          \
+        for (size_t e = 0; e < a_count; e++)                                                      \
+            a[e] = (type)number(1, e);                                                            \
+        for (size_t e = 0; e < b_count; e++)                                                      \
+            b[e] = (type)number(2, e);                                                            \
+        for (size_t e = 0; e < c_count; e++)                                                      \
+            c[e] = before[e] = p.beta == 0 && e % ldc < p.n ? (type)NAN : (type)number(3, e);     \
+        gemm(p.ta, p.tb, p.m, p.n, p.k, a, lda, b, ldb, (type)p.beta, c, ldc);                    \
+        for (size_t e = 0; e < c_count; e++) {                                                    \
+            const size_t r = e / ldc;                                                             \
+            const size_t s = e % ldc;                                                             \
+            double want = (double)before[e]; /* between the rows nothing may change */            \
+            for (size_t t = 0; s < p.n && t <= p.k; t++)                                          \
+                want = t == 0 ? (p.beta == 0 ? 0 : p.beta * want)                                 \
+                              : want + (double)a[p.ta ? (t - 1) * lda + r : r * lda + t - 1] *    \
+                                           (double)b[p.tb ? s * ldb + t - 1 : (t - 1) * ldb + s]; \
+            if (!(fabs((double)c[e] - want) <= (tolerance) * ((double)p.k + 1)))                  \
+                fail_msg("%zu x %zu x %zu, ta %d, tb %d, beta %g: [%zu][%zu] is %g, expected %g", \
+                         p.m, p.n, p.k, p.ta, p.tb, p.beta, r, s, (double)c[e], want);            \
+        }                                                                                         \
+        free(a);                                                                                  \
+        free(b);                                                                                  \
+        free(c);                                                                                  \
+        free(before);                                                                             \
     }
 
 DEFINE_CHECK(check_sgemm, float, lstm__sgemm, 3e-7)
@@ -80,8 +80,8 @@ static void test_products_equal_a_plain_loop(void **state)
         for (int form = 0; form < 4; form++)
             for (size_t gap = 0; gap < 4; gap += 3)
                 for (size_t k = 0; k < 3; k++) {
-                    const product p = {form & 1,          form >> 1,     sizes[i % 5], sizes[i / 5 % 5],
-                                       sizes[i / 25], gap, betas[k]};
+                    const product p = {form & 1,      form >> 1, sizes[i % 5], sizes[i / 5 % 5],
+                                       sizes[i / 25], gap,       betas[k]};
                     check_sgemm(p);
                     check_dgemm(p);
                 }
@@ -127,7 +127,8 @@ static void check_orthonormal(size_t m, size_t n)
     assert_int_equal(lstm__orthonormalize(context, m, n, q), LSTM_OK);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < n; j++) {
-            double dot = 0, r = 0; /* of Q'Q and of R = Q'A, upper triangular with a positive diagonal */
+            /* of Q'Q and of R = Q'A, upper triangular with a positive diagonal */
+            double dot = 0, r = 0;
             for (size_t row = 0; row < m; row++) {
                 dot += q[row * n + i] * q[row * n + j];
                 r += q[row * n + i] * a[row * n + j];
@@ -143,7 +144,8 @@ static void check_orthonormal(size_t m, size_t n)
 static void test_orthonormalize_gives_q_with_unique_signs(void **state)
 {
     (void)state;
-    static const size_t shapes[][2] = {{1, 1}, {4, 3}, {5, 5}, {64, 1}, {128, 32}, {70, 69}, {3, 0}};
+    static const size_t shapes[][2] = {{1, 1},    {4, 3},   {5, 5}, {64, 1},
+                                       {128, 32}, {70, 69}, {3, 0}};
     for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++)
         check_orthonormal(shapes[k][0], shapes[k][1]);
 }
@@ -152,7 +154,8 @@ static void test_orthonormalize_rejects_wide_matrices(void **state)
 {
     (void)state;
     double a[6] = {0};
-    assert_int_equal(lstm__orthonormalize(lstm__context_acquire(NULL), 2, 3, a), LSTM_ERROR_ARGUMENT);
+    assert_int_equal(lstm__orthonormalize(lstm__context_acquire(NULL), 2, 3, a),
+                     LSTM_ERROR_ARGUMENT);
 }
 
 static void test_least_squares_finds_an_exact_solution(void **state)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Contexts: options, allocators that refuse, references, growing arrays, the log; and the checked arithmetic and the
- * arena that memory is measured with.
+ * Contexts: options, allocators that refuse, references, growing arrays, the log; and the checked
+ * arithmetic and the arena that memory is measured with.
  */
 #include "arena.h"
 #include "context.h"
@@ -16,7 +16,8 @@
 
 #include <cmocka.h>
 
-/* An allocator that counts, refuses from a certain allocation on, and can hand out misaligned blocks. */
+/* An allocator that counts, refuses from a certain allocation on, and can hand out misaligned
+ * blocks. */
 typedef struct counter {
     long allocations, live, refuse_from;
     size_t largest_alignment;
@@ -45,8 +46,10 @@ static void counted_release(void *user, void *memory)
 
 static lstm_context_options counted(counter *c)
 {
-    return (lstm_context_options){.struct_size = sizeof(lstm_context_options), .allocate = counted_allocate,
-                                  .release = counted_release, .allocator_user = c};
+    return (lstm_context_options){.struct_size = sizeof(lstm_context_options),
+                                  .allocate = counted_allocate,
+                                  .release = counted_release,
+                                  .allocator_user = c};
 }
 
 static void test_null_context_has_every_default(void **state)
@@ -76,7 +79,8 @@ static void test_create_reads_its_options(void **state)
     assert_int_equal(lstm_context_create(&context, NULL), LSTM_OK);
     assert_int_equal(lstm_context_threads(context), 1);
     lstm_context_destroy(context);
-    const lstm_context_options generic = {.struct_size = sizeof generic, .max_isa = LSTM_ISA_GENERIC};
+    const lstm_context_options generic = {.struct_size = sizeof generic,
+                                          .max_isa = LSTM_ISA_GENERIC};
     assert_int_equal(lstm_context_create(&context, &generic), LSTM_OK);
     assert_int_equal(lstm_context_isa(context), LSTM_ISA_GENERIC);
     lstm_context_destroy(context);
@@ -97,8 +101,8 @@ static void test_create_rejects_wrong_options(void **state)
         {.struct_size = size, .allocate = counted_allocate},
         {.struct_size = size, .release = counted_release},
     };
-    static const char *const named[] = {"struct_size", "threads", "threads", "max_isa", "max_isa", "blas_threads",
-                                        "release", "allocate"};
+    static const char *const named[] = {"struct_size", "threads",      "threads", "max_isa",
+                                        "max_isa",     "blas_threads", "release", "allocate"};
     for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
         lstm_context *context = (lstm_context *)&size;
         assert_int_equal(lstm_context_create(&context, &bad[k]), LSTM_ERROR_ARGUMENT);
@@ -199,7 +203,8 @@ static void test_grow_doubles_and_keeps_the_content(void **state)
     size_t capacity = 0;
     for (int32_t k = 0; k < 1000; k++) {
         void *memory = numbers;
-        assert_int_equal(lstm__grow(context, &memory, &capacity, (size_t)k + 1, sizeof *numbers), LSTM_OK);
+        assert_int_equal(lstm__grow(context, &memory, &capacity, (size_t)k + 1, sizeof *numbers),
+                         LSTM_OK);
         numbers = memory;
         numbers[k] = k;
     }
@@ -209,8 +214,10 @@ static void test_grow_doubles_and_keeps_the_content(void **state)
     void *memory = numbers;
     const size_t before = capacity;
     c.refuse_from = 0;
-    assert_int_equal(lstm__grow(context, &memory, &capacity, capacity + 1, sizeof *numbers), LSTM_ERROR_MEMORY);
-    assert_int_equal(lstm__grow(context, &memory, &capacity, SIZE_MAX, sizeof *numbers), LSTM_ERROR_MEMORY);
+    assert_int_equal(lstm__grow(context, &memory, &capacity, capacity + 1, sizeof *numbers),
+                     LSTM_ERROR_MEMORY);
+    assert_int_equal(lstm__grow(context, &memory, &capacity, SIZE_MAX, sizeof *numbers),
+                     LSTM_ERROR_MEMORY);
     assert_ptr_equal(memory, numbers);
     assert_int_equal(capacity, before);
     assert_null(lstm__copy_text(context, "text"));
@@ -240,7 +247,8 @@ static void test_log_sends_lines(void **state)
 {
     (void)state;
     char line[100] = "";
-    const lstm_context_options options = {.struct_size = sizeof options, .log = keep_line, .log_user = line};
+    const lstm_context_options options = {
+        .struct_size = sizeof options, .log = keep_line, .log_user = line};
     lstm_context *context = NULL;
     setenv("LSTM_MAX_ISA", "mmx", 1);
     assert_int_equal(lstm_context_create(&context, &options), LSTM_OK);

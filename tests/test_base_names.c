@@ -12,7 +12,8 @@
 
 #include <cmocka.h>
 
-static const lstm__name table[] = {{"adam", 3}, {"adamw", 4}, {"mean_squared_error", 1}, {"MSE", 1}, {NULL, 0}};
+static const lstm__name table[] = {
+    {"adam", 3}, {"adamw", 4}, {"mean_squared_error", 1}, {"MSE", 1}, {NULL, 0}};
 
 static void test_names_are_found_whatever_their_case(void **state)
 {
@@ -67,7 +68,8 @@ static void test_only_near_names_are_suggested(void **state)
 {
     (void)state;
     assert_string_equal(nearest_of("tempertaure"), "temperature");
-    assert_string_equal(lstm_last_error(), "unknown column \"tempertaure\"; did you mean \"temperature\"?");
+    assert_string_equal(lstm_last_error(),
+                        "unknown column \"tempertaure\"; did you mean \"temperature\"?");
     assert_string_equal(nearest_of("Wnid"), "wind");
     assert_null(nearest_of("humidity"));
     assert_string_equal(lstm_last_error(), "unknown column \"humidity\"");

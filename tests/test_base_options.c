@@ -67,7 +67,8 @@ static void test_longer_struct_is_accepted_while_its_tail_is_zero(void **state)
     assert_int_equal(o.struct_size, sizeof o);
     given.d = 1;
     o.a = 99;
-    assert_int_equal(lstm__read_options(&o, sizeof o, &given, "known_options"), LSTM_ERROR_UNSUPPORTED);
+    assert_int_equal(lstm__read_options(&o, sizeof o, &given, "known_options"),
+                     LSTM_ERROR_UNSUPPORTED);
     assert_non_null(strstr(lstm_last_error(), "known_options"));
     assert_non_null(strstr(lstm_last_error(), "newer lstm.h"));
     assert_int_equal(o.a, 99);
@@ -80,7 +81,8 @@ static void test_impossible_size_is_refused(void **state)
     for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
         const known_options given = {sizes[k], 7, 0.5};
         known_options o = {0};
-        assert_int_equal(lstm__read_options(&o, sizeof o, &given, "known_options"), LSTM_ERROR_ARGUMENT);
+        assert_int_equal(lstm__read_options(&o, sizeof o, &given, "known_options"),
+                         LSTM_ERROR_ARGUMENT);
         assert_non_null(strstr(lstm_last_error(), "sizeof(known_options)"));
         assert_int_equal(o.a, 0);
     }
@@ -114,9 +116,11 @@ static void test_info_is_written_as_far_as_the_caller_reaches(void **state)
     assert_int_equal(longer.c, 0);
     assert_int_equal(longer.d, 0);
     known_options unset = {0, 1, 2};
-    assert_int_equal(lstm__write_info(&unset, &info, sizeof info, "known_options"), LSTM_ERROR_ARGUMENT);
+    assert_int_equal(lstm__write_info(&unset, &info, sizeof info, "known_options"),
+                     LSTM_ERROR_ARGUMENT);
     assert_int_equal(unset.a, 1);
-    assert_int_equal(lstm__write_info(NULL, &info, sizeof info, "known_options"), LSTM_ERROR_ARGUMENT);
+    assert_int_equal(lstm__write_info(NULL, &info, sizeof info, "known_options"),
+                     LSTM_ERROR_ARGUMENT);
 }
 
 static void test_flags_are_yes_no_or_default(void **state)

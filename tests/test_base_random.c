@@ -22,7 +22,10 @@ static void test_philox_gives_the_published_answers(void **state)
     } known[] = {
         {0, 0, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
         {UINT64_MAX, UINT64_MAX, UINT64_MAX, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-        {0x299f31d0a4093822, 0x0370734413198a2e, 0x85a308d3243f6a88, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+        {0x299f31d0a4093822,
+         0x0370734413198a2e,
+         0x85a308d3243f6a88,
+         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
     };
     for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
         uint32_t words[4];
@@ -99,7 +102,8 @@ static void test_integers_below_a_bound_are_even(void **state)
     for (size_t k = 0; k < 7; k++)
         assert_in_range(counts[k], 9600, 10400);
     assert_int_equal(lstm__random_below(5, 6, 7, 1), 0);
-    /* of a bound of 3/4 of the range every fourth draw is rejected; else the first third would come up half the time */
+    /* of a bound of 3/4 of the range every fourth draw is rejected; else the first third would come
+     * up half the time */
     const uint64_t third = UINT64_C(1) << 62;
     size_t in_first = 0;
     for (uint64_t k = 0; k < 30000; k++) {

@@ -15,9 +15,18 @@
 #include <cmocka.h>
 
 static const lstm_status statuses[] = {
-    LSTM_OK,           LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE,   LSTM_ERROR_STATE,     LSTM_ERROR_UNSUPPORTED,
-    LSTM_ERROR_MEMORY, LSTM_ERROR_IO,       LSTM_ERROR_FORMAT,  LSTM_ERROR_NUMERIC,   LSTM_ERROR_CANCELLED,
-    LSTM_ERROR_NOT_FOUND, LSTM_ERROR_THREAD,
+    LSTM_OK,
+    LSTM_ERROR_ARGUMENT,
+    LSTM_ERROR_SHAPE,
+    LSTM_ERROR_STATE,
+    LSTM_ERROR_UNSUPPORTED,
+    LSTM_ERROR_MEMORY,
+    LSTM_ERROR_IO,
+    LSTM_ERROR_FORMAT,
+    LSTM_ERROR_NUMERIC,
+    LSTM_ERROR_CANCELLED,
+    LSTM_ERROR_NOT_FOUND,
+    LSTM_ERROR_THREAD,
 };
 
 enum { STATUS_COUNT = sizeof statuses / sizeof statuses[0] };
@@ -27,10 +36,13 @@ static void test_every_status_has_a_name_and_a_message_of_its_own(void **state)
     (void)state;
     for (size_t k = 0; k < STATUS_COUNT; k++) {
         assert_string_not_equal(lstm_status_name(statuses[k]), "LSTM_ERROR_UNKNOWN");
-        assert_int_equal(lstm_status_message(statuses[k])[strlen(lstm_status_message(statuses[k])) - 1], '.');
+        assert_int_equal(
+            lstm_status_message(statuses[k])[strlen(lstm_status_message(statuses[k])) - 1], '.');
         for (size_t other = 0; other < k; other++) {
-            assert_string_not_equal(lstm_status_name(statuses[k]), lstm_status_name(statuses[other]));
-            assert_string_not_equal(lstm_status_message(statuses[k]), lstm_status_message(statuses[other]));
+            assert_string_not_equal(lstm_status_name(statuses[k]),
+                                    lstm_status_name(statuses[other]));
+            assert_string_not_equal(lstm_status_message(statuses[k]),
+                                    lstm_status_message(statuses[other]));
         }
     }
     assert_string_equal(lstm_status_name(LSTM_ERROR_SHAPE), "LSTM_ERROR_SHAPE");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The fork-join pool and the caller's runner: every task once, nested calls, several callers, signals, denormals, fork.
- * Run it under the thread sanitizer.
+ * The fork-join pool and the caller's runner: every task once, nested calls, several callers,
+ * signals, denormals, fork. Run it under the thread sanitizer.
  */
 #include "context.h"
 #include "cpu.h"
@@ -25,7 +25,8 @@ enum { MOST_TASKS = 300 };
 
 typedef struct job {
     lstm_context *context;
-    pthread_barrier_t *all_here; /* as many tasks as threads that wait for each other: each thread gets one */
+    /* as many tasks as threads that wait for each other: each thread gets one */
+    pthread_barrier_t *all_here;
     _Atomic int runs[MOST_TASKS];
     _Atomic int inner_runs;
     _Atomic int mistakes;
@@ -329,7 +330,8 @@ static void *run_one(void *argument)
     return NULL;
 }
 
-static void run_on_threads(void *user, void (*task)(void *argument, int32_t index), void *argument, int32_t count)
+static void run_on_threads(void *user, void (*task)(void *argument, int32_t index), void *argument,
+                           int32_t count)
 {
     runner *const r = user;
     r->calls++;
@@ -347,8 +349,8 @@ static void run_on_threads(void *user, void (*task)(void *argument, int32_t inde
 
 static lstm_context *context_with_runner(runner *r)
 {
-    const lstm_context_options options = {.struct_size = sizeof options, .threads = 4, .run = run_on_threads,
-                                          .run_user = r};
+    const lstm_context_options options = {
+        .struct_size = sizeof options, .threads = 4, .run = run_on_threads, .run_user = r};
     lstm_context *context = NULL;
     assert_int_equal(lstm_context_create(&context, &options), LSTM_OK);
     return context;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The parts of `lstm forecast` that can be checked by themselves: the calendar, ticks, tests for trend and season,
- * transforms and their inverses, baselines, significance, the checksum, plots. Oracles: published values, closed
- * forms, and properties that must hold.
+ * The parts of `lstm forecast` that can be checked by themselves: the calendar, ticks, tests for
+ * trend and season, transforms and their inverses, baselines, significance, the checksum, plots.
+ * Oracles: published values, closed forms, and properties that must hold.
  */
 #include "baseline.h"
 #include "forecast.h"
@@ -238,7 +238,8 @@ static void test_white_noise_is_stationary_and_a_random_walk_is_not(void **unuse
 static void test_dickey_fuller_equals_the_regression_written_out(void **unused)
 {
     (void)unused;
-    /* dy = a + g y(t-1) + e without lags, by hand: t of g in a simple regression. White noise keeps BIC at 0 lags. */
+    /* dy = a + g y(t-1) + e without lags, by hand: t of g in a simple regression. White noise keeps
+     * BIC at 0 lags. */
     double y[80];
     for (int i = 0; i < 80; i++) {
         y[i] = noise();
@@ -248,8 +249,8 @@ static void test_dickey_fuller_equals_the_regression_written_out(void **unused)
     if (result.adf_lags != 0) {
         skip();
     }
-    const int most =
-        (int)floor(12.0 * pow(0.8, 0.25)); /* the rows that every number of lags can use */
+    const int most = (int)floor(12.0 *
+                                pow(0.8, 0.25)); /* the rows that every number of lags can use */
     double n = 0, sx = 0, sd = 0, sxx = 0, sxd = 0, sdd = 0;
     for (int i = most; i + 1 < 80; i++) {
         const double d = y[i + 1] - y[i];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * GRU and SimpleRNN under the PyTorch profile against the real PyTorch, from ../shared/golden/torch: outputs, last states and
- * gradients (1e-5, 1e-4 relative) of nn.RNN and of a bidirectional nn.GRU of two layers.
+ * GRU and SimpleRNN under the PyTorch profile against the real PyTorch, from
+ * ../shared/golden/torch: outputs, last states and gradients (1e-5, 1e-4 relative) of nn.RNN and of
+ * a bidirectional nn.GRU of two layers.
  */
 #include "closeness.h"
 #include "golden_case.h"
@@ -11,12 +12,13 @@
 
 static int64_t dimension(const golden_case *golden, const char *array, size_t index)
 {
-    return json_integer_value(json_array_get(json_object_get(json_object_get(golden->json, "arrays"), array), index));
+    return json_integer_value(
+        json_array_get(json_object_get(json_object_get(golden->json, "arrays"), array), index));
 }
 
 /* The array of our "gru.weight_ih_l0": PREFIX.weight_ih_l0. */
-static float *parameter_array(const golden_case *golden, const lstm_model *model, size_t parameter, const char *prefix,
-                              size_t *count)
+static float *parameter_array(const golden_case *golden, const lstm_model *model, size_t parameter,
+                              const char *prefix, size_t *count)
 {
     char name[96];
     lstm_parameter_info info = {.struct_size = sizeof info};
@@ -38,7 +40,8 @@ static void load_parameters(const golden_case *golden, lstm_model *model)
     }
 }
 
-static void check_gradients(const golden_case *golden, const lstm_model *model, const lstm_session *session)
+static void check_gradients(const golden_case *golden, const lstm_model *model,
+                            const lstm_session *session)
 {
     size_t count = 0;
     for (size_t k = 0; k < lstm_model_parameter_count(model); k++) {
@@ -67,10 +70,14 @@ static void run_rnn(const char *name, int32_t activation)
     lstm_layer *layer = NULL;
     size_t count = 0;
     golden_open(&golden, "torch", name);
-    const lstm_model_options profile = {.struct_size = sizeof profile, .profile = LSTM_PROFILE_TORCH};
-    const lstm_input_options input = {.struct_size = sizeof input, .features = dimension(&golden, "x", 2)};
-    const lstm_simple_rnn_options options = {.struct_size = sizeof options, .units = dimension(&golden, "hn", 2),
-                                             .activation = activation, .return_sequences = LSTM_YES};
+    const lstm_model_options profile = {.struct_size = sizeof profile,
+                                        .profile = LSTM_PROFILE_TORCH};
+    const lstm_input_options input = {.struct_size = sizeof input,
+                                      .features = dimension(&golden, "x", 2)};
+    const lstm_simple_rnn_options options = {.struct_size = sizeof options,
+                                             .units = dimension(&golden, "hn", 2),
+                                             .activation = activation,
+                                             .return_sequences = LSTM_YES};
     assert_ok(lstm_model_create(&model, NULL, &profile));
     assert_ok(lstm_model_add_input(model, &input, NULL));
     assert_ok(lstm_model_add_simple_rnn(model, &options, NULL, &layer));
@@ -81,9 +88,14 @@ static void run_rnn(const char *name, int32_t activation)
     assert_ok(lstm_model_build(model));
     load_parameters(&golden, model);
     float *x = golden_array(&golden, "x", &count);
-    const lstm_data data = {.struct_size = sizeof data, .layout = LSTM_LAYOUT_TIME_FIRST,
-                            .samples = dimension(&golden, "x", 1), .x = x, .x_count = count};
-    const lstm_session_options plan = {.struct_size = sizeof plan, .training = LSTM_YES, .batch = data.samples,
+    const lstm_data data = {.struct_size = sizeof data,
+                            .layout = LSTM_LAYOUT_TIME_FIRST,
+                            .samples = dimension(&golden, "x", 1),
+                            .x = x,
+                            .x_count = count};
+    const lstm_session_options plan = {.struct_size = sizeof plan,
+                                       .training = LSTM_YES,
+                                       .batch = data.samples,
                                        .steps = dimension(&golden, "x", 0)};
     assert_ok(lstm_session_create(&session, model, &plan));
     assert_ok(lstm_session_forward(session, &data));
@@ -123,14 +135,18 @@ typedef struct stack {
     lstm_layer *cells[GRU_CELLS]; /* forward and backward of each layer: PyTorch's order of hn */
 } stack;
 
-/* nn.GRU(num_layers=2, bidirectional=True): outputs are y and the last states of all cells, inputs x and their first states. */
+/* nn.GRU(num_layers=2, bidirectional=True): outputs are y and the last states of all cells, inputs
+ * x and their first states. */
 static stack build_stack(const golden_case *golden)
 {
     stack s = {NULL, {NULL}};
     const int64_t units = dimension(golden, "hn", 2);
-    const lstm_model_options profile = {.struct_size = sizeof profile, .profile = LSTM_PROFILE_TORCH};
-    const lstm_input_options input = {.struct_size = sizeof input, .features = dimension(golden, "x", 2)};
-    const lstm_input_options state = {.struct_size = sizeof state, .features = units, .vector = LSTM_YES};
+    const lstm_model_options profile = {.struct_size = sizeof profile,
+                                        .profile = LSTM_PROFILE_TORCH};
+    const lstm_input_options input = {.struct_size = sizeof input,
+                                      .features = dimension(golden, "x", 2)};
+    const lstm_input_options state = {
+        .struct_size = sizeof state, .features = units, .vector = LSTM_YES};
     const lstm_layer *outputs[1 + GRU_CELLS] = {NULL};
     lstm_layer *previous = NULL;
     assert_ok(lstm_model_create(&s.model, NULL, &profile));
@@ -139,15 +155,20 @@ static stack build_stack(const golden_case *golden)
         lstm_layer *h0 = NULL;
         lstm_layer *h = NULL;
         assert_ok(lstm_model_add_input(s.model, &state, &h0));
-        const lstm_gru_options options = {.struct_size = sizeof options, .units = units, .initial_h = h0,
-                                          .return_sequences = LSTM_YES, .go_backwards = k % 2 ? LSTM_YES : LSTM_NO};
+        const lstm_gru_options options = {.struct_size = sizeof options,
+                                          .units = units,
+                                          .initial_h = h0,
+                                          .return_sequences = LSTM_YES,
+                                          .go_backwards = k % 2 ? LSTM_YES : LSTM_NO};
         assert_ok(lstm_model_add_gru(s.model, &options, previous, &s.cells[k]));
         assert_ok(lstm_layer_state(s.cells[k], &h, NULL));
         outputs[1 + k] = h;
         if (k % 2 == 0)
             continue;
-        const lstm_bidirectional_options both = {.struct_size = sizeof both, .forward = s.cells[k - 1],
-                                                 .backward = s.cells[k], .name = k < 2 ? "first" : "second"};
+        const lstm_bidirectional_options both = {.struct_size = sizeof both,
+                                                 .forward = s.cells[k - 1],
+                                                 .backward = s.cells[k],
+                                                 .name = k < 2 ? "first" : "second"};
         assert_ok(lstm_model_add_bidirectional(s.model, &both, NULL, &previous));
     }
     outputs[0] = previous;
@@ -157,7 +178,8 @@ static stack build_stack(const golden_case *golden)
 }
 
 /* Our "second.weight_ih_l0_reverse" is PyTorch's "weight_ih_l1_reverse". */
-static float *stack_array(const golden_case *golden, const stack *s, size_t parameter, const char *prefix, size_t *count)
+static float *stack_array(const golden_case *golden, const stack *s, size_t parameter,
+                          const char *prefix, size_t *count)
 {
     char name[96];
     lstm_parameter_info info = {.struct_size = sizeof info};
@@ -171,8 +193,8 @@ static float *stack_array(const golden_case *golden, const stack *s, size_t para
     return values;
 }
 
-static void check_output(const golden_case *golden, lstm_session *session, const char *name, const char *weights, size_t first,
-                         size_t outputs)
+static void check_output(const golden_case *golden, lstm_session *session, const char *name,
+                         const char *weights, size_t first, size_t outputs)
 {
     size_t count = 0;
     float *expected = golden_array(golden, name, &count);
@@ -189,7 +211,8 @@ static void check_output(const golden_case *golden, lstm_session *session, const
     free(expected);
 }
 
-static void check_stack_gradients(const golden_case *golden, const stack *s, const lstm_session *session)
+static void check_stack_gradients(const golden_case *golden, const stack *s,
+                                  const lstm_session *session)
 {
     size_t count = 0;
     for (size_t k = 0; k < lstm_model_parameter_count(s->model); k++) {
@@ -203,7 +226,8 @@ static void check_stack_gradients(const golden_case *golden, const stack *s, con
     float *expected = golden_array(golden, "gh0", &count);
     float *found = malloc(count * sizeof *found);
     for (size_t k = 0; k < GRU_CELLS; k++)
-        assert_ok(lstm_session_input_gradient(session, 1 + k, found + k * count / GRU_CELLS, count / GRU_CELLS));
+        assert_ok(lstm_session_input_gradient(session, 1 + k, found + k * count / GRU_CELLS,
+                                              count / GRU_CELLS));
     assert_close("gh0", found, expected, count, 0, 1e-4);
     free(found);
     free(expected);
@@ -239,10 +263,15 @@ static void test_stacked_bidirectional_gru_equals_pytorch(void **state)
         sizes[1 + k] = count / GRU_CELLS;
         inputs[1 + k] = h0 + k * sizes[1 + k];
     }
-    const lstm_data data = {.struct_size = sizeof data, .layout = LSTM_LAYOUT_TIME_FIRST,
-                            .samples = dimension(&golden, "x", 1), .inputs = inputs, .input_sizes = sizes,
+    const lstm_data data = {.struct_size = sizeof data,
+                            .layout = LSTM_LAYOUT_TIME_FIRST,
+                            .samples = dimension(&golden, "x", 1),
+                            .inputs = inputs,
+                            .input_sizes = sizes,
                             .input_count = 1 + GRU_CELLS};
-    const lstm_session_options plan = {.struct_size = sizeof plan, .training = LSTM_YES, .batch = data.samples,
+    const lstm_session_options plan = {.struct_size = sizeof plan,
+                                       .training = LSTM_YES,
+                                       .batch = data.samples,
                                        .steps = dimension(&golden, "x", 0)};
     assert_ok(lstm_session_create(&session, s.model, &plan));
     assert_ok(lstm_session_forward(session, &data));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The network against the real Keras: outputs within 1e-5, gradients within 1e-4 of the largest, for every case of
- * ../shared/golden that this version's layers can express. Training is in test_golden_keras_training.c.
+ * The network against the real Keras: outputs within 1e-5, gradients within 1e-4 of the largest,
+ * for every case of ../shared/golden that this version's layers can express. Training is in
+ * test_golden_keras_training.c.
  */
 #include "closeness.h"
 #include "golden_case.h"
@@ -20,7 +21,8 @@ typedef struct arrays {
 static arrays load_numbered(const golden_case *golden, const char *stem)
 {
     arrays a = {.count = 0};
-    while (a.count < MOST && (a.values[a.count] = golden_array_number(golden, stem, 1, a.count, &a.counts[a.count])))
+    while (a.count < MOST &&
+           (a.values[a.count] = golden_array_number(golden, stem, 1, a.count, &a.counts[a.count])))
         a.count++;
     return a;
 }
@@ -31,8 +33,8 @@ static void free_arrays(arrays *a)
         free(a->values[k]);
 }
 
-static void check_parameter_gradients(const golden_case *golden, const lstm_session *session, const lstm_model *model,
-                                      double *worst)
+static void check_parameter_gradients(const golden_case *golden, const lstm_session *session,
+                                      const lstm_model *model, double *worst)
 {
     for (size_t k = 0, learned = 0; k < lstm_model_parameter_count(model); k++) {
         size_t count = 0;
@@ -44,9 +46,11 @@ static void check_parameter_gradients(const golden_case *golden, const lstm_sess
         float *found = malloc((count + 1) * sizeof *found);
         assert_non_null(expected);
         assert_ok(lstm_session_parameter_gradient(session, k, found, count));
-        /* A softmax does not change when a number is added to all scores: the gradient of a key's bias is 0 but for rounding. */
+        /* A softmax does not change when a number is added to all scores: the gradient of a key's
+         * bias is 0 but for rounding. */
         const bool zero = strstr(info.name, "/key/bias") != NULL;
-        const double off = assert_close(info.name, found, expected, count, zero ? 1e-6 : 0, zero ? 0 : 1e-4);
+        const double off = assert_close(info.name, found, expected, count, zero ? 1e-6 : 0,
+                                        zero ? 0 : 1e-4);
         *worst = fmax(*worst, zero ? 0 : off / largest_size(expected, count));
         free(found);
         free(expected);
@@ -59,9 +63,10 @@ static void fix_statistics(const golden_case *golden)
     size_t k = 0;
     json_t *layer = NULL;
     json_t *config = json_object_get(json_object_get(golden->json, "config"), "config");
-    json_array_foreach(json_object_get(config, "layers"), k, layer)
-        if (strcmp(json_string_value(json_object_get(layer, "class_name")), "BatchNormalization") == 0)
-            json_object_set_new(json_object_get(layer, "config"), "fixed_statistics", json_true());
+    json_array_foreach(json_object_get(config, "layers"), k,
+                       layer) if (strcmp(json_string_value(json_object_get(layer, "class_name")),
+                                         "BatchNormalization") == 0)
+        json_object_set_new(json_object_get(layer, "config"), "fixed_statistics", json_true());
 }
 
 static void run_forward_case(const char *name)
@@ -79,15 +84,20 @@ static void run_forward_case(const char *name)
     arrays r = load_numbered(&golden, "r");
     arrays gx = load_numbered(&golden, "gx");
     assert_int_equal(y.count, lstm_model_output_count(model));
-    const lstm_data data = {.struct_size = sizeof data, .samples = 4, .inputs = (const float *const *)x.values,
-                            .input_sizes = x.counts, .input_count = x.count};
-    const lstm_session_options options = {.struct_size = sizeof options, .training = LSTM_YES, .batch = 4};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = 4,
+                            .inputs = (const float *const *)x.values,
+                            .input_sizes = x.counts,
+                            .input_count = x.count};
+    const lstm_session_options options = {
+        .struct_size = sizeof options, .training = LSTM_YES, .batch = 4};
     assert_ok(lstm_session_create(&session, model, &options));
     assert_ok(lstm_session_forward(session, &data));
     for (size_t k = 0; k < y.count; k++) {
         float *found = malloc((y.counts[k] + 1) * sizeof *found);
         assert_ok(lstm_session_output(session, k, found, y.counts[k]));
-        output_error = fmax(output_error, assert_close("output", found, y.values[k], y.counts[k], 1e-5, 0));
+        output_error = fmax(output_error,
+                            assert_close("output", found, y.values[k], y.counts[k], 1e-5, 0));
         free(found);
         assert_ok(lstm_session_set_output_gradient(session, k, r.values[k], r.counts[k]));
     }
@@ -108,7 +118,8 @@ static void run_forward_case(const char *name)
         assert_close("input gradient", found, gx.values[k], gx.counts[k], 0, 1e-4);
         free(found);
     }
-    print_message("%-28s output %.1e, gradient %.1e relative\n", name, output_error, gradient_error);
+    print_message("%-28s output %.1e, gradient %.1e relative\n", name, output_error,
+                  gradient_error);
     free_arrays(&x);
     free_arrays(&y);
     free_arrays(&r);
@@ -120,13 +131,31 @@ static void run_forward_case(const char *name)
 
 static void test_outputs_and_gradients_equal_those_of_keras(void **state)
 {
-    static const char *const names[] = {"lstm_last",       "lstm_sequences", "lstm_backwards",       "lstm_states",
-                                        "lstm_no_bias",    "tutorial",       "stack2_dense_softmax", "encoder_decoder",
-                                        "gru_reset_after", "gru_reset_before", "simple_rnn",           "time_distributed_dense",
-                                        "layernorm_between", "batchnorm_inference", "global_pool",     "conv_pool_lstm",
-                                        "attention_dot",   "attention_additive", "attention_multihead",
-                                        "embedding_mask_trail_last", "embedding_mask_trail_seq", "embedding_mask_holes_last",
-                                        "embedding_mask_holes_seq", "embedding_mask_lead_last", "embedding_mask_lead_seq"};
+    static const char *const names[] = {"lstm_last",
+                                        "lstm_sequences",
+                                        "lstm_backwards",
+                                        "lstm_states",
+                                        "lstm_no_bias",
+                                        "tutorial",
+                                        "stack2_dense_softmax",
+                                        "encoder_decoder",
+                                        "gru_reset_after",
+                                        "gru_reset_before",
+                                        "simple_rnn",
+                                        "time_distributed_dense",
+                                        "layernorm_between",
+                                        "batchnorm_inference",
+                                        "global_pool",
+                                        "conv_pool_lstm",
+                                        "attention_dot",
+                                        "attention_additive",
+                                        "attention_multihead",
+                                        "embedding_mask_trail_last",
+                                        "embedding_mask_trail_seq",
+                                        "embedding_mask_holes_last",
+                                        "embedding_mask_holes_seq",
+                                        "embedding_mask_lead_last",
+                                        "embedding_mask_lead_seq"};
     (void)state;
     if (!golden_available())
         skip();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Training against the real Keras: whole runs of every optimizer, schedule and regulariser of ../shared/golden/keras_train
- * within 1e-3 relative, step by step, and every loss of keras_loss (value 1e-5, gradient 1e-4 of the largest), with and
- * without sample weights.
+ * Training against the real Keras: whole runs of every optimizer, schedule and regulariser of
+ * ../shared/golden/keras_train within 1e-3 relative, step by step, and every loss of keras_loss
+ * (value 1e-5, gradient 1e-4 of the largest), with and without sample weights.
  */
 #include "closeness.h"
 #include "golden_case.h"
@@ -18,30 +18,33 @@ static double option(const json_t *optimizer, const char *key)
 }
 
 /* Keras' schedule objects. */
-static void read_schedule(const json_t *object, lstm_optimizer_options *options, lstm_schedule_options *schedule)
+static void read_schedule(const json_t *object, lstm_optimizer_options *options,
+                          lstm_schedule_options *schedule)
 {
     const json_t *config = json_object_get(object, "config");
     if (!config)
         return;
     *schedule = (lstm_schedule_options){.struct_size = sizeof *schedule};
-    assert_ok(lstm_constant_from_name(LSTM_NAMES_SCHEDULE, json_string_value(json_object_get(object, "class_name")),
+    assert_ok(lstm_constant_from_name(LSTM_NAMES_SCHEDULE,
+                                      json_string_value(json_object_get(object, "class_name")),
                                       &schedule->schedule));
     options->learning_rate = option(config, "initial_learning_rate");
     schedule->factor = option(config, "decay_rate");
-    schedule->steps = json_integer_value(json_object_get(config, "decay_steps"))
-                      + json_integer_value(json_object_get(config, "first_decay_steps"));
+    schedule->steps = json_integer_value(json_object_get(config, "decay_steps")) +
+                      json_integer_value(json_object_get(config, "first_decay_steps"));
     schedule->t_mul = option(config, "t_mul");
     schedule->m_mul = option(config, "m_mul");
     schedule->alpha = option(config, "alpha");
     options->schedule = schedule;
 }
 
-static lstm_optimizer_options read_optimizer(const golden_case *golden, lstm_schedule_options *schedule)
+static lstm_optimizer_options read_optimizer(const golden_case *golden,
+                                             lstm_schedule_options *schedule)
 {
     const json_t *o = json_object_get(golden->json, "optimizer");
     lstm_optimizer_options options = {.struct_size = sizeof options};
-    assert_ok(lstm_constant_from_name(LSTM_NAMES_OPTIMIZER, json_string_value(json_object_get(o, "name")),
-                                      &options.optimizer));
+    assert_ok(lstm_constant_from_name(
+        LSTM_NAMES_OPTIMIZER, json_string_value(json_object_get(o, "name")), &options.optimizer));
     options.learning_rate = option(o, "learning_rate");
     options.momentum = option(o, "momentum");
     options.rho = option(o, "rho");
@@ -57,7 +60,8 @@ static lstm_optimizer_options read_optimizer(const golden_case *golden, lstm_sch
     options.initial_accumulator = option(o, "initial_accumulator_value");
     options.use_ema = json_is_true(json_object_get(o, "use_ema")) ? LSTM_YES : LSTM_NO;
     options.ema_momentum = option(o, "ema_momentum");
-    options.accumulation_steps = (int32_t)json_integer_value(json_object_get(o, "gradient_accumulation_steps"));
+    options.accumulation_steps = (int32_t)json_integer_value(
+        json_object_get(o, "gradient_accumulation_steps"));
     read_schedule(json_object_get(o, "learning_rate"), &options, schedule);
     options.amsgrad = json_is_true(json_object_get(o, "amsgrad")) ? LSTM_YES : LSTM_NO;
     return options;
@@ -65,7 +69,8 @@ static lstm_optimizer_options read_optimizer(const golden_case *golden, lstm_sch
 
 enum { MOST_PARAMETERS = 8 };
 
-/* What fit reports, and the parameters after each update with their averages, computed here in double. */
+/* What fit reports, and the parameters after each update with their averages, computed here in
+ * double. */
 typedef struct recorder {
     double losses[64];
     size_t count;
@@ -78,7 +83,8 @@ typedef struct recorder {
 
 static void start_recorder(recorder *r, const lstm_model *model, double momentum)
 {
-    *r = (recorder){.model = model, .momentum = momentum, .parameters = lstm_model_parameter_count(model)};
+    *r = (recorder){
+        .model = model, .momentum = momentum, .parameters = lstm_model_parameter_count(model)};
     assert_true(r->parameters <= MOST_PARAMETERS);
     for (size_t k = 0; k < r->parameters; k++) {
         lstm_parameter_info info = {.struct_size = sizeof info};
@@ -150,29 +156,42 @@ static void run_training_case(const char *name)
     const lstm_optimizer_options optimizer = read_optimizer(&golden, &schedule);
     const bool mse = strcmp(json_string_value(json_object_get(golden.json, "loss")), "mse") == 0;
     const lstm_loss_options loss = {.struct_size = sizeof loss,
-                                    .loss = mse ? LSTM_LOSS_MSE : LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY,
+                                    .loss = mse ? LSTM_LOSS_MSE
+                                                : LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY,
                                     .from_logits = mse ? LSTM_NO : LSTM_YES};
-    const lstm_data data = {.struct_size = sizeof data, .samples = (int64_t)x_count / (input_steps * features), .x = x,
-                            .x_count = x_count, .y = y, .y_count = y_count};
-    const lstm_fit_options options = {.struct_size = sizeof options, .loss = &loss, .optimizer_options = &optimizer,
-                                      .batch_size = (int32_t)json_integer_value(json_object_get(golden.json, "batch")),
-                                      .max_steps = (int64_t)steps, .shuffle = LSTM_NO, .progress = record,
-                                      .progress_user = &r};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = (int64_t)x_count / (input_steps * features),
+                            .x = x,
+                            .x_count = x_count,
+                            .y = y,
+                            .y_count = y_count};
+    const lstm_fit_options options = {
+        .struct_size = sizeof options,
+        .loss = &loss,
+        .optimizer_options = &optimizer,
+        .batch_size = (int32_t)json_integer_value(json_object_get(golden.json, "batch")),
+        .max_steps = (int64_t)steps,
+        .shuffle = LSTM_NO,
+        .progress = record,
+        .progress_user = &r};
     assert_ok(lstm_fit(model, &options, &data, NULL));
     assert_int_equal(r.count, steps);
     for (size_t k = 0; k < steps; k++)
-        loss_error = fmax(loss_error, fabs(r.losses[k] - (double)losses[k]) / fabs((double)losses[k]));
+        loss_error = fmax(loss_error,
+                          fabs(r.losses[k] - (double)losses[k]) / fabs((double)losses[k]));
     for (size_t k = 0; k < lstm_model_parameter_count(model); k++) {
         size_t count = 0;
         float *expected = golden_array_number(&golden, "w1_", 2, k, &count);
-        weight_error = fmax(weight_error, assert_close("weights after training", r.latest[k], expected, count, 0, 1e-3)
-                                              / largest_size(expected, count));
+        weight_error = fmax(weight_error, assert_close("weights after training", r.latest[k],
+                                                       expected, count, 0, 1e-3) /
+                                              largest_size(expected, count));
         free(expected);
     }
     if (optimizer.use_ema == LSTM_YES)
         check_averages(&r);
     end_recorder(&r);
-    print_message("%-28s losses %.1e, weights %.1e relative after %zu steps\n", name, loss_error, weight_error, steps);
+    print_message("%-28s losses %.1e, weights %.1e relative after %zu steps\n", name, loss_error,
+                  weight_error, steps);
     assert_true(loss_error <= 1e-3);
     free(x);
     free(y);
@@ -183,11 +202,29 @@ static void run_training_case(const char *name)
 
 static void test_training_follows_keras_step_by_step(void **state)
 {
-    static const char *const names[] = {"tutorial_adam_mse", "adam",         "adam_amsgrad",  "adam_clipnorm", "adamw",
-                                        "rmsprop",           "rmsprop_centered_momentum",     "sgd",           "sgd_clipvalue",
-                                        "sgd_global_clipnorm", "sgd_momentum", "sgd_nesterov", "sgd_weight_decay",
-                                        "adagrad", "adadelta", "adamax", "nadam", "lion", "adam_ema", "sgd_accumulate2",
-                                        "sgd_exponential_decay", "sgd_cosine_restarts", "regularized"};
+    static const char *const names[] = {"tutorial_adam_mse",
+                                        "adam",
+                                        "adam_amsgrad",
+                                        "adam_clipnorm",
+                                        "adamw",
+                                        "rmsprop",
+                                        "rmsprop_centered_momentum",
+                                        "sgd",
+                                        "sgd_clipvalue",
+                                        "sgd_global_clipnorm",
+                                        "sgd_momentum",
+                                        "sgd_nesterov",
+                                        "sgd_weight_decay",
+                                        "adagrad",
+                                        "adadelta",
+                                        "adamax",
+                                        "nadam",
+                                        "lion",
+                                        "adam_ema",
+                                        "sgd_accumulate2",
+                                        "sgd_exponential_decay",
+                                        "sgd_cosine_restarts",
+                                        "regularized"};
     (void)state;
     if (!golden_available())
         skip();
@@ -198,8 +235,8 @@ static void test_training_follows_keras_step_by_step(void **state)
 /* ---- Losses */
 
 /* Value and gradient against one array of the case; `weights` NULL = without sample weights. */
-static void check_loss(const golden_case *golden, const lstm_loss_options *loss, const float *weights, const char *gradient,
-                       const char *value_key)
+static void check_loss(const golden_case *golden, const lstm_loss_options *loss,
+                       const float *weights, const char *gradient, const char *value_key)
 {
     lstm_model *model = NULL;
     lstm_session *session = NULL;
@@ -212,10 +249,17 @@ static void check_loss(const golden_case *golden, const lstm_loss_options *loss,
     float *expected = golden_array(golden, gradient, &g_count);
     float *found = malloc((p_count + 1) * sizeof *found);
     const int64_t features = 5;
-    const lstm_input_options input = {.struct_size = sizeof input, .vector = LSTM_YES, .features = features};
-    const lstm_session_options options = {.struct_size = sizeof options, .training = LSTM_YES, .batch = 64};
-    const lstm_data data = {.struct_size = sizeof data, .samples = (int64_t)p_count / features, .x = p, .x_count = p_count,
-                            .y = y, .y_count = y_count, .sample_weights = weights,
+    const lstm_input_options input = {
+        .struct_size = sizeof input, .vector = LSTM_YES, .features = features};
+    const lstm_session_options options = {
+        .struct_size = sizeof options, .training = LSTM_YES, .batch = 64};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = (int64_t)p_count / features,
+                            .x = p,
+                            .x_count = p_count,
+                            .y = y,
+                            .y_count = y_count,
+                            .sample_weights = weights,
                             .sample_weight_count = weights ? p_count / (size_t)features : 0};
     assert_ok(lstm_model_create(&model, NULL, NULL));
     assert_ok(lstm_model_add_input(model, &input, NULL));
@@ -229,7 +273,8 @@ static void check_loss(const golden_case *golden, const lstm_loss_options *loss,
     const double wanted = json_number_value(json_object_get(golden->json, value_key));
     const double worst = assert_close(gradient, found, expected, g_count, 0, 1e-4);
     const double error = fabs(value - wanted);
-    print_message("%-22s %-29s value %.1e, gradient %.1e\n", strrchr(golden->folder, '/') + 1, gradient, error, worst);
+    print_message("%-22s %-29s value %.1e, gradient %.1e\n", strrchr(golden->folder, '/') + 1,
+                  gradient, error, worst);
     assert_true(error <= 1e-5 * fmax(1, fabs(wanted)));
     lstm_session_destroy(session);
     lstm_model_destroy(model);
@@ -265,9 +310,12 @@ static void test_losses_and_their_gradients_equal_those_of_keras(void **state)
         {"cce", {.loss = LSTM_LOSS_CATEGORICAL_CROSSENTROPY}},
         {"cce_logits", {.loss = LSTM_LOSS_CATEGORICAL_CROSSENTROPY, .from_logits = LSTM_YES}},
         {"cce_logits_smooth",
-         {.loss = LSTM_LOSS_CATEGORICAL_CROSSENTROPY, .from_logits = LSTM_YES, .label_smoothing = 0.1f}},
+         {.loss = LSTM_LOSS_CATEGORICAL_CROSSENTROPY,
+          .from_logits = LSTM_YES,
+          .label_smoothing = 0.1f}},
         {"scce", {.loss = LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY}},
-        {"scce_logits", {.loss = LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY, .from_logits = LSTM_YES}},
+        {"scce_logits",
+         {.loss = LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY, .from_logits = LSTM_YES}},
     };
     (void)state;
     if (!golden_available())
@@ -280,7 +328,8 @@ static void test_losses_and_their_gradients_equal_those_of_keras(void **state)
         golden_open(&golden, "keras_loss", cases[k].name);
         float *weights = golden_array(&golden, "sample_weight", &count);
         check_loss(&golden, &loss, NULL, "gradient", "value");
-        check_loss(&golden, &loss, weights, "gradient_with_sample_weights", "value_with_sample_weights");
+        check_loss(&golden, &loss, weights, "gradient_with_sample_weights",
+                   "value_with_sample_weights");
         free(weights);
         golden_close(&golden);
     }

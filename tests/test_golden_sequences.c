@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Masks, lengths and both directions against the real Keras and PyTorch: outputs within 1e-5, gradients within 1e-4 of the
- * largest, for the cases of ../shared/golden that are about sequences.
+ * Masks, lengths and both directions against the real Keras and PyTorch: outputs within 1e-5,
+ * gradients within 1e-4 of the largest, for the cases of ../shared/golden that are about sequences.
  */
 #include "closeness.h"
 #include "golden_case.h"
@@ -23,11 +23,13 @@ static void end(network *n)
 
 static void start(network *n, int64_t batch, int64_t steps)
 {
-    const lstm_session_options options = {.struct_size = sizeof options, .training = LSTM_YES, .batch = batch, .steps = steps};
+    const lstm_session_options options = {
+        .struct_size = sizeof options, .training = LSTM_YES, .batch = batch, .steps = steps};
     assert_ok(lstm_session_create(&n->session, n->model, &options));
 }
 
-static double check_output(const golden_case *golden, const network *n, size_t index, const char *name, size_t first, size_t part)
+static double check_output(const golden_case *golden, const network *n, size_t index,
+                           const char *name, size_t first, size_t part)
 {
     size_t count = 0;
     float *expected = golden_array(golden, name, &count);
@@ -41,29 +43,34 @@ static double check_output(const golden_case *golden, const network *n, size_t i
     return worst;
 }
 
-static void give_gradient(const golden_case *golden, const network *n, size_t index, const char *name, size_t first, size_t part)
+static void give_gradient(const golden_case *golden, const network *n, size_t index,
+                          const char *name, size_t first, size_t part)
 {
     size_t count = 0;
     float *weights = golden_array(golden, name, &count);
     assert_non_null(weights);
-    assert_ok(lstm_session_set_output_gradient(n->session, index, weights + first, part ? part : count));
+    assert_ok(
+        lstm_session_set_output_gradient(n->session, index, weights + first, part ? part : count));
     free(weights);
 }
 
-static double check_parameter(const golden_case *golden, const network *n, size_t index, const char *name)
+static double check_parameter(const golden_case *golden, const network *n, size_t index,
+                              const char *name)
 {
     size_t count = 0;
     float *expected = golden_array(golden, name, &count);
     assert_non_null(expected);
     float *found = malloc((count + 1) * sizeof *found);
     assert_ok(lstm_session_parameter_gradient(n->session, index, found, count));
-    const double worst = assert_close(name, found, expected, count, 0, 1e-4) / largest_size(expected, count);
+    const double worst = assert_close(name, found, expected, count, 0, 1e-4) /
+                         largest_size(expected, count);
     free(found);
     free(expected);
     return worst;
 }
 
-static double check_input(const golden_case *golden, const network *n, size_t index, const char *name, size_t first, size_t part)
+static double check_input(const golden_case *golden, const network *n, size_t index,
+                          const char *name, size_t first, size_t part)
 {
     size_t count = 0;
     float *expected = golden_array(golden, name, &count);
@@ -71,7 +78,8 @@ static double check_input(const golden_case *golden, const network *n, size_t in
     count = part ? part : count;
     float *found = malloc((count + 1) * sizeof *found);
     assert_ok(lstm_session_input_gradient(n->session, index, found, count));
-    const double worst = assert_close(name, found, expected + first, count, 0, 1e-4) / largest_size(expected + first, count);
+    const double worst = assert_close(name, found, expected + first, count, 0, 1e-4) /
+                         largest_size(expected + first, count);
     free(found);
     free(expected);
     return worst;
@@ -108,9 +116,15 @@ static void run_keras(const char *name)
 
 static void test_masking_directions_and_activations_equal_those_of_keras(void **state)
 {
-    static const char *const names[] = {"masking_layer", "bidirectional_concat", "bidirectional_sum", "bidirectional_mul",
-                                        "bidirectional_ave", "lstm_act_elu_tanh", "lstm_act_linear_hard_sigmoid",
-                                        "lstm_act_relu_hard_sigmoid", "lstm_act_softsign_sigmoid"};
+    static const char *const names[] = {"masking_layer",
+                                        "bidirectional_concat",
+                                        "bidirectional_sum",
+                                        "bidirectional_mul",
+                                        "bidirectional_ave",
+                                        "lstm_act_elu_tanh",
+                                        "lstm_act_linear_hard_sigmoid",
+                                        "lstm_act_relu_hard_sigmoid",
+                                        "lstm_act_softsign_sigmoid"};
     (void)state;
     if (!golden_available())
         skip();
@@ -134,10 +148,12 @@ static void test_states_are_carried_as_by_a_stateful_layer_of_keras(void **state
             char name[8];
             size_t count = 0;
             float *x = golden_array_number(&golden, "x", 1, k, &count);
-            const lstm_data data = {.struct_size = sizeof data, .samples = 4, .x = x, .x_count = count};
+            const lstm_data data = {
+                .struct_size = sizeof data, .samples = 4, .x = x, .x_count = count};
             assert_ok(lstm_session_forward(n.session, &data));
             snprintf(name, sizeof name, "y%d", (int)k);
-            print_message("%-30s %s %.1e\n", "stateful_three_calls", name, check_output(&golden, &n, 0, name, 0, 0));
+            print_message("%-30s %s %.1e\n", "stateful_three_calls", name,
+                          check_output(&golden, &n, 0, name, 0, 0));
             free(x);
         }
         assert_ok(lstm_session_reset_states(n.session));
@@ -146,7 +162,8 @@ static void test_states_are_carried_as_by_a_stateful_layer_of_keras(void **state
     golden_close(&golden);
 }
 
-/* A network whose embedding is looked up here, so that its mask is ours: Keras' config without the Embedding layer. */
+/* A network whose embedding is looked up here, so that its mask is ours: Keras' config without the
+ * Embedding layer. */
 static lstm_model *model_behind_embedding(const golden_case *golden)
 {
     lstm_model *model = NULL;
@@ -185,8 +202,12 @@ static void run_embedded(const char *name)
         assert_ok(lstm_model_set_parameter(n.model, k, values, count));
         free(values);
     }
-    const lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * WIDTH,
-                            .mask = mask, .mask_count = SAMPLES * STEPS};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = SAMPLES,
+                            .x = x,
+                            .x_count = SAMPLES * STEPS * WIDTH,
+                            .mask = mask,
+                            .mask_count = SAMPLES * STEPS};
     start(&n, SAMPLES, STEPS);
     assert_ok(lstm_session_forward(n.session, &data));
     const double output = check_output(&golden, &n, 0, "y0", 0, 0);
@@ -220,8 +241,9 @@ static void run_embedded(const char *name)
 
 static void test_masks_of_every_kind_equal_those_of_keras(void **state)
 {
-    static const char *const names[] = {"embedding_mask_trail_last", "embedding_mask_trail_seq", "embedding_mask_holes_last",
-                                        "embedding_mask_holes_seq",  "embedding_mask_lead_last", "embedding_mask_lead_seq",
+    static const char *const names[] = {"embedding_mask_trail_last", "embedding_mask_trail_seq",
+                                        "embedding_mask_holes_last", "embedding_mask_holes_seq",
+                                        "embedding_mask_lead_last",  "embedding_mask_lead_seq",
                                         "bidirectional_masked"};
     (void)state;
     if (!golden_available())
@@ -234,7 +256,8 @@ static void test_masks_of_every_kind_equal_those_of_keras(void **state)
 
 static int64_t dimension(const golden_case *golden, const char *array, size_t index)
 {
-    return json_integer_value(json_array_get(json_object_get(json_object_get(golden->json, "arrays"), array), index));
+    return json_integer_value(
+        json_array_get(json_object_get(json_object_get(golden->json, "arrays"), array), index));
 }
 
 enum { MOST = 4 }; /* layers times directions */
@@ -244,17 +267,21 @@ static lstm_layer *state_input(lstm_model *model, const char *stem, int number, 
     char name[16];
     lstm_layer *out = NULL;
     snprintf(name, sizeof name, "%s_%d", stem, number);
-    const lstm_input_options options = {.struct_size = sizeof options, .vector = LSTM_YES, .features = units, .name = name};
+    const lstm_input_options options = {
+        .struct_size = sizeof options, .vector = LSTM_YES, .features = units, .name = name};
     assert_ok(lstm_model_add_input(model, &options, &out));
     return out;
 }
 
 /* nn.LSTM with `layers` layers: sequence, then h of each layer and direction, then c. */
-static void build_torch(network *n, const golden_case *golden, int layers, int directions, bool states)
+static void build_torch(network *n, const golden_case *golden, int layers, int directions,
+                        bool states)
 {
     const int64_t units = dimension(golden, "hn", 2);
-    const lstm_model_options profile = {.struct_size = sizeof profile, .profile = LSTM_PROFILE_TORCH};
-    const lstm_input_options input = {.struct_size = sizeof input, .features = dimension(golden, "x", 2)};
+    const lstm_model_options profile = {.struct_size = sizeof profile,
+                                        .profile = LSTM_PROFILE_TORCH};
+    const lstm_input_options input = {.struct_size = sizeof input,
+                                      .features = dimension(golden, "x", 2)};
     const lstm_layer *outputs[1 + 2 * MOST] = {NULL};
     lstm_layer *previous = NULL;
     const int total = layers * directions;
@@ -265,7 +292,9 @@ static void build_torch(network *n, const golden_case *golden, int layers, int d
         for (int d = 0; d < directions; d++) {
             lstm_layer *h = NULL;
             lstm_layer *c = NULL;
-            lstm_lstm_options options = {.struct_size = sizeof options, .units = units, .return_sequences = LSTM_YES,
+            lstm_lstm_options options = {.struct_size = sizeof options,
+                                         .units = units,
+                                         .return_sequences = LSTM_YES,
                                          .go_backwards = d ? LSTM_YES : LSTM_NO};
             if (states) {
                 options.initial_h = state_input(n->model, "h", k * directions + d, units);
@@ -278,7 +307,8 @@ static void build_torch(network *n, const golden_case *golden, int layers, int d
         }
         previous = parts[0];
         if (directions == 2) {
-            const lstm_bidirectional_options both = {.struct_size = sizeof both, .forward = parts[0], .backward = parts[1]};
+            const lstm_bidirectional_options both = {
+                .struct_size = sizeof both, .forward = parts[0], .backward = parts[1]};
             assert_ok(lstm_model_add_bidirectional(n->model, &both, NULL, &previous));
         }
     }
@@ -287,8 +317,10 @@ static void build_torch(network *n, const golden_case *golden, int layers, int d
     assert_ok(lstm_model_build(n->model));
 }
 
-/* "bidirectional_1.weight_ih_l0_reverse" is PyTorch's "weight_ih_l1_reverse"; parameters come in the order of the layers. */
-static void torch_name(const network *n, size_t k, size_t each, const char *prefix, char *name, size_t size)
+/* "bidirectional_1.weight_ih_l0_reverse" is PyTorch's "weight_ih_l1_reverse"; parameters come in
+ * the order of the layers. */
+static void torch_name(const network *n, size_t k, size_t each, const char *prefix, char *name,
+                       size_t size)
 {
     lstm_parameter_info info = {.struct_size = sizeof info};
     assert_ok(lstm_model_parameter_info(n->model, k, &info));
@@ -332,9 +364,13 @@ static void run_torch(const char *name, int layers, int directions, int32_t layo
     float *given = golden_array(&golden, "lengths", &length_count);
     for (size_t k = 0; given && k < length_count; k++)
         lengths[k] = (int32_t)given[k];
-    const lstm_data data = {.struct_size = sizeof data, .layout = layout, .samples = batch,
-                            .inputs = (const float *const *)arrays, .input_sizes = sizes,
-                            .input_count = states ? 1 + 2 * total : 1, .lengths = given ? lengths : NULL,
+    const lstm_data data = {.struct_size = sizeof data,
+                            .layout = layout,
+                            .samples = batch,
+                            .inputs = (const float *const *)arrays,
+                            .input_sizes = sizes,
+                            .input_count = states ? 1 + 2 * total : 1,
+                            .lengths = given ? lengths : NULL,
                             .lengths_count = length_count};
     start(&n, batch, 64);
     assert_ok(lstm_session_forward(n.session, &data));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The PyTorch profile against the real PyTorch: nn.LSTM's outputs, final states and gradients (1e-5, 1e-4 relative), and
- * ten steps of each optimizer (1e-3 relative), from ../shared/golden/torch and torch_train.
+ * The PyTorch profile against the real PyTorch: nn.LSTM's outputs, final states and gradients
+ * (1e-5, 1e-4 relative), and ten steps of each optimizer (1e-3 relative), from
+ * ../shared/golden/torch and torch_train.
  */
 #include "closeness.h"
 #include "golden_case.h"
@@ -20,7 +21,8 @@ typedef struct network {
 
 static int64_t dimension(const golden_case *golden, const char *array, size_t index)
 {
-    return json_integer_value(json_array_get(json_object_get(json_object_get(golden->json, "arrays"), array), index));
+    return json_integer_value(
+        json_array_get(json_object_get(json_object_get(golden->json, "arrays"), array), index));
 }
 
 static lstm_layer *state_input(lstm_model *model, const char *stem, int layer, int64_t units)
@@ -28,26 +30,33 @@ static lstm_layer *state_input(lstm_model *model, const char *stem, int layer, i
     char name[16];
     lstm_layer *out = NULL;
     snprintf(name, sizeof name, "%s_%d", stem, layer);
-    const lstm_input_options options = {.struct_size = sizeof options, .vector = LSTM_YES, .features = units, .name = name};
+    const lstm_input_options options = {
+        .struct_size = sizeof options, .vector = LSTM_YES, .features = units, .name = name};
     assert_ok(lstm_model_add_input(model, &options, &out));
     return out;
 }
 
-/* A stack of LSTM layers as nn.LSTM(num_layers) is, with every layer's last states as outputs behind the sequence. */
+/* A stack of LSTM layers as nn.LSTM(num_layers) is, with every layer's last states as outputs
+ * behind the sequence. */
 static network build(const golden_case *golden)
 {
     network n = {.states = json_object_get(json_object_get(golden->json, "arrays"), "h0") != NULL};
     const int64_t units = dimension(golden, "hn", 2);
-    const int bias = json_object_get(json_object_get(golden->json, "arrays"), "w.bias_ih_l0") != NULL;
+    const int bias = json_object_get(json_object_get(golden->json, "arrays"), "w.bias_ih_l0") !=
+                     NULL;
     const lstm_layer *outputs[1 + 2 * MOST_LAYERS] = {NULL};
     lstm_layer *previous = NULL;
     n.layer_count = (int)dimension(golden, "hn", 0);
-    const lstm_model_options profile = {.struct_size = sizeof profile, .profile = LSTM_PROFILE_TORCH};
-    const lstm_input_options input = {.struct_size = sizeof input, .features = dimension(golden, "x", 2)};
+    const lstm_model_options profile = {.struct_size = sizeof profile,
+                                        .profile = LSTM_PROFILE_TORCH};
+    const lstm_input_options input = {.struct_size = sizeof input,
+                                      .features = dimension(golden, "x", 2)};
     assert_ok(lstm_model_create(&n.model, NULL, &profile));
     assert_ok(lstm_model_add_input(n.model, &input, &previous));
     for (int k = 0; k < n.layer_count; k++) {
-        lstm_lstm_options options = {.struct_size = sizeof options, .units = units, .return_sequences = LSTM_YES,
+        lstm_lstm_options options = {.struct_size = sizeof options,
+                                     .units = units,
+                                     .return_sequences = LSTM_YES,
                                      .use_bias = bias ? LSTM_YES : LSTM_NO};
         if (n.states) {
             options.initial_h = state_input(n.model, "h", k, units);
@@ -68,7 +77,8 @@ static network build(const golden_case *golden)
 }
 
 /* Our "lstm_1.weight_ih_l0" is PyTorch's "weight_ih_l1". */
-static void torch_name(const network *n, size_t parameter, const char *prefix, char *name, size_t size)
+static void torch_name(const network *n, size_t parameter, const char *prefix, char *name,
+                       size_t size)
 {
     lstm_parameter_info info = {.struct_size = sizeof info};
     int layer = 0;
@@ -92,8 +102,10 @@ static void load_weights(const golden_case *golden, const network *n)
     }
 }
 
-/* Outputs are the sequence, then each layer's h, then each layer's c; PyTorch stacks the layers into hn and cn. */
-static void check_outputs(const golden_case *golden, const network *n, lstm_session *session, int64_t batch, int64_t units)
+/* Outputs are the sequence, then each layer's h, then each layer's c; PyTorch stacks the layers
+ * into hn and cn. */
+static void check_outputs(const golden_case *golden, const network *n, lstm_session *session,
+                          int64_t batch, int64_t units)
 {
     const size_t each = (size_t)(batch * units);
     static const char *const names[2][2] = {{"hn", "r_hn"}, {"cn", "r_cn"}};
@@ -113,7 +125,8 @@ static void check_outputs(const golden_case *golden, const network *n, lstm_sess
             const size_t output = (size_t)(1 + kind * n->layer_count + k);
             assert_ok(lstm_session_output(session, output, found, each));
             assert_close(names[kind][0], found, states + (size_t)k * each, each, 1e-5, 0);
-            assert_ok(lstm_session_set_output_gradient(session, output, weights + (size_t)k * each, each));
+            assert_ok(lstm_session_set_output_gradient(session, output, weights + (size_t)k * each,
+                                                       each));
         }
         free(states);
         free(weights);
@@ -121,7 +134,8 @@ static void check_outputs(const golden_case *golden, const network *n, lstm_sess
     free(found);
 }
 
-static void check_gradients(const golden_case *golden, const network *n, const lstm_session *session)
+static void check_gradients(const golden_case *golden, const network *n,
+                            const lstm_session *session)
 {
     for (size_t k = 0; k < lstm_model_parameter_count(n->model); k++) {
         char name[64];
@@ -143,7 +157,8 @@ static void check_gradients(const golden_case *golden, const network *n, const l
     free(expected);
 }
 
-static void check_state_gradients(const golden_case *golden, const network *n, const lstm_session *session, size_t each)
+static void check_state_gradients(const golden_case *golden, const network *n,
+                                  const lstm_session *session, size_t each)
 {
     static const char *const names[2] = {"gh0", "gc0"};
     for (size_t kind = 0; kind < 2; kind++) {
@@ -181,10 +196,14 @@ static void run_forward_case(const char *name)
         arrays[2 + 2 * k] = c0 + (size_t)k * each;
         sizes[1 + 2 * k] = sizes[2 + 2 * k] = each;
     }
-    const lstm_data data = {.struct_size = sizeof data, .layout = LSTM_LAYOUT_TIME_FIRST, .samples = batch,
-                            .inputs = (const float *const *)arrays, .input_sizes = sizes,
+    const lstm_data data = {.struct_size = sizeof data,
+                            .layout = LSTM_LAYOUT_TIME_FIRST,
+                            .samples = batch,
+                            .inputs = (const float *const *)arrays,
+                            .input_sizes = sizes,
                             .input_count = n.states ? 1 + 2 * (size_t)n.layer_count : 1};
-    const lstm_session_options options = {.struct_size = sizeof options, .training = LSTM_YES, .batch = batch, .steps = steps};
+    const lstm_session_options options = {
+        .struct_size = sizeof options, .training = LSTM_YES, .batch = batch, .steps = steps};
     assert_ok(lstm_session_create(&session, n.model, &options));
     assert_ok(lstm_session_forward(session, &data));
     check_outputs(&golden, &n, session, batch, units);
@@ -203,7 +222,8 @@ static void run_forward_case(const char *name)
 
 static void test_outputs_states_and_gradients_equal_those_of_pytorch(void **state)
 {
-    static const char *const names[] = {"lstm1", "lstm1_no_bias", "lstm3", "lstm_long", "lstm_wide"};
+    static const char *const names[] = {"lstm1", "lstm1_no_bias", "lstm3", "lstm_long",
+                                        "lstm_wide"};
     (void)state;
     if (!golden_available())
         skip();
@@ -264,11 +284,15 @@ static int32_t record(void *user, const lstm_progress *progress)
 static lstm_model *training_model(const golden_case *golden)
 {
     lstm_model *model = NULL;
-    const lstm_model_options profile = {.struct_size = sizeof profile, .profile = LSTM_PROFILE_TORCH};
-    const lstm_input_options input = {.struct_size = sizeof input, .steps = dimension(golden, "x", 1),
+    const lstm_model_options profile = {.struct_size = sizeof profile,
+                                        .profile = LSTM_PROFILE_TORCH};
+    const lstm_input_options input = {.struct_size = sizeof input,
+                                      .steps = dimension(golden, "x", 1),
                                       .features = dimension(golden, "x", 2)};
-    const lstm_lstm_options lstm = {.struct_size = sizeof lstm, .units = dimension(golden, "w0_1", 1)};
-    const lstm_dense_options linear = {.struct_size = sizeof linear, .units = dimension(golden, "w0_5", 0)};
+    const lstm_lstm_options lstm = {.struct_size = sizeof lstm,
+                                    .units = dimension(golden, "w0_1", 1)};
+    const lstm_dense_options linear = {.struct_size = sizeof linear,
+                                       .units = dimension(golden, "w0_5", 0)};
     assert_ok(lstm_model_create(&model, NULL, &profile));
     assert_ok(lstm_model_add_input(model, &input, NULL));
     assert_ok(lstm_model_add_lstm(model, &lstm, NULL, NULL));
@@ -278,23 +302,35 @@ static lstm_model *training_model(const golden_case *golden)
     return model;
 }
 
-/* Train on batches in order; the losses of `steps` of them must be the wanted ones. Returns the largest relative error. */
-static double train(const golden_case *golden, lstm_model *model, const lstm_optimizer_options *optimizer, int32_t batch,
-                    const double *wanted, size_t steps)
+/* Train on batches in order; the losses of `steps` of them must be the wanted ones. Returns the
+ * largest relative error. */
+static double train(const golden_case *golden, lstm_model *model,
+                    const lstm_optimizer_options *optimizer, int32_t batch, const double *wanted,
+                    size_t steps)
 {
     size_t x_count = 0;
     size_t y_count = 0;
     double error = 0;
     float *x = golden_array(golden, "x", &x_count);
     float *y = golden_array(golden, "y", &y_count);
-    const lstm_loss_options loss = {.struct_size = sizeof loss, .loss = LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY,
+    const lstm_loss_options loss = {.struct_size = sizeof loss,
+                                    .loss = LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY,
                                     .from_logits = LSTM_YES};
-    const lstm_data data = {.struct_size = sizeof data, .samples = dimension(golden, "x", 0), .x = x, .x_count = x_count,
-                            .y = y, .y_count = y_count};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = dimension(golden, "x", 0),
+                            .x = x,
+                            .x_count = x_count,
+                            .y = y,
+                            .y_count = y_count};
     recorder r = {.count = 0};
-    const lstm_fit_options options = {.struct_size = sizeof options, .loss = &loss, .optimizer_options = optimizer,
-                                      .batch_size = batch, .max_steps = (int64_t)steps, .shuffle = LSTM_NO,
-                                      .progress = record, .progress_user = &r};
+    const lstm_fit_options options = {.struct_size = sizeof options,
+                                      .loss = &loss,
+                                      .optimizer_options = optimizer,
+                                      .batch_size = batch,
+                                      .max_steps = (int64_t)steps,
+                                      .shuffle = LSTM_NO,
+                                      .progress = record,
+                                      .progress_user = &r};
     assert_ok(lstm_fit(model, &options, &data, NULL));
     assert_int_equal(r.count, steps);
     for (size_t k = 0; k < steps; k++) {
@@ -322,12 +358,14 @@ static void run_training_case(const char *name, int32_t kind, size_t steps)
     for (size_t k = 0; k < count; k++)
         wanted[k] = (double)losses[k];
     const int32_t batch = (int32_t)json_integer_value(json_object_get(golden.json, "batch"));
-    const double loss_error = train(&golden, model, &optimizer, batch, wanted, steps > 0 ? steps : count);
+    const double loss_error = train(&golden, model, &optimizer, batch, wanted,
+                                    steps > 0 ? steps : count);
     for (size_t k = 0; steps == 0 && k < lstm_model_parameter_count(model); k++) {
         float *expected = golden_array_number(&golden, "w1_", 1, k, &count);
         float *found = malloc((count + 1) * sizeof *found);
         assert_ok(lstm_model_get_parameter(model, k, found, count));
-        worst = fmax(worst, assert_close(name, found, expected, count, 0, 1e-3) / largest_size(expected, count));
+        worst = fmax(worst, assert_close(name, found, expected, count, 0, 1e-3) /
+                                largest_size(expected, count));
         free(found);
         free(expected);
     }
@@ -340,32 +378,36 @@ static void run_training_case(const char *name, int32_t kind, size_t steps)
     golden_close(&golden);
 }
 
-/* The golden run of L-BFGS jumps about: from its fifth batch on PyTorch itself, on another machine, is off by more than
- * 1e-3. On the whole data with short steps the run is well conditioned; these losses are those of PyTorch 2.13 in double,
- * which its float run meets within 2e-5. */
+/* The golden run of L-BFGS jumps about: from its fifth batch on PyTorch itself, on another machine,
+ * is off by more than 1e-3. On the whole data with short steps the run is well conditioned; these
+ * losses are those of PyTorch 2.13 in double, which its float run meets within 2e-5. */
 static void test_lbfgs_follows_pytorch(void **state)
 {
     static const struct {
         int32_t history;
         double losses[8];
     } cases[] = {{100,
-                  {1.57181547, 1.29791366, 0.842640076, 0.208475156, 0.0443771082, 0.0122580924, 0.00399638197,
-                   0.0013873465}},
+                  {1.57181547, 1.29791366, 0.842640076, 0.208475156, 0.0443771082, 0.0122580924,
+                   0.00399638197, 0.0013873465}},
                  {4,
-                  {1.57181547, 1.29791366, 0.838921053, 0.230075559, 0.0450721441, 0.0121952371, 0.00362237632,
-                   0.00119716593}}};
+                  {1.57181547, 1.29791366, 0.838921053, 0.230075559, 0.0450721441, 0.0121952371,
+                   0.00362237632, 0.00119716593}}};
     golden_case golden;
     (void)state;
     if (!golden_available())
         skip();
     golden_open(&golden, "torch_train", "lbfgs");
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        const lstm_optimizer_options optimizer = {.struct_size = sizeof optimizer, .optimizer = LSTM_OPTIMIZER_LBFGS,
-                                                  .learning_rate = 0.2, .max_iterations = 5, .max_evaluations = 6,
+        const lstm_optimizer_options optimizer = {.struct_size = sizeof optimizer,
+                                                  .optimizer = LSTM_OPTIMIZER_LBFGS,
+                                                  .learning_rate = 0.2,
+                                                  .max_iterations = 5,
+                                                  .max_evaluations = 6,
                                                   .history_size = cases[k].history};
         lstm_model *model = training_model(&golden);
         const double error = train(&golden, model, &optimizer, 32, cases[k].losses, 8);
-        print_message("L-BFGS, %3d pairs              losses %.1e relative\n", (int)cases[k].history, error);
+        print_message("L-BFGS, %3d pairs              losses %.1e relative\n",
+                      (int)cases[k].history, error);
         lstm_model_destroy(model);
     }
     golden_close(&golden);

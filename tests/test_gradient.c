@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Back-propagation against finite differences, in double: layers and losses are compiled with LSTM__DOUBLE, so the only
- * error is that of the difference quotient. Dense, LSTM and the shape layers, every option, state path and loss; sequence
- * lengths 1 to 5; both routes of the recurrence (small and larger batches); layers read twice.
+ * Back-propagation against finite differences, in double: layers and losses are compiled with
+ * LSTM__DOUBLE, so the only error is that of the difference quotient. Dense, LSTM and the shape
+ * layers, every option, state path and loss; sequence lengths 1 to 5; both routes of the recurrence
+ * (small and larger batches); layers read twice.
  */
 #include "gradient_problem.h"
 
@@ -11,7 +12,8 @@ static void lstm_last(lstm_model *model, int64_t steps)
 }
 static void lstm_sequences(lstm_model *model, int64_t steps)
 {
-    lstm(model, sequence(model, steps, 3), (lstm_lstm_options){.units = 4, .return_sequences = LSTM_YES});
+    lstm(model, sequence(model, steps, 3),
+         (lstm_lstm_options){.units = 4, .return_sequences = LSTM_YES});
 }
 static void lstm_backwards(lstm_model *model, int64_t steps)
 {
@@ -20,11 +22,13 @@ static void lstm_backwards(lstm_model *model, int64_t steps)
 }
 static void lstm_wide_input(lstm_model *model, int64_t steps)
 {
-    lstm(model, sequence(model, steps, 11), (lstm_lstm_options){.units = 2, .return_sequences = LSTM_YES});
+    lstm(model, sequence(model, steps, 11),
+         (lstm_lstm_options){.units = 2, .return_sequences = LSTM_YES});
 }
 static void lstm_wide_backwards(lstm_model *model, int64_t steps)
 {
-    lstm(model, sequence(model, steps, 11), (lstm_lstm_options){.units = 2, .go_backwards = LSTM_YES});
+    lstm(model, sequence(model, steps, 11),
+         (lstm_lstm_options){.units = 2, .go_backwards = LSTM_YES});
 }
 static void lstm_no_bias(lstm_model *model, int64_t steps)
 {
@@ -43,8 +47,10 @@ static void lstm_initial_state(lstm_model *model, int64_t steps)
 }
 static void encoder_decoder(lstm_model *model, int64_t steps)
 {
-    const lstm_layer *encoder = lstm(model, sequence(model, steps, 2), (lstm_lstm_options){.units = 3});
-    const lstm_layer *inputs[3] = {sequence(model, 3, 2), &encoder->node->ports[1], &encoder->node->ports[2]};
+    const lstm_layer *encoder = lstm(model, sequence(model, steps, 2),
+                                     (lstm_lstm_options){.units = 3});
+    const lstm_layer *inputs[3] = {sequence(model, 3, 2), &encoder->node->ports[1],
+                                   &encoder->node->ports[2]};
     const lstm_lstm_options options = {.units = 3, .return_sequences = LSTM_YES};
     ok(lstm__graph_add(model, &lstm__class_lstm, &options, NULL, inputs, 3, NULL));
 }
@@ -53,14 +59,17 @@ static void stack_with_repeat(lstm_model *model, int64_t steps)
     const lstm_layer *a = lstm(model, sequence(model, steps, 2),
                                (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES});
     const lstm_layer *b = lstm(model, a, (lstm_lstm_options){.units = 4});
-    const lstm_layer *c = add(model, &lstm__class_repeat_vector, &(lstm_repeat_vector_options){.count = 3}, b);
-    const lstm_layer *d = lstm(model, c, (lstm_lstm_options){.units = 2, .return_sequences = LSTM_YES});
+    const lstm_layer *c = add(model, &lstm__class_repeat_vector,
+                              &(lstm_repeat_vector_options){.count = 3}, b);
+    const lstm_layer *d = lstm(model, c,
+                               (lstm_lstm_options){.units = 2, .return_sequences = LSTM_YES});
     dense(model, LSTM_ACTIVATION_SOFTMAX, 3, d);
 }
 static void read_twice(lstm_model *model, int64_t steps)
 {
     const lstm_layer *x = sequence(model, steps, 2);
-    const lstm_layer *a = lstm(model, x, (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES});
+    const lstm_layer *a = lstm(model, x,
+                               (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES});
     lstm(model, a, (lstm_lstm_options){.units = 2});
     lstm(model, a, (lstm_lstm_options){.units = 2, .go_backwards = LSTM_YES});
     dense(model, LSTM_ACTIVATION_TANH, 2, a);
@@ -69,16 +78,21 @@ static void read_twice(lstm_model *model, int64_t steps)
 static void shapes(lstm_model *model, int64_t steps)
 {
     const lstm_layer *x = sequence(model, steps, 6);
-    const lstm_layer *r = add(model, &lstm__class_reshape, &(lstm_reshape_options){.steps = 2 * steps, .features = 3}, x);
-    const lstm_layer *a = lstm(model, r, (lstm_lstm_options){.units = 2, .return_sequences = LSTM_YES});
-    dense(model, LSTM_ACTIVATION_TANH, 3, add(model, &lstm__class_flatten, &(lstm_reshape_options){0}, a));
+    const lstm_layer *r = add(model, &lstm__class_reshape,
+                              &(lstm_reshape_options){.steps = 2 * steps, .features = 3}, x);
+    const lstm_layer *a = lstm(model, r,
+                               (lstm_lstm_options){.units = 2, .return_sequences = LSTM_YES});
+    dense(model, LSTM_ACTIVATION_TANH, 3,
+          add(model, &lstm__class_flatten, &(lstm_reshape_options){0}, a));
     add(model, &lstm__class_flatten, &(lstm_reshape_options){0}, a);
 }
 static void dropout(lstm_model *model, int64_t steps)
 {
-    const lstm_layer *x = add(model, &lstm__class_dropout, &(lstm_dropout_options){.rate = 0.3f, .seed = 7},
+    const lstm_layer *x = add(model, &lstm__class_dropout,
+                              &(lstm_dropout_options){.rate = 0.3f, .seed = 7},
                               sequence(model, steps, 4));
-    const lstm_layer *a = lstm(model, x, (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES});
+    const lstm_layer *a = lstm(model, x,
+                               (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES});
     add(model, &lstm__class_dropout, &(lstm_dropout_options){.rate = 0.5f}, a);
 }
 
@@ -87,12 +101,18 @@ static void test_recurrent_layers_back_propagate_through_every_option(void **sta
     static const struct {
         const char *name;
         recipe make;
-    } cases[] = {{"last output", lstm_last},           {"sequences", lstm_sequences},
-                 {"backwards", lstm_backwards},        {"wide input", lstm_wide_input},
-                 {"wide backwards", lstm_wide_backwards}, {"no bias", lstm_no_bias},
-                 {"all states", lstm_all_states},      {"initial state", lstm_initial_state},
-                 {"encoder-decoder", encoder_decoder}, {"stack with repeat", stack_with_repeat},
-                 {"a layer read twice", read_twice},   {"reshape and flatten", shapes},
+    } cases[] = {{"last output", lstm_last},
+                 {"sequences", lstm_sequences},
+                 {"backwards", lstm_backwards},
+                 {"wide input", lstm_wide_input},
+                 {"wide backwards", lstm_wide_backwards},
+                 {"no bias", lstm_no_bias},
+                 {"all states", lstm_all_states},
+                 {"initial state", lstm_initial_state},
+                 {"encoder-decoder", encoder_decoder},
+                 {"stack with repeat", stack_with_repeat},
+                 {"a layer read twice", read_twice},
+                 {"reshape and flatten", shapes},
                  {"dropout", dropout}};
     (void)state;
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
@@ -104,19 +124,21 @@ static void test_recurrent_layers_back_propagate_through_every_option(void **sta
 static int32_t chosen_activation;
 static void dense_on_sequence(lstm_model *model, int64_t steps)
 {
-    dense(model, chosen_activation, 3, dense(model, LSTM_ACTIVATION_TANH, 4, sequence(model, steps, 2)));
+    dense(model, chosen_activation, 3,
+          dense(model, LSTM_ACTIVATION_TANH, 4, sequence(model, steps, 2)));
 }
 static void activation_layer(lstm_model *model, int64_t steps)
 {
     const lstm_layer *a = dense(model, LSTM_ACTIVATION_LINEAR, 3, sequence(model, steps, 2));
-    add(model, &lstm__class_activation, &(lstm_activation_options){.activation = chosen_activation}, a);
+    add(model, &lstm__class_activation, &(lstm_activation_options){.activation = chosen_activation},
+        a);
 }
 
 static void test_every_activation_back_propagates(void **state)
 {
     (void)state;
-    for (chosen_activation = LSTM_ACTIVATION_LINEAR; chosen_activation <= LSTM_ACTIVATION_HARD_SIGMOID;
-         chosen_activation++) {
+    for (chosen_activation = LSTM_ACTIVATION_LINEAR;
+         chosen_activation <= LSTM_ACTIVATION_HARD_SIGMOID; chosen_activation++) {
         run("Dense", dense_on_sequence, LSTM_PROFILE_KERAS, NULL);
         run("Activation", activation_layer, LSTM_PROFILE_KERAS, NULL);
     }
@@ -131,12 +153,15 @@ static void test_every_loss_back_propagates(void **state)
             const bool binary = kind == LSTM_LOSS_BINARY_CROSSENTROPY;
             if (logits && kind < LSTM_LOSS_BINARY_CROSSENTROPY)
                 continue;
-            chosen_activation = logits || kind < LSTM_LOSS_BINARY_CROSSENTROPY ? LSTM_ACTIVATION_LINEAR
-                                : binary ? LSTM_ACTIVATION_SIGMOID : LSTM_ACTIVATION_SOFTMAX;
+            chosen_activation = logits || kind < LSTM_LOSS_BINARY_CROSSENTROPY
+                                    ? LSTM_ACTIVATION_LINEAR
+                                : binary ? LSTM_ACTIVATION_SIGMOID
+                                         : LSTM_ACTIVATION_SOFTMAX;
             run("loss behind Dense", dense_on_sequence, LSTM_PROFILE_KERAS, &loss);
             run("loss behind Activation", activation_layer, LSTM_PROFILE_KERAS, &loss);
             if (!logits && kind >= LSTM_LOSS_BINARY_CROSSENTROPY) {
-                chosen_activation = binary ? LSTM_ACTIVATION_HARD_SIGMOID : LSTM_ACTIVATION_SOFTPLUS;
+                chosen_activation = binary ? LSTM_ACTIVATION_HARD_SIGMOID
+                                           : LSTM_ACTIVATION_SOFTPLUS;
                 run("loss on bare probabilities", dense_on_sequence, LSTM_PROFILE_KERAS, &loss);
             }
         }
@@ -144,7 +169,8 @@ static void test_every_loss_back_propagates(void **state)
 
 static void four_units(lstm_model *model, int64_t steps)
 {
-    dense(model, chosen_activation, 4, dense(model, LSTM_ACTIVATION_TANH, 4, sequence(model, steps, 2)));
+    dense(model, chosen_activation, 4,
+          dense(model, LSTM_ACTIVATION_TANH, 4, sequence(model, steps, 2)));
 }
 
 static void test_every_later_loss_back_propagates(void **state)
@@ -153,28 +179,39 @@ static void test_every_later_loss_back_propagates(void **state)
         const char *name;
         int32_t kind, activation;
         bool logits;
-    } cases[] = {{"mape", LSTM_LOSS_MAPE, LSTM_ACTIVATION_LINEAR, false},
-                 {"msle", LSTM_LOSS_MSLE, LSTM_ACTIVATION_SOFTPLUS, false},
-                 {"log_cosh", LSTM_LOSS_LOG_COSH, LSTM_ACTIVATION_LINEAR, false},
-                 {"binary focal", LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_SIGMOID, false},
-                 {"binary focal from logits", LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_LINEAR, true},
-                 {"categorical focal", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_SOFTMAX, false},
-                 {"categorical focal on bare values", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_SOFTPLUS, false},
-                 {"categorical focal from logits", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_LINEAR, true},
-                 {"kl_divergence", LSTM_LOSS_KL_DIVERGENCE, LSTM_ACTIVATION_SOFTMAX, false},
-                 {"poisson", LSTM_LOSS_POISSON, LSTM_ACTIVATION_SOFTPLUS, false},
-                 {"cosine", LSTM_LOSS_COSINE_SIMILARITY, LSTM_ACTIVATION_LINEAR, false},
-                 {"hinge", LSTM_LOSS_HINGE, LSTM_ACTIVATION_LINEAR, false},
-                 {"squared hinge", LSTM_LOSS_SQUARED_HINGE, LSTM_ACTIVATION_LINEAR, false},
-                 {"categorical hinge", LSTM_LOSS_CATEGORICAL_HINGE, LSTM_ACTIVATION_LINEAR, false},
-                 {"quantile", LSTM_LOSS_QUANTILE, LSTM_ACTIVATION_LINEAR, false},
-                 {"gaussian", LSTM_LOSS_GAUSSIAN_NLL, LSTM_ACTIVATION_LINEAR, false}};
+    } cases[] = {
+        {"mape", LSTM_LOSS_MAPE, LSTM_ACTIVATION_LINEAR, false},
+        {"msle", LSTM_LOSS_MSLE, LSTM_ACTIVATION_SOFTPLUS, false},
+        {"log_cosh", LSTM_LOSS_LOG_COSH, LSTM_ACTIVATION_LINEAR, false},
+        {"binary focal", LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_SIGMOID, false},
+        {"binary focal from logits", LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_LINEAR,
+         true},
+        {"categorical focal", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY, LSTM_ACTIVATION_SOFTMAX,
+         false},
+        {"categorical focal on bare values", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY,
+         LSTM_ACTIVATION_SOFTPLUS, false},
+        {"categorical focal from logits", LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY,
+         LSTM_ACTIVATION_LINEAR, true},
+        {"kl_divergence", LSTM_LOSS_KL_DIVERGENCE, LSTM_ACTIVATION_SOFTMAX, false},
+        {"poisson", LSTM_LOSS_POISSON, LSTM_ACTIVATION_SOFTPLUS, false},
+        {"cosine", LSTM_LOSS_COSINE_SIMILARITY, LSTM_ACTIVATION_LINEAR, false},
+        {"hinge", LSTM_LOSS_HINGE, LSTM_ACTIVATION_LINEAR, false},
+        {"squared hinge", LSTM_LOSS_SQUARED_HINGE, LSTM_ACTIVATION_LINEAR, false},
+        {"categorical hinge", LSTM_LOSS_CATEGORICAL_HINGE, LSTM_ACTIVATION_LINEAR, false},
+        {"quantile", LSTM_LOSS_QUANTILE, LSTM_ACTIVATION_LINEAR, false},
+        {"gaussian", LSTM_LOSS_GAUSSIAN_NLL, LSTM_ACTIVATION_LINEAR, false}};
     (void)state;
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
         for (int32_t reduction = 0; reduction <= LSTM_REDUCTION_WEIGHTED_MEAN; reduction++) {
-            const lstm__loss loss = {.kind = cases[k].kind, .from_logits = cases[k].logits, .delta = 1, .gamma = 2.5,
-                                     .alpha = 0.3, .balanced = reduction == LSTM_REDUCTION_SUM, .reduction = reduction,
-                                     .quantile_count = 2, .quantiles = {0.125f, 0.75f}};
+            const lstm__loss loss = {.kind = cases[k].kind,
+                                     .from_logits = cases[k].logits,
+                                     .delta = 1,
+                                     .gamma = 2.5,
+                                     .alpha = 0.3,
+                                     .balanced = reduction == LSTM_REDUCTION_SUM,
+                                     .reduction = reduction,
+                                     .quantile_count = 2,
+                                     .quantiles = {0.125f, 0.75f}};
             chosen_activation = cases[k].activation;
             run(cases[k].name, four_units, LSTM_PROFILE_KERAS, &loss);
         }
@@ -183,15 +220,23 @@ static void test_every_later_loss_back_propagates(void **state)
 static void test_smoothed_and_weighted_entropies_back_propagate(void **state)
 {
     (void)state;
-    for (int32_t kind = LSTM_LOSS_BINARY_CROSSENTROPY; kind <= LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY; kind++)
-        for (int32_t reduction = LSTM_REDUCTION_MEAN; reduction <= LSTM_REDUCTION_WEIGHTED_MEAN; reduction++)
-            for (int form = 0; form < 3; form++) { /* from logits, through the activation, on bare probabilities */
-                const lstm__loss loss = {.kind = kind, .from_logits = form == 0, .smoothing = 0.2, .reduction = reduction,
+    for (int32_t kind = LSTM_LOSS_BINARY_CROSSENTROPY;
+         kind <= LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY; kind++)
+        for (int32_t reduction = LSTM_REDUCTION_MEAN; reduction <= LSTM_REDUCTION_WEIGHTED_MEAN;
+             reduction++)
+            /* from logits, through the activation, on bare probabilities */
+            for (int form = 0; form < 3; form++) {
+                const lstm__loss loss = {.kind = kind,
+                                         .from_logits = form == 0,
+                                         .smoothing = 0.2,
+                                         .reduction = reduction,
                                          .quantile_count = 1};
                 const bool binary = kind == LSTM_LOSS_BINARY_CROSSENTROPY;
-                chosen_activation = form == 0   ? LSTM_ACTIVATION_LINEAR
-                                    : form == 1 ? (binary ? LSTM_ACTIVATION_SIGMOID : LSTM_ACTIVATION_SOFTMAX)
-                                                : (binary ? LSTM_ACTIVATION_HARD_SIGMOID : LSTM_ACTIVATION_SOFTPLUS);
+                chosen_activation =
+                    form == 0 ? LSTM_ACTIVATION_LINEAR
+                    : form == 1
+                        ? (binary ? LSTM_ACTIVATION_SIGMOID : LSTM_ACTIVATION_SOFTMAX)
+                        : (binary ? LSTM_ACTIVATION_HARD_SIGMOID : LSTM_ACTIVATION_SOFTPLUS);
                 run("smoothed entropy", four_units, LSTM_PROFILE_KERAS, &loss);
             }
 }

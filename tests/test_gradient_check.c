@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The public gradient check: it passes on sound models with every kind of layer, names the parameter whose gradient is wrong,
- * and leaves the model as it was.
+ * The public gradient check: it passes on sound models with every kind of layer, names the
+ * parameter whose gradient is wrong, and leaves the model as it was.
  */
 #include "gradient_check.h"
 
@@ -53,15 +53,24 @@ static lstm_status check(lstm_model *model, double *errors, real *kept, real *gr
     const float *const inputs[1] = {x};
     const float *const targets[1] = {y};
     const lstm__loss loss = {.kind = LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY};
-    const lstm__batch batch = {.layout = LSTM_LAYOUT_BATCH_FIRST, .samples = SAMPLES, .count = SAMPLES, .inputs = inputs,
+    const lstm__batch batch = {.layout = LSTM_LAYOUT_BATCH_FIRST,
+                               .samples = SAMPLES,
+                               .count = SAMPLES,
+                               .inputs = inputs,
                                .targets = targets};
     lstm_session *session = NULL;
     for (size_t k = 0; k < SAMPLES * STEPS * FEATURES; k++)
         x[k] = (float)(k * 7 % 11) / 5 - 1;
     ok(lstm__session_create(&session, model, true, false, SAMPLES, 0, 1));
     session->fixed_update = true;
-    const lstm__gradient_check job = {.session = session, .loss = &loss, .batch = &batch, .step = 0.02, .tolerance = 0.01,
-                                      .directions = 3, .kept = kept, .gradients = gradients};
+    const lstm__gradient_check job = {.session = session,
+                                      .loss = &loss,
+                                      .batch = &batch,
+                                      .step = 0.02,
+                                      .tolerance = 0.01,
+                                      .directions = 3,
+                                      .kept = kept,
+                                      .gradients = gradients};
     const lstm_status status = lstm__check_model_gradients(&job, errors);
     lstm__session_destroy(session);
     return status;

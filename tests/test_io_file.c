@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reading whole files, the bounds of a cursor, and atomic writing: what fails leaves the old file and nothing else.
+ * Reading whole files, the bounds of a cursor, and atomic writing: what fails leaves the old file
+ * and nothing else.
  */
 #include "test_io_support.h"
 
@@ -23,13 +24,15 @@ static int leftovers(void)
     DIR *const folder = opendir(".");
     for (const struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
         const size_t length = strlen(entry->d_name);
-        count += entry->d_name[0] == '.' && length > 4 && strcmp(entry->d_name + length - 4, ".tmp") == 0;
+        count += entry->d_name[0] == '.' && length > 4 &&
+                 strcmp(entry->d_name + length - 4, ".tmp") == 0;
     }
     closedir(folder);
     return count;
 }
 
-static lstm_status write_whole(lstm_context *context, const char *path, const void *content, size_t size)
+static lstm_status write_whole(lstm_context *context, const char *path, const void *content,
+                               size_t size)
 {
     lstm_status status = LSTM_OK;
     lstm__writer *writer = NULL;
@@ -62,18 +65,22 @@ static void test_what_is_no_readable_file_is_named(void **state)
     lstm__file file;
     assert_fails(lstm__file_open(&file, standard, "absent.bin"), LSTM_ERROR_IO,
                  "absent.bin: cannot open: No such file or directory");
-    assert_fails(lstm__file_open(&file, standard, "."), LSTM_ERROR_IO, ".: is a directory; expected a regular file");
+    assert_fails(lstm__file_open(&file, standard, "."), LSTM_ERROR_IO,
+                 ".: is a directory; expected a regular file");
     write_file("empty.bin", "", 0);
-    assert_fails(lstm__file_open(&file, standard, "empty.bin"), LSTM_ERROR_FORMAT, "empty.bin: the file is empty");
+    assert_fails(lstm__file_open(&file, standard, "empty.bin"), LSTM_ERROR_FORMAT,
+                 "empty.bin: the file is empty");
     unlink("pipe");
     assert_int_equal(mkfifo("pipe", 0600), 0);
     assert_fails(lstm__file_open(&file, standard, "pipe"), LSTM_ERROR_IO, "pipe: is a pipe (FIFO)");
-    assert_fails(lstm__file_open(&file, standard, "/dev/zero"), LSTM_ERROR_IO, "/dev/zero: is a device");
+    assert_fails(lstm__file_open(&file, standard, "/dev/zero"), LSTM_ERROR_IO,
+                 "/dev/zero: is a device");
     assert_fails(lstm__file_open(&file, standard, "empty.bin/x"), LSTM_ERROR_IO, "Not a directory");
     write_file("secret.bin", "x", 1);
     assert_int_equal(chmod("secret.bin", 0), 0);
     if (geteuid() != 0)
-        assert_fails(lstm__file_open(&file, standard, "secret.bin"), LSTM_ERROR_IO, "Permission denied");
+        assert_fails(lstm__file_open(&file, standard, "secret.bin"), LSTM_ERROR_IO,
+                     "Permission denied");
     assert_null(file.bytes);
     assert_int_equal(chmod("secret.bin", 0600), 0);
 }
@@ -108,7 +115,8 @@ static void test_numbers_are_read_in_both_orders(void **state)
     assert_works(lstm__seek(&c, 1));
     assert_works(lstm__get_uint(&c, 3, &u64));
     assert_true(u64 == 0x040302);
-    assert_fails(lstm__get_uint(&c, 0, &u64), LSTM_ERROR_FORMAT, "numbers: offset 4: a number of 0 bytes");
+    assert_fails(lstm__get_uint(&c, 0, &u64), LSTM_ERROR_FORMAT,
+                 "numbers: offset 4: a number of 0 bytes");
     assert_fails(lstm__get_uint(&c, 9, &u64), LSTM_ERROR_FORMAT, "a number of 9 bytes");
 }
 
@@ -123,10 +131,12 @@ static void test_a_cursor_never_leaves_its_bytes(void **state)
     assert_works(lstm__skip(&whole, 2));
     assert_works(lstm__get_part(&whole, 3, &part));
     assert_int_equal(lstm__remaining(&whole), 1);
-    assert_fails(lstm__get_u32(&part, &u32), LSTM_ERROR_FORMAT, "short: offset 2: 4 bytes expected, 3 are left");
+    assert_fails(lstm__get_u32(&part, &u32), LSTM_ERROR_FORMAT,
+                 "short: offset 2: 4 bytes expected, 3 are left");
     assert_int_equal(u32, 7);
     assert_int_equal(part.offset, 0);
-    assert_fails(lstm__get_bytes(&whole, UINT64_MAX, &run), LSTM_ERROR_FORMAT, "short: offset 5: 18446744073709551615");
+    assert_fails(lstm__get_bytes(&whole, UINT64_MAX, &run), LSTM_ERROR_FORMAT,
+                 "short: offset 5: 18446744073709551615");
     assert_fails(lstm__skip(&whole, 2), LSTM_ERROR_FORMAT, "2 bytes expected, 1 are left");
     assert_fails(lstm__seek(&part, 4), LSTM_ERROR_FORMAT, "beyond the end at 5");
     assert_works(lstm__seek(&part, 3));
@@ -233,22 +243,27 @@ static void test_symbolic_links_stay_links(void **state)
     assert_true(S_ISLNK(information.st_mode));
     unlink("round");
     assert_int_equal(symlink("round", "round"), 0);
-    assert_fails(write_whole(standard, "round", "x", 1), LSTM_ERROR_IO, "Too many levels of symbolic links");
+    assert_fails(write_whole(standard, "round", "x", 1), LSTM_ERROR_IO,
+                 "Too many levels of symbolic links");
 }
 
 static void test_places_that_cannot_be_written_are_named(void **state)
 {
     (void)state;
-    assert_fails(write_whole(standard, "absent/new.bin", "x", 1), LSTM_ERROR_IO,
-                 "absent/new.bin: cannot create a temporary file beside it: No such file or directory");
-    assert_fails(write_whole(standard, ".", "x", 1), LSTM_ERROR_IO, ".: cannot write: Is a directory");
-    assert_fails(write_whole(standard, "absent/", "x", 1), LSTM_ERROR_IO, "absent/: is the name of a folder");
+    assert_fails(
+        write_whole(standard, "absent/new.bin", "x", 1), LSTM_ERROR_IO,
+        "absent/new.bin: cannot create a temporary file beside it: No such file or directory");
+    assert_fails(write_whole(standard, ".", "x", 1), LSTM_ERROR_IO,
+                 ".: cannot write: Is a directory");
+    assert_fails(write_whole(standard, "absent/", "x", 1), LSTM_ERROR_IO,
+                 "absent/: is the name of a folder");
     assert_fails(write_whole(standard, "kept.bin/x", "x", 1), LSTM_ERROR_IO, "Not a directory");
     if (geteuid() != 0) {
         unlink("locked.bin");
         write_text("locked.bin", "old");
         assert_int_equal(chmod("locked.bin", 0444), 0);
-        assert_fails(write_whole(standard, "locked.bin", "x", 1), LSTM_ERROR_IO, "Permission denied");
+        assert_fails(write_whole(standard, "locked.bin", "x", 1), LSTM_ERROR_IO,
+                     "Permission denied");
         assert_true(file_holds("locked.bin", "old"));
     }
 }
@@ -257,7 +272,8 @@ static void test_devices_and_pipes_are_written_directly(void **state)
 {
     (void)state;
     assert_works(write_whole(standard, "/dev/null", "x", 1));
-    assert_fails(write_whole(standard, "/dev/full", "x", 1), LSTM_ERROR_IO, "/dev/full: cannot write: No space left");
+    assert_fails(write_whole(standard, "/dev/full", "x", 1), LSTM_ERROR_IO,
+                 "/dev/full: cannot write: No space left");
     int ends[2];
     char path[64];
     char got[4] = "";

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The HDF5 reader on files that h5py wrote (tests/fuzz/make_hdf5_corpus.py, which gives the rule of their values), on
- * files put together by hand, and on all of them damaged in every byte, with and without checksums.
+ * The HDF5 reader on files that h5py wrote (tests/fuzz/make_hdf5_corpus.py, which gives the rule of
+ * their values), on files put together by hand, and on all of them damaged in every byte, with and
+ * without checksums.
  */
 #include "test_io_support.h"
 
@@ -19,7 +20,8 @@ static unsigned char *load(const char *name, size_t *size)
     return read_file(path, size);
 }
 
-static lstm_status open_bytes(lstm__hdf5 **file, const unsigned char *data, size_t size, bool checksums)
+static lstm_status open_bytes(lstm__hdf5 **file, const unsigned char *data, size_t size,
+                              bool checksums)
 {
     const lstm__cursor whole = lstm__memory_cursor("test.h5", data, size);
     return lstm__hdf5_open(file, context, &whole, checksums);
@@ -55,7 +57,8 @@ static const lstm__hdf5_object *need(const opened *o, const char *path)
 }
 
 /* Element k of n is offset + scale * (k - n / 2). */
-static void check_values(const opened *o, const char *path, size_t count, double scale, double offset)
+static void check_values(const opened *o, const char *path, size_t count, double scale,
+                         double offset)
 {
     float values[64];
     const lstm__hdf5_object *const object = need(o, path);
@@ -69,7 +72,8 @@ static void check_values(const opened *o, const char *path, size_t count, double
     }
 }
 
-static void check_texts(const opened *o, const char *attribute, const char *const *expected, size_t count)
+static void check_texts(const opened *o, const char *attribute, const char *const *expected,
+                        size_t count)
 {
     lstm__hdf5_texts texts;
     assert_works(lstm__hdf5_read_texts(o->file, lstm__hdf5_get(o->file, 0), attribute, &texts));
@@ -142,9 +146,12 @@ static void test_every_kind_of_number_is_read(void **state)
     check_values(&o, "scalar", 1, 0, 1.5);
     assert_int_equal(need(&o, "scalar")->rank, 0);
     check_values(&o, "empty", 0, 0, 0);
-    assert_fails(lstm__hdf5_floats(o.file, need(&o, "bool"), &value, 1), LSTM_ERROR_UNSUPPORTED, "type enum");
-    assert_fails(lstm__hdf5_floats(o.file, need(&o, "scalar"), &value, 2), LSTM_ERROR_SHAPE, "has 1 values; expected 2");
-    assert_fails(lstm__hdf5_floats(o.file, need(&o, ""), &value, 1), LSTM_ERROR_SHAPE, "has 0 values");
+    assert_fails(lstm__hdf5_floats(o.file, need(&o, "bool"), &value, 1), LSTM_ERROR_UNSUPPORTED,
+                 "type enum");
+    assert_fails(lstm__hdf5_floats(o.file, need(&o, "scalar"), &value, 2), LSTM_ERROR_SHAPE,
+                 "has 1 values; expected 2");
+    assert_fails(lstm__hdf5_floats(o.file, need(&o, ""), &value, 1), LSTM_ERROR_SHAPE,
+                 "has 0 values");
     close_corpus(&o);
 }
 
@@ -168,7 +175,8 @@ static void test_chunks_are_unpacked_and_holes_filled(void **state)
 /* Found by libFuzzer: elements of 2 GiB made the reader count to 2^31 for each chunk. */
 static void test_shuffled_elements_have_the_size_of_the_type(void **state)
 {
-    static const unsigned char filter[10] = {2, 0, 1, 0, 1, 0, 4, 0, 0, 0}; /* shuffle, optional, one value: 4 */
+    /* shuffle, optional, one value: 4 */
+    static const unsigned char filter[10] = {2, 0, 1, 0, 1, 0, 4, 0, 0, 0};
     (void)state;
     size_t size = 0;
     size_t at = 0;
@@ -215,10 +223,12 @@ static void test_unknown_filters_are_named(void **state)
     (void)state;
     float values[3];
     opened o = open_corpus("fletcher.h5");
-    assert_fails(lstm__hdf5_floats(o.file, need(&o, "x"), values, 3), LSTM_ERROR_UNSUPPORTED, "filter 3 (fletcher32)");
+    assert_fails(lstm__hdf5_floats(o.file, need(&o, "x"), values, 3), LSTM_ERROR_UNSUPPORTED,
+                 "filter 3 (fletcher32)");
     close_corpus(&o);
     o = open_corpus("lzf.h5");
-    assert_fails(lstm__hdf5_floats(o.file, need(&o, "x"), values, 3), LSTM_ERROR_UNSUPPORTED, "filter 32000 (lzf)");
+    assert_fails(lstm__hdf5_floats(o.file, need(&o, "x"), values, 3), LSTM_ERROR_UNSUPPORTED,
+                 "filter 32000 (lzf)");
     close_corpus(&o);
 }
 
@@ -228,7 +238,8 @@ static void test_a_group_in_itself_is_found(void **state)
     size_t size = 0;
     lstm__hdf5 *file = NULL;
     unsigned char *const data = load("loop.h5", &size);
-    assert_fails(open_bytes(&file, data, size, true), LSTM_ERROR_FORMAT, "group \"/\" contains itself");
+    assert_fails(open_bytes(&file, data, size, true), LSTM_ERROR_FORMAT,
+                 "group \"/\" contains itself");
     free(data);
 }
 
@@ -322,7 +333,8 @@ static void test_names_that_cannot_be_are_refused(void **state)
         start_file(&b);
         start_header(&b, 8 + 3 + strlen(names[k]) + 8);
         add_link(&b, names[k], ROOT);
-        assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_FORMAT, "no text that a name can be");
+        assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_FORMAT,
+                     "no text that a name can be");
     }
 }
 
@@ -337,7 +349,8 @@ static void test_a_name_that_is_there_twice_is_refused(void **state)
     add_link(&b, "x", ROOT + 16 + 40);
     start_header(&b, 8);
     start_message(&b, 10, 0, 0);
-    assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_FORMAT, "\"/x\" is there twice");
+    assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_FORMAT,
+                 "\"/x\" is there twice");
 }
 
 /* Groups whose every member is the same next group: 2^30 paths in a few hundred bytes. */
@@ -355,7 +368,8 @@ static void test_a_file_of_endlessly_many_paths_is_refused(void **state)
     }
     start_header(&b, 8);
     start_message(&b, 10, 0, 0);
-    assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_UNSUPPORTED, "more than 200000");
+    assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_UNSUPPORTED,
+                 "more than 200000");
     assert_int_equal(held.blocks, 0);
 }
 
@@ -368,7 +382,8 @@ static void test_shared_messages_are_refused(void **state)
     start_header(&b, 16);
     start_message(&b, 3, 8, 2);
     add_number(&b, 8, 0);
-    assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_UNSUPPORTED, "a shared message");
+    assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_UNSUPPORTED,
+                 "a shared message");
 }
 
 /* A dataset "x" of float32: dataspace, datatype, layout of version 3. */
@@ -382,10 +397,11 @@ static void dataset_by_hand(bytes *b, uint64_t rows, int class, uint64_t address
     add_number(b, 8, 0x0101);
     add_number(b, 8, rows);
     start_message(b, 3, 20, 0);
-    add_bytes(b, "\x11\x20\x1f\x00\x04\x00\x00\x00\x00\x00\x20\x00\x17\x08\x00\x17\x7f\x00\x00\x00", 20);
+    add_bytes(b, "\x11\x20\x1f\x00\x04\x00\x00\x00\x00\x00\x20\x00\x17\x08\x00\x17\x7f\x00\x00\x00",
+              20);
     start_message(b, 8, 18, 0);
     add_number(b, 1, 3);
-    add_number(b, 1, (uint64_t)class);
+    add_number(b, 1, (uint64_t) class);
     add_number(b, 8, address);
     add_number(b, 8, rows * 4);
 }
@@ -403,9 +419,11 @@ static void test_data_must_lie_in_the_file(void **state)
     assert_int_equal(x->stored, 2);
     lstm__hdf5_close(file);
     dataset_by_hand(&b, 2, 1, b.size - 7);
-    assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_FORMAT, "do not lie in the file");
+    assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_FORMAT,
+                 "do not lie in the file");
     dataset_by_hand(&b, UINT64_C(1) << 62, 1, 96);
-    assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_FORMAT, "do not lie in the file");
+    assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_FORMAT,
+                 "do not lie in the file");
     dataset_by_hand(&b, UINT64_MAX, 1, 96);
     assert_fails(open_bytes(&file, b.data, b.size, true), LSTM_ERROR_FORMAT, "dimension 0 is");
     dataset_by_hand(&b, 2, 3, 96);
@@ -421,8 +439,9 @@ static void test_data_must_lie_in_the_file(void **state)
 
 /* ---- Damage */
 
-static const char *const everything[] = {"plain.h5", "new.h5",  "dense.h5", "types.h5", "chunks.h5",
-                                         "single.h5", "soft.h5", "loop.h5",  "fletcher.h5"};
+static const char *const everything[] = {"plain.h5", "new.h5",    "dense.h5",
+                                         "types.h5", "chunks.h5", "single.h5",
+                                         "soft.h5",  "loop.h5",   "fletcher.h5"};
 
 /* Open and read all there is; the status of the first failure. */
 static lstm_status read_all(const unsigned char *data, size_t size, bool checksums)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names in files and messages: well-formed UTF-8, excerpts that do not cut characters, lists of what there is.
+ * Names in files and messages: well-formed UTF-8, excerpts that do not cut characters, lists of
+ * what there is.
  */
 #include "test_io_support.h"
 
@@ -15,20 +16,29 @@ static bool is_name(const char *text)
 static void test_names_are_well_formed_utf8(void **state)
 {
     (void)state;
-    static const char *const good[] = {"a", "lstm/kernel:0", " ", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
-                                       "\xc2\xa0", "\xed\x9f\xbf", "\xee\x80\x80", "\xf4\x8f\xbf\xbf", "\xe0\xa0\x80"};
+    static const char *const good[] = {"a",
+                                       "lstm/kernel:0",
+                                       " ",
+                                       "\xc3\xa9",
+                                       "\xe2\x82\xac",
+                                       "\xf0\x9f\x98\x80",
+                                       "\xc2\xa0",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "\xe0\xa0\x80"};
     static const char *const bad[] = {
-        "",                 /* nothing */
-        "a\nb",             /* control characters */
+        "",     /* nothing */
+        "a\nb", /* control characters */
         "\x7f",
-        "\xc2\x80",         /* also those beyond ASCII */
-        "\x80",             /* no beginning */
-        "\xc3",             /* cut off */
+        "\xc2\x80", /* also those beyond ASCII */
+        "\x80",     /* no beginning */
+        "\xc3",     /* cut off */
         "\xe2\x82",
         "\xf0\x9f\x98",
-        "\xc3(",            /* no continuation */
+        "\xc3(", /* no continuation */
         "\xe2\x82(",
-        "\xc0\xaf",         /* longer than needed */
+        "\xc0\xaf", /* longer than needed */
         "\xc1\xbf",
         "\xe0\x9f\xbf",
         "\xf0\x8f\xbf\xbf",
@@ -56,7 +66,8 @@ static void test_excerpts_are_short_and_harmless(void **state)
     char b[LSTM__EXCERPT];
     assert_string_equal(excerpt(b, ""), "");
     assert_string_equal(excerpt(b, "say \"hi\"\x1b[2J\n"), "say ?hi??[2J?");
-    assert_string_equal(excerpt(b, "0123456789012345678901234567890123456789"), "0123456789012345678901234567890123456789");
+    assert_string_equal(excerpt(b, "0123456789012345678901234567890123456789"),
+                        "0123456789012345678901234567890123456789");
     assert_string_equal(excerpt(b, "0123456789012345678901234567890123456789x"),
                         "0123456789012345678901234567890123456789...");
     assert_string_equal(excerpt(b, "01234567890123456789012345678901234567\xe2\x82\xac and more"),
@@ -79,7 +90,8 @@ static void test_lists_of_names_are_cut_to_fit(void **state)
     }
     lstm__name_list_add(&list, "price");
     assert_fails(lstm__fail_not_found(&list, "x.csv", "column"), LSTM_ERROR_NOT_FOUND,
-                 "x.csv has no column \"Price\"; did you mean \"price\"? It has: column number 0, column number 1, ");
+                 "x.csv has no column \"Price\"; did you mean \"price\"? It has: column number 0, "
+                 "column number 1, ");
     const char *const text = lstm_last_error();
     assert_string_equal(text + strlen(text) - 5, ", ...");
     assert_true(strlen(list.text) < sizeof list.text);

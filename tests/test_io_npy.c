@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * .npy files: those that NumPy wrote (tests/fuzz/corpus/npy, values described in make_corpus.py), headers written by
- * hand, and what is refused. Damage at every byte and bit is in fuzz/fuzz_npy.c.
+ * .npy files: those that NumPy wrote (tests/fuzz/corpus/npy, values described in make_corpus.py),
+ * headers written by hand, and what is refused. Damage at every byte and bit is in fuzz/fuzz_npy.c.
  */
 #include "test_io_support.h"
 
@@ -49,12 +49,15 @@ static void test_every_type_of_numpy_is_read(void **state)
         int32_t kind;
         bool big_endian;
     } files[] = {
-        {"f2.npy", LSTM__F16, false},     {"big_f2.npy", LSTM__F16, true},  {"f4.npy", LSTM__F32, false},
-        {"big_f4.npy", LSTM__F32, true},  {"f8.npy", LSTM__F64, false},     {"big_f8.npy", LSTM__F64, true},
-        {"i1.npy", LSTM__I8, false},      {"i2.npy", LSTM__I16, false},     {"i4.npy", LSTM__I32, false},
-        {"big_i4.npy", LSTM__I32, true},  {"i8.npy", LSTM__I64, false},     {"u1.npy", LSTM__U8, false},
-        {"big_u2.npy", LSTM__U16, true},  {"u4.npy", LSTM__U32, false},     {"u8.npy", LSTM__U64, false},
-        {"b1.npy", LSTM__BOOL, false},    {"version2.npy", LSTM__F32, false}, {"version3.npy", LSTM__F32, false},
+        {"f2.npy", LSTM__F16, false},       {"big_f2.npy", LSTM__F16, true},
+        {"f4.npy", LSTM__F32, false},       {"big_f4.npy", LSTM__F32, true},
+        {"f8.npy", LSTM__F64, false},       {"big_f8.npy", LSTM__F64, true},
+        {"i1.npy", LSTM__I8, false},        {"i2.npy", LSTM__I16, false},
+        {"i4.npy", LSTM__I32, false},       {"big_i4.npy", LSTM__I32, true},
+        {"i8.npy", LSTM__I64, false},       {"u1.npy", LSTM__U8, false},
+        {"big_u2.npy", LSTM__U16, true},    {"u4.npy", LSTM__U32, false},
+        {"u8.npy", LSTM__U64, false},       {"b1.npy", LSTM__BOOL, false},
+        {"version2.npy", LSTM__F32, false}, {"version3.npy", LSTM__F32, false},
     };
     for (size_t k = 0; k < sizeof files / sizeof files[0]; k++) {
         const lstm__npy npy = check_corpus(files[k].name);
@@ -108,7 +111,8 @@ static void test_headers_in_other_spellings_are_read(void **state)
     (void)state;
     lstm__npy npy;
     assert_works(parse("{'descr':'<f4','fortran_order':False,'shape':(2,)}", 8, &npy));
-    assert_works(parse("  { \"shape\" : ( 2 , 1 , ) , 'fortran_order' : True , 'descr' : '<f4' , }  \n", 8, &npy));
+    assert_works(parse(
+        "  { \"shape\" : ( 2 , 1 , ) , 'fortran_order' : True , 'descr' : '<f4' , }  \n", 8, &npy));
     assert_true(npy.fortran_order);
     assert_works(parse("{'descr': '<i1', 'fortran_order': False, 'shape': ()}", 1, &npy));
     assert_works(parse("{'descr': '>u1', 'fortran_order': False, 'shape': (3,)}", 3, &npy));
@@ -136,28 +140,44 @@ static void test_wrong_headers_are_refused_with_their_place(void **state)
         {"{'descr': '<f4}", LSTM_ERROR_FORMAT, "not closed"},
         {"{'desc\\x72': '<f4'}", LSTM_ERROR_FORMAT, "unusual characters"},
         {"{'descr': '<f4', 'fortran_order': false, }", LSTM_ERROR_FORMAT, "neither True nor False"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (-2,)}", LSTM_ERROR_FORMAT, "negative dimension"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2)}", LSTM_ERROR_FORMAT, "not a tuple"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': [2]}", LSTM_ERROR_FORMAT, "needs '(' here"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2 2)}", LSTM_ERROR_FORMAT, "not a tuple of whole numbers"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (-2,)}", LSTM_ERROR_FORMAT,
+         "negative dimension"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2)}", LSTM_ERROR_FORMAT,
+         "not a tuple"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': [2]}", LSTM_ERROR_FORMAT,
+         "needs '(' here"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2 2)}", LSTM_ERROR_FORMAT,
+         "not a tuple of whole numbers"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2.0,)}", LSTM_ERROR_FORMAT,
          "not a tuple of whole numbers"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (,)}", LSTM_ERROR_FORMAT, "needs a whole number"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775808,)}", LSTM_ERROR_FORMAT, "64 bits"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}", LSTM_ERROR_FORMAT, "overflows"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904,)}", LSTM_ERROR_FORMAT, "overflows"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2,)} x", LSTM_ERROR_FORMAT, "goes on after"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (,)}", LSTM_ERROR_FORMAT,
+         "needs a whole number"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775808,)}",
+         LSTM_ERROR_FORMAT, "64 bits"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}",
+         LSTM_ERROR_FORMAT, "overflows"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904,)}",
+         LSTM_ERROR_FORMAT, "overflows"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2,)} x", LSTM_ERROR_FORMAT,
+         "goes on after"},
         {"{'descr': 'f4', 'fortran_order': False, 'shape': (2,)}", LSTM_ERROR_UNSUPPORTED, "'f4'"},
-        {"{'descr': '|f4', 'fortran_order': False, 'shape': (2,)}", LSTM_ERROR_FORMAT, "has no byte order"},
+        {"{'descr': '|f4', 'fortran_order': False, 'shape': (2,)}", LSTM_ERROR_FORMAT,
+         "has no byte order"},
         {"{'descr': '', 'fortran_order': False, 'shape': (2,)}", LSTM_ERROR_UNSUPPORTED, "''"},
-        {"{'descr': '|O', 'fortran_order': False, 'shape': (2,)}", LSTM_ERROR_UNSUPPORTED, "Python objects"},
-        {"{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", LSTM_ERROR_UNSUPPORTED, "'<c8'"},
-        {"{'descr': '<U3', 'fortran_order': False, 'shape': (1,)}", LSTM_ERROR_UNSUPPORTED, "'<U3'"},
-        {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}", LSTM_ERROR_UNSUPPORTED, "structured"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1, 1, 1, 1)}", LSTM_ERROR_UNSUPPORTED,
-         "more than 8 dimensions"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", LSTM_ERROR_FORMAT, "is cut off"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", LSTM_ERROR_FORMAT, "goes on after the array"},
+        {"{'descr': '|O', 'fortran_order': False, 'shape': (2,)}", LSTM_ERROR_UNSUPPORTED,
+         "Python objects"},
+        {"{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", LSTM_ERROR_UNSUPPORTED,
+         "'<c8'"},
+        {"{'descr': '<U3', 'fortran_order': False, 'shape': (1,)}", LSTM_ERROR_UNSUPPORTED,
+         "'<U3'"},
+        {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}", LSTM_ERROR_UNSUPPORTED,
+         "structured"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1, 1, 1, 1)}",
+         LSTM_ERROR_UNSUPPORTED, "more than 8 dimensions"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", LSTM_ERROR_FORMAT,
+         "is cut off"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", LSTM_ERROR_FORMAT,
+         "goes on after the array"},
     };
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         lstm__npy npy;
@@ -186,7 +206,10 @@ static void test_written_headers_equal_those_of_numpy(void **state)
         const char *name;
         int32_t rank;
         int64_t shape[8];
-    } files[] = {{"f4.npy", 2, {2, 3}}, {"scalar.npy", 0, {0}}, {"vector.npy", 1, {5}}, {"empty.npy", 3, {2, 0, 3}}};
+    } files[] = {{"f4.npy", 2, {2, 3}},
+                 {"scalar.npy", 0, {0}},
+                 {"vector.npy", 1, {5}},
+                 {"empty.npy", 3, {2, 0, 3}}};
     for (size_t k = 0; k < sizeof files / sizeof files[0]; k++) {
         char path[4096];
         char header[LSTM__NPY_HEADER];
@@ -210,10 +233,19 @@ static void test_halves_are_exact(void **state)
     static const struct {
         unsigned bits;
         float value;
-    } cases[] = {{0x0000, 0},       {0x0001, 0x1p-24f}, {0x03ff, 0x1.ff8p-15f}, {0x0400, 0x1p-14f}, {0x3c00, 1},
-                 {0xc000, -2},      {0x7bff, 65504},    {0x7c00, INFINITY},     {0xfc00, -INFINITY}, {0x3555, 0.333251953125f}};
+    } cases[] = {{0x0000, 0},
+                 {0x0001, 0x1p-24f},
+                 {0x03ff, 0x1.ff8p-15f},
+                 {0x0400, 0x1p-14f},
+                 {0x3c00, 1},
+                 {0xc000, -2},
+                 {0x7bff, 65504},
+                 {0x7c00, INFINITY},
+                 {0xfc00, -INFINITY},
+                 {0x3555, 0.333251953125f}};
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
-        const unsigned char raw[2] = {(unsigned char)(cases[k].bits & 255), (unsigned char)(cases[k].bits >> 8)};
+        const unsigned char raw[2] = {(unsigned char)(cases[k].bits & 255),
+                                      (unsigned char)(cases[k].bits >> 8)};
         const lstm__elements e = {.bytes = raw, .kind = LSTM__F16, .stride = 2, .count = 1};
         float value = 1;
         lstm__read_floats(&e, &value);
@@ -238,7 +270,8 @@ static void test_integers_are_kept_exactly_or_refused(void **state)
     e.kind = LSTM__I64;
     assert_fails(lstm__read_integers(&e, &value), LSTM_ERROR_FORMAT, "element 0 is negative");
     e.kind = LSTM__F64;
-    assert_fails(lstm__read_integers(&e, &value), LSTM_ERROR_FORMAT, "elements are F64; expected integers");
+    assert_fails(lstm__read_integers(&e, &value), LSTM_ERROR_FORMAT,
+                 "elements are F64; expected integers");
     e.kind = LSTM__BOOL;
     assert_works(lstm__read_integers(&e, &value));
     assert_true(value == 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * safetensors: files that the reference package wrote (tests/fuzz/corpus/safetensors), headers by hand, and our own.
- * Damage at every byte and bit is in fuzz/fuzz_safetensors.c.
+ * safetensors: files that the reference package wrote (tests/fuzz/corpus/safetensors), headers by
+ * hand, and our own. Damage at every byte and bit is in fuzz/fuzz_safetensors.c.
  */
 #include "test_io_support.h"
 
@@ -36,7 +36,8 @@ static void test_a_file_of_the_reference_is_read(void **state)
     assert_works(lstm__tensor_floats(a, floats, 6));
     for (int k = 0; k < 6; k++)
         assert_true(floats[k] == (float)(k - 3) / 2);
-    assert_fails(lstm__tensor_floats(a, floats, 5), LSTM_ERROR_SHAPE, "tensor \"a\" has 6 elements, expected 5");
+    assert_fails(lstm__tensor_floats(a, floats, 5), LSTM_ERROR_SHAPE,
+                 "tensor \"a\" has 6 elements, expected 5");
 
     double scale = 1;
     uint64_t flags[3];
@@ -44,12 +45,14 @@ static void test_a_file_of_the_reference_is_read(void **state)
     assert_true(scale == 0);
     assert_works(lstm__tensor_integers(lstm__safetensors_find(tensors, "flag"), flags, 3));
     assert_int_equal(flags[1], 1);
-    assert_fails(lstm__tensor_integers(lstm__safetensors_find(tensors, "count"), flags, 2), LSTM_ERROR_FORMAT,
-                 "tensor \"count\": element 0 is negative");
+    assert_fails(lstm__tensor_integers(lstm__safetensors_find(tensors, "count"), flags, 2),
+                 LSTM_ERROR_FORMAT, "tensor \"count\": element 0 is negative");
     assert_int_equal(lstm__safetensors_find(tensors, "none")->count, 0);
     assert_null(lstm__safetensors_find(tensors, "absent"));
-    assert_fails(lstm__safetensors_need(tensors, "cuont", &a), LSTM_ERROR_NOT_FOUND, "the nearest name is \"count\"");
-    assert_fails(lstm__safetensors_need(tensors, "something else", &a), LSTM_ERROR_NOT_FOUND, "among its 6");
+    assert_fails(lstm__safetensors_need(tensors, "cuont", &a), LSTM_ERROR_NOT_FOUND,
+                 "the nearest name is \"count\"");
+    assert_fails(lstm__safetensors_need(tensors, "something else", &a), LSTM_ERROR_NOT_FOUND,
+                 "among its 6");
     lstm__safetensors_close(tensors);
 }
 
@@ -99,7 +102,8 @@ static lstm_status parse(const char *header, size_t data)
     add_text(&b, header);
     for (size_t k = 0; k < data; k++)
         add_number(&b, 1, k);
-    lstm__file file = {.context = standard, .name = lstm__copy_text(standard, "hand"), .size = b.size};
+    lstm__file file = {
+        .context = standard, .name = lstm__copy_text(standard, "hand"), .size = b.size};
     file.bytes = malloc(b.size);
     assert_non_null(file.bytes);
     memcpy(file.bytes, b.data, b.size);
@@ -118,8 +122,10 @@ static lstm_status parse(const char *header, size_t data)
 static void test_good_headers_by_hand_are_read(void **state)
 {
     (void)state;
-    assert_works(parse("{" TENSOR("b", "U8", "2", "1,3") "," TENSOR("a", "U8", "", "0,1") "}   ", 3));
-    assert_works(parse("{" TENSOR("a", "F32", "0", "0,0") "," TENSOR("b", "U8", "2", "0,2") "}", 2));
+    assert_works(
+        parse("{" TENSOR("b", "U8", "2", "1,3") "," TENSOR("a", "U8", "", "0,1") "}   ", 3));
+    assert_works(
+        parse("{" TENSOR("a", "F32", "0", "0,0") "," TENSOR("b", "U8", "2", "0,2") "}", 2));
     assert_works(parse("{\"__metadata__\":{}," TENSOR("a", "I8", "1,1,1,1,1,1,1,1", "0,1") "}", 1));
 }
 
@@ -145,26 +151,35 @@ static void test_wrong_headers_are_refused(void **state)
         {"{\"__metadata__\":{\"x\":1}}", 0, LSTM_ERROR_FORMAT, "__metadata__ \"x\" is not a text"},
         {"{\"a\":{}}", 0, LSTM_ERROR_FORMAT, "dtype is missing"},
         {"{\"a\":{\"dtype\":3}}", 0, LSTM_ERROR_FORMAT, "dtype is missing or not a text"},
-        {"{" TENSOR("a", "F8_E5M2", "1", "0,1") "}", 1, LSTM_ERROR_UNSUPPORTED, "dtype \"F8_E5M2\" is none of"},
+        {"{" TENSOR("a", "F8_E5M2", "1", "0,1") "}", 1, LSTM_ERROR_UNSUPPORTED,
+         "dtype \"F8_E5M2\" is none of"},
         {"{\"a\":{\"dtype\":\"U8\"}}", 0, LSTM_ERROR_FORMAT, "shape is missing"},
         {"{" TENSOR("a", "U8", "-1", "0,1") "}", 1, LSTM_ERROR_FORMAT, "whole numbers from 0"},
         {"{" TENSOR("a", "U8", "1.0", "0,1") "}", 1, LSTM_ERROR_FORMAT, "whole numbers from 0"},
-        {"{" TENSOR("a", "U8", "9223372036854775808", "0,1") "}", 1, LSTM_ERROR_FORMAT, "too big integer"},
-        {"{" TENSOR("a", "U8", "4294967296,4294967296", "0,1") "}", 1, LSTM_ERROR_FORMAT, "overflows"},
-        {"{" TENSOR("a", "F64", "4611686018427387904", "0,8") "}", 8, LSTM_ERROR_FORMAT, "overflows"},
-        {"{" TENSOR("a", "U8", "1,1,1,1,1,1,1,1,1", "0,1") "}", 1, LSTM_ERROR_UNSUPPORTED, "9 dimensions"},
+        {"{" TENSOR("a", "U8", "9223372036854775808", "0,1") "}", 1, LSTM_ERROR_FORMAT,
+         "too big integer"},
+        {"{" TENSOR("a", "U8", "4294967296,4294967296", "0,1") "}", 1, LSTM_ERROR_FORMAT,
+         "overflows"},
+        {"{" TENSOR("a", "F64", "4611686018427387904", "0,8") "}", 8, LSTM_ERROR_FORMAT,
+         "overflows"},
+        {"{" TENSOR("a", "U8", "1,1,1,1,1,1,1,1,1", "0,1") "}", 1, LSTM_ERROR_UNSUPPORTED,
+         "9 dimensions"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, LSTM_ERROR_FORMAT, "data_offsets is not"},
         {"{" TENSOR("a", "U8", "1", "0") "}", 1, LSTM_ERROR_FORMAT, "data_offsets is not"},
         {"{" TENSOR("a", "U8", "1", "0,1,2") "}", 1, LSTM_ERROR_FORMAT, "data_offsets is not"},
         {"{" TENSOR("a", "U8", "1", "1,0") "}", 1, LSTM_ERROR_FORMAT, "data_offsets is not"},
         {"{" TENSOR("a", "U8", "1", "-1,0") "}", 1, LSTM_ERROR_FORMAT, "data_offsets is not"},
         {"{" TENSOR("a", "U8", "1", "\\\"0\\\",1") "}", 1, LSTM_ERROR_FORMAT, "not valid JSON"},
-        {"{" TENSOR("a", "U8", "2", "0,1") "}", 1, LSTM_ERROR_FORMAT, "has 1 bytes, its shape and dtype U8 need 2"},
+        {"{" TENSOR("a", "U8", "2", "0,1") "}", 1, LSTM_ERROR_FORMAT,
+         "has 1 bytes, its shape and dtype U8 need 2"},
         {"{" TENSOR("a", "U8", "2", "0,2") "}", 1, LSTM_ERROR_FORMAT, "it is cut off"},
-        {"{" TENSOR("a", "U8", "2", "0,2") "}", 3, LSTM_ERROR_FORMAT, "end at byte 2 of the data, the file at 3"},
+        {"{" TENSOR("a", "U8", "2", "0,2") "}", 3, LSTM_ERROR_FORMAT,
+         "end at byte 2 of the data, the file at 3"},
         {"{" TENSOR("a", "U8", "2", "1,3") "}", 3, LSTM_ERROR_FORMAT, "there is a hole"},
-        {"{" TENSOR("a", "U8", "2", "0,2") "," TENSOR("b", "U8", "2", "1,3") "}", 3, LSTM_ERROR_FORMAT, "they overlap"},
-        {"{" TENSOR("a", "U8", "2", "0,2") "," TENSOR("a", "U8", "2", "2,4") "}", 4, LSTM_ERROR_FORMAT, "duplicate"},
+        {"{" TENSOR("a", "U8", "2", "0,2") "," TENSOR("b", "U8", "2", "1,3") "}", 3,
+         LSTM_ERROR_FORMAT, "they overlap"},
+        {"{" TENSOR("a", "U8", "2", "0,2") "," TENSOR("a", "U8", "2", "2,4") "}", 4,
+         LSTM_ERROR_FORMAT, "duplicate"},
         {"{}", 1, LSTM_ERROR_FORMAT, "the tensors end at byte 0 of the data, the file at 1"},
     };
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++)
@@ -184,7 +199,8 @@ static void test_headers_longer_than_the_limit_are_refused(void **state)
     write_file("long.safetensors", b.data, b.size);
     assert_fails(lstm__safetensors_open(&tensors, standard, "long.safetensors"), LSTM_ERROR_FORMAT,
                  "header of 100000001 bytes; at most 100000000");
-    assert_fails(lstm__safetensors_open(&tensors, standard, "absent.safetensors"), LSTM_ERROR_IO, "No such file");
+    assert_fails(lstm__safetensors_open(&tensors, standard, "absent.safetensors"), LSTM_ERROR_IO,
+                 "No such file");
     assert_null(tensors);
 }
 
@@ -198,9 +214,12 @@ static void test_a_written_file_is_aligned_and_read_again(void **state)
     lstm__safetensors_writer *writer = NULL;
     assert_works(lstm__safetensors_writer_create(&writer, standard));
     assert_works(lstm__safetensors_add_tensor(writer, "byte", LSTM__U8, 0, NULL, byte));
-    assert_works(lstm__safetensors_add_tensor(writer, "lstm/kernel", LSTM__F32, 2, (int64_t[]){3, 1}, floats));
-    assert_works(lstm__safetensors_add_tensor(writer, "mean \"\xc3\xa9\"", LSTM__F64, 1, (int64_t[]){2}, doubles));
-    assert_works(lstm__safetensors_add_tensor(writer, "number", LSTM__U64, 1, (int64_t[]){1}, numbers));
+    assert_works(lstm__safetensors_add_tensor(writer, "lstm/kernel", LSTM__F32, 2,
+                                              (int64_t[]){3, 1}, floats));
+    assert_works(lstm__safetensors_add_tensor(writer, "mean \"\xc3\xa9\"", LSTM__F64, 1,
+                                              (int64_t[]){2}, doubles));
+    assert_works(
+        lstm__safetensors_add_tensor(writer, "number", LSTM__U64, 1, (int64_t[]){1}, numbers));
     assert_works(lstm__safetensors_add_tensor(writer, "none", LSTM__I64, 1, (int64_t[]){0}, NULL));
     assert_works(lstm__safetensors_add_metadata(writer, "format", "x \"y\"\n\xe2\x82\xac"));
     assert_works(lstm__safetensors_save(writer, "own.safetensors"));
@@ -210,14 +229,16 @@ static void test_a_written_file_is_aligned_and_read_again(void **state)
     lstm__safetensors *tensors = NULL;
     assert_works(lstm__safetensors_open(&tensors, standard, "own.safetensors"));
     assert_string_equal(lstm__safetensors_metadata(tensors, "format"), "x \"y\"\n\xe2\x82\xac");
-    static const char *const names[] = {"byte", "lstm/kernel", "mean \"\xc3\xa9\"", "number", "none"};
+    static const char *const names[] = {"byte", "lstm/kernel", "mean \"\xc3\xa9\"", "number",
+                                        "none"};
     for (size_t k = 0; k < 5; k++) {
         const lstm__tensor *const tensor = lstm__safetensors_get(tensors, k);
         assert_string_equal(tensor->name, names[k]);
         assert_int_equal((uintptr_t)tensor->bytes % lstm__element_size(tensor->kind), 0);
     }
     assert_memory_equal(lstm__safetensors_find(tensors, names[2])->bytes, doubles, sizeof doubles);
-    assert_memory_equal(lstm__safetensors_find(tensors, "lstm/kernel")->bytes, floats, sizeof floats);
+    assert_memory_equal(lstm__safetensors_find(tensors, "lstm/kernel")->bytes, floats,
+                        sizeof floats);
     uint64_t number = 0;
     assert_works(lstm__tensor_integers(lstm__safetensors_find(tensors, "number"), &number, 1));
     assert_true(number == UINT64_MAX);
@@ -239,20 +260,27 @@ static void test_additions_are_checked(void **state)
     lstm__safetensors_writer *w = NULL;
     assert_works(lstm__safetensors_writer_create(&w, standard));
     assert_works(lstm__safetensors_add_tensor(w, "a", LSTM__U8, 0, NULL, "x"));
-    assert_fails(lstm__safetensors_add_tensor(w, "a", LSTM__U8, 0, NULL, "x"), LSTM_ERROR_ARGUMENT, "is there already");
-    assert_fails(lstm__safetensors_add_tensor(w, "__metadata__", LSTM__U8, 0, NULL, "x"), LSTM_ERROR_ARGUMENT,
-                 "cannot be the name");
+    assert_fails(lstm__safetensors_add_tensor(w, "a", LSTM__U8, 0, NULL, "x"), LSTM_ERROR_ARGUMENT,
+                 "is there already");
+    assert_fails(lstm__safetensors_add_tensor(w, "__metadata__", LSTM__U8, 0, NULL, "x"),
+                 LSTM_ERROR_ARGUMENT, "cannot be the name");
     assert_fails(lstm__safetensors_add_tensor(w, "", LSTM__U8, 0, NULL, "x"), LSTM_ERROR_ARGUMENT,
                  "cannot be the name");
-    assert_fails(lstm__safetensors_add_tensor(w, "b\xff", LSTM__U8, 0, NULL, "x"), LSTM_ERROR_ARGUMENT, "UTF-8");
-    assert_fails(lstm__safetensors_add_tensor(w, "b", 0, 0, NULL, "x"), LSTM_ERROR_ARGUMENT, "kind 0");
-    assert_fails(lstm__safetensors_add_tensor(w, "b", LSTM__U8, 9, NULL, "x"), LSTM_ERROR_ARGUMENT, "rank 9");
-    assert_fails(lstm__safetensors_add_tensor(w, "b", LSTM__U8, 1, (int64_t[]){-1}, "x"), LSTM_ERROR_SHAPE,
-                 "overflows");
+    assert_fails(lstm__safetensors_add_tensor(w, "b\xff", LSTM__U8, 0, NULL, "x"),
+                 LSTM_ERROR_ARGUMENT, "UTF-8");
+    assert_fails(lstm__safetensors_add_tensor(w, "b", 0, 0, NULL, "x"), LSTM_ERROR_ARGUMENT,
+                 "kind 0");
+    assert_fails(lstm__safetensors_add_tensor(w, "b", LSTM__U8, 9, NULL, "x"), LSTM_ERROR_ARGUMENT,
+                 "rank 9");
+    assert_fails(lstm__safetensors_add_tensor(w, "b", LSTM__U8, 1, (int64_t[]){-1}, "x"),
+                 LSTM_ERROR_SHAPE, "overflows");
     assert_works(lstm__safetensors_add_metadata(w, "k", "v"));
-    assert_fails(lstm__safetensors_add_metadata(w, "k", "v"), LSTM_ERROR_ARGUMENT, "metadata \"k\" is there already");
-    assert_fails(lstm__safetensors_add_metadata(w, "l", "\xff"), LSTM_ERROR_ARGUMENT, "text is not valid UTF-8");
-    assert_fails(lstm__safetensors_add_metadata(w, "\xff", "v"), LSTM_ERROR_ARGUMENT, "key is not valid UTF-8");
+    assert_fails(lstm__safetensors_add_metadata(w, "k", "v"), LSTM_ERROR_ARGUMENT,
+                 "metadata \"k\" is there already");
+    assert_fails(lstm__safetensors_add_metadata(w, "l", "\xff"), LSTM_ERROR_ARGUMENT,
+                 "text is not valid UTF-8");
+    assert_fails(lstm__safetensors_add_metadata(w, "\xff", "v"), LSTM_ERROR_ARGUMENT,
+                 "key is not valid UTF-8");
     lstm__safetensors_writer_destroy(w);
     lstm__safetensors_writer_destroy(NULL);
 }

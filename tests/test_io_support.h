@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the tests of files share: a context with a counting, failing allocator, whole files, bytes put together one by
- * one, and files in memory of exactly their size, so that the address sanitizer sees every byte read beyond it.
+ * What the tests of files share: a context with a counting, failing allocator, whole files, bytes
+ * put together one by one, and files in memory of exactly their size, so that the address sanitizer
+ * sees every byte read beyond it.
  */
 #ifndef LSTM_TESTS_TEST_IO_SUPPORT_H
 #define LSTM_TESTS_TEST_IO_SUPPORT_H
@@ -24,10 +25,10 @@
 /* ---- Memory ---- */
 
 typedef struct memory {
-    size_t now;     /* bytes held */
+    size_t now; /* bytes held */
     size_t peak;
-    size_t blocks;  /* blocks held */
-    long allowed;   /* allocations until one fails; negative: none does */
+    size_t blocks; /* blocks held */
+    long allowed;  /* allocations until one fails; negative: none does */
     bool failed;
 } memory;
 
@@ -43,7 +44,8 @@ static inline void *memory_allocate(void *user, size_t bytes, size_t alignment)
     if (m->allowed > 0)
         m->allowed--;
     assert_true(alignment <= BLOCK_HEAD);
-    unsigned char *const block = aligned_alloc(BLOCK_HEAD, (bytes + 2 * BLOCK_HEAD - 1) / BLOCK_HEAD * BLOCK_HEAD);
+    unsigned char *const block = aligned_alloc(BLOCK_HEAD, (bytes + 2 * BLOCK_HEAD - 1) /
+                                                               BLOCK_HEAD * BLOCK_HEAD);
     if (!block)
         return NULL;
     memcpy(block, &bytes, sizeof bytes);
@@ -148,18 +150,18 @@ static inline void add_text(bytes *b, const char *text)
 /* ---- Messages ---- */
 
 /* The status, and that the error text holds a part. */
-#define assert_fails(call, expected, part)                                                     \
-    do {                                                                                       \
-        const lstm_status got_ = (call);                                                       \
-        if (got_ != (expected) || !strstr(lstm_last_error(), part))                            \
-            fail_msg("got %s \"%s\"; expected %s with \"%s\"", lstm_status_name(got_),         \
+#define assert_fails(call, expected, part)                                                        \
+    do {                                                                                          \
+        const lstm_status got_ = (call);                                                          \
+        if (got_ != (expected) || !strstr(lstm_last_error(), part))                               \
+            fail_msg("got %s \"%s\"; expected %s with \"%s\"", lstm_status_name(got_),            \
                      got_ == LSTM_OK ? "" : lstm_last_error(), lstm_status_name(expected), part); \
     } while (0)
-#define assert_works(call)                                                                     \
-    do {                                                                                       \
-        const lstm_status got_ = (call);                                                       \
-        if (got_ != LSTM_OK)                                                                   \
-            fail_msg("%s: %s", lstm_status_name(got_), lstm_last_error());                     \
+#define assert_works(call)                                                 \
+    do {                                                                   \
+        const lstm_status got_ = (call);                                   \
+        if (got_ != LSTM_OK)                                               \
+            fail_msg("%s: %s", lstm_status_name(got_), lstm_last_error()); \
     } while (0)
 
 /* ---- The shared folder ---- */

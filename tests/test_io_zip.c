@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * ZIP archives: those that Python wrote (tests/fuzz/corpus/zip), archives built byte by byte (zip64, every lie that a
- * directory can tell), and our own. Damage at every byte and bit is in fuzz/fuzz_zip.c.
+ * ZIP archives: those that Python wrote (tests/fuzz/corpus/zip), archives built byte by byte
+ * (zip64, every lie that a directory can tell), and our own. Damage at every byte and bit is in
+ * fuzz/fuzz_zip.c.
  */
 #include "test_io_support.h"
 
@@ -14,7 +15,8 @@ static lstm_context *standard;
 /* A file in memory, in a block of exactly its size. */
 static lstm__file memory_file(const void *content, size_t size)
 {
-    lstm__file file = {.context = standard, .name = lstm__copy_text(standard, "hand.zip"), .size = size};
+    lstm__file file = {
+        .context = standard, .name = lstm__copy_text(standard, "hand.zip"), .size = size};
     file.bytes = malloc(size);
     assert_non_null(file.bytes);
     memcpy(file.bytes, content, size);
@@ -23,21 +25,22 @@ static lstm__file memory_file(const void *content, size_t size)
 
 /* ---- Archives by hand ---- */
 
-/* What goes into a local header and a directory record; zeros give a good stored entry "a" with the content "hello". */
+/* What goes into a local header and a directory record; zeros give a good stored entry "a" with the
+ * content "hello". */
 typedef struct recipe {
     const char *name;       /* NULL: "a" */
     const char *local_name; /* NULL: as name */
     const char *content;    /* NULL: "hello" */
     int method;
-    int local_method;       /* as method + this */
+    int local_method; /* as method + this */
     int flags;
     int disk;
     int crc_change;
     int64_t size_change;
     int64_t packed_change;
     int64_t offset_change;
-    bool zip64;             /* sizes and offset in a zip64 field */
-    int cut_extra;          /* bytes missing from that field */
+    bool zip64;    /* sizes and offset in a zip64 field */
+    int cut_extra; /* bytes missing from that field */
 } recipe;
 
 static uint32_t crc_of(const char *text)
@@ -121,7 +124,8 @@ static void build(bytes *b, const recipe *recipes, size_t count)
     add_end(b, count, start);
 }
 
-/* Open an archive and read all of its entries; the first's content must be `first` if that is given. */
+/* Open an archive and read all of its entries; the first's content must be `first` if that is
+ * given. */
 static lstm_status read_all(const bytes *b, const char *first)
 {
     lstm_status status = LSTM_OK;
@@ -148,7 +152,10 @@ static void test_good_archives_by_hand_are_read(void **state)
     bytes b;
     build(&b, (recipe[]){{0}}, 1);
     assert_works(read_all(&b, "hello"));
-    build(&b, (recipe[]){{.name = "b/c.npy"}, {.name = "a", .content = "x"}, {.name = "e", .content = ""}}, 3);
+    build(&b,
+          (recipe[]){
+              {.name = "b/c.npy"}, {.name = "a", .content = "x"}, {.name = "e", .content = ""}},
+          3);
     assert_works(read_all(&b, "hello"));
     build(&b, (recipe[]){{.zip64 = true}}, 1);
     assert_works(read_all(&b, "hello"));
@@ -211,11 +218,15 @@ static void test_lies_of_a_directory_are_refused(void **state)
     } cases[] = {
         {{.crc_change = 1}, LSTM_ERROR_FORMAT, "entry \"a\" is damaged: CRC"},
         {{.size_change = 1}, LSTM_ERROR_FORMAT, "is stored in 5 bytes but has 6"},
-        {{.size_change = 100, .packed_change = 100}, LSTM_ERROR_FORMAT, "ZIP entry \"a\": hand.zip: offset 34: 105 bytes"},
+        {{.size_change = 100, .packed_change = 100},
+         LSTM_ERROR_FORMAT,
+         "ZIP entry \"a\": hand.zip: offset 34: 105 bytes"},
         {{.method = 8}, LSTM_ERROR_FORMAT, "does not unpack to the 5 bytes announced"},
         {{.method = 8, .size_change = 1 << 20}, LSTM_ERROR_FORMAT, "more than deflate can give"},
         {{.method = 12}, LSTM_ERROR_UNSUPPORTED, "packed by method 12"},
-        {{.local_method = 8}, LSTM_ERROR_FORMAT, "the entry's own header and the ZIP directory disagree"},
+        {{.local_method = 8},
+         LSTM_ERROR_FORMAT,
+         "the entry's own header and the ZIP directory disagree"},
         {{.local_name = "b"}, LSTM_ERROR_FORMAT, "disagree"},
         {{.local_name = "aa"}, LSTM_ERROR_FORMAT, "disagree"},
         {{.flags = 1}, LSTM_ERROR_UNSUPPORTED, "is encrypted"},
@@ -290,10 +301,10 @@ static void test_archives_of_python_are_read(void **state)
         const char *first;
         lstm_status status;
     } files[] = {
-        {"stored.npz", 2, "a.npy", LSTM_OK},   {"deflated.npz", 2, "a.npy", LSTM_OK},
-        {"plain.npz", 2, "a.npy", LSTM_OK},    {"streamed.npz", 2, "a.npy", LSTM_OK},
+        {"stored.npz", 2, "a.npy", LSTM_OK},     {"deflated.npz", 2, "a.npy", LSTM_OK},
+        {"plain.npz", 2, "a.npy", LSTM_OK},      {"streamed.npz", 2, "a.npy", LSTM_OK},
         {"text.zip", 2, "config.json", LSTM_OK}, {"empty.npz", 0, NULL, LSTM_OK},
-        {"up.zip", 0, NULL, LSTM_ERROR_FORMAT}, {"bzip2.zip", 0, NULL, LSTM_ERROR_UNSUPPORTED},
+        {"up.zip", 0, NULL, LSTM_ERROR_FORMAT},  {"bzip2.zip", 0, NULL, LSTM_ERROR_UNSUPPORTED},
     };
     for (size_t k = 0; k < sizeof files / sizeof files[0]; k++) {
         char path[4096];
@@ -312,11 +323,12 @@ static void test_archives_of_python_are_read(void **state)
             assert_works(lstm__zip_content(zip, entry, 4096, &content, &owned));
             assert_int_equal(owned == NULL, entry->stored);
             if (entry->size > 0)
-                assert_memory_equal(content, strstr(entry->name, ".npy") ? "\x93NUMPY" : "{\"a\": ", 6);
+                assert_memory_equal(content,
+                                    strstr(entry->name, ".npy") ? "\x93NUMPY" : "{\"a\": ", 6);
             lstm__release(standard, owned);
             if (entry->size > 0)
-                assert_fails(lstm__zip_content(zip, entry, entry->size - 1, &content, &owned), LSTM_ERROR_FORMAT,
-                             "are allowed");
+                assert_fails(lstm__zip_content(zip, entry, entry->size - 1, &content, &owned),
+                             LSTM_ERROR_FORMAT, "are allowed");
         }
         if (zip) {
             assert_int_equal(lstm__zip_count(zip), files[k].count);
@@ -372,7 +384,8 @@ static void test_a_large_entry_is_inflated_exactly(void **state)
             assert_works(lstm__zip_read(zip, lstm__zip_get(zip, 0), out));
             assert_memory_equal(out, content, SIZE);
         } else {
-            assert_fails(lstm__zip_read(zip, lstm__zip_get(zip, 0), out), LSTM_ERROR_FORMAT, "does not unpack to");
+            assert_fails(lstm__zip_read(zip, lstm__zip_get(zip, 0), out), LSTM_ERROR_FORMAT,
+                         "does not unpack to");
         }
         free(out);
         lstm__zip_close(zip);
@@ -386,11 +399,14 @@ static void test_written_archives_are_aligned_and_read_again(void **state)
     (void)state;
     lstm__zip_writer *writer = NULL;
     assert_works(lstm__zip_writer_open(&writer, standard, "own.zip"));
-    assert_works(lstm__zip_writer_add(writer, "a", (lstm__piece[]){{"hel", 3}, {NULL, 0}, {"lo", 2}}, 3));
+    assert_works(
+        lstm__zip_writer_add(writer, "a", (lstm__piece[]){{"hel", 3}, {NULL, 0}, {"lo", 2}}, 3));
     assert_works(lstm__zip_writer_add(writer, "folder/b\xc3\xa4", (lstm__piece[]){{"x", 1}}, 1));
     assert_works(lstm__zip_writer_add(writer, "empty", NULL, 0));
-    assert_fails(lstm__zip_writer_add(writer, "a", NULL, 0), LSTM_ERROR_ARGUMENT, "is there already");
-    assert_fails(lstm__zip_writer_add(writer, "../a", NULL, 0), LSTM_ERROR_ARGUMENT, "cannot be the name");
+    assert_fails(lstm__zip_writer_add(writer, "a", NULL, 0), LSTM_ERROR_ARGUMENT,
+                 "is there already");
+    assert_fails(lstm__zip_writer_add(writer, "../a", NULL, 0), LSTM_ERROR_ARGUMENT,
+                 "cannot be the name");
     assert_works(lstm__zip_writer_close(&writer));
     assert_null(writer);
     lstm__zip_writer_abort(writer);

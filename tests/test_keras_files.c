@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Files of the real Keras: every case of ../shared/golden that this version's layers can express is loaded from .keras and
- * from .h5, and gives the recorded output within 1e-5; weights alone into a model of the description; small files of Keras 3
- * and Keras 2 kept in tests/fuzz/corpus/keras; and what is wrong with a file is said by name.
+ * Files of the real Keras: every case of ../shared/golden that this version's layers can express is
+ * loaded from .keras and from .h5, and gives the recorded output within 1e-5; weights alone into a
+ * model of the description; small files of Keras 3 and Keras 2 kept in tests/fuzz/corpus/keras; and
+ * what is wrong with a file is said by name.
  */
 #include "closeness.h"
 #include "golden_case.h"
@@ -16,11 +17,24 @@ enum { MOST = 8 };
 
 /* Cases that can be read, and the first of them that can be written as well. */
 enum { WRITTEN = 8 };
-static const char *const cases[] = {"lstm_last",    "lstm_sequences", "lstm_backwards",       "lstm_states",
-                                    "lstm_no_bias", "tutorial",       "stack2_dense_softmax", "encoder_decoder",
-                                    "gru_reset_after", "gru_reset_before", "simple_rnn", "layernorm_between",
-                                    "batchnorm_inference", "global_pool", "conv_pool_lstm", "time_distributed_dense",
-                                    "embedding_mask_trail_last", "embedding_mask_holes_seq"};
+static const char *const cases[] = {"lstm_last",
+                                    "lstm_sequences",
+                                    "lstm_backwards",
+                                    "lstm_states",
+                                    "lstm_no_bias",
+                                    "tutorial",
+                                    "stack2_dense_softmax",
+                                    "encoder_decoder",
+                                    "gru_reset_after",
+                                    "gru_reset_before",
+                                    "simple_rnn",
+                                    "layernorm_between",
+                                    "batchnorm_inference",
+                                    "global_pool",
+                                    "conv_pool_lstm",
+                                    "time_distributed_dense",
+                                    "embedding_mask_trail_last",
+                                    "embedding_mask_holes_seq"};
 
 /* ---- Predictions */
 
@@ -34,7 +48,8 @@ static double check_outputs(const golden_case *golden, lstm_model *model)
     float *y[MOST];
     double worst = 0;
     const size_t outputs = lstm_model_output_count(model);
-    while (inputs < MOST && (x[inputs] = golden_array_number(golden, "x", 1, inputs, &x_counts[inputs])))
+    while (inputs < MOST &&
+           (x[inputs] = golden_array_number(golden, "x", 1, inputs, &x_counts[inputs])))
         inputs++;
     for (size_t k = 0; k < outputs; k++) {
         y[k] = golden_array_number(golden, "y", 1, k, &y_counts[k]);
@@ -42,8 +57,11 @@ static double check_outputs(const golden_case *golden, lstm_model *model)
         outs[k] = malloc(y_counts[k] * sizeof(float));
         assert_non_null(outs[k]);
     }
-    const lstm_data data = {.struct_size = sizeof data, .samples = 4, .inputs = (const float *const *)x,
-                            .input_sizes = x_counts, .input_count = inputs};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = 4,
+                            .inputs = (const float *const *)x,
+                            .input_sizes = x_counts,
+                            .input_count = inputs};
     assert_ok(lstm_predict_outputs(model, &data, outs, y_counts, outputs));
     for (size_t k = 0; k < outputs; k++) {
         worst = fmax(worst, assert_close("output", outs[k], y[k], y_counts[k], 1e-5, 0));
@@ -63,7 +81,8 @@ static void path_of(const golden_case *golden, const char *file, char *path, siz
 /* Of these there are no .h5 files. */
 static void test_attention_gives_what_keras_gave(void **state)
 {
-    static const char *const names[] = {"attention_dot", "attention_additive", "attention_multihead"};
+    static const char *const names[] = {"attention_dot", "attention_additive",
+                                        "attention_multihead"};
     (void)state;
     if (!golden_available())
         skip();
@@ -200,8 +219,10 @@ static void assert_refused(lstm_status got, lstm_status expected, const char *pa
 static void test_other_names_are_matched_by_order(void **state)
 {
     (void)state;
-    lstm_model *model = model_of("{\"layers\": [{\"type\": \"Input\", \"shape\": [2, 1]}, {\"type\": \"LSTM\", \"name\": \"a\", "
-                                 "\"units\": 1}, {\"type\": \"Dense\", \"name\": \"b\", \"units\": 1}]}");
+    lstm_model *model = model_of(
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [2, 1]}, {\"type\": \"LSTM\", \"name\": "
+        "\"a\", "
+        "\"units\": 1}, {\"type\": \"Dense\", \"name\": \"b\", \"units\": 1}]}");
     assert_ok(lstm_model_load_weights(model, kept("keras3.keras")));
     check_kept(model);
     assert_ok(lstm_model_load_weights(model, kept("keras2.keras")));
@@ -215,10 +236,11 @@ static void test_other_names_are_matched_by_order(void **state)
 }
 
 /* Keras sorts layers by depth and by a walk from the outputs: here "b" comes before "a". */
-#define PARALLEL(a, b)                                                                                                  \
-    "{\"layers\": [{\"type\": \"Input\", \"name\": \"x\", \"shape\": [2, 1]},"                                          \
-    "{\"type\": \"LSTM\", \"name\": \"" a "\", \"inputs\": [\"x\"], \"units\": 2},"                                       \
-    "{\"type\": \"LSTM\", \"name\": \"" b "\", \"inputs\": [\"x\"], \"units\": 2}], \"outputs\": [\"" b "\", \"" a "\"]}"
+#define PARALLEL(a, b)                                                              \
+    "{\"layers\": [{\"type\": \"Input\", \"name\": \"x\", \"shape\": [2, 1]},"      \
+    "{\"type\": \"LSTM\", \"name\": \"" a "\", \"inputs\": [\"x\"], \"units\": 2}," \
+    "{\"type\": \"LSTM\", \"name\": \"" b                                           \
+    "\", \"inputs\": [\"x\"], \"units\": 2}], \"outputs\": [\"" b "\", \"" a "\"]}"
 
 static void test_layers_are_counted_in_the_order_of_keras(void **state)
 {
@@ -285,14 +307,18 @@ static void test_models_of_keras_survive_writing_for_keras(void **state)
 static void test_only_formats_of_keras_are_exported(void **state)
 {
     (void)state;
-    lstm_model *model = model_of("{\"layers\": [{\"type\": \"Input\", \"shape\": [2]}, {\"type\": \"Dense\", \"units\": 1}]}");
-    assert_refused(lstm_model_export(model, "x.h5"), LSTM_ERROR_ARGUMENT, "\"x.h5\": expected a name that ends with .keras");
+    lstm_model *model = model_of("{\"layers\": [{\"type\": \"Input\", \"shape\": [2]}, {\"type\": "
+                                 "\"Dense\", \"units\": 1}]}");
+    assert_refused(lstm_model_export(model, "x.h5"), LSTM_ERROR_ARGUMENT,
+                   "\"x.h5\": expected a name that ends with .keras");
     assert_refused(lstm_model_export(model, NULL), LSTM_ERROR_ARGUMENT, "path is NULL");
-    assert_refused(lstm_model_export(model, "no/such/folder/x.keras"), LSTM_ERROR_IO, "no/such/folder");
+    assert_refused(lstm_model_export(model, "no/such/folder/x.keras"), LSTM_ERROR_IO,
+                   "no/such/folder");
     lstm_model_destroy(model);
 }
 
-static void check_unchanged(const char *json, const char *file, lstm_status expected, const char *part)
+static void check_unchanged(const char *json, const char *file, lstm_status expected,
+                            const char *part)
 {
     lstm_model *model = model_of(json);
     lstm_model *same = model_of(json);
@@ -317,17 +343,26 @@ static void test_weights_that_do_not_fit_change_nothing_and_are_named(void **sta
 {
     (void)state;
     const char *const keras = kept("keras3.keras");
-    check_unchanged(INPUT LSTM "}]}", keras, LSTM_ERROR_FORMAT, "\"layers/dense/vars/0\" [1, 1] belongs to no layer");
+    check_unchanged(INPUT LSTM "}]}", keras, LSTM_ERROR_FORMAT,
+                    "\"layers/dense/vars/0\" [1, 1] belongs to no layer");
     check_unchanged(INPUT LSTM "}, {\"type\": \"Dense\", \"units\": 2}]}", keras, LSTM_ERROR_SHAPE,
-                    "model.weights.h5: tensor \"layers/dense/vars/0\": shape [1, 1], expected [1, 2] (dense/kernel)");
-    check_unchanged(INPUT LSTM "}, {\"type\": \"Dense\", \"units\": 1}, {\"type\": \"Dense\", \"units\": 1}]}", keras,
-                    LSTM_ERROR_FORMAT, "no weights for layer \"dense_1\" (Dense): expected 2, the first dense_1/kernel [1, 1]");
-    check_unchanged(INPUT LSTM ", \"use_bias\": false}, {\"type\": \"Dense\", \"units\": 1}]}", keras, LSTM_ERROR_FORMAT,
+                    "model.weights.h5: tensor \"layers/dense/vars/0\": shape [1, 1], expected [1, "
+                    "2] (dense/kernel)");
+    check_unchanged(
+        INPUT LSTM "}, {\"type\": \"Dense\", \"units\": 1}, {\"type\": \"Dense\", \"units\": 1}]}",
+        keras, LSTM_ERROR_FORMAT,
+        "no weights for layer \"dense_1\" (Dense): expected 2, the first dense_1/kernel [1, 1]");
+    check_unchanged(INPUT LSTM ", \"use_bias\": false}, {\"type\": \"Dense\", \"units\": 1}]}",
+                    keras, LSTM_ERROR_FORMAT,
                     "\"layers/lstm\" holds 3 weights; layer \"lstm\" (LSTM) has 2");
-    check_unchanged("{\"profile\": \"torch\", \"layers\": [{\"type\": \"Input\", \"shape\": [2, 1]}, " LSTM "}]}", keras,
-                    LSTM_ERROR_UNSUPPORTED, "profile torch");
-    check_unchanged(INPUT LSTM "}]}", kept("keras2.h5"), LSTM_ERROR_FORMAT, "holds 2 weights; layer \"lstm\" (LSTM) has 3");
-    check_unchanged(INPUT LSTM "}]}", __FILE__, LSTM_ERROR_FORMAT, "neither safetensors nor a file of Keras");
+    check_unchanged(
+        "{\"profile\": \"torch\", \"layers\": [{\"type\": \"Input\", \"shape\": [2, 1]}, " LSTM
+        "}]}",
+        keras, LSTM_ERROR_UNSUPPORTED, "profile torch");
+    check_unchanged(INPUT LSTM "}]}", kept("keras2.h5"), LSTM_ERROR_FORMAT,
+                    "holds 2 weights; layer \"lstm\" (LSTM) has 3");
+    check_unchanged(INPUT LSTM "}]}", __FILE__, LSTM_ERROR_FORMAT,
+                    "neither safetensors nor a file of Keras");
     check_unchanged(INPUT LSTM "}]}", "absent.h5", LSTM_ERROR_IO, "absent.h5");
     assert_refused(lstm_model_load_weights(NULL, "x"), LSTM_ERROR_ARGUMENT, "model is NULL");
     lstm_model *model = NULL;
@@ -356,29 +391,36 @@ static void test_what_is_wrong_is_said_by_name(void **state)
     (void)state;
     if (!golden_available())
         skip();
-    check_load("keras/lstm_last", "model.weights.h5", LSTM_ERROR_UNSUPPORTED, "an HDF5 file without a description");
+    check_load("keras/lstm_last", "model.weights.h5", LSTM_ERROR_UNSUPPORTED,
+               "an HDF5 file without a description");
     check_load("torch/lstm1", "model.pt", LSTM_ERROR_UNSUPPORTED, "no model of Keras");
-    check_load("malformed", "wrong_weight_shape.keras", LSTM_ERROR_ARGUMENT, "nothing to read"); /* no input layer either */
+    /* no input layer either */
+    check_load("malformed", "wrong_weight_shape.keras", LSTM_ERROR_ARGUMENT, "nothing to read");
     check_load("malformed", "no_weights.keras", LSTM_ERROR_FORMAT, "has no model.weights.h5");
     check_load("malformed", "soft_link_loop.keras", LSTM_ERROR_UNSUPPORTED, "is a soft link");
-    check_load("malformed", "huge_dataset.weights.h5", LSTM_ERROR_UNSUPPORTED, "without a description");
+    check_load("malformed", "huge_dataset.weights.h5", LSTM_ERROR_UNSUPPORTED,
+               "without a description");
     check_load("malformed", "lambda_layer.keras", LSTM_ERROR_NOT_FOUND, "Lambda");
     check_load("malformed", "units_huge.keras", LSTM_ERROR_ARGUMENT, "nothing to read");
     check_load("malformed", "units_text.keras", LSTM_ERROR_FORMAT, "\"units\" is");
     check_load("malformed", "path_traversal.keras", LSTM_ERROR_FORMAT, "path_traversal.keras");
-    check_load("malformed", "central_directory_cut.keras", LSTM_ERROR_FORMAT, "central_directory_cut.keras");
+    check_load("malformed", "central_directory_cut.keras", LSTM_ERROR_FORMAT,
+               "central_directory_cut.keras");
     check_load("malformed", "bomb.keras", LSTM_ERROR_FORMAT, "bomb.keras");
     golden_case golden;
     golden_open(&golden, "keras", "lstm_last");
     char path[1300];
     lstm_model *model = golden_model(&golden);
     snprintf(path, sizeof path, "%s/../../malformed/huge_dataset.weights.h5", golden.folder);
-    assert_refused(lstm_model_load_weights(model, path), LSTM_ERROR_FORMAT, "holds 1 weights; layer \"lstm\" (LSTM) has 3");
+    assert_refused(lstm_model_load_weights(model, path), LSTM_ERROR_FORMAT,
+                   "holds 1 weights; layer \"lstm\" (LSTM) has 3");
     lstm_model_destroy(model);
-    model = model_of("{\"layers\": [{\"type\": \"Input\", \"shape\": [2, 3]}, {\"type\": \"LSTM\", \"units\": 6}]}");
+    model = model_of("{\"layers\": [{\"type\": \"Input\", \"shape\": [2, 3]}, {\"type\": \"LSTM\", "
+                     "\"units\": 6}]}");
     snprintf(path, sizeof path, "%s/../../malformed/wrong_weight_shape.keras", golden.folder);
     assert_refused(lstm_model_load_weights(model, path), LSTM_ERROR_SHAPE,
-                   "tensor \"layers/lstm/cell/vars/1\": shape [6, 20], expected [6, 24] (lstm/recurrent_kernel)");
+                   "tensor \"layers/lstm/cell/vars/1\": shape [6, 20], expected [6, 24] "
+                   "(lstm/recurrent_kernel)");
     lstm_model_destroy(model);
     golden_close(&golden);
 }
@@ -426,7 +468,8 @@ static void test_archives_cut_off_anywhere_are_errors(void **state)
     }
 }
 
-/* Any flipped bit of a .keras is an error or the same model: everything in a ZIP archive that matters has a checksum. */
+/* Any flipped bit of a .keras is an error or the same model: everything in a ZIP archive that
+ * matters has a checksum. */
 static void test_a_flipped_bit_in_an_archive_never_gives_another_model(void **state)
 {
     (void)state;
@@ -445,7 +488,8 @@ static void test_a_flipped_bit_in_an_archive_never_gives_another_model(void **st
         lstm_model_destroy(model);
         bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
     }
-    print_message("%zu of %zu bits do not matter (dates, attributes, local headers)\n", harmless, 8 * size);
+    print_message("%zu of %zu bits do not matter (dates, attributes, local headers)\n", harmless,
+                  8 * size);
     assert_true(harmless < size * 4);
     free(bytes);
 }

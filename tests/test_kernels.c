@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every kernel of every level that this CPU supports, against a plain double reference: all sizes from 0 to 70, rows
- * farther apart than they are long, pointers off alignment, and the memory around every array unchanged. The functions
- * exp, tanh, sigmoid are swept over all magnitudes, denormals, infinities and NaN, and held to the bounds that
- * functions_tpl.h states.
+ * Every kernel of every level that this CPU supports, against a plain double reference: all sizes
+ * from 0 to 70, rows farther apart than they are long, pointers off alignment, and the memory
+ * around every array unchanged. The functions exp, tanh, sigmoid are swept over all magnitudes,
+ * denormals, infinities and NaN, and held to the bounds that functions_tpl.h states.
  *
  * Compiled a second time with LSTM__DOUBLE for the table of the gradient checks.
  */
@@ -21,16 +21,26 @@ static double sigmoid(double x)
 static double activate(int32_t activation, double x)
 {
     switch (activation) {
-    case LSTM_ACTIVATION_TANH: return tanh(x);
-    case LSTM_ACTIVATION_SIGMOID: return sigmoid(x);
-    case LSTM_ACTIVATION_RELU: return x > 0 || isnan(x) ? x : 0;
-    case LSTM_ACTIVATION_ELU: return x > 0 ? x : expm1(x);
-    case LSTM_ACTIVATION_SOFTPLUS: return fmax(x, 0) + log1p(exp(-fabs(x))) + (isnan(x) ? x : 0);
-    case LSTM_ACTIVATION_SOFTSIGN: return isinf(x) ? copysign(1, x) : x / (1 + fabs(x));
-    case LSTM_ACTIVATION_EXPONENTIAL: return exp(x);
-    case LSTM_ACTIVATION_HARD_SIGMOID: return isnan(x) ? x : fmin(1, fmax(0, x / 6 + 0.5));
-    case LSTM_ACTIVATION_HARD_SIGMOID_KERAS2: return isnan(x) ? x : fmin(1, fmax(0, x / 5 + 0.5));
-    default: return x;
+    case LSTM_ACTIVATION_TANH:
+        return tanh(x);
+    case LSTM_ACTIVATION_SIGMOID:
+        return sigmoid(x);
+    case LSTM_ACTIVATION_RELU:
+        return x > 0 || isnan(x) ? x : 0;
+    case LSTM_ACTIVATION_ELU:
+        return x > 0 ? x : expm1(x);
+    case LSTM_ACTIVATION_SOFTPLUS:
+        return fmax(x, 0) + log1p(exp(-fabs(x))) + (isnan(x) ? x : 0);
+    case LSTM_ACTIVATION_SOFTSIGN:
+        return isinf(x) ? copysign(1, x) : x / (1 + fabs(x));
+    case LSTM_ACTIVATION_EXPONENTIAL:
+        return exp(x);
+    case LSTM_ACTIVATION_HARD_SIGMOID:
+        return isnan(x) ? x : fmin(1, fmax(0, x / 6 + 0.5));
+    case LSTM_ACTIVATION_HARD_SIGMOID_KERAS2:
+        return isnan(x) ? x : fmin(1, fmax(0, x / 5 + 0.5));
+    default:
+        return x;
     }
 }
 
@@ -38,24 +48,35 @@ static double activate(int32_t activation, double x)
 static double slope(int32_t activation, double y)
 {
     switch (activation) {
-    case LSTM_ACTIVATION_TANH: return 1 - y * y;
-    case LSTM_ACTIVATION_SIGMOID: return y * (1 - y);
-    case LSTM_ACTIVATION_RELU: return y > 0;
-    case LSTM_ACTIVATION_ELU: return y > 0 ? 1 : 1 + y;
-    case LSTM_ACTIVATION_SOFTPLUS: return -expm1(-y);
-    case LSTM_ACTIVATION_SOFTSIGN: return (1 - fabs(y)) * (1 - fabs(y));
-    case LSTM_ACTIVATION_EXPONENTIAL: return y;
-    case LSTM_ACTIVATION_HARD_SIGMOID: return y > 0 && y < 1 ? 1.0 / 6 : 0;
-    case LSTM_ACTIVATION_HARD_SIGMOID_KERAS2: return y > 0 && y < 1 ? 1.0 / 5 : 0;
-    default: return 1;
+    case LSTM_ACTIVATION_TANH:
+        return 1 - y * y;
+    case LSTM_ACTIVATION_SIGMOID:
+        return y * (1 - y);
+    case LSTM_ACTIVATION_RELU:
+        return y > 0;
+    case LSTM_ACTIVATION_ELU:
+        return y > 0 ? 1 : 1 + y;
+    case LSTM_ACTIVATION_SOFTPLUS:
+        return -expm1(-y);
+    case LSTM_ACTIVATION_SOFTSIGN:
+        return (1 - fabs(y)) * (1 - fabs(y));
+    case LSTM_ACTIVATION_EXPONENTIAL:
+        return y;
+    case LSTM_ACTIVATION_HARD_SIGMOID:
+        return y > 0 && y < 1 ? 1.0 / 6 : 0;
+    case LSTM_ACTIVATION_HARD_SIGMOID_KERAS2:
+        return y > 0 && y < 1 ? 1.0 / 5 : 0;
+    default:
+        return 1;
     }
 }
 
 static const int32_t activations[] = {
-    LSTM_ACTIVATION_LINEAR,   LSTM_ACTIVATION_TANH,     LSTM_ACTIVATION_SIGMOID,     LSTM_ACTIVATION_RELU,
-    LSTM_ACTIVATION_ELU,      LSTM_ACTIVATION_SOFTPLUS, LSTM_ACTIVATION_SOFTSIGN,    LSTM_ACTIVATION_EXPONENTIAL,
-    LSTM_ACTIVATION_HARD_SIGMOID,
-    LSTM_ACTIVATION_HARD_SIGMOID_KERAS2,
+    LSTM_ACTIVATION_LINEAR,       LSTM_ACTIVATION_TANH,
+    LSTM_ACTIVATION_SIGMOID,      LSTM_ACTIVATION_RELU,
+    LSTM_ACTIVATION_ELU,          LSTM_ACTIVATION_SOFTPLUS,
+    LSTM_ACTIVATION_SOFTSIGN,     LSTM_ACTIVATION_EXPONENTIAL,
+    LSTM_ACTIVATION_HARD_SIGMOID, LSTM_ACTIVATION_HARD_SIGMOID_KERAS2,
 };
 
 enum { ACTIVATION_COUNT = sizeof activations / sizeof activations[0] };
@@ -138,7 +159,8 @@ static void check_softmax(const lstm__kernels *k, size_t columns, size_t gap, in
             compare(&w, at(y, r, c), exp(at(x, r, c) - most) / sum, r, c);
             compare(&w, at(same, r, c), at(y, r, c), r, c);
             compare(&w, at(dx, r, c),
-                    at(y, r, c) * (at(dy, r, c) - product) + (accumulate ? at(before, r, c) : 0), r, c);
+                    at(y, r, c) * (at(dy, r, c) - product) + (accumulate ? at(before, r, c) : 0), r,
+                    c);
         }
     }
     expect(w, CLOSE, "softmax", columns);
@@ -268,8 +290,8 @@ static void test_clip_and_scale_let_nan_through(void **state)
 /* ---- Optimizers ------------------------------------------------------------------------------------------------- */
 
 typedef struct optimizer_arrays {
-    matrix w, g, m, v, a;          /* worked on by the kernel */
-    matrix w0, g0, m0, v0, a0;     /* as they were */
+    matrix w, g, m, v, a;      /* worked on by the kernel */
+    matrix w0, g0, m0, v0, a0; /* as they were */
 } optimizer_arrays;
 
 static optimizer_arrays make_arrays(size_t count)
@@ -295,10 +317,12 @@ static void finish_arrays(optimizer_arrays r)
         finish(all[m]);
 }
 
-static void check_adam(const lstm__kernels *k, size_t count, int amsgrad, double coupled, double decay)
+static void check_adam(const lstm__kernels *k, size_t count, int amsgrad, double coupled,
+                       double decay)
 {
     optimizer_arrays r = make_arrays(count);
-    const lstm__adam_step s = {(real)0.01, (real)0.9, (real)0.99, (real)1e-3, (real)decay, (real)coupled, (real)1.5, 0};
+    const lstm__adam_step s = {(real)0.01,  (real)0.9,     (real)0.99, (real)1e-3,
+                               (real)decay, (real)coupled, (real)1.5,  0};
     k->adam(count, &s, r.w.p, r.g.p, r.m.p, r.v.p, amsgrad ? r.a.p : NULL);
     worst worst_ = {0};
     for (size_t e = 0; e < count; e++) {
@@ -320,8 +344,10 @@ static void check_adam(const lstm__kernels *k, size_t count, int amsgrad, double
 static void check_sgd(const lstm__kernels *k, size_t count, int variant)
 {
     optimizer_arrays r = make_arrays(count);
-    const int has_momentum = variant & 1, nesterov = variant >> 1 & 1, keras = variant >> 2 & 1, first = variant >> 3;
-    const lstm__sgd_step s = {(real)0.1, (real)0.9, (real)0.25, (real)0.01, (real)0.02, nesterov, keras, first};
+    const int has_momentum = variant & 1, nesterov = variant >> 1 & 1, keras = variant >> 2 & 1,
+              first = variant >> 3;
+    const lstm__sgd_step s = {(real)0.1,  (real)0.9, (real)0.25, (real)0.01,
+                              (real)0.02, nesterov,  keras,      first};
     k->sgd(count, &s, r.w.p, r.g.p, has_momentum ? r.m.p : NULL);
     worst worst_ = {0};
     for (size_t e = 0; e < count; e++) {
@@ -349,12 +375,15 @@ static void check_rmsprop(const lstm__kernels *k, size_t count, int variant)
 {
     optimizer_arrays r = make_arrays(count);
     const int has_momentum = variant & 1, centered = variant >> 1 & 1, keras = variant >> 2;
-    const lstm__rmsprop_step s = {(real)0.1, (real)0.9, (real)0.5, (real)1e-2, (real)0.01, (real)0.02, keras};
-    for (size_t e = 0; e < count; e++) { /* a mean whose square is below the mean square, as in earnest */
+    const lstm__rmsprop_step s = {(real)0.1,  (real)0.9,  (real)0.5, (real)1e-2,
+                                  (real)0.01, (real)0.02, keras};
+    /* a mean whose square is below the mean square, as in earnest */
+    for (size_t e = 0; e < count; e++) {
         r.a.p[e] *= (real)0.25;
         r.a0.p[e] = r.a.p[e];
     }
-    k->rmsprop(count, &s, r.w.p, r.g.p, r.v.p, has_momentum ? r.m.p : NULL, centered ? r.a.p : NULL);
+    k->rmsprop(count, &s, r.w.p, r.g.p, r.v.p, has_momentum ? r.m.p : NULL,
+               centered ? r.a.p : NULL);
     worst worst_ = {0};
     for (size_t e = 0; e < count; e++) {
         const double g = at(r.g0, 0, e) + 0.02 * at(r.w0, 0, e);
@@ -404,8 +433,8 @@ static float float_of(uint32_t bits)
     return x;
 }
 
-/* The error of y in units in the last place of the exact value; results below the normal numbers may be flushed, those
- * above the finite ones must be infinite. */
+/* The error of y in units in the last place of the exact value; results below the normal numbers
+ * may be flushed, those above the finite ones must be infinite. */
 static double error_in_ulp(float y, double want)
 {
     if (isnan(want))
@@ -436,8 +465,9 @@ static void sweep(const lstm__kernels *k, int32_t activation, const char *name, 
         for (size_t e = 0; e < count; e++) {
             const double error = error_in_ulp(y[e], activate(activation, (double)x[e]));
             if (!(error <= limit))
-                fail_msg("%s %s(%a = %.9g) is %.9g, expected %.9g: %.2f ulp, limit %.2f", k->name, name, (double)x[e],
-                         (double)x[e], (double)y[e], activate(activation, (double)x[e]), error, limit);
+                fail_msg("%s %s(%a = %.9g) is %.9g, expected %.9g: %.2f ulp, limit %.2f", k->name,
+                         name, (double)x[e], (double)x[e], (double)y[e],
+                         activate(activation, (double)x[e]), error, limit);
             if (error > largest)
                 largest = error;
         }
@@ -498,10 +528,10 @@ static void test_tanh_keeps_the_sign_and_value_of_tiny_numbers(void **state)
     assert_true(x[1] == 1e-30f && x[2] == -1e-30f && x[3] >= 0 && x[3] <= 0x1p-149f);
 }
 
-#define FLOAT_TESTS(level)                                                   \
-    LEVEL_TEST(test_functions_stay_within_their_bounds, level),              \
-    LEVEL_TEST(test_functions_have_exact_limits, level),                     \
-    LEVEL_TEST(test_tanh_keeps_the_sign_and_value_of_tiny_numbers, level),
+#define FLOAT_TESTS(level)                                      \
+    LEVEL_TEST(test_functions_stay_within_their_bounds, level), \
+        LEVEL_TEST(test_functions_have_exact_limits, level),    \
+        LEVEL_TEST(test_tanh_keeps_the_sign_and_value_of_tiny_numbers, level),
 
 #else
 
@@ -509,17 +539,16 @@ static void test_tanh_keeps_the_sign_and_value_of_tiny_numbers(void **state)
 
 #endif
 
-#define LEVEL_TESTS(level)                                                   \
-    LEVEL_TEST(test_activations_equal_reference, level),                     \
-    LEVEL_TEST(test_activation_gradients_equal_reference, level),            \
-    LEVEL_TEST(test_softmax_equals_reference, level),                        \
-    LEVEL_TEST(test_softmax_passes_on_nan_and_survives_large_numbers, level), \
-    LEVEL_TEST(test_row_kernels_equal_reference, level),                     \
-    LEVEL_TEST(test_array_kernels_equal_reference, level),                   \
-    LEVEL_TEST(test_sum_squares_does_not_depend_on_alignment, level),        \
-    LEVEL_TEST(test_clip_and_scale_let_nan_through, level),                  \
-    FLOAT_TESTS(level)                                                       \
-    LEVEL_TEST(test_optimizer_kernels_equal_reference, level)
+#define LEVEL_TESTS(level)                                                        \
+    LEVEL_TEST(test_activations_equal_reference, level),                          \
+        LEVEL_TEST(test_activation_gradients_equal_reference, level),             \
+        LEVEL_TEST(test_softmax_equals_reference, level),                         \
+        LEVEL_TEST(test_softmax_passes_on_nan_and_survives_large_numbers, level), \
+        LEVEL_TEST(test_row_kernels_equal_reference, level),                      \
+        LEVEL_TEST(test_array_kernels_equal_reference, level),                    \
+        LEVEL_TEST(test_sum_squares_does_not_depend_on_alignment, level),         \
+        LEVEL_TEST(test_clip_and_scale_let_nan_through, level),                   \
+        FLOAT_TESTS(level) LEVEL_TEST(test_optimizer_kernels_equal_reference, level)
 
 int main(void)
 {

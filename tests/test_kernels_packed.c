@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The LSTM engine's kernels at every level that this CPU supports against plain double references: all sizes around the
- * widths of vectors and tiles, rows farther apart than they are long, pointers off alignment, memory around every array
- * unchanged, padding zero. Also that the bits of a row do not depend on the rows it is computed with, nor those of a panel
- * on how panels are shared.
+ * The LSTM engine's kernels at every level that this CPU supports against plain double references:
+ * all sizes around the widths of vectors and tiles, rows farther apart than they are long, pointers
+ * off alignment, memory around every array unchanged, padding zero. Also that the bits of a row do
+ * not depend on the rows it is computed with, nor those of a panel on how panels are shared.
  *
  * Compiled a second time with LSTM__DOUBLE for the table of the gradient checks.
  */
@@ -61,13 +61,14 @@ static void finish_all(const matrix *all, size_t count)
         finish(all[m]);
 }
 
-#define FINISH(...)                                            \
-    do {                                                       \
-        const matrix all[] = {__VA_ARGS__};                    \
-        finish_all(all, sizeof all / sizeof all[0]);           \
+#define FINISH(...)                                  \
+    do {                                             \
+        const matrix all[] = {__VA_ARGS__};          \
+        finish_all(all, sizeof all / sizeof all[0]); \
     } while (0)
 
-/* Sizes: every one up to three vectors and three more, but with wide vectors only those next to a whole number. */
+/* Sizes: every one up to three vectors and three more, but with wide vectors only those next to a
+ * whole number. */
 static bool worth_a_look(const lstm__kernels *k, size_t size)
 {
     const size_t over = size % k->lanes;
@@ -102,19 +103,27 @@ static void test_packing_moves_every_weight_to_its_place_and_pads_with_zeros(voi
             for (size_t unit = 0; unit < u; unit++)
                 for (size_t gate = 0; gate < 4; gate++)
                     for (size_t c = 0; c < padded(k, columns); c++) {
-                        const double want = unit < units && c < columns ? at(w, c, gate * units + unit) : 0;
+                        const double want = unit < units && c < columns
+                                                ? at(w, c, gate * units + unit)
+                                                : 0;
                         size_t first = 0; /* of the group that holds column c */
                         size_t wide = 0;
                         for (size_t g = 0; first + wide <= c; g++) {
                             first += wide;
                             wide = (panels / groups + (g < panels % groups)) * k->lanes;
                         }
-                        compare(&e, (double)across.p[first * 4 * u + place(k, unit, gate) * wide + c - first], want, c, unit);
+                        compare(&e,
+                                (double)across
+                                    .p[first * 4 * u + place(k, unit, gate) * wide + c - first],
+                                want, c, unit);
                         if (c >= columns)
                             continue;
-                        compare(&e, (double)narrow.p[c * 4 * u + place(k, unit, gate)], want, c, unit);
+                        compare(&e, (double)narrow.p[c * 4 * u + place(k, unit, gate)], want, c,
+                                unit);
                         compare(&e,
-                                (double)gates.p[((unit / k->lanes * columns + c) * 4 + gate) * k->lanes + unit % k->lanes],
+                                (double)gates
+                                    .p[((unit / k->lanes * columns + c) * 4 + gate) * k->lanes +
+                                       unit % k->lanes],
                                 want, c, unit);
                     }
             expect(e, 0, "packing", units);
@@ -130,14 +139,15 @@ static void test_packing_adds_two_biases(void **state)
             const matrix first = vector(4 * units, 1, -1, 1);
             const matrix second = vector(4 * units, 2, -1, 1);
             matrix bias = vector(4 * padded(k, units), 0, 0, 1);
-            k->pack_bias(units, variant & 1 ? first.p : NULL, variant & 2 ? second.p : NULL, bias.p);
+            k->pack_bias(units, variant & 1 ? first.p : NULL, variant & 2 ? second.p : NULL,
+                         bias.p);
             worst e = {0};
             for (size_t u = 0; u < padded(k, units); u++)
                 for (size_t gate = 0; gate < 4; gate++) {
                     double want = 0;
                     if (u < units)
-                        want = (variant & 1 ? at(first, 0, gate * units + u) : 0)
-                               + (variant & 2 ? at(second, 0, gate * units + u) : 0);
+                        want = (variant & 1 ? at(first, 0, gate * units + u) : 0) +
+                               (variant & 2 ? at(second, 0, gate * units + u) : 0);
                     compare(&e, at(bias, 0, place(k, u, gate)), want, gate, u);
                 }
             expect(e, CLOSE, "pack_bias", units);
@@ -170,10 +180,26 @@ static void check_forward(const lstm__kernels *k, forward_case f)
     k->pack_gates(f.units, f.depth, w.p, w.ld, packed.p);
     k->pack_bias(f.units, bias.p, NULL, ordered.p);
     const lstm__step_forward s = {
-        .rows = f.rows, .units = f.units, .k = f.depth, .single = f.single, .a = a.p, .ld_a = a.ld, .packed = packed.p,
-        .bias = ordered.p, .start = f.start ? gates.p : NULL, .ld_start = gates.ld, .gates = f.keep ? gates.p : NULL,
-        .ld_gates = gates.ld, .c_previous = f.in_place ? c.p : before.p, .c = c.p, .tanh_c = f.keep ? t.p : NULL,
-        .ld_cell = c.ld, .h = h.p, .ld_h = h.ld, .y = f.copy ? y.p : NULL, .ld_y = y.ld,
+        .rows = f.rows,
+        .units = f.units,
+        .k = f.depth,
+        .single = f.single,
+        .a = a.p,
+        .ld_a = a.ld,
+        .packed = packed.p,
+        .bias = ordered.p,
+        .start = f.start ? gates.p : NULL,
+        .ld_start = gates.ld,
+        .gates = f.keep ? gates.p : NULL,
+        .ld_gates = gates.ld,
+        .c_previous = f.in_place ? c.p : before.p,
+        .c = c.p,
+        .tanh_c = f.keep ? t.p : NULL,
+        .ld_cell = c.ld,
+        .h = h.p,
+        .ld_h = h.ld,
+        .y = f.copy ? y.p : NULL,
+        .ld_y = y.ld,
     };
     k->step_forward(&s, 0, u / k->lanes);
     worst e = {0};
@@ -181,7 +207,8 @@ static void check_forward(const lstm__kernels *k, forward_case f)
         for (size_t unit = 0; unit < f.units; unit++) {
             double z[4];
             for (size_t gate = 0; gate < 4; gate++) {
-                z[gate] = f.start ? at(start, row, place(k, unit, gate)) : at(bias, 0, gate * f.units + unit);
+                z[gate] = f.start ? at(start, row, place(k, unit, gate))
+                                  : at(bias, 0, gate * f.units + unit);
                 for (size_t d = 0; d < f.depth; d++)
                     z[gate] += at(a, row, d) * at(w, d, gate * f.units + unit);
             }
@@ -208,11 +235,13 @@ static void test_step_forward_equals_reference(void **state)
         for (size_t rows = 0; rows <= 13; rows++)
             if (worth_a_look(k, units) || rows == 7)
                 for (int variant = 0; variant < 4; variant++)
-                    check_forward(k, (forward_case){rows, units, (units + 5 * rows) % 23, false, variant & 1, variant & 2,
-                                                    rows % 2, variant == 1});
+                    check_forward(k,
+                                  (forward_case){rows, units, (units + 5 * rows) % 23, false,
+                                                 variant & 1, variant & 2, rows % 2, variant == 1});
     for (size_t depth = 0; depth <= 20; depth++)
         for (int single = 0; single < 2; single++)
-            check_forward(k, (forward_case){1, k->lanes + 2, depth, single, depth % 2, true, false, true});
+            check_forward(
+                k, (forward_case){1, k->lanes + 2, depth, single, depth % 2, true, false, true});
 }
 
 static void check_backward(const lstm__kernels *k, size_t rows, size_t units, int variant)
@@ -233,9 +262,22 @@ static void check_backward(const lstm__kernels *k, size_t rows, size_t units, in
     const matrix extra = make(rows, units, 2, 3, -1, 1);
     k->pack_across(units, units, w.p, w.ld, packed.p);
     const lstm__step_backward s = {
-        .rows = rows, .units = units, .single = single, .next = has_next ? next.p : NULL, .ld_next = next.ld, .packed = packed.p,
-        .gates = gates.p, .ld_gates = gates.ld, .c_previous = before.p, .tanh_c = t.p, .dc = dc.p, .ld_cell = dc.ld,
-        .dy = has_dy ? dy.p : NULL, .ld_dy = dy.ld, .extra = has_extra ? extra.p : NULL, .ld_extra = extra.ld,
+        .rows = rows,
+        .units = units,
+        .single = single,
+        .next = has_next ? next.p : NULL,
+        .ld_next = next.ld,
+        .packed = packed.p,
+        .gates = gates.p,
+        .ld_gates = gates.ld,
+        .c_previous = before.p,
+        .tanh_c = t.p,
+        .dc = dc.p,
+        .ld_cell = dc.ld,
+        .dy = has_dy ? dy.p : NULL,
+        .ld_dy = dy.ld,
+        .extra = has_extra ? extra.p : NULL,
+        .ld_extra = extra.ld,
     };
     k->step_backward(&s, 0, lstm__panels(k->cross_vectors, u / k->lanes));
     worst e = {0};
@@ -250,7 +292,8 @@ static void check_backward(const lstm__kernels *k, size_t rows, size_t units, in
             }
             const double th = at(t, row, unit);
             const double cell = at(dc_in, row, unit) + dh * g[3] * (1 - th * th);
-            const double want[4] = {cell * g[2] * g[0] * (1 - g[0]), cell * at(before, row, unit) * g[1] * (1 - g[1]),
+            const double want[4] = {cell * g[2] * g[0] * (1 - g[0]),
+                                    cell * at(before, row, unit) * g[1] * (1 - g[1]),
                                     cell * g[0] * (1 - g[2] * g[2]), dh * th * g[3] * (1 - g[3])};
             for (size_t gate = 0; gate < 4; gate++)
                 compare(&e, at(gates, row, place(k, unit, gate)), want[gate], row, unit);
@@ -279,7 +322,8 @@ static void test_step_backward_equals_reference(void **state)
 
 /* ---- Products */
 
-static void check_products(const lstm__kernels *k, size_t rows, size_t units, size_t columns, int variant)
+static void check_products(const lstm__kernels *k, size_t rows, size_t units, size_t columns,
+                           int variant)
 {
     const size_t u = padded(k, units);
     const bool add = variant & 1, narrow = columns <= LSTM__NARROW && (variant & 2);
@@ -292,12 +336,24 @@ static void check_products(const lstm__kernels *k, size_t rows, size_t units, si
     const matrix back_in = copy_of(back);
     matrix ahead = make_gates(k, rows, units, 0, 0);
     (narrow ? k->pack_narrow : k->pack_across)(units, columns, w.p, w.ld, packed.p);
-    const lstm__multiplication p = {.rows = rows, .k = 4 * u, .a = d.p, .ld_a = d.ld, .b = packed.p, .c = back.p,
-                                    .ld_c = back.ld, .accumulate = add};
+    const lstm__multiplication p = {.rows = rows,
+                                    .k = 4 * u,
+                                    .a = d.p,
+                                    .ld_a = d.ld,
+                                    .b = packed.p,
+                                    .c = back.p,
+                                    .ld_c = back.ld,
+                                    .accumulate = add};
     (narrow ? k->multiply_narrow : k->multiply_across)(&p, columns);
     k->pack_gates(units, columns, w.p, w.ld, packed.p);
-    const lstm__multiplication q = {.rows = rows, .k = columns, .a = x.p, .ld_a = x.ld, .b = packed.p,
-                                    .bias = variant & 4 ? bias.p : NULL, .c = ahead.p, .ld_c = ahead.ld};
+    const lstm__multiplication q = {.rows = rows,
+                                    .k = columns,
+                                    .a = x.p,
+                                    .ld_a = x.ld,
+                                    .b = packed.p,
+                                    .bias = variant & 4 ? bias.p : NULL,
+                                    .c = ahead.p,
+                                    .ld_c = ahead.ld};
     k->multiply_gates(&q, units);
     worst e = {0};
     for (size_t row = 0; row < rows; row++) {
@@ -326,7 +382,8 @@ static void test_products_equal_reference(void **state)
     for (size_t units = 1; units <= largest(k); units++)
         for (size_t columns = 0; columns <= 2 * largest(k); columns++)
             if (worth_a_look(k, units) && worth_a_look(k, columns))
-                check_products(k, (units + columns) % 14, units, columns, (int)(units + columns) % 8);
+                check_products(k, (units + columns) % 14, units, columns,
+                               (int)(units + columns) % 8);
     for (int variant = 0; variant < 8; variant++) {
         check_products(k, 7, 140, 3, variant);
         check_products(k, 7, 140, 9, variant);
@@ -346,8 +403,16 @@ static void check_outer(const lstm__kernels *k, size_t rows, size_t inputs, size
     matrix shared_db = copy_of(db);
     real *scratch = aligned_alloc(64, LSTM__OUTER_SCRATCH * sizeof(real));
     assert_non_null(scratch);
-    lstm__outer o = {.rows = rows, .inputs = inputs, .units = units, .a = a.p, .ld_a = a.ld, .d = d.p, .ld_d = d.ld,
-                     .dw = dw.p, .db = db.p, .scratch = scratch};
+    lstm__outer o = {.rows = rows,
+                     .inputs = inputs,
+                     .units = units,
+                     .a = a.p,
+                     .ld_a = a.ld,
+                     .d = d.p,
+                     .ld_d = d.ld,
+                     .dw = dw.p,
+                     .db = db.p,
+                     .scratch = scratch};
     k->outer_gates(&o, 0, panels);
     o.dw = shared_dw.p;
     o.db = NULL;
@@ -409,9 +474,25 @@ static void test_bits_of_a_row_do_not_depend_on_the_rows_around_it(void **state)
     matrix out = make_gates(k, ROWS, units, 0, 0);
     matrix again = copy_of(out);
     k->pack_gates(units, DEEP, w.p, w.ld, packed.p);
-    lstm__step_forward s = {.rows = ROWS, .units = units, .k = DEEP, .a = a.p, .ld_a = a.ld, .packed = packed.p,
-                            .bias = bias.p, .c_previous = c.p, .c = c.p, .ld_cell = c.ld, .h = h.p, .ld_h = h.ld};
-    lstm__multiplication p = {.rows = ROWS, .k = DEEP, .a = a.p, .ld_a = a.ld, .b = packed.p, .bias = bias.p, .c = out.p,
+    lstm__step_forward s = {.rows = ROWS,
+                            .units = units,
+                            .k = DEEP,
+                            .a = a.p,
+                            .ld_a = a.ld,
+                            .packed = packed.p,
+                            .bias = bias.p,
+                            .c_previous = c.p,
+                            .c = c.p,
+                            .ld_cell = c.ld,
+                            .h = h.p,
+                            .ld_h = h.ld};
+    lstm__multiplication p = {.rows = ROWS,
+                              .k = DEEP,
+                              .a = a.p,
+                              .ld_a = a.ld,
+                              .b = packed.p,
+                              .bias = bias.p,
+                              .c = out.p,
                               .ld_c = out.ld};
     k->step_forward(&s, 0, u / k->lanes);
     k->multiply_gates(&p, units);
@@ -431,14 +512,14 @@ static void test_bits_of_a_row_do_not_depend_on_the_rows_around_it(void **state)
     FINISH(a, w, packed, bias, c, same, h, also, out, again);
 }
 
-#define LEVEL_TESTS(level)                                                                         \
-    LEVEL_TEST(test_packing_moves_every_weight_to_its_place_and_pads_with_zeros, level),           \
-    LEVEL_TEST(test_packing_adds_two_biases, level),                                               \
-    LEVEL_TEST(test_step_forward_equals_reference, level),                                         \
-    LEVEL_TEST(test_step_backward_equals_reference, level),                                        \
-    LEVEL_TEST(test_products_equal_reference, level),                                              \
-    LEVEL_TEST(test_weight_gradient_equals_reference, level),                                      \
-    LEVEL_TEST(test_bits_of_a_row_do_not_depend_on_the_rows_around_it, level)
+#define LEVEL_TESTS(level)                                                               \
+    LEVEL_TEST(test_packing_moves_every_weight_to_its_place_and_pads_with_zeros, level), \
+        LEVEL_TEST(test_packing_adds_two_biases, level),                                 \
+        LEVEL_TEST(test_step_forward_equals_reference, level),                           \
+        LEVEL_TEST(test_step_backward_equals_reference, level),                          \
+        LEVEL_TEST(test_products_equal_reference, level),                                \
+        LEVEL_TEST(test_weight_gradient_equals_reference, level),                        \
+        LEVEL_TEST(test_bits_of_a_row_do_not_depend_on_the_rows_around_it, level)
 
 int main(void)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The updates of Adagrad, Adadelta, Adamax, Nadam, RAdam and Lion, and the averages of the weights, of every level that this
- * CPU supports, against plain double references: all sizes from 0 to 70, off alignment, the gradient and the memory behind
- * the arrays unchanged. Compiled a second time with LSTM__DOUBLE. The other updates are in test_kernels.c.
+ * The updates of Adagrad, Adadelta, Adamax, Nadam, RAdam and Lion, and the averages of the weights,
+ * of every level that this CPU supports, against plain double references: all sizes from 0 to 70,
+ * off alignment, the gradient and the memory behind the arrays unchanged. Compiled a second time
+ * with LSTM__DOUBLE. The other updates are in test_kernels.c.
  */
 #include "cpu.h"
 #include "kernels.h"
@@ -26,7 +27,8 @@ static const double CLOSE = 2e-6; /* relative to 1 + |value| */
 
 static const real UNTOUCHED = (real)-12345.678;
 
-/* What an update works on: w, g and up to three moments, each off alignment in a guarded row, and copies of them. */
+/* What an update works on: w, g and up to three moments, each off alignment in a guarded row, and
+ * copies of them. */
 typedef struct arrays {
     real rows[5][ROOM];
     real before[5][ROOM];
@@ -68,7 +70,8 @@ static void expect(const char *what, arrays *a, int which, size_t k, double want
 {
     const double got = (double)row(a, which)[k];
     if (!(fabs(got - wanted) <= CLOSE * (1 + fabs(wanted))))
-        fail_msg("%s of %zu: array %d, element %zu: %.9g, expected %.9g", what, a->count, which, k, got, wanted);
+        fail_msg("%s of %zu: array %d, element %zu: %.9g, expected %.9g", what, a->count, which, k,
+                 got, wanted);
 }
 
 static void expect_rest(const char *what, const arrays *a, unsigned changed)
@@ -105,7 +108,8 @@ static void check_adagrad(const lstm__kernels *k, size_t count, int keras)
         const double g = gradient(&a, e);
         const double v = was(&a, V, e) + g * g;
         expect("adagrad", &a, V, e, v);
-        expect("adagrad", &a, W, e, weight(&a, e) - 0.1 * g / (keras ? sqrt(v + 1e-2) : sqrt(v) + 1e-2));
+        expect("adagrad", &a, W, e,
+               weight(&a, e) - 0.1 * g / (keras ? sqrt(v + 1e-2) : sqrt(v) + 1e-2));
     }
     expect_rest("adagrad", &a, 1u << W | 1u << V);
 }
@@ -159,8 +163,10 @@ static void check_lion(const lstm__kernels *k, size_t count)
     expect_rest("lion", &a, 1u << W | 1u << M);
 }
 
-/* Nadam (a part of the gradient in the step) and RAdam while its variance is intractable (no root). */
-static void check_adam_variants(const lstm__kernels *k, size_t count, double root_scale, double epsilon)
+/* Nadam (a part of the gradient in the step) and RAdam while its variance is intractable (no root).
+ */
+static void check_adam_variants(const lstm__kernels *k, size_t count, double root_scale,
+                                double epsilon)
 {
     arrays a;
     fill(&a, count);
@@ -173,7 +179,8 @@ static void check_adam_variants(const lstm__kernels *k, size_t count, double roo
         const double v = 0.99 * was(&a, V, e) + 0.01 * g * g;
         expect("nadam", &a, M, e, m);
         expect("nadam", &a, V, e, v);
-        expect("nadam", &a, W, e, weight(&a, e) - (0.1 * m + 0.3 * g) / (sqrt(v) * root_scale + epsilon));
+        expect("nadam", &a, W, e,
+               weight(&a, e) - (0.1 * m + 0.3 * g) / (sqrt(v) * root_scale + epsilon));
     }
     expect_rest("nadam", &a, 1u << W | 1u << M | 1u << V);
 }
@@ -213,11 +220,15 @@ int main(void)
 {
     static int32_t levels[] = {LSTM_ISA_GENERIC, LSTM_ISA_AVX2, LSTM_ISA_AVX512, LSTM_ISA_NEON};
     const struct CMUnitTest tests[] = {
-        {"test_adaptive_updates_equal_reference (generic)", test_adaptive_updates_equal_reference, NULL, NULL, &levels[0]},
+        {"test_adaptive_updates_equal_reference (generic)", test_adaptive_updates_equal_reference,
+         NULL, NULL, &levels[0]},
 #ifndef LSTM__DOUBLE
-        {"test_adaptive_updates_equal_reference (avx2)", test_adaptive_updates_equal_reference, NULL, NULL, &levels[1]},
-        {"test_adaptive_updates_equal_reference (avx512)", test_adaptive_updates_equal_reference, NULL, NULL, &levels[2]},
-        {"test_adaptive_updates_equal_reference (neon)", test_adaptive_updates_equal_reference, NULL, NULL, &levels[3]},
+        {"test_adaptive_updates_equal_reference (avx2)", test_adaptive_updates_equal_reference,
+         NULL, NULL, &levels[1]},
+        {"test_adaptive_updates_equal_reference (avx512)", test_adaptive_updates_equal_reference,
+         NULL, NULL, &levels[2]},
+        {"test_adaptive_updates_equal_reference (neon)", test_adaptive_updates_equal_reference,
+         NULL, NULL, &levels[3]},
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Lengths, masks and Bidirectional through the public header: errors that say which sample, layouts, descriptions that come
- * back as they went, names of parameters.
+ * Lengths, masks and Bidirectional through the public header: errors that say which sample,
+ * layouts, descriptions that come back as they went, names of parameters.
  */
 #include "closeness.h"
 
@@ -20,8 +20,8 @@ static void check(lstm_status status)
 static void expect(lstm_status found, lstm_status wanted, const char *words)
 {
     if (found != wanted || !strstr(lstm_last_error(), words))
-        fail_msg("gave %s: %s; expected %s with \"%s\"", lstm_status_name(found), lstm_last_error(), lstm_status_name(wanted),
-                 words);
+        fail_msg("gave %s: %s; expected %s with \"%s\"", lstm_status_name(found), lstm_last_error(),
+                 lstm_status_name(wanted), words);
 }
 
 static lstm_model *from_json(const char *text)
@@ -51,20 +51,27 @@ static void test_wrong_lengths_and_masks_are_refused_in_words(void **state)
     const size_t count = SAMPLES * STEPS * UNITS;
     lstm_model *model = from_json(plain);
     fill(x, SAMPLES * STEPS * FEATURES);
-    lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES,
-                      .lengths = lengths, .lengths_count = SAMPLES};
+    lstm_data data = {.struct_size = sizeof data,
+                      .samples = SAMPLES,
+                      .x = x,
+                      .x_count = SAMPLES * STEPS * FEATURES,
+                      .lengths = lengths,
+                      .lengths_count = SAMPLES};
     check(lstm_predict(model, &data, y, count));
     lengths[1] = 5;
-    expect(lstm_predict(model, &data, y, count), LSTM_ERROR_ARGUMENT, "length of sample 1 is 5: expected 0 to 4");
+    expect(lstm_predict(model, &data, y, count), LSTM_ERROR_ARGUMENT,
+           "length of sample 1 is 5: expected 0 to 4");
     lengths[1] = -1;
     expect(lstm_predict(model, &data, y, count), LSTM_ERROR_ARGUMENT, "length of sample 1 is -1");
     lengths[1] = 1;
     data.lengths_count = 2;
-    expect(lstm_predict(model, &data, y, count), LSTM_ERROR_SHAPE, "2 lengths given: expected one for each of the 3");
+    expect(lstm_predict(model, &data, y, count), LSTM_ERROR_SHAPE,
+           "2 lengths given: expected one for each of the 3");
     data.lengths_count = SAMPLES;
     data.mask = mask;
     data.mask_count = 11;
-    expect(lstm_predict(model, &data, y, count), LSTM_ERROR_SHAPE, "11 values: expected 12 (3 samples of 4 steps)");
+    expect(lstm_predict(model, &data, y, count), LSTM_ERROR_SHAPE,
+           "11 values: expected 12 (3 samples of 4 steps)");
     data.mask = NULL;
     data.input_lengths = of;
     expect(lstm_predict(model, &data, y, count), LSTM_ERROR_ARGUMENT, "lengths and input_lengths");
@@ -74,10 +81,16 @@ static void test_wrong_lengths_and_masks_are_refused_in_words(void **state)
     data.x_count = 0;
     check(lstm_predict(model, &data, y, 0)); /* an empty batch is harmless */
     lstm_model_destroy(model);
-    model = from_json("{\"layers\": [{\"type\": \"Input\", \"shape\": [2]}, {\"type\": \"Dense\", \"units\": 3}]}");
-    const lstm_data vectors = {.struct_size = sizeof vectors, .samples = SAMPLES, .x = x, .x_count = SAMPLES * FEATURES,
-                               .lengths = lengths, .lengths_count = SAMPLES};
-    expect(lstm_predict(model, &vectors, y, SAMPLES * UNITS), LSTM_ERROR_ARGUMENT, "no input of the model is a sequence");
+    model = from_json("{\"layers\": [{\"type\": \"Input\", \"shape\": [2]}, {\"type\": \"Dense\", "
+                      "\"units\": 3}]}");
+    const lstm_data vectors = {.struct_size = sizeof vectors,
+                               .samples = SAMPLES,
+                               .x = x,
+                               .x_count = SAMPLES * FEATURES,
+                               .lengths = lengths,
+                               .lengths_count = SAMPLES};
+    expect(lstm_predict(model, &vectors, y, SAMPLES * UNITS), LSTM_ERROR_ARGUMENT,
+           "no input of the model is a sequence");
     lstm_model_destroy(model);
 }
 
@@ -96,11 +109,17 @@ static void test_lengths_and_masks_mean_the_same_in_both_layouts(void **state)
     fill(x, SAMPLES * STEPS * FEATURES);
     for (size_t b = 0; b < SAMPLES; b++)
         for (size_t t = 0; t < STEPS; t++) {
-            mask[b * STEPS + t] = turned_mask[t * SAMPLES + b] = (uint8_t)((int32_t)t < lengths[b] ? 7 : 0);
-            memcpy(turned + (t * SAMPLES + b) * FEATURES, x + (b * STEPS + t) * FEATURES, FEATURES * sizeof *x);
+            mask[b * STEPS + t] = turned_mask[t * SAMPLES + b] =
+                (uint8_t)((int32_t)t < lengths[b] ? 7 : 0);
+            memcpy(turned + (t * SAMPLES + b) * FEATURES, x + (b * STEPS + t) * FEATURES,
+                   FEATURES * sizeof *x);
         }
-    lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES,
-                      .lengths = lengths, .lengths_count = SAMPLES};
+    lstm_data data = {.struct_size = sizeof data,
+                      .samples = SAMPLES,
+                      .x = x,
+                      .x_count = SAMPLES * STEPS * FEATURES,
+                      .lengths = lengths,
+                      .lengths_count = SAMPLES};
     check(lstm_predict(model, &data, y[0], count));
     data.lengths = NULL;
     data.mask = mask;
@@ -117,7 +136,8 @@ static void test_lengths_and_masks_mean_the_same_in_both_layouts(void **state)
     assert_memory_equal(y[2], y[3], sizeof y[0]);
     for (size_t b = 0; b < SAMPLES; b++)
         for (size_t t = 0; t < STEPS; t++)
-            assert_memory_equal(y[0] + (b * STEPS + t) * UNITS, y[2] + (t * SAMPLES + b) * UNITS, UNITS * sizeof(float));
+            assert_memory_equal(y[0] + (b * STEPS + t) * UNITS, y[2] + (t * SAMPLES + b) * UNITS,
+                                UNITS * sizeof(float));
     lstm_model_destroy(model);
 }
 
@@ -134,14 +154,19 @@ static void expect_names(const lstm_model *model, const char *const *names, size
 static void test_bidirectional_comes_back_from_its_description(void **state)
 {
     (void)state;
-    static const char text[] = "{\"layers\": [{\"type\": \"Input\", \"shape\": [4, 2]},"
-                               "{\"type\": \"Bidirectional\", \"merge_mode\": \"sum\","
-                               " \"layer\": {\"type\": \"LSTM\", \"units\": 3, \"return_sequences\": true}},"
-                               "{\"type\": \"Dense\", \"units\": 2}]}";
-    static const char *const names[] = {"bidirectional/forward_lstm/kernel",  "bidirectional/forward_lstm/recurrent_kernel",
-                                        "bidirectional/forward_lstm/bias",    "bidirectional/backward_lstm/kernel",
-                                        "bidirectional/backward_lstm/recurrent_kernel", "bidirectional/backward_lstm/bias",
-                                        "dense/kernel",                       "dense/bias"};
+    static const char text[] =
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [4, 2]},"
+        "{\"type\": \"Bidirectional\", \"merge_mode\": \"sum\","
+        " \"layer\": {\"type\": \"LSTM\", \"units\": 3, \"return_sequences\": true}},"
+        "{\"type\": \"Dense\", \"units\": 2}]}";
+    static const char *const names[] = {"bidirectional/forward_lstm/kernel",
+                                        "bidirectional/forward_lstm/recurrent_kernel",
+                                        "bidirectional/forward_lstm/bias",
+                                        "bidirectional/backward_lstm/kernel",
+                                        "bidirectional/backward_lstm/recurrent_kernel",
+                                        "bidirectional/backward_lstm/bias",
+                                        "dense/kernel",
+                                        "dense/bias"};
     float x[SAMPLES * STEPS * FEATURES];
     float y[3][SAMPLES * STEPS * 2];
     static char written[16384];
@@ -153,9 +178,12 @@ static void test_bidirectional_comes_back_from_its_description(void **state)
     expect_names(second, names, 8);
     /* The same by calls. */
     lstm_model *third = NULL;
-    const lstm_input_options input = {.struct_size = sizeof input, .steps = STEPS, .features = FEATURES};
-    const lstm_lstm_options lstm = {.struct_size = sizeof lstm, .units = UNITS, .return_sequences = LSTM_YES};
-    const lstm_bidirectional_options both = {.struct_size = sizeof both, .merge_mode = LSTM_MERGE_SUM, .lstm = &lstm};
+    const lstm_input_options input = {
+        .struct_size = sizeof input, .steps = STEPS, .features = FEATURES};
+    const lstm_lstm_options lstm = {
+        .struct_size = sizeof lstm, .units = UNITS, .return_sequences = LSTM_YES};
+    const lstm_bidirectional_options both = {
+        .struct_size = sizeof both, .merge_mode = LSTM_MERGE_SUM, .lstm = &lstm};
     const lstm_dense_options dense = {.struct_size = sizeof dense, .units = 2};
     check(lstm_model_create(&third, NULL, NULL));
     check(lstm_model_add_input(third, &input, NULL));
@@ -164,7 +192,10 @@ static void test_bidirectional_comes_back_from_its_description(void **state)
     check(lstm_model_build(third));
     expect_names(third, names, 8);
     fill(x, SAMPLES * STEPS * FEATURES);
-    const lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = SAMPLES,
+                            .x = x,
+                            .x_count = SAMPLES * STEPS * FEATURES};
     check(lstm_predict(first, &data, y[0], SAMPLES * STEPS * 2));
     check(lstm_predict(second, &data, y[1], SAMPLES * STEPS * 2));
     check(lstm_predict(third, &data, y[2], SAMPLES * STEPS * 2));
@@ -178,11 +209,13 @@ static void test_bidirectional_comes_back_from_its_description(void **state)
 static void test_bidirectional_has_pytorchs_names_under_its_profile(void **state)
 {
     (void)state;
-    static const char text[] = "{\"profile\": \"torch\", \"layers\": [{\"type\": \"Input\", \"shape\": [4, 2]},"
-                               "{\"type\": \"Bidirectional\", \"name\": \"lstm\","
-                               " \"layer\": {\"type\": \"LSTM\", \"hidden_size\": 3}}]}";
-    static const char *const names[] = {"lstm.weight_ih_l0",         "lstm.weight_hh_l0",         "lstm.bias_ih_l0",
-                                        "lstm.bias_hh_l0",           "lstm.weight_ih_l0_reverse", "lstm.weight_hh_l0_reverse",
+    static const char text[] =
+        "{\"profile\": \"torch\", \"layers\": [{\"type\": \"Input\", \"shape\": [4, 2]},"
+        "{\"type\": \"Bidirectional\", \"name\": \"lstm\","
+        " \"layer\": {\"type\": \"LSTM\", \"hidden_size\": 3}}]}";
+    static const char *const names[] = {"lstm.weight_ih_l0",         "lstm.weight_hh_l0",
+                                        "lstm.bias_ih_l0",           "lstm.bias_hh_l0",
+                                        "lstm.weight_ih_l0_reverse", "lstm.weight_hh_l0_reverse",
                                         "lstm.bias_ih_l0_reverse",   "lstm.bias_hh_l0_reverse"};
     lstm_model *model = from_json(text);
     expect_names(model, names, 8);
@@ -194,12 +227,14 @@ static void test_a_failed_bidirectional_leaves_the_model_as_it_was(void **state)
     (void)state;
     lstm_model *model = NULL;
     lstm_layer *layer = NULL;
-    const lstm_input_options input = {.struct_size = sizeof input, .steps = STEPS, .features = FEATURES};
+    const lstm_input_options input = {
+        .struct_size = sizeof input, .steps = STEPS, .features = FEATURES};
     const lstm_lstm_options lstm = {.struct_size = sizeof lstm, .units = UNITS};
     lstm_bidirectional_options both = {.struct_size = sizeof both, .merge_mode = 9, .lstm = &lstm};
     check(lstm_model_create(&model, NULL, NULL));
     check(lstm_model_add_input(model, &input, NULL));
-    expect(lstm_model_add_bidirectional(model, &both, NULL, &layer), LSTM_ERROR_ARGUMENT, "merge_mode");
+    expect(lstm_model_add_bidirectional(model, &both, NULL, &layer), LSTM_ERROR_ARGUMENT,
+           "merge_mode");
     assert_null(layer);
     assert_int_equal(lstm_model_layer_count(model), 1);
     both.merge_mode = LSTM_MERGE_NONE;
@@ -210,8 +245,10 @@ static void test_a_failed_bidirectional_leaves_the_model_as_it_was(void **state)
     lstm_layer *output = NULL;
     check(lstm_bidirectional_parts(layer, NULL, &backward, &output));
     assert_string_equal(lstm_layer_name(backward), "bidirectional/backward_lstm");
-    both = (lstm_bidirectional_options){.struct_size = sizeof both, .forward = backward, .backward = backward};
-    expect(lstm_model_add_bidirectional(model, &both, NULL, NULL), LSTM_ERROR_ARGUMENT, "goes backwards");
+    both = (lstm_bidirectional_options){
+        .struct_size = sizeof both, .forward = backward, .backward = backward};
+    expect(lstm_model_add_bidirectional(model, &both, NULL, NULL), LSTM_ERROR_ARGUMENT,
+           "goes backwards");
     lstm_model_destroy(model);
 }
 
@@ -227,10 +264,14 @@ static void test_carried_states_can_be_saved_restored_and_reset(void **state)
     lstm_model *model = from_json(text);
     lstm_session *session = NULL;
     const lstm_layer *layer = lstm_model_output(model, 0);
-    const lstm_session_options options = {.struct_size = sizeof options, .batch = SAMPLES, .steps = STEPS};
+    const lstm_session_options options = {
+        .struct_size = sizeof options, .batch = SAMPLES, .steps = STEPS};
     const size_t count = SAMPLES * UNITS;
     fill(x, SAMPLES * STEPS * FEATURES);
-    lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES};
+    lstm_data data = {.struct_size = sizeof data,
+                      .samples = SAMPLES,
+                      .x = x,
+                      .x_count = SAMPLES * STEPS * FEATURES};
     check(lstm_session_create(&session, model, &options));
     expect(lstm_session_get_states(session, layer, h, c, count), LSTM_ERROR_STATE, "no states yet");
     check(lstm_session_forward(session, &data));
@@ -246,7 +287,8 @@ static void test_carried_states_can_be_saved_restored_and_reset(void **state)
     assert_memory_equal(y[1], y[2], sizeof h);
     data.samples = 1;
     data.x_count = STEPS * FEATURES;
-    expect(lstm_session_forward(session, &data), LSTM_ERROR_SHAPE, "carries the states of 3 samples, 1 given");
+    expect(lstm_session_forward(session, &data), LSTM_ERROR_SHAPE,
+           "carries the states of 3 samples, 1 given");
     check(lstm_session_reset_states(session));
     check(lstm_session_forward(session, &data));
     check(lstm_session_output(session, 0, y[3], UNITS));
@@ -256,7 +298,8 @@ static void test_carried_states_can_be_saved_restored_and_reset(void **state)
     lstm_model_destroy(model);
 }
 
-/* The loss of a padded batch is the mean over the steps that are there; the targets of the others may be anything. */
+/* The loss of a padded batch is the mean over the steps that are there; the targets of the others
+ * may be anything. */
 static void test_a_loss_leaves_out_masked_steps(void **state)
 {
     (void)state;
@@ -272,8 +315,14 @@ static void test_a_loss_leaves_out_masked_steps(void **state)
     lstm_model *model = from_json(plain);
     fill(x, SAMPLES * STEPS * FEATURES);
     fill(y, SAMPLES * STEPS * UNITS);
-    const lstm_data data = {.struct_size = sizeof data, .samples = SAMPLES, .x = x, .x_count = SAMPLES * STEPS * FEATURES,
-                            .y = y, .y_count = SAMPLES * STEPS * UNITS, .lengths = lengths, .lengths_count = SAMPLES};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = SAMPLES,
+                            .x = x,
+                            .x_count = SAMPLES * STEPS * FEATURES,
+                            .y = y,
+                            .y_count = SAMPLES * STEPS * UNITS,
+                            .lengths = lengths,
+                            .lengths_count = SAMPLES};
     check(lstm_predict(model, &data, p, SAMPLES * STEPS * UNITS));
     for (int b = 0; b < SAMPLES; b++)
         for (int t = 0; t < STEPS; t++)
@@ -288,12 +337,14 @@ static void test_a_loss_leaves_out_masked_steps(void **state)
                 sizes += fabs(e);
                 valid++;
             }
-    const lstm_evaluate_options options = {.struct_size = sizeof options, .metrics = &metric, .metric_count = 1};
+    const lstm_evaluate_options options = {
+        .struct_size = sizeof options, .metrics = &metric, .metric_count = 1};
     check(lstm_evaluate(model, &options, &data, values, 2));
     assert_true(fabs(values[0] - squares / (double)valid) < 1e-6);
     assert_true(fabs(values[1] - sizes / (double)valid) < 1e-6);
     /* Training on such targets leaves every parameter finite. */
-    check(lstm_fit(model, &(lstm_fit_options){.struct_size = sizeof(lstm_fit_options), .epochs = 2}, &data, NULL));
+    check(lstm_fit(model, &(lstm_fit_options){.struct_size = sizeof(lstm_fit_options), .epochs = 2},
+                   &data, NULL));
     check(lstm_evaluate(model, &options, &data, values, 2));
     assert_true(values[0] < squares / (double)valid);
     lstm_model_destroy(model);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Lengths and masks, in double: finite differences for every recurrent option and kind of mask, and on random graphs that
- * padding (filled with NaN), the order of the samples and a cut through the sequences change nothing.
+ * Lengths and masks, in double: finite differences for every recurrent option and kind of mask, and
+ * on random graphs that padding (filled with NaN), the order of the samples and a cut through the
+ * sequences change nothing.
  *
- * Finite differences: fourth-order central, h = 2^-10, inputs are multiples of 2^-8, tolerance 1e-6 of the largest gradient of
- * the array. Equalities: 1e-12.
+ * Finite differences: fourth-order central, h = 2^-10, inputs are multiples of 2^-8, tolerance 1e-6
+ * of the largest gradient of the array. Equalities: 1e-12.
  */
 #include "losses.h"
 #include "random.h"
@@ -27,10 +28,12 @@ static void ok(lstm_status status)
         fail_msg("%s: %s", lstm_status_name(status), lstm_last_error());
 }
 
-static const lstm_layer *add(lstm_model *model, const lstm__layer_class *class, const void *options, const lstm_layer *input)
+static const lstm_layer *add(lstm_model *model, const lstm__layer_class *class, const void *options,
+                             const lstm_layer *input)
 {
     lstm_layer *out = NULL;
-    ok(lstm__graph_add(model, class, options, NULL, &input, class == &lstm__class_input ? 0 : 1, &out));
+    ok(lstm__graph_add(model, class, options, NULL, &input, class == &lstm__class_input ? 0 : 1,
+                       &out));
     return out;
 }
 
@@ -41,7 +44,8 @@ static const lstm_layer *sequence(lstm_model *model, int64_t features)
 
 static const lstm_layer *vector(lstm_model *model, int64_t features)
 {
-    return add(model, &lstm__class_input, &(lstm_input_options){.vector = LSTM_YES, .features = features}, NULL);
+    return add(model, &lstm__class_input,
+               &(lstm_input_options){.vector = LSTM_YES, .features = features}, NULL);
 }
 
 static const lstm_layer *lstm(lstm_model *model, const lstm_layer *input, lstm_lstm_options options)
@@ -49,10 +53,12 @@ static const lstm_layer *lstm(lstm_model *model, const lstm_layer *input, lstm_l
     return add(model, &lstm__class_lstm, &options, input);
 }
 
-static const lstm_layer *lstm_from(lstm_model *model, const lstm_layer *input, lstm_lstm_options options)
+static const lstm_layer *lstm_from(lstm_model *model, const lstm_layer *input,
+                                   lstm_lstm_options options)
 {
     lstm_layer *out = NULL;
-    const lstm_layer *inputs[3] = {input, vector(model, options.units), vector(model, options.units)};
+    const lstm_layer *inputs[3] = {input, vector(model, options.units),
+                                   vector(model, options.units)};
     ok(lstm__graph_add(model, &lstm__class_lstm, &options, NULL, inputs, 3, &out));
     return out;
 }
@@ -107,8 +113,12 @@ static void start(problem *p, lstm_model *model, size_t batch, size_t steps)
     p->mask = malloc(batch * steps + 1);
     memset(p->mask, 1, batch * steps);
     ok(lstm__session_create(&p->session, model, true, true, batch > 0 ? batch : 1, steps, 9));
-    p->arrays = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST, .samples = batch, .count = batch, .steps = steps,
-                              .inputs = (const float *const *)p->inputs, .mask = p->mask};
+    p->arrays = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST,
+                              .samples = batch,
+                              .count = batch,
+                              .steps = steps,
+                              .inputs = (const float *const *)p->inputs,
+                              .mask = p->mask};
 }
 
 static void end(problem *p)
@@ -140,7 +150,8 @@ static double *output(const problem *p, size_t k)
     for (size_t b = 0; b < p->batch; b++)
         for (size_t t = 0; t < steps; t++)
             for (size_t f = 0; f < features; f++)
-                values[(b * steps + t) * features + f] = value.data[(t * p->batch + b) * value.stride + f];
+                values[(b * steps + t) * features + f] =
+                    value.data[(t * p->batch + b) * value.stride + f];
     return values;
 }
 
@@ -152,7 +163,8 @@ static double objective(problem *p)
         const lstm__shape shape = output_shape(p, k);
         lstm__port *port = lstm__session_port(p->session, p->model->outputs[k]);
         double *values = output(p, k);
-        lstm__session_import(p->session, shape, port->gradient, LSTM_LAYOUT_BATCH_FIRST, p->weights[k]);
+        lstm__session_import(p->session, shape, port->gradient, LSTM_LAYOUT_BATCH_FIRST,
+                             p->weights[k]);
         port->written = true;
         for (size_t v = 0; v < values_of(p, shape); v++)
             sum += values[v] * (double)p->weights[k][v];
@@ -190,20 +202,23 @@ static double *gradients(problem *p, size_t *count)
     return values;
 }
 
-static void compare(const char *what, const double *found, const double *expected, size_t count, double tolerance)
+static void compare(const char *what, const double *found, const double *expected, size_t count,
+                    double tolerance)
 {
     double largest = 1e-3;
     for (size_t k = 0; k < count; k++)
         largest = fmax(largest, fabs(expected[k]));
     for (size_t k = 0; k < count; k++)
         if (!(fabs(found[k] - expected[k]) <= tolerance * largest))
-            fail_msg("%s: value %zu of %zu is %.15g, expected %.15g", what, k, count, found[k], expected[k]);
+            fail_msg("%s: value %zu of %zu is %.15g, expected %.15g", what, k, count, found[k],
+                     expected[k]);
 }
 
 /* ---- Kinds of masks */
 
 enum { WHOLE, LENGTHS, HOLES, LEADING, NOTHING, MIXED, KINDS };
-static const char *const kind_names[KINDS] = {"whole", "lengths", "holes", "leading", "nothing", "mixed"};
+static const char *const kind_names[KINDS] = {"whole",   "lengths", "holes",
+                                              "leading", "nothing", "mixed"};
 
 static void set_mask(problem *p, int kind, uint64_t stream)
 {
@@ -215,8 +230,10 @@ static void set_mask(problem *p, int kind, uint64_t stream)
             p->mask[b * p->steps + t] = own == WHOLE     ? 1
                                         : own == LENGTHS ? t < bound
                                         : own == LEADING ? t >= bound
-                                        : own == NOTHING ? 0
-                                                         : lstm__random_uniform(6, stream, b * p->steps + t) < 0.5;
+                                        : own == NOTHING
+                                            ? 0
+                                            : lstm__random_uniform(6, stream, b * p->steps + t) <
+                                                  0.5;
     }
 }
 
@@ -235,27 +252,36 @@ static void all_outputs(lstm_model *model)
 static void zeros_for_masked(lstm_model *model)
 {
     lstm(model, sequence(model, 3),
-         (lstm_lstm_options){.units = 4, .return_sequences = LSTM_YES, .zero_output_for_mask = LSTM_YES});
+         (lstm_lstm_options){
+             .units = 4, .return_sequences = LSTM_YES, .zero_output_for_mask = LSTM_YES});
 }
 static void repeats_for_masked(lstm_model *model)
 {
     lstm(model, sequence(model, 11),
-         (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES, .zero_output_for_mask = LSTM_NO});
+         (lstm_lstm_options){
+             .units = 3, .return_sequences = LSTM_YES, .zero_output_for_mask = LSTM_NO});
 }
 static void backwards(lstm_model *model)
 {
     lstm(model, sequence(model, 11),
-         (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES, .go_backwards = LSTM_YES, .return_state = LSTM_YES});
+         (lstm_lstm_options){.units = 3,
+                             .return_sequences = LSTM_YES,
+                             .go_backwards = LSTM_YES,
+                             .return_state = LSTM_YES});
 }
 static void states(lstm_model *model)
 {
     lstm(model, sequence(model, 2),
-         (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES, .return_state = LSTM_YES, .use_bias = LSTM_NO});
+         (lstm_lstm_options){.units = 3,
+                             .return_sequences = LSTM_YES,
+                             .return_state = LSTM_YES,
+                             .use_bias = LSTM_NO});
 }
 static void initial_states(lstm_model *model)
 {
-    lstm_from(model, sequence(model, 3),
-              (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES, .return_state = LSTM_YES});
+    lstm_from(
+        model, sequence(model, 3),
+        (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES, .return_state = LSTM_YES});
 }
 static void initial_states_last(lstm_model *model)
 {
@@ -263,16 +289,20 @@ static void initial_states_last(lstm_model *model)
 }
 static void stack(lstm_model *model)
 {
-    const lstm_layer *a = lstm(model, sequence(model, 2), (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES});
-    const lstm_layer *b = add(model, &lstm__class_dense, &(lstm_dense_options){.units = 4, .activation = LSTM_ACTIVATION_TANH},
+    const lstm_layer *a = lstm(model, sequence(model, 2),
+                               (lstm_lstm_options){.units = 3, .return_sequences = LSTM_YES});
+    const lstm_layer *b = add(model, &lstm__class_dense,
+                              &(lstm_dense_options){.units = 4, .activation = LSTM_ACTIVATION_TANH},
                               a);
-    lstm(model, b, (lstm_lstm_options){.units = 2, .go_backwards = LSTM_YES, .return_sequences = LSTM_YES});
+    lstm(model, b,
+         (lstm_lstm_options){.units = 2, .go_backwards = LSTM_YES, .return_sequences = LSTM_YES});
     lstm(model, a, (lstm_lstm_options){.units = 2, .go_backwards = LSTM_YES});
 }
 
 static void masking(lstm_model *model)
 {
-    const lstm_layer *x = add(model, &lstm__class_masking, &(lstm_masking_options){.mask_value = 5}, sequence(model, 3));
+    const lstm_layer *x = add(model, &lstm__class_masking, &(lstm_masking_options){.mask_value = 5},
+                              sequence(model, 3));
     lstm(model, x, (lstm_lstm_options){.units = 4, .return_sequences = LSTM_YES});
     lstm(model, x, (lstm_lstm_options){.units = 2});
 }
@@ -281,24 +311,32 @@ static void learned_states(lstm_model *model)
 {
     const lstm_layer *x = sequence(model, 2);
     const lstm_layer *inputs[3] = {x};
-    const lstm_lstm_options options = {.units = 3, .return_sequences = LSTM_YES, .return_state = LSTM_YES};
+    const lstm_lstm_options options = {
+        .units = 3, .return_sequences = LSTM_YES, .return_state = LSTM_YES};
     for (int k = 1; k < 3; k++)
-        inputs[k] = add(model, &lstm__class_learned_vector, &(lstm_learned_vector_options){.features = 3}, x);
+        inputs[k] = add(model, &lstm__class_learned_vector,
+                        &(lstm_learned_vector_options){.features = 3}, x);
     ok(lstm__graph_add(model, &lstm__class_lstm, &options, NULL, inputs, 3, NULL));
 }
 
-static void both_directions(lstm_model *model, int32_t merge_mode, int32_t sequences, int64_t backward_units)
+static void both_directions(lstm_model *model, int32_t merge_mode, int32_t sequences,
+                            int64_t backward_units)
 {
     lstm_layer *out = NULL;
     const lstm_layer *x = sequence(model, 2);
     const lstm_layer *layers[2] = {
         lstm(model, x, (lstm_lstm_options){.units = 3, .return_sequences = sequences}),
-        lstm(model, x, (lstm_lstm_options){.units = backward_units, .return_sequences = sequences, .go_backwards = LSTM_YES})};
+        lstm(model, x,
+             (lstm_lstm_options){.units = backward_units,
+                                 .return_sequences = sequences,
+                                 .go_backwards = LSTM_YES})};
     const lstm_bidirectional_options options = {.merge_mode = merge_mode};
     ok(lstm__graph_add(model, &lstm__class_bidirectional, &options, NULL, layers, 2, &out));
-    const lstm_layer *outputs[4] = {out, &layers[1]->node->ports[1], &layers[0]->node->ports[2], &out->node->ports[1]};
+    const lstm_layer *outputs[4] = {out, &layers[1]->node->ports[1], &layers[0]->node->ports[2],
+                                    &out->node->ports[1]};
     if (sequences == LSTM_YES && merge_mode != LSTM_MERGE_NONE)
-        outputs[0] = lstm(model, out, (lstm_lstm_options){.units = 2, .return_sequences = LSTM_YES});
+        outputs[0] = lstm(model, out,
+                          (lstm_lstm_options){.units = 2, .return_sequences = LSTM_YES});
     ok(lstm__graph_set_outputs(model, outputs, merge_mode == LSTM_MERGE_NONE ? 4 : 3));
 }
 static void concat_both(lstm_model *model)
@@ -328,14 +366,18 @@ static void keep_both(lstm_model *model)
 
 static void soft_gates(lstm_model *model)
 {
-    const lstm_lstm_options options = {.units = 5, .return_sequences = LSTM_YES, .return_state = LSTM_YES,
+    const lstm_lstm_options options = {.units = 5,
+                                       .return_sequences = LSTM_YES,
+                                       .return_state = LSTM_YES,
                                        .activation = LSTM_ACTIVATION_SIGMOID,
                                        .recurrent_activation = LSTM_ACTIVATION_SOFTPLUS};
     lstm_from(model, sequence(model, 3), options);
 }
 static void linear_gates(lstm_model *model)
 {
-    const lstm_lstm_options options = {.units = 3, .go_backwards = LSTM_YES, .activation = LSTM_ACTIVATION_LINEAR,
+    const lstm_lstm_options options = {.units = 3,
+                                       .go_backwards = LSTM_YES,
+                                       .activation = LSTM_ACTIVATION_LINEAR,
                                        .recurrent_activation = LSTM_ACTIVATION_TANH};
     lstm(model, sequence(model, 3), options);
 }
@@ -390,7 +432,8 @@ static double slope_of_input(problem *p, float *value)
     return (8 * (f[2] - f[1]) - (f[3] - f[0])) / (12 * STEP);
 }
 
-static void check_differences(const char *name, recipe make, int32_t profile, int kind, size_t batch, size_t steps)
+static void check_differences(const char *name, recipe make, int32_t profile, int kind,
+                              size_t batch, size_t steps)
 {
     problem p;
     char what[128];
@@ -405,13 +448,14 @@ static void check_differences(const char *name, recipe make, int32_t profile, in
     double *expected = calloc(count + 1, sizeof *expected);
     for (size_t k = 0; k < model->parameter_count; k++)
         for (size_t v = 0; v < lstm__parameter_size(&model->parameters[k]); v++)
-            expected[model->parameters[k].offset + v] = slope_of_parameter(&p, model->parameters[k].offset + v);
+            expected[model->parameters[k].offset + v] = slope_of_parameter(
+                &p, model->parameters[k].offset + v);
     size_t at = model->value_count;
     for (size_t k = 0; k < p.input_count; k++)
         for (size_t v = 0; v < p.input_sizes[k]; v++)
             expected[at++] = slope_of_input(&p, &p.inputs[k][v]);
-    snprintf(what, sizeof what, "%s, profile %d, mask %s, %zu samples, %zu steps", name, (int)profile, kind_names[kind], batch,
-             steps);
+    snprintf(what, sizeof what, "%s, profile %d, mask %s, %zu samples, %zu steps", name,
+             (int)profile, kind_names[kind], batch, steps);
     compare(what, found, expected, count, 1e-6);
     free(found);
     free(expected);
@@ -426,8 +470,10 @@ static void test_every_kind_of_mask_back_propagates_through_every_option(void **
         for (int kind = WHOLE; kind < KINDS; kind++)
             for (size_t steps = 1; steps <= 5; steps++)
                 for (size_t batch = 1; batch <= 7; batch += 3) {
-                    check_differences(recipes[r].name, recipes[r].make, LSTM_PROFILE_KERAS, kind, batch, steps);
-                    check_differences(recipes[r].name, recipes[r].make, LSTM_PROFILE_TORCH, kind, batch, steps);
+                    check_differences(recipes[r].name, recipes[r].make, LSTM_PROFILE_KERAS, kind,
+                                      batch, steps);
+                    check_differences(recipes[r].name, recipes[r].make, LSTM_PROFILE_TORCH, kind,
+                                      batch, steps);
                 }
 }
 
@@ -438,8 +484,9 @@ static size_t pick(uint64_t graph, size_t *at, size_t below)
     return (size_t)(lstm__random_uniform(77, graph, (*at)++) * (double)below);
 }
 
-/* A stack of one to three LSTM layers with Dense between them; the last gives all outputs or its last states. `keep`: no
- * backwards layers, and states in and out, so that a sequence can be cut. */
+/* A stack of one to three LSTM layers with Dense between them; the last gives all outputs or its
+ * last states. `keep`: no backwards layers, and states in and out, so that a sequence can be cut.
+ */
 static lstm_model *random_graph(uint64_t graph, bool keep)
 {
     lstm_model *model = NULL;
@@ -451,15 +498,19 @@ static lstm_model *random_graph(uint64_t graph, bool keep)
     const lstm_layer *layer = sequence(model, 1 + (int64_t)pick(graph, &at, 10));
     const size_t layers = keep ? 1 : 1 + pick(graph, &at, 3);
     for (size_t k = 0; k < layers; k++) {
-        lstm_lstm_options options = {.units = 1 + (int64_t)pick(graph, &at, 9), .return_sequences = LSTM_YES};
+        lstm_lstm_options options = {.units = 1 + (int64_t)pick(graph, &at, 9),
+                                     .return_sequences = LSTM_YES};
         options.go_backwards = !keep && pick(graph, &at, 2) ? LSTM_YES : LSTM_NO;
         options.zero_output_for_mask = pick(graph, &at, 2) ? LSTM_YES : LSTM_NO;
-        options.recurrent_activation = pick(graph, &at, 3) ? LSTM_ACTIVATION_SIGMOID : LSTM_ACTIVATION_HARD_SIGMOID;
+        options.recurrent_activation = pick(graph, &at, 3) ? LSTM_ACTIVATION_SIGMOID
+                                                           : LSTM_ACTIVATION_HARD_SIGMOID;
         layer = keep ? lstm_from(model, layer, options) : lstm(model, layer, options);
         outputs[output_count++] = &layer->node->ports[1];
         outputs[output_count++] = &layer->node->ports[2];
         if (!keep && pick(graph, &at, 2))
-            layer = add(model, &lstm__class_dense, &(lstm_dense_options){.units = 3, .activation = LSTM_ACTIVATION_TANH}, layer);
+            layer = add(model, &lstm__class_dense,
+                        &(lstm_dense_options){.units = 3, .activation = LSTM_ACTIVATION_TANH},
+                        layer);
     }
     outputs[0] = layer;
     ok(lstm__graph_set_outputs(model, outputs, output_count));
@@ -482,7 +533,8 @@ static void copy_sample(const problem *from, size_t b, problem *to, size_t k)
     }
 }
 
-/* Where (sample, valid step t) of a graph's sequence output stands: layers that go backwards turn the sequence round. */
+/* Where (sample, valid step t) of a graph's sequence output stands: layers that go backwards turn
+ * the sequence round. */
 static bool turned(const lstm_model *model)
 {
     bool turn = false;
@@ -530,13 +582,15 @@ static void check_padding(uint64_t graph)
         start(&one, model, 1, lengths[b]);
         copy_sample(&p, b, &one, 0);
         const size_t shift = turn ? steps - lengths[b] : 0; /* turned, the padding comes first */
-        memcpy(one.weights[0], p.weights[0] + (b * steps + shift) * features, lengths[b] * features * sizeof(float));
+        memcpy(one.weights[0], p.weights[0] + (b * steps + shift) * features,
+               lengths[b] * features * sizeof(float));
         double *g = gradients(&one, &own);
         double *own_y = output(&one, 0);
         double *own_h = output(&one, model->output_count - 2);
         for (size_t k = 0; k < model->value_count; k++)
             sum[k] += g[k];
-        memcpy(sum + model->value_count + b * steps * inputs, g + model->value_count, lengths[b] * inputs * sizeof *g);
+        memcpy(sum + model->value_count + b * steps * inputs, g + model->value_count,
+               lengths[b] * inputs * sizeof *g);
         compare(what, y + (b * steps + shift) * features, own_y, lengths[b] * features, 1e-12);
         compare(what, h + b * units, own_h, units, 1e-12);
         free(g);
@@ -609,7 +663,8 @@ static void test_the_order_of_the_samples_changes_nothing(void **state)
         check_order(graph);
 }
 
-/* Run steps first .. first + count - 1 of p's sequences from states h and c (NULL: zeros); the last states come back. */
+/* Run steps first .. first + count - 1 of p's sequences from states h and c (NULL: zeros); the last
+ * states come back. */
 static void run_part(const problem *p, size_t first, size_t count, double **h, double **c)
 {
     problem part;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * lstm_table through its public functions: kinds of columns, numbers and dates against the C library's own, what is
- * refused and with which message, memory, failing allocations, damage at every byte.
+ * lstm_table through its public functions: kinds of columns, numbers and dates against the C
+ * library's own, what is refused and with which message, memory, failing allocations, damage at
+ * every byte.
  */
 #include "test_io_support.h"
 
@@ -16,8 +17,10 @@ static lstm_status load(lstm_table **table, const char *text, const lstm_table_o
     return lstm_table_load_csv(table, NULL, "table.csv", options);
 }
 
-static const lstm_table_options no_header = {.struct_size = sizeof no_header, .no_header = LSTM_YES};
-static const lstm_table_options missing = {.struct_size = sizeof missing, .allow_missing = LSTM_YES};
+static const lstm_table_options no_header = {.struct_size = sizeof no_header,
+                                             .no_header = LSTM_YES};
+static const lstm_table_options missing = {.struct_size = sizeof missing,
+                                           .allow_missing = LSTM_YES};
 
 static void test_columns_have_names_kinds_and_values(void **state)
 {
@@ -39,7 +42,8 @@ static void test_columns_have_names_kinds_and_values(void **state)
     assert_int_equal(column, 1);
     assert_fails(lstm_table_find_column(table, "close", &column), LSTM_ERROR_NOT_FOUND,
                  "table.csv has no column \"close\"; it has: Date, Price, Name");
-    assert_fails(lstm_table_find_column(table, "price", &column), LSTM_ERROR_NOT_FOUND, "did you mean \"Price\"?");
+    assert_fails(lstm_table_find_column(table, "price", &column), LSTM_ERROR_NOT_FOUND,
+                 "did you mean \"Price\"?");
     assert_int_equal(column, 1);
     assert_int_equal(lstm_table_line(table, 1), 3);
     assert_int_equal(lstm_table_line(table, 2), 0);
@@ -128,7 +132,8 @@ static void test_only_the_columns_asked_for_are_kept(void **state)
     (void)state;
     lstm_table *table = NULL;
     const char *const wanted[] = {"c", "a"};
-    const lstm_table_options some = {.struct_size = sizeof some, .columns = wanted, .column_count = 2};
+    const lstm_table_options some = {
+        .struct_size = sizeof some, .columns = wanted, .column_count = 2};
     assert_works(load(&table, "a,b,c\n1,2,3\n4,oops,6\n", &some));
     assert_null(lstm_table_column_values(table, 1));
     assert_int_equal(lstm_table_column_kind(table, 1), LSTM_COLUMN_NUMBER);
@@ -138,7 +143,8 @@ static void test_only_the_columns_asked_for_are_kept(void **state)
     assert_fails(load(&table, "Date,Price\n1,2\n", &some), LSTM_ERROR_NOT_FOUND,
                  "table.csv has no column \"c\"; it has: Date, Price");
     assert_null(table);
-    assert_fails(load(&table, "a,b,c\n1,2\n", &some), LSTM_ERROR_FORMAT, "line 2 has 2 fields, the header has 3");
+    assert_fails(load(&table, "a,b,c\n1,2\n", &some), LSTM_ERROR_FORMAT,
+                 "line 2 has 2 fields, the header has 3");
 }
 
 static void test_missing_values_are_errors_or_nan(void **state)
@@ -170,7 +176,8 @@ static void test_missing_values_are_errors_or_nan(void **state)
     assert_works(load(&table, "a,b\n,1\n,2\n", NULL));
     assert_int_equal(lstm_table_column_kind(table, 0), LSTM_COLUMN_TEXT);
     lstm_table_destroy(table);
-    assert_works(load(&table, "a\n1\n\n3\n\n", &missing)); /* with one column, a blank line inside is an empty field */
+    /* with one column, a blank line inside is an empty field */
+    assert_works(load(&table, "a\n1\n\n3\n\n", &missing));
     assert_int_equal(lstm_table_rows(table), 3);
     assert_true(isnan(lstm_table_column_values(table, 0)[1]));
     assert_int_equal(lstm_table_line(table, 2), 4);
@@ -192,8 +199,10 @@ static void test_wrong_files_are_refused_with_line_and_column(void **state)
         {"a,b\n\n\n", LSTM_ERROR_FORMAT, "has a header line but no rows"},
         {"a,b\n1,2\n3\n", LSTM_ERROR_FORMAT, "table.csv: line 3 has 1 field, the header has 2"},
         {"a,b\n1,2,3,4\n", LSTM_ERROR_FORMAT, "table.csv: line 2 has 4 fields, the header has 2"},
-        {"a,b\n1,2\n\n3,4\n", LSTM_ERROR_FORMAT, "table.csv: line 3 is blank, the header has 2 fields"},
-        {"a,Price\n1,2\n3,n/a\n", LSTM_ERROR_FORMAT, "table.csv: line 3, column \"Price\": \"n/a\" is not a number"},
+        {"a,b\n1,2\n\n3,4\n", LSTM_ERROR_FORMAT,
+         "table.csv: line 3 is blank, the header has 2 fields"},
+        {"a,Price\n1,2\n3,n/a\n", LSTM_ERROR_FORMAT,
+         "table.csv: line 3, column \"Price\": \"n/a\" is not a number"},
         {"a\n1\n0x10\n", LSTM_ERROR_FORMAT, "\"0x10\" is not a number"},
         {"a\n1\n1e\n", LSTM_ERROR_FORMAT, "\"1e\" is not a number"},
         {"a\n1\n.\n", LSTM_ERROR_FORMAT, "\".\" is not a number"},
@@ -202,15 +211,20 @@ static void test_wrong_files_are_refused_with_line_and_column(void **state)
         {"a\n1\ninf\n", LSTM_ERROR_FORMAT, "line 3, column \"a\": \"inf\" is infinite"},
         {"a\n-Infinity\n", LSTM_ERROR_FORMAT, "line 2, column \"a\": \"-Infinity\" is infinite"},
         {"a\n1e999\n", LSTM_ERROR_FORMAT, "\"1e999\" is infinite or too large"},
-        {"a\n2020-01-01\nx\n", LSTM_ERROR_FORMAT, "line 3, column \"a\": \"x\" is not a date; expected YYYY-MM-DD"},
-        {"a\n2020-01-01\n2020-02-30\n", LSTM_ERROR_FORMAT, "\"2020-02-30\" is a date that does not exist"},
-        {"a\n2019-02-29\n", LSTM_ERROR_FORMAT, "line 2, column \"a\": \"2019-02-29\" is a date that does not exist"},
+        {"a\n2020-01-01\nx\n", LSTM_ERROR_FORMAT,
+         "line 3, column \"a\": \"x\" is not a date; expected YYYY-MM-DD"},
+        {"a\n2020-01-01\n2020-02-30\n", LSTM_ERROR_FORMAT,
+         "\"2020-02-30\" is a date that does not exist"},
+        {"a\n2019-02-29\n", LSTM_ERROR_FORMAT,
+         "line 2, column \"a\": \"2019-02-29\" is a date that does not exist"},
         {"a,b,a\n1,2,3\n", LSTM_ERROR_FORMAT, "line 1: the columns 1 and 3 are both called \"a\""},
         {"a,b\n1,\"2\n3,4\n", LSTM_ERROR_FORMAT, "table.csv: line 2: a quoted field is not closed"},
         {"a,b\n1,\"2\"3\n", LSTM_ERROR_FORMAT, "line 2: text after the closing quote"},
         {"a,b\n1,2\"3\n", LSTM_ERROR_FORMAT, "line 2: a double quote inside a field"},
         {"a,b\r1,2\r", LSTM_ERROR_FORMAT, "line 1: a carriage return that no line feed follows"},
-        {"\xff\xfe" "a", LSTM_ERROR_FORMAT, "is UTF-16 text"},
+        {"\xff\xfe"
+         "a",
+         LSTM_ERROR_FORMAT, "is UTF-16 text"},
         {"PK\x03\x04", LSTM_ERROR_FORMAT, "is a ZIP file"},
     };
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
@@ -220,9 +234,11 @@ static void test_wrong_files_are_refused_with_line_and_column(void **state)
     }
     lstm_table *table = NULL;
     write_file("table.csv", "a,b\n1,2\0003\n", 10);
-    assert_fails(lstm_table_load_csv(&table, NULL, "table.csv", NULL), LSTM_ERROR_FORMAT, "line 2: a NUL byte");
+    assert_fails(lstm_table_load_csv(&table, NULL, "table.csv", NULL), LSTM_ERROR_FORMAT,
+                 "line 2: a NUL byte");
     write_file("table.csv", "a,b\n\"1\0\",2\n", 11);
-    assert_fails(lstm_table_load_csv(&table, NULL, "table.csv", NULL), LSTM_ERROR_FORMAT, "line 2: a NUL byte");
+    assert_fails(lstm_table_load_csv(&table, NULL, "table.csv", NULL), LSTM_ERROR_FORMAT,
+                 "line 2: a NUL byte");
     assert_fails(lstm_table_load_csv(&table, NULL, "absent.csv", NULL), LSTM_ERROR_IO,
                  "absent.csv: cannot open: No such");
     assert_fails(lstm_table_load_csv(&table, NULL, ".", NULL), LSTM_ERROR_IO, "is a directory");
@@ -236,7 +252,8 @@ static void test_arguments_are_checked(void **state)
     const char *const names[] = {"a", NULL};
     lstm_table_options o = {.struct_size = sizeof o};
     assert_fails(lstm_table_load_csv(NULL, NULL, "x", NULL), LSTM_ERROR_ARGUMENT, "out is NULL");
-    assert_fails(lstm_table_load_csv(&table, NULL, NULL, NULL), LSTM_ERROR_ARGUMENT, "path is NULL");
+    assert_fails(lstm_table_load_csv(&table, NULL, NULL, NULL), LSTM_ERROR_ARGUMENT,
+                 "path is NULL");
     assert_fails(lstm_table_load_csv(&table, NULL, "", NULL), LSTM_ERROR_ARGUMENT, "path is empty");
     o.struct_size = 0;
     assert_fails(load(&table, "a\n1\n", &o), LSTM_ERROR_ARGUMENT, "struct_size is 0");
@@ -266,7 +283,8 @@ static void test_arguments_are_checked(void **state)
     assert_fails(lstm_table_find_column(table, "a", NULL), LSTM_ERROR_ARGUMENT, "column is NULL");
     lstm_table_destroy(table);
     lstm_table_destroy(NULL);
-    assert_int_equal(lstm_table_rows(NULL) + lstm_table_columns(NULL) + lstm_table_line(NULL, 0), 0);
+    assert_int_equal(lstm_table_rows(NULL) + lstm_table_columns(NULL) + lstm_table_line(NULL, 0),
+                     0);
     assert_null(lstm_table_column_name(NULL, 0));
     assert_null(lstm_table_column_values(NULL, 0));
     assert_int_equal(lstm_table_column_kind(NULL, 0), 0);
@@ -277,11 +295,26 @@ static void test_numbers_are_the_nearest_doubles(void **state)
     (void)state;
     enum { COUNT = 20000, WIDTH = 48 };
     static char texts[COUNT][WIDTH];
-    static const char *const special[] = {"0.1", "-0", "+7", ".5", "5.", "1e23", "8.5e-320", "4.9e-324", "1e-400", "1e22",
-                                          "9007199254740993", "123456789012345678901234567890", "1.7976931348623157e308",
-                                          "2.2250738585072011e-308", "0.000000000000000000000000000000000001e36",
-                                          "00000000000000000000000000012.5", "1E+05", "9007199254740992e-22",
-                                          "18446744073709551615", "99999999999999999999"};
+    static const char *const special[] = {"0.1",
+                                          "-0",
+                                          "+7",
+                                          ".5",
+                                          "5.",
+                                          "1e23",
+                                          "8.5e-320",
+                                          "4.9e-324",
+                                          "1e-400",
+                                          "1e22",
+                                          "9007199254740993",
+                                          "123456789012345678901234567890",
+                                          "1.7976931348623157e308",
+                                          "2.2250738585072011e-308",
+                                          "0.000000000000000000000000000000000001e36",
+                                          "00000000000000000000000000012.5",
+                                          "1E+05",
+                                          "9007199254740992e-22",
+                                          "18446744073709551615",
+                                          "99999999999999999999"};
     const unsigned seed = 20240229;
     printf("seed %u\n", seed);
     srand(seed);
@@ -292,7 +325,8 @@ static void test_numbers_are_the_nearest_doubles(void **state)
         if (k < sizeof special / sizeof special[0])
             snprintf(texts[k], WIDTH, "%s", special[k]);
         else
-            snprintf(texts[k], WIDTH, "%.*e", rand() % 22, ldexp(rand() - RAND_MAX / 2, rand() % 200 - 100));
+            snprintf(texts[k], WIDTH, "%.*e", rand() % 22,
+                     ldexp(rand() - RAND_MAX / 2, rand() % 200 - 100));
         if (k % 2 && !strchr(texts[k], '.') && k >= 20)
             snprintf(texts[k], WIDTH, "%d.%0*d", rand(), rand() % 9 + 1, rand() % 1000);
         fprintf(file, "x,%s\n", texts[k]);
@@ -318,11 +352,13 @@ static void test_numbers_do_not_depend_on_the_locale(void **state)
     const char *set = NULL;
     for (size_t k = 0; k < 4 && !set; k++)
         set = setlocale(LC_ALL, locales[k]);
-    if (!set && system("localedef -i de_DE -f UTF-8 ./comma >comma.log 2>&1") >= 0) { /* its warnings make it fail */
+    /* its warnings make it fail */
+    if (!set && system("localedef -i de_DE -f UTF-8 ./comma >comma.log 2>&1") >= 0) {
         setenv("LOCPATH", ".", 1);
         set = setlocale(LC_ALL, "comma");
     }
-    printf("locale: %s, decimal point \"%s\"\n", set ? set : "none other is installed", localeconv()->decimal_point);
+    printf("locale: %s, decimal point \"%s\"\n", set ? set : "none other is installed",
+           localeconv()->decimal_point);
     assert_works(load(&table, "a\n1.5\n2.5000000000000000000000001\n", NULL));
     assert_true(lstm_table_column_values(table, 0)[0] == 1.5);
     assert_true(lstm_table_column_values(table, 0)[1] == 2.5);
@@ -360,8 +396,16 @@ static void test_dates_are_seconds_since_1970(void **state)
         assert_true(lstm_table_column_values(table, 0)[0] == cases[k].seconds);
         lstm_table_destroy(table);
     }
-    static const char *const texts[] = {"2020-1-1", "2020/01", "20-01-01", "2020-01-01T1:00", "2020-01-01x", "2020-01/01",
-                                        "2020-01-01T12:00+0530", "2020-01-01 12:00:00.", "01/02/2020", "2020-13"};
+    static const char *const texts[] = {"2020-1-1",
+                                        "2020/01",
+                                        "20-01-01",
+                                        "2020-01-01T1:00",
+                                        "2020-01-01x",
+                                        "2020-01/01",
+                                        "2020-01-01T12:00+0530",
+                                        "2020-01-01 12:00:00.",
+                                        "01/02/2020",
+                                        "2020-13"};
     for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++) {
         char text[128];
         lstm_table *table = NULL;
@@ -371,9 +415,11 @@ static void test_dates_are_seconds_since_1970(void **state)
             fail_msg("\"%s\" counts as a date", texts[k]);
         lstm_table_destroy(table);
     }
-    static const char *const impossible[] = {"2020-00-01", "2020-13-01", "2021-02-29", "1900-02-29", "2020-04-31",
-                                             "2020-01-00", "2020-01-01 24:00", "2020-01-01 00:60", "2020-01-01 00:00:60",
-                                             "2020-01-01T00:00+24:00"};
+    static const char *const impossible[] = {"2020-00-01",          "2020-13-01",
+                                             "2021-02-29",          "1900-02-29",
+                                             "2020-04-31",          "2020-01-00",
+                                             "2020-01-01 24:00",    "2020-01-01 00:60",
+                                             "2020-01-01 00:00:60", "2020-01-01T00:00+24:00"};
     for (size_t k = 0; k < sizeof impossible / sizeof impossible[0]; k++) {
         char text[128];
         lstm_table *table = NULL;
@@ -419,12 +465,14 @@ static void test_memory_is_that_of_the_kept_columns(void **state)
     lstm_context *const context = counted_context(&m);
     const char *const wanted[] = {"a", "d"};
     for (size_t count = 1; count <= 2; count++) {
-        const lstm_table_options o = {.struct_size = sizeof o, .columns = wanted, .column_count = count};
+        const lstm_table_options o = {
+            .struct_size = sizeof o, .columns = wanted, .column_count = count};
         lstm_table *table = NULL;
         m.peak = 0;
         assert_works(lstm_table_load_csv(&table, context, "long.csv", &o));
         const size_t column = ROWS * sizeof(double);
-        printf("%zu kept: peak %zu bytes, %zu held, %zu values\n", count, m.peak, m.now, count * column);
+        printf("%zu kept: peak %zu bytes, %zu held, %zu values\n", count, m.peak, m.now,
+               count * column);
         assert_true(m.now < count * column + 65536);
         assert_true(m.peak < count * column + (column > BUFFER ? column : BUFFER) + column / 4);
         assert_true(lstm_table_column_values(table, 0)[ROWS - 1] == ROWS - 0.75);
@@ -443,7 +491,8 @@ static void test_fields_across_the_buffer_are_whole(void **state)
         FILE *const file = fopen("edge.csv", "wb");
         assert_non_null(file);
         const int header = fprintf(file, "name,b,c\n");
-        const int width = BUFFER - header + shift - 12; /* so that the second row's fields cross the buffer's end */
+        /* so that the second row's fields cross the buffer's end */
+        const int width = BUFFER - header + shift - 12;
         fputc('"', file);
         for (int k = 0; k < width / 2; k++)
             fputc('x', file);
@@ -509,8 +558,8 @@ static void test_columns_have_a_largest_number(void **state)
         if (count == 65536)
             assert_works(lstm_table_load_csv(&table, NULL, "columns.csv", NULL));
         else
-            assert_fails(lstm_table_load_csv(&table, NULL, "columns.csv", NULL), LSTM_ERROR_UNSUPPORTED,
-                         "more than 65536 columns");
+            assert_fails(lstm_table_load_csv(&table, NULL, "columns.csv", NULL),
+                         LSTM_ERROR_UNSUPPORTED, "more than 65536 columns");
         lstm_table_destroy(table);
     }
 }
@@ -538,8 +587,10 @@ static void test_every_failing_allocation_is_reported(void **state)
     lstm_context *const context = counted_context(&m);
     const size_t blocks = m.blocks;
     lstm_status status = LSTM_ERROR_MEMORY;
-    write_text("table.csv", "a,b,c,d,e,f,g,h,i\n2020-01-01,2,x,4,5,6,7,8,9\n\"2020-01-02\n\",2,x,4,5,6,7,8,9\n");
-    for (long n = 0; status != LSTM_ERROR_FORMAT; n++) { /* the date with a line end is refused when all memory is there */
+    write_text("table.csv",
+               "a,b,c,d,e,f,g,h,i\n2020-01-01,2,x,4,5,6,7,8,9\n\"2020-01-02\n\",2,x,4,5,6,7,8,9\n");
+    /* the date with a line end is refused when all memory is there */
+    for (long n = 0; status != LSTM_ERROR_FORMAT; n++) {
         lstm_table *table = NULL;
         m.allowed = n;
         m.failed = false;

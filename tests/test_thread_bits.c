@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The bits of the LSTM primitive, forward and backward, with 1, 2, 3 and 8 threads: shapes that are shared by rows, by the
- * panels of a step, and not at all; both routes. And that routes, batches and samples agree with each other.
+ * The bits of the LSTM primitive, forward and backward, with 1, 2, 3 and 8 threads: shapes that are
+ * shared by rows, by the panels of a step, and not at all; both routes. And that routes, batches
+ * and samples agree with each other.
  */
 #include "closeness.h"
 
@@ -21,7 +22,8 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {33, 9, 1, 35}, {40, 5, 70, 129}, {13, 3, 300, 200}, {1, 4, 200, 700}, {3, 4, 60, 500}, {2, 2, 3, 5}, {1, 1, 1, 1},
+    {33, 9, 1, 35},  {40, 5, 70, 129}, {13, 3, 300, 200}, {1, 4, 200, 700},
+    {3, 4, 60, 500}, {2, 2, 3, 5},     {1, 1, 1, 1},
 };
 
 enum { SHAPES = sizeof shapes / sizeof shapes[0], OUTPUTS = 8 };
@@ -48,8 +50,10 @@ static void ok(lstm_status status)
 
 static results run(shape s, int32_t route, int32_t threads, int32_t training)
 {
-    const size_t x = (size_t)(s.steps * s.batch * s.input), y = (size_t)(s.steps * s.batch * s.hidden);
-    const size_t h = (size_t)(s.batch * s.hidden), w = (size_t)((s.input + s.hidden) * 4 * s.hidden);
+    const size_t x = (size_t)(s.steps * s.batch * s.input),
+                 y = (size_t)(s.steps * s.batch * s.hidden);
+    const size_t h = (size_t)(s.batch * s.hidden),
+                 w = (size_t)((s.input + s.hidden) * 4 * s.hidden);
     const size_t sizes[OUTPUTS] = {y, h, h, x, w, (size_t)(4 * s.hidden), h, h};
     results r = {0};
     for (size_t k = 0; k < OUTPUTS; k++)
@@ -63,15 +67,32 @@ static results run(shape s, int32_t route, int32_t threads, int32_t training)
         r.parts[k] = r.block + at;
     lstm_context *context = NULL;
     lstm_primitive *p = NULL;
-    ok(lstm_context_create(&context, &(lstm_context_options){.struct_size = sizeof(lstm_context_options),
-                                                             .threads = threads}));
-    ok(lstm_primitive_create(&p, context, &(lstm_primitive_options){
-        .struct_size = sizeof(lstm_primitive_options), .training = training, .input_size = s.input,
-        .hidden_size = s.hidden, .batch = s.batch, .steps = s.steps, .route = route}));
-    const lstm_primitive_arrays arrays = {
-        .struct_size = sizeof arrays, .batch = s.batch, .steps = s.steps, .weights = in, .x = in + w, .y = r.parts[0],
-        .hn = r.parts[1], .cn = r.parts[2], .dy = in + w + x, .dx = r.parts[3], .dweights = r.parts[4],
-        .dbias = r.parts[5], .dh0 = r.parts[6], .dc0 = r.parts[7]};
+    ok(lstm_context_create(
+        &context,
+        &(lstm_context_options){.struct_size = sizeof(lstm_context_options), .threads = threads}));
+    ok(lstm_primitive_create(
+        &p, context,
+        &(lstm_primitive_options){.struct_size = sizeof(lstm_primitive_options),
+                                  .training = training,
+                                  .input_size = s.input,
+                                  .hidden_size = s.hidden,
+                                  .batch = s.batch,
+                                  .steps = s.steps,
+                                  .route = route}));
+    const lstm_primitive_arrays arrays = {.struct_size = sizeof arrays,
+                                          .batch = s.batch,
+                                          .steps = s.steps,
+                                          .weights = in,
+                                          .x = in + w,
+                                          .y = r.parts[0],
+                                          .hn = r.parts[1],
+                                          .cn = r.parts[2],
+                                          .dy = in + w + x,
+                                          .dx = r.parts[3],
+                                          .dweights = r.parts[4],
+                                          .dbias = r.parts[5],
+                                          .dh0 = r.parts[6],
+                                          .dc0 = r.parts[7]};
     ok(lstm_primitive_forward(p, &arrays));
     if (training == LSTM_YES)
         ok(lstm_primitive_backward(p, &arrays));
@@ -93,9 +114,10 @@ static void test_bits_are_the_same_for_1_2_3_and_8_threads(void **state)
                     const results many = run(shapes[k], route, threads[t], training);
                     for (size_t v = 0; v < one.total; v++)
                         if (memcmp(one.block + v, many.block + v, sizeof(float)) != 0)
-                            fail_msg("shape %zu, route %d, training %d, %d threads: value %zu is %.9g, with one %.9g", k,
-                                     (int)route, (int)training, (int)threads[t], v, (double)many.block[v],
-                                     (double)one.block[v]);
+                            fail_msg("shape %zu, route %d, training %d, %d threads: value %zu is "
+                                     "%.9g, with one %.9g",
+                                     k, (int)route, (int)training, (int)threads[t], v,
+                                     (double)many.block[v], (double)one.block[v]);
                     free(many.block);
                 }
                 free(one.block);
@@ -115,12 +137,14 @@ static void test_routes_agree(void **state)
     }
 }
 
-/* One sample after the other, over so many steps that a batch of them is worked on in several segments. */
+/* One sample after the other, over so many steps that a batch of them is worked on in several
+ * segments. */
 static void test_gradients_of_a_batch_are_the_sums_of_those_of_its_samples(void **state)
 {
     const shape s = {24, 41, 30, 70};
     const size_t w = (size_t)((s.input + s.hidden) * 4 * s.hidden), b = (size_t)(4 * s.hidden);
-    const size_t x = (size_t)(s.steps * s.batch * s.input), y = (size_t)(s.steps * s.batch * s.hidden);
+    const size_t x = (size_t)(s.steps * s.batch * s.input),
+                 y = (size_t)(s.steps * s.batch * s.hidden);
     float *in = malloc((w + x + y) * sizeof(float));
     float *one_x = malloc((x + y) * sizeof(float));
     float *one = malloc((w + b) * sizeof(float));
@@ -132,11 +156,22 @@ static void test_gradients_of_a_batch_are_the_sums_of_those_of_its_samples(void 
     fill(in + w, x + y, 2, 1);
     float *one_y = one_x + s.steps * s.input;
     lstm_primitive *p = NULL;
-    ok(lstm_primitive_create(&p, NULL, &(lstm_primitive_options){
-        .struct_size = sizeof(lstm_primitive_options), .training = LSTM_YES, .input_size = s.input,
-        .hidden_size = s.hidden, .batch = s.batch, .steps = s.steps}));
-    lstm_primitive_arrays a = {.struct_size = sizeof a, .batch = s.batch, .steps = s.steps, .weights = in, .x = in + w,
-                               .dy = in + w + x, .dweights = whole, .dbias = whole + w};
+    ok(lstm_primitive_create(
+        &p, NULL,
+        &(lstm_primitive_options){.struct_size = sizeof(lstm_primitive_options),
+                                  .training = LSTM_YES,
+                                  .input_size = s.input,
+                                  .hidden_size = s.hidden,
+                                  .batch = s.batch,
+                                  .steps = s.steps}));
+    lstm_primitive_arrays a = {.struct_size = sizeof a,
+                               .batch = s.batch,
+                               .steps = s.steps,
+                               .weights = in,
+                               .x = in + w,
+                               .dy = in + w + x,
+                               .dweights = whole,
+                               .dbias = whole + w};
     ok(lstm_primitive_forward(p, &a));
     ok(lstm_primitive_backward(p, &a));
     a.batch = 1;
@@ -147,8 +182,10 @@ static void test_gradients_of_a_batch_are_the_sums_of_those_of_its_samples(void 
     a.dbias = one + w;
     for (int64_t sample = 0; sample < s.batch; sample++) {
         for (int64_t t = 0; t < s.steps; t++) {
-            memcpy(one_x + t * s.input, in + w + (t * s.batch + sample) * s.input, (size_t)s.input * sizeof(float));
-            memcpy(one_y + t * s.hidden, in + w + x + (t * s.batch + sample) * s.hidden, (size_t)s.hidden * sizeof(float));
+            memcpy(one_x + t * s.input, in + w + (t * s.batch + sample) * s.input,
+                   (size_t)s.input * sizeof(float));
+            memcpy(one_y + t * s.hidden, in + w + x + (t * s.batch + sample) * s.hidden,
+                   (size_t)s.hidden * sizeof(float));
         }
         ok(lstm_primitive_forward(p, &a));
         ok(lstm_primitive_backward(p, &a));

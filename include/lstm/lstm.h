@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * liblstm: train, run, save and load LSTM networks on CPUs, from C and from every language that can call C.
+ * liblstm: train, run, save and load LSTM networks on CPUs, from C and from every language that can
+ * call C.
  *
- * This header is the manual. It is the only public header; everything in it is stable: names, values and layouts
- * are only ever appended to. It compiles as C11 and as C++17.
+ * This header is the manual. It is the only public header; everything in it is stable: names,
+ * values and layouts are only ever appended to. It compiles as C11 and as C++17.
  *
  * ---------------------------------------------------------------------------------------------------------------
  * 1. The tutorial network in fifteen lines
@@ -22,8 +23,8 @@
  *     lstm_model_save(model, "model.lstm");
  *     lstm_model_destroy(model);
  *
- * Compile with `cc program.c $(pkg-config --cflags --libs lstm)`, or in CMake `find_package(LSTM)` and
- * `target_link_libraries(program LSTM::lstm)`.
+ * Compile with `cc program.c $(pkg-config --cflags --libs lstm)`, or in CMake `find_package(LSTM)`
+ * and `target_link_libraries(program LSTM::lstm)`.
  *
  * ---------------------------------------------------------------------------------------------------------------
  * 2. Rules that hold for every call
@@ -70,7 +71,8 @@
 extern "C" {
 #endif
 
-/* Marks what the shared library exports. Define LSTM_STATIC when linking the static library on Windows. */
+/* Marks what the shared library exports. Define LSTM_STATIC when linking the static library on
+ * Windows. */
 #if defined(LSTM_BUILDING_SHARED) && defined(__GNUC__)
 #define LSTM_API __attribute__((visibility("default")))
 #else
@@ -79,10 +81,12 @@ extern "C" {
 
 /* ===============================================================================================================
  * Version
- * =============================================================================================================== */
+ * ===============================================================================================================
+ */
 
-/* The version of this header. The library's own is lstm_version(): compare the two to detect a mixed install.
- * The major number changes when the ABI does, and the file name (liblstm.so.MAJOR) with it. */
+/* The version of this header. The library's own is lstm_version(): compare the two to detect a
+ * mixed install. The major number changes when the ABI does, and the file name (liblstm.so.MAJOR)
+ * with it. */
 #define LSTM_VERSION_MAJOR 0
 #define LSTM_VERSION_MINOR 1
 #define LSTM_VERSION_PATCH 0
@@ -96,32 +100,39 @@ LSTM_API const char *lstm_version_string(void);
 
 /* ===============================================================================================================
  * Status
- * =============================================================================================================== */
+ * ===============================================================================================================
+ */
 
-/* 0 is success, negative values are errors. The values are pinned: new ones may appear in the gaps. */
+/* 0 is success, negative values are errors. The values are pinned: new ones may appear in the gaps.
+ */
 typedef int32_t lstm_status;
 
 /* Done. */
 #define LSTM_OK ((lstm_status)0)
 /* A parameter is NULL, out of its range or not one of its constants: correct the call. */
 #define LSTM_ERROR_ARGUMENT ((lstm_status)-10)
-/* An element count or a shape does not fit: the message names what was expected and what was given. */
+/* An element count or a shape does not fit: the message names what was expected and what was given.
+ */
 #define LSTM_ERROR_SHAPE ((lstm_status)-20)
-/* The call comes at the wrong time (a model built twice, backward before forward): correct the order. */
+/* The call comes at the wrong time (a model built twice, backward before forward): correct the
+ * order. */
 #define LSTM_ERROR_STATE ((lstm_status)-30)
 /* What was asked for exists but not in this version (a newer file, an option of a newer header). */
 #define LSTM_ERROR_UNSUPPORTED ((lstm_status)-40)
-/* The allocator returned NULL, or a size does not fit in memory: use a smaller batch, or free something. */
+/* The allocator returned NULL, or a size does not fit in memory: use a smaller batch, or free
+ * something. */
 #define LSTM_ERROR_MEMORY ((lstm_status)-50)
 /* A file cannot be opened, read, written or renamed: the message holds the system's reason. */
 #define LSTM_ERROR_IO ((lstm_status)-60)
 /* A file or a description was read but its content is wrong: the message says where. */
 #define LSTM_ERROR_FORMAT ((lstm_status)-70)
-/* A number became NaN or infinite, or a matrix is singular: the message names the first place seen. */
+/* A number became NaN or infinite, or a matrix is singular: the message names the first place seen.
+ */
 #define LSTM_ERROR_NUMERIC ((lstm_status)-80)
 /* The progress callback asked to stop. */
 #define LSTM_ERROR_CANCELLED ((lstm_status)-90)
-/* No layer, parameter, column, array or constant has this name: the message suggests the nearest one. */
+/* No layer, parameter, column, array or constant has this name: the message suggests the nearest
+ * one. */
 #define LSTM_ERROR_NOT_FOUND ((lstm_status)-100)
 /* The system refused a thread, or a context with threads is used after fork(). */
 #define LSTM_ERROR_THREAD ((lstm_status)-110)
@@ -130,23 +141,26 @@ typedef int32_t lstm_status;
  * Threads: any. Ownership: static. */
 LSTM_API const char *lstm_status_name(lstm_status status);
 
-/* Return one sentence that says what the status means and what to do about it. Threads: any. Ownership: static. */
+/* Return one sentence that says what the status means and what to do about it. Threads: any.
+ * Ownership: static. */
 LSTM_API const char *lstm_status_message(lstm_status status);
 
-/* Return the text of this thread's latest error: what, where, expected, found. It stays until the next failing call
- * of this thread; successful calls leave it alone. Never NULL; "" before the first error.
- * Threads: each has its own. Ownership: the library; copy it to keep it. */
+/* Return the text of this thread's latest error: what, where, expected, found. It stays until the
+ * next failing call of this thread; successful calls leave it alone. Never NULL; "" before the
+ * first error. Threads: each has its own. Ownership: the library; copy it to keep it. */
 LSTM_API const char *lstm_last_error(void);
 
 /* ===============================================================================================================
  * Constants
- * =============================================================================================================== */
+ * ===============================================================================================================
+ */
 
 #define LSTM_YES 1
 #define LSTM_NO 2
 
-/* Conventions. Keras and PyTorch disagree in more than twenty places (initialisers, optimizer formulas and defaults,
- * number of biases, parameter names and shapes). A profile sets all of them together; each can still be set alone. */
+/* Conventions. Keras and PyTorch disagree in more than twenty places (initialisers, optimizer
+ * formulas and defaults, number of biases, parameter names and shapes). A profile sets all of them
+ * together; each can still be set alone. */
 #define LSTM_PROFILE_KERAS 1 /* the default */
 #define LSTM_PROFILE_TORCH 2
 
@@ -154,7 +168,8 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_LAYOUT_BATCH_FIRST 1 /* [samples][steps][features], the default */
 #define LSTM_LAYOUT_TIME_FIRST 2  /* [steps][samples][features] */
 
-/* Instruction levels. A context uses the highest one that both the CPU and the operating system support. */
+/* Instruction levels. A context uses the highest one that both the CPU and the operating system
+ * support. */
 #define LSTM_ISA_GENERIC 1
 #define LSTM_ISA_AVX2 2   /* AVX2 and FMA */
 #define LSTM_ISA_AVX512 3 /* AVX-512 F, BW, DQ, VL */
@@ -166,47 +181,55 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_ACTIVATION_SIGMOID 3
 #define LSTM_ACTIVATION_RELU 4
 #define LSTM_ACTIVATION_SOFTMAX 5
-#define LSTM_ACTIVATION_ELU 6          /* x for x > 0, exp(x) - 1 else */
-#define LSTM_ACTIVATION_SOFTPLUS 7     /* log(1 + exp(x)) */
-#define LSTM_ACTIVATION_SOFTSIGN 8     /* x / (1 + |x|) */
-#define LSTM_ACTIVATION_EXPONENTIAL 9  /* exp(x) */
-#define LSTM_ACTIVATION_HARD_SIGMOID 10 /* clip(x/6 + 1/2, 0, 1), Keras 3 and PyTorch */
+#define LSTM_ACTIVATION_ELU 6                  /* x for x > 0, exp(x) - 1 else */
+#define LSTM_ACTIVATION_SOFTPLUS 7             /* log(1 + exp(x)) */
+#define LSTM_ACTIVATION_SOFTSIGN 8             /* x / (1 + |x|) */
+#define LSTM_ACTIVATION_EXPONENTIAL 9          /* exp(x) */
+#define LSTM_ACTIVATION_HARD_SIGMOID 10        /* clip(x/6 + 1/2, 0, 1), Keras 3 and PyTorch */
 #define LSTM_ACTIVATION_HARD_SIGMOID_KERAS2 11 /* clip(x/5 + 1/2, 0, 1), Keras 1 and 2 */
 
-/* Losses. `p` is the prediction, `y` the target. The loss of a batch is the mean over samples, steps and (where the
- * loss is per element) features. */
-#define LSTM_LOSS_MSE 1                 /* (p - y)^2 */
-#define LSTM_LOSS_MAE 2                 /* |p - y| */
-#define LSTM_LOSS_HUBER 3               /* (p-y)^2 / 2 up to delta, delta |p-y| - delta^2 / 2 beyond */
-#define LSTM_LOSS_BINARY_CROSSENTROPY 4 /* -y log p - (1-y) log(1-p), per element */
-#define LSTM_LOSS_CATEGORICAL_CROSSENTROPY 5        /* -sum_k y_k log p_k, per row; y has the shape of p */
-#define LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY 6 /* -log p_y, per row; y holds one class number a row */
+/* Losses. `p` is the prediction, `y` the target. The loss of a batch is the mean over samples,
+ * steps and (where the loss is per element) features. */
+#define LSTM_LOSS_MSE 1   /* (p - y)^2 */
+#define LSTM_LOSS_MAE 2   /* |p - y| */
+#define LSTM_LOSS_HUBER 3 /* (p-y)^2 / 2 up to delta, delta |p-y| - delta^2 / 2 beyond */
+#define LSTM_LOSS_BINARY_CROSSENTROPY 4      /* -y log p - (1-y) log(1-p), per element */
+#define LSTM_LOSS_CATEGORICAL_CROSSENTROPY 5 /* -sum_k y_k log p_k, per row; y has the shape of p */
+#define LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY \
+    6                        /* -log p_y, per row; y holds one class number a row */
 #define LSTM_LOSS_MAPE 7     /* 100 |p - y| / max(|y|, 1e-7) */
 #define LSTM_LOSS_MSLE 8     /* (log(1 + max(p, 1e-7)) - log(1 + max(y, 1e-7)))^2 */
 #define LSTM_LOSS_LOG_COSH 9 /* log cosh(p - y) */
-#define LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY 10 /* (1 - p_t)^gamma times the binary cross-entropy, p_t = y p + (1-y)(1-p) */
-#define LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY 11 /* -alpha sum_k (1 - p_k)^gamma y_k log p_k, per row */
-#define LSTM_LOSS_KL_DIVERGENCE 12     /* sum_k y_k log(y_k / p_k), per row; both limited to [1e-7, 1] */
-#define LSTM_LOSS_POISSON 13           /* p - y log(p + 1e-7) */
+#define LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY \
+    10 /* (1 - p_t)^gamma times the binary cross-entropy, p_t = y p + (1-y)(1-p) */
+#define LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY \
+    11 /* -alpha sum_k (1 - p_k)^gamma y_k log p_k, per row */
+#define LSTM_LOSS_KL_DIVERGENCE \
+    12                       /* sum_k y_k log(y_k / p_k), per row; both limited to [1e-7, 1] */
+#define LSTM_LOSS_POISSON 13 /* p - y log(p + 1e-7) */
 #define LSTM_LOSS_COSINE_SIMILARITY 14 /* -p.y / (|p| |y|), per row: -1 is best */
-#define LSTM_LOSS_HINGE 15             /* max(1 - y p, 0); y is -1 or 1, or 0 or 1 (in the whole batch) */
+#define LSTM_LOSS_HINGE 15 /* max(1 - y p, 0); y is -1 or 1, or 0 or 1 (in the whole batch) */
 #define LSTM_LOSS_SQUARED_HINGE 16     /* its square */
 #define LSTM_LOSS_CATEGORICAL_HINGE 17 /* max(max_k (1-y_k) p_k - sum_k y_k p_k + 1, 0), per row */
-#define LSTM_LOSS_QUANTILE 18          /* max(q (y-p), (q-1) (y-p)): p becomes the q-quantile (Koenker and Bassett 1978) */
-/* (s + (y - m)^2 exp(-s)) / 2: an output of 2 K features holds K means m, then K log variances s, for K values y
- * (Nix and Weigend 1994; PyTorch's GaussianNLLLoss with var = exp(s)). */
+#define LSTM_LOSS_QUANTILE \
+    18 /* max(q (y-p), (q-1) (y-p)): p becomes the q-quantile (Koenker and Bassett 1978) */
+/* (s + (y - m)^2 exp(-s)) / 2: an output of 2 K features holds K means m, then K log variances s,
+ * for K values y (Nix and Weigend 1994; PyTorch's GaussianNLLLoss with var = exp(s)). */
 #define LSTM_LOSS_GAUSSIAN_NLL 19
 
-/* What the loss of a batch is: the sum over rows of weight * loss (a row is a sample, or a step of one; per-element losses
- * are the mean over the row's features), divided by */
-#define LSTM_REDUCTION_MEAN 1          /* the number of rows (Keras' sum_over_batch_size): weights are not in the divisor */
-#define LSTM_REDUCTION_SUM 2           /* nothing */
-#define LSTM_REDUCTION_WEIGHTED_MEAN 3 /* the sum of the weights: steps of weight 0 do not count at all */
+/* What the loss of a batch is: the sum over rows of weight * loss (a row is a sample, or a step of
+ * one; per-element losses are the mean over the row's features), divided by */
+#define LSTM_REDUCTION_MEAN \
+    1 /* the number of rows (Keras' sum_over_batch_size): weights are not in the divisor */
+#define LSTM_REDUCTION_SUM 2 /* nothing */
+#define LSTM_REDUCTION_WEIGHTED_MEAN \
+    3 /* the sum of the weights: steps of weight 0 do not count at all */
 
 /* Metrics, computed beside the loss. */
-#define LSTM_METRIC_ACCURACY 1 /* sparse, categorical or binary (threshold 1/2; 0 for logits), chosen by the loss */
-#define LSTM_METRIC_MAE 2      /* mean absolute error */
-#define LSTM_METRIC_RMSE 3     /* root of the mean squared error over all elements of all batches */
+#define LSTM_METRIC_ACCURACY \
+    1 /* sparse, categorical or binary (threshold 1/2; 0 for logits), chosen by the loss */
+#define LSTM_METRIC_MAE 2  /* mean absolute error */
+#define LSTM_METRIC_RMSE 3 /* root of the mean squared error over all elements of all batches */
 #define LSTM_METRIC_MSE 4
 
 /* Optimizers. */
@@ -220,20 +243,24 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_OPTIMIZER_NADAM 8
 #define LSTM_OPTIMIZER_RADAM 9
 #define LSTM_OPTIMIZER_LION 10
-#define LSTM_OPTIMIZER_LBFGS 11 /* for small models: keeps 2 * history_size copies of the parameters */
+#define LSTM_OPTIMIZER_LBFGS \
+    11 /* for small models: keeps 2 * history_size copies of the parameters */
 
 /* Learning rates over the updates t = 0, 1, ... (lstm_schedule_options). */
 #define LSTM_SCHEDULE_CONSTANT 1
 #define LSTM_SCHEDULE_STEP 2        /* rate * factor^floor(t / steps) */
 #define LSTM_SCHEDULE_EXPONENTIAL 3 /* rate * factor^(t / steps) */
 #define LSTM_SCHEDULE_COSINE 4      /* down to alpha * rate in `steps` updates, and stays there */
-#define LSTM_SCHEDULE_COSINE_RESTARTS 5 /* the same again and again, each `t_mul` times as long (Loshchilov and Hutter 2017) */
-#define LSTM_SCHEDULE_ONE_CYCLE 6   /* up to rate and down to almost 0 in `steps` updates (Smith and Topin 2018) */
-#define LSTM_SCHEDULE_PLATEAU 7     /* times `factor` when the watched loss has not become better for `patience` epochs */
-#define LSTM_SCHEDULE_CALLBACK 8    /* a function of the caller */
+#define LSTM_SCHEDULE_COSINE_RESTARTS \
+    5 /* the same again and again, each `t_mul` times as long (Loshchilov and Hutter 2017) */
+#define LSTM_SCHEDULE_ONE_CYCLE \
+    6 /* up to rate and down to almost 0 in `steps` updates (Smith and Topin 2018) */
+#define LSTM_SCHEDULE_PLATEAU \
+    7 /* times `factor` when the watched loss has not become better for `patience` epochs */
+#define LSTM_SCHEDULE_CALLBACK 8 /* a function of the caller */
 
-/* What a parameter array is kept to, after each update. Norms are those of the columns of (I, 4H) or (I, units), each the
- * weights that come into one unit or gate. */
+/* What a parameter array is kept to, after each update. Norms are those of the columns of (I, 4H)
+ * or (I, units), each the weights that come into one unit or gate. */
 #define LSTM_CONSTRAINT_NONE 1
 #define LSTM_CONSTRAINT_MAX_NORM 2 /* at most max_norm */
 #define LSTM_CONSTRAINT_UNIT_NORM 3
@@ -241,18 +268,20 @@ LSTM_API const char *lstm_last_error(void);
 
 /* Initialisers. */
 #define LSTM_INITIALIZER_GLOROT_UNIFORM 1 /* U(-l, l), l = sqrt(6 / (fan_in + fan_out)) */
-#define LSTM_INITIALIZER_ORTHOGONAL 2     /* QR of a normal matrix, signs made unique (Saxe et al. 2013) */
+#define LSTM_INITIALIZER_ORTHOGONAL \
+    2 /* QR of a normal matrix, signs made unique (Saxe et al. 2013) */
 #define LSTM_INITIALIZER_ZEROS 3
 #define LSTM_INITIALIZER_ONES 4
-#define LSTM_INITIALIZER_TORCH_UNIFORM 5  /* U(-k, k), k = 1/sqrt(units) in recurrent layers, 1/sqrt(fan_in) in Dense */
+#define LSTM_INITIALIZER_TORCH_UNIFORM \
+    5 /* U(-k, k), k = 1/sqrt(units) in recurrent layers, 1/sqrt(fan_in) in Dense */
 
 #define LSTM_INITIALIZER_RANDOM_UNIFORM 6 /* U(-0.05, 0.05), Keras' Embedding */
 #define LSTM_INITIALIZER_RANDOM_NORMAL 7  /* N(0, 1), PyTorch's Embedding */
 
-/* What Conv1D and the pooling layers do at the ends of a sequence of T steps, for a window of K steps:
- * valid: nothing, (T - K) / strides + 1 outputs; same: ceil(T / strides) outputs, with zeros (pooling: nothing) around the
- * sequence, one more behind than before if they are odd; causal: as many, all the zeros before, so that no output depends
- * on a later step (Conv1D only). */
+/* What Conv1D and the pooling layers do at the ends of a sequence of T steps, for a window of K
+ * steps: valid: nothing, (T - K) / strides + 1 outputs; same: ceil(T / strides) outputs, with zeros
+ * (pooling: nothing) around the sequence, one more behind than before if they are odd; causal: as
+ * many, all the zeros before, so that no output depends on a later step (Conv1D only). */
 #define LSTM_PADDING_VALID 1
 #define LSTM_PADDING_SAME 2
 #define LSTM_PADDING_CAUSAL 3
@@ -265,7 +294,7 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_MERGE_SUM 2
 #define LSTM_MERGE_MUL 3
 #define LSTM_MERGE_AVE 4
-#define LSTM_MERGE_NONE 5   /* two outputs */
+#define LSTM_MERGE_NONE 5 /* two outputs */
 
 /* The sets of constants that have names in files, on the command line and in messages. */
 #define LSTM_NAMES_PROFILE 1
@@ -282,24 +311,24 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_SCORE 21
 #define LSTM_NAMES_MERGE 30
 
-/* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam", "hard_sigmoid", "avx2").
- * Upper and lower case are the same.
+/* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam",
+ * "hard_sigmoid", "avx2"). Upper and lower case are the same.
  *   set    [in]  one of LSTM_NAMES_*
  *   name   [in]  the name; not NULL
  *   value  [out] the constant; unchanged on failure
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (NULL or no such set), LSTM_ERROR_NOT_FOUND (the message suggests the nearest).
- * Threads: any. */
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (NULL or no such set), LSTM_ERROR_NOT_FOUND (the message
+ * suggests the nearest). Threads: any. */
 LSTM_API lstm_status lstm_constant_from_name(int32_t set, const char *name, int32_t *value);
 
-/* Return the preferred name of a constant, or NULL if the set or the value is unknown. Threads: any.
- * Ownership: static. */
+/* Return the preferred name of a constant, or NULL if the set or the value is unknown. Threads:
+ * any. Ownership: static. */
 LSTM_API const char *lstm_constant_name(int32_t set, int32_t value);
 
 /* ===============================================================================================================
  * Context
  *
- * Where memory comes from, how many threads may work, which instruction level is used and where log lines go. NULL
- * stands for a context with every default, wherever a context is asked for.
+ * Where memory comes from, how many threads may work, which instruction level is used and where log
+ * lines go. NULL stands for a context with every default, wherever a context is asked for.
  *
  * Ownership: the caller's; models keep a context alive as long as they need it.
  * Threads:   a context may be used by several threads at once; the calls that use its worker threads take turns.
@@ -309,26 +338,31 @@ typedef struct lstm_context lstm_context;
 
 typedef struct lstm_context_options {
     uint32_t struct_size;
-    /* Threads that may work on one call, the caller's included: 0 or 1 = only the caller's, and no thread is ever
-     * created; -1 = one for each CPU this process may use; at most 256. */
+    /* Threads that may work on one call, the caller's included: 0 or 1 = only the caller's, and no
+     * thread is ever created; -1 = one for each CPU this process may use; at most 256. */
     int32_t threads;
-    /* Highest instruction level to use, LSTM_ISA_*; 0 = no limit. The environment variable LSTM_MAX_ISA (generic,
-     * avx2, avx512, neon) does the same. Both only lower what the CPU has. */
+    /* Highest instruction level to use, LSTM_ISA_*; 0 = no limit. The environment variable
+     * LSTM_MAX_ISA (generic, avx2, avx512, neon) does the same. Both only lower what the CPU has.
+     */
     int32_t max_isa;
-    /* Threads of the BLAS library: 0 = leave it as it is (the default); n >= 1 = set it. This is a process-wide
-     * setting of OpenBLAS, so only a program's owner should use it. Ignored where the BLAS is another one. */
+    /* Threads of the BLAS library: 0 = leave it as it is (the default); n >= 1 = set it. This is a
+     * process-wide setting of OpenBLAS, so only a program's owner should use it. Ignored where the
+     * BLAS is another one. */
     int32_t blas_threads;
-    /* Memory. Both or neither. `allocate` returns `bytes` bytes aligned to `alignment` (a power of two), or NULL.
-     * `release` gets what `allocate` returned, never NULL. Default: aligned_alloc and free. */
+    /* Memory. Both or neither. `allocate` returns `bytes` bytes aligned to `alignment` (a power of
+     * two), or NULL. `release` gets what `allocate` returned, never NULL. Default: aligned_alloc
+     * and free. */
     void *(*allocate)(void *user, size_t bytes, size_t alignment);
     void (*release)(void *user, void *memory);
     void *allocator_user;
-    /* The caller's own thread pool instead of ours: run task(argument, k) for every k in [0, count), in any order, on
-     * any thread, and return when all are done. NULL = the context's own threads. */
-    void (*run)(void *user, void (*task)(void *argument, int32_t index), void *argument, int32_t count);
+    /* The caller's own thread pool instead of ours: run task(argument, k) for every k in [0,
+     * count), in any order, on any thread, and return when all are done. NULL = the context's own
+     * threads. */
+    void (*run)(void *user, void (*task)(void *argument, int32_t index), void *argument,
+                int32_t count);
     void *run_user;
-    /* Called with one line of text (no newline) for things worth knowing that are no errors; from any thread that
-     * uses the context. NULL = silence. */
+    /* Called with one line of text (no newline) for things worth knowing that are no errors; from
+     * any thread that uses the context. NULL = silence. */
     void (*log)(void *user, const char *line);
     void *log_user;
 } lstm_context_options;
@@ -336,7 +370,8 @@ typedef struct lstm_context_options {
 /* Create a context.
  *   out      [out] the context, or NULL on failure
  *   options  [in]  NULL = every default
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY, LSTM_ERROR_THREAD. */
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY,
+ * LSTM_ERROR_THREAD. */
 LSTM_API lstm_status lstm_context_create(lstm_context **out, const lstm_context_options *options);
 
 /* End a context: its threads stop once no model uses it any more. NULL is fine. */
@@ -348,15 +383,17 @@ LSTM_API int32_t lstm_context_threads(const lstm_context *context);
 /* Return the instruction level in use, LSTM_ISA_*. NULL gives the default context's. */
 LSTM_API int32_t lstm_context_isa(const lstm_context *context);
 
-/* Return the name of the CPU kernel set of the BLAS in use ("SkylakeX"), or "unknown". Ownership: static. */
+/* Return the name of the CPU kernel set of the BLAS in use ("SkylakeX"), or "unknown". Ownership:
+ * static. */
 LSTM_API const char *lstm_context_blas(const lstm_context *context);
 
 /* ===============================================================================================================
  * Model: a graph of layers with its parameters
  *
- * Layers are added in the order in which data flows; each names the layer it reads, and NULL means the layer added
- * last, so a plain stack needs no names at all. lstm_model_build() then checks every shape, allocates the parameters
- * and fills them from the seed. After that the graph is fixed; parameters may still change.
+ * Layers are added in the order in which data flows; each names the layer it reads, and NULL means
+ * the layer added last, so a plain stack needs no names at all. lstm_model_build() then checks
+ * every shape, allocates the parameters and fills them from the seed. After that the graph is
+ * fixed; parameters may still change.
  *
  * Ownership: the model is the caller's; its layers are the model's.
  * Threads:   building: one thread. Built: any number of readers, or one writer of the parameters.
@@ -367,8 +404,10 @@ typedef struct lstm_layer lstm_layer;
 
 typedef struct lstm_model_options {
     uint32_t struct_size;
-    int32_t profile; /* LSTM_PROFILE_*: conventions of names, initialisers and biases; default Keras' */
-    uint64_t seed;   /* of the initial parameters; two models with equal seeds and layers are equal. Default 0 */
+    /* LSTM_PROFILE_*: conventions of names, initialisers and biases; default Keras' */
+    int32_t profile;
+    /* of the initial parameters; two models with equal seeds and layers are equal. Default 0 */
+    uint64_t seed;
 } lstm_model_options;
 
 /* Create an empty model.
@@ -376,9 +415,11 @@ typedef struct lstm_model_options {
  *   context  [in]  NULL = defaults; kept alive by the model
  *   options  [in]  NULL = defaults
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
-LSTM_API lstm_status lstm_model_create(lstm_model **out, lstm_context *context, const lstm_model_options *options);
+LSTM_API lstm_status lstm_model_create(lstm_model **out, lstm_context *context,
+                                       const lstm_model_options *options);
 
-/* Destroy a model. Sessions and optimizers made from it stay usable; its layers do not. NULL is fine. */
+/* Destroy a model. Sessions and optimizers made from it stay usable; its layers do not. NULL is
+ * fine. */
 LSTM_API void lstm_model_destroy(lstm_model *model);
 
 /* ---- Layers. Each add call:
@@ -386,72 +427,87 @@ LSTM_API void lstm_model_destroy(lstm_model *model);
  *   options  [in]  the layer's options; NULL only where every member has a default
  *   input    [in]  the layer to read, of the same model; NULL = the layer added last
  *   out      [out] the new layer; NULL = not wanted
- * and returns LSTM_OK, LSTM_ERROR_ARGUMENT (an option is out of range, the name is taken, the layer is another
- * model's, no layer to read), LSTM_ERROR_STATE (already built), LSTM_ERROR_SHAPE (the input's shape does not suit the
- * layer), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. A failed add leaves the model as it was.
+ * and returns LSTM_OK, LSTM_ERROR_ARGUMENT (an option is out of range, the name is taken, the layer
+ * is another model's, no layer to read), LSTM_ERROR_STATE (already built), LSTM_ERROR_SHAPE (the
+ * input's shape does not suit the layer), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. A failed add
+ * leaves the model as it was.
  *
- * `name` must be unique in the model; NULL = Keras' automatic name ("lstm", "lstm_1", "dense"). At most 127 bytes. */
+ * `name` must be unique in the model; NULL = Keras' automatic name ("lstm", "lstm_1", "dense"). At
+ * most 127 bytes. */
 
-/* An input of the network: a sequence (features given) of a fixed or free number of steps, or a vector. */
+/* An input of the network: a sequence (features given) of a fixed or free number of steps, or a
+ * vector. */
 typedef struct lstm_input_options {
     uint32_t struct_size;
-    int32_t vector;    /* LSTM_YES: one vector a sample, no time axis. Default: a sequence */
-    int64_t features;  /* > 0 */
-    int64_t steps;     /* of a sequence: > 0, or 0 = each call brings its own number */
+    int32_t vector;   /* LSTM_YES: one vector a sample, no time axis. Default: a sequence */
+    int64_t features; /* > 0 */
+    int64_t steps;    /* of a sequence: > 0, or 0 = each call brings its own number */
     const char *name;
 } lstm_input_options;
-LSTM_API lstm_status lstm_model_add_input(lstm_model *model, const lstm_input_options *options, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_input(lstm_model *model, const lstm_input_options *options,
+                                          lstm_layer **out);
 
-/* A long short-term memory layer (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000):
+/* A long short-term memory layer (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et
+ * al. 2000):
  *
  *     i = sigmoid(x Wi + h Ui + bi)     f = sigmoid(x Wf + h Uf + bf)
  *     g = tanh   (x Wg + h Ug + bg)     o = sigmoid(x Wo + h Uo + bo)
  *     c' = f * c + i * g                h' = o * tanh(c')
  *
- * It holds one matrix of (H + I) rows by 4H columns: first the H rows that multiply h, then the I rows that multiply
- * x; columns i, f, g, o. Parameters are read and written under the profile's names and shapes (lstm_parameter_info).
- * Reads a sequence [B][T][I]; gives the last output [B][H] or, with return_sequences, all of them [B][T][H]. */
+ * It holds one matrix of (H + I) rows by 4H columns: first the H rows that multiply h, then the I
+ * rows that multiply x; columns i, f, g, o. Parameters are read and written under the profile's
+ * names and shapes (lstm_parameter_info). Reads a sequence [B][T][I]; gives the last output [B][H]
+ * or, with return_sequences, all of them [B][T][H]. */
 typedef struct lstm_lstm_options {
     uint32_t struct_size;
     int32_t return_sequences; /* LSTM_YES: every step's output. Default LSTM_NO */
     int64_t units;            /* H > 0 */
-    int32_t go_backwards;     /* LSTM_YES: read the sequence from its end; outputs come in that order, as in Keras */
-    int32_t use_bias;         /* default LSTM_YES */
-    int32_t unit_forget_bias; /* add 1 to the initial forget bias. Default: YES for the Keras profile, NO for PyTorch's */
-    int32_t kernel_initializer;    /* of the x rows. Default: glorot_uniform over (I, 4H), or torch_uniform */
-    int32_t recurrent_initializer; /* of the h rows. Default: orthogonal over (H, 4H), or torch_uniform */
-    int32_t return_state;          /* LSTM_YES: the last h and c become outputs of the model too, when this layer is one */
-    const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros. Both or neither */
+    /* LSTM_YES: read the sequence from its end; outputs come in that order, as in Keras */
+    int32_t go_backwards;
+    int32_t use_bias; /* default LSTM_YES */
+    /* add 1 to the initial forget bias. Default: YES for the Keras profile, NO for PyTorch's */
+    int32_t unit_forget_bias;
+    /* of the x rows. Default: glorot_uniform over (I, 4H), or torch_uniform */
+    int32_t kernel_initializer;
+    /* of the h rows. Default: orthogonal over (H, 4H), or torch_uniform */
+    int32_t recurrent_initializer;
+    /* LSTM_YES: the last h and c become outputs of the model too, when this layer is one */
+    int32_t return_state;
+    const lstm_layer *initial_h; /* a layer [B][H] to start from; NULL = zeros. Both or neither */
     const lstm_layer *initial_c;
-    const lstm_layer *initial_state; /* or another LSTM layer of H units, whose last h and c are taken */
+    /* or another LSTM layer of H units, whose last h and c are taken */
+    const lstm_layer *initial_state;
     const char *name;
-    /* What return_sequences gives at steps that a mask or a length leaves out. LSTM_NO: the output before is repeated, zeros
-     * before the first one (Keras, the default); LSTM_YES: zeros (PyTorch's default). h and c are held in both cases, and the
-     * last output is that of the last step that is there. See docs/sequences.md. */
+    /* What return_sequences gives at steps that a mask or a length leaves out. LSTM_NO: the output
+     * before is repeated, zeros before the first one (Keras, the default); LSTM_YES: zeros
+     * (PyTorch's default). h and c are held in both cases, and the last output is that of the last
+     * step that is there. See docs/sequences.md. */
     int32_t zero_output_for_mask;
-    int32_t activation;           /* of g and of c: LSTM_ACTIVATION_*, not softmax; default tanh */
-    int32_t recurrent_activation; /* of i, f and o; default sigmoid. Others than the defaults leave the fastest path */
-    int32_t stateful; /* LSTM_YES: in a session every call begins with the h and c that the call before ended with (Keras'
-                         stateful); gradients do not go into the call before. See lstm_session_reset_states */
+    int32_t activation; /* of g and of c: LSTM_ACTIVATION_*, not softmax; default tanh */
+    /* of i, f and o; default sigmoid. Others than the defaults leave the fastest path */
+    int32_t recurrent_activation;
+    /* LSTM_YES: in a session every call begins with the h and c that the call before ended with
+     * (Keras' stateful); gradients do not go into the call before. See lstm_session_reset_states */
+    int32_t stateful;
 } lstm_lstm_options;
-LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options, const lstm_layer *input,
-                                         lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options,
+                                         const lstm_layer *input, lstm_layer **out);
 
 /* y = activation(x W + b), on a vector [B][I] or on each step of a sequence [B][T][I]. */
 typedef struct lstm_dense_options {
     uint32_t struct_size;
-    int32_t activation; /* LSTM_ACTIVATION_*; default linear */
-    int64_t units;      /* > 0 */
-    int32_t use_bias;   /* default LSTM_YES */
+    int32_t activation;         /* LSTM_ACTIVATION_*; default linear */
+    int64_t units;              /* > 0 */
+    int32_t use_bias;           /* default LSTM_YES */
     int32_t kernel_initializer; /* default glorot_uniform, or torch_uniform */
     const char *name;
 } lstm_dense_options;
-LSTM_API lstm_status lstm_model_add_dense(lstm_model *model, const lstm_dense_options *options, const lstm_layer *input,
-                                          lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_dense(lstm_model *model, const lstm_dense_options *options,
+                                          const lstm_layer *input, lstm_layer **out);
 
-/* While training, set each value to zero with probability `rate` and divide the others by 1 - rate (inverted
- * dropout, Srivastava et al. 2014); nothing otherwise. The mask depends only on the seed, the layer, the update and
- * the place, not on threads. */
+/* While training, set each value to zero with probability `rate` and divide the others by 1 - rate
+ * (inverted dropout, Srivastava et al. 2014); nothing otherwise. The mask depends only on the seed,
+ * the layer, the update and the place, not on threads. */
 typedef struct lstm_dropout_options {
     uint32_t struct_size;
     float rate;    /* 0 <= rate < 1 */
@@ -467,7 +523,8 @@ typedef struct lstm_activation_options {
     int32_t activation; /* LSTM_ACTIVATION_*; default linear */
     const char *name;
 } lstm_activation_options;
-LSTM_API lstm_status lstm_model_add_activation(lstm_model *model, const lstm_activation_options *options,
+LSTM_API lstm_status lstm_model_add_activation(lstm_model *model,
+                                               const lstm_activation_options *options,
                                                const lstm_layer *input, lstm_layer **out);
 
 /* Repeat a vector [B][F] for `count` steps: [B][count][F]. */
@@ -477,16 +534,17 @@ typedef struct lstm_repeat_vector_options {
     int64_t count;    /* > 0 */
     const char *name;
 } lstm_repeat_vector_options;
-LSTM_API lstm_status lstm_model_add_repeat_vector(lstm_model *model, const lstm_repeat_vector_options *options,
+LSTM_API lstm_status lstm_model_add_repeat_vector(lstm_model *model,
+                                                  const lstm_repeat_vector_options *options,
                                                   const lstm_layer *input, lstm_layer **out);
 
-/* Give the values of a sample another shape, in the same order: a sequence of a fixed number of steps to a vector
- * (Flatten: steps = 0), or anything of steps * features values to a sequence. */
+/* Give the values of a sample another shape, in the same order: a sequence of a fixed number of
+ * steps to a vector (Flatten: steps = 0), or anything of steps * features values to a sequence. */
 typedef struct lstm_reshape_options {
     uint32_t struct_size;
-    int32_t reserved;  /* 0 */
-    int64_t steps;     /* > 0: a sequence; 0: a vector */
-    int64_t features;  /* > 0, or 0 = whatever is left */
+    int32_t reserved; /* 0 */
+    int64_t steps;    /* > 0: a sequence; 0: a vector */
+    int64_t features; /* > 0, or 0 = whatever is left */
     const char *name;
 } lstm_reshape_options;
 LSTM_API lstm_status lstm_model_add_reshape(lstm_model *model, const lstm_reshape_options *options,
@@ -497,8 +555,8 @@ LSTM_API lstm_status lstm_model_add_flatten(lstm_model *model, const lstm_reshap
 
 /* ---- Other recurrent cells
  *
- * Steps that the sequence's mask leaves out hold the state and repeat the output of the step before, as in Keras, or give
- * zeros with zero_output_for_mask. */
+ * Steps that the sequence's mask leaves out hold the state and repeat the output of the step
+ * before, as in Keras, or give zeros with zero_output_for_mask. */
 
 /* A gated recurrent unit (Cho et al. 2014):
  *
@@ -507,9 +565,10 @@ LSTM_API lstm_status lstm_model_add_flatten(lstm_model *model, const lstm_reshap
  *     otherwise:     g = tanh(x Wg + bg + (r * h) Ug)           (Cho's paper)
  *     h' = z * h + (1 - z) * g
  *
- * Parameters under the Keras profile: kernel (I, 3H), recurrent_kernel (H, 3H), columns z, r, g; bias (2, 3H) with
- * reset_after (of x, then of h), else (3H). Under PyTorch's: weight_ih_l0 (3H, I), weight_hh_l0 (3H, H), bias_ih_l0 and
- * bias_hh_l0 (3H), rows r, z, g; reset_after only. Reads a sequence [B][T][I]; gives [B][H] or [B][T][H]. */
+ * Parameters under the Keras profile: kernel (I, 3H), recurrent_kernel (H, 3H), columns z, r, g;
+ * bias (2, 3H) with reset_after (of x, then of h), else (3H). Under PyTorch's: weight_ih_l0 (3H,
+ * I), weight_hh_l0 (3H, H), bias_ih_l0 and bias_hh_l0 (3H), rows r, z, g; reset_after only. Reads a
+ * sequence [B][T][I]; gives [B][H] or [B][T][H]. */
 typedef struct lstm_gru_options {
     uint32_t struct_size;
     int32_t return_sequences; /* LSTM_YES: every step's output. Default LSTM_NO */
@@ -517,18 +576,19 @@ typedef struct lstm_gru_options {
     int32_t go_backwards;     /* as in lstm_lstm_options */
     int32_t use_bias;         /* default LSTM_YES */
     int32_t reset_after;      /* default LSTM_YES */
-    int32_t return_state;     /* LSTM_YES: the last h becomes an output of the model too, when this layer is one */
+    /* LSTM_YES: the last h becomes an output of the model too, when this layer is one */
+    int32_t return_state;
     int32_t kernel_initializer;    /* default glorot_uniform over (I, 3H), or torch_uniform */
     int32_t recurrent_initializer; /* default orthogonal over (H, 3H), or torch_uniform */
     const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
 } lstm_gru_options;
-LSTM_API lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options, const lstm_layer *input,
-                                        lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options,
+                                        const lstm_layer *input, lstm_layer **out);
 
-/* The plain recurrent layer of Elman (1990): h' = activation(x W + h U + b). Parameters as a GRU's with H columns; under
- * PyTorch's profile two biases. */
+/* The plain recurrent layer of Elman (1990): h' = activation(x W + h U + b). Parameters as a GRU's
+ * with H columns; under PyTorch's profile two biases. */
 typedef struct lstm_simple_rnn_options {
     uint32_t struct_size;
     int32_t return_sequences; /* LSTM_YES: every step's output. Default LSTM_NO */
@@ -536,45 +596,57 @@ typedef struct lstm_simple_rnn_options {
     int32_t activation;       /* any but softmax; default tanh */
     int32_t go_backwards;     /* as in lstm_lstm_options */
     int32_t use_bias;         /* default LSTM_YES */
-    int32_t return_state;     /* LSTM_YES: the last h becomes an output of the model too, when this layer is one */
+    /* LSTM_YES: the last h becomes an output of the model too, when this layer is one */
+    int32_t return_state;
     int32_t kernel_initializer;    /* default glorot_uniform, or torch_uniform */
     int32_t recurrent_initializer; /* default orthogonal, or torch_uniform */
     const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
 } lstm_simple_rnn_options;
-LSTM_API lstm_status lstm_model_add_simple_rnn(lstm_model *model, const lstm_simple_rnn_options *options,
+LSTM_API lstm_status lstm_model_add_simple_rnn(lstm_model *model,
+                                               const lstm_simple_rnn_options *options,
                                                const lstm_layer *input, lstm_layer **out);
 
 /* ---- Layers that read several others, of one shape: element by element, or side by side
  *
  *   options  [in]  NULL = no name
  *   inputs   [in]  `count` layers of this model, 2 to 64 (subtract: 2)
- * A step that one input's mask leaves out is left out of the result. LSTM_ERROR_SHAPE names both layers and shapes. */
+ * A step that one input's mask leaves out is left out of the result. LSTM_ERROR_SHAPE names both
+ * layers and shapes. */
 typedef struct lstm_combine_options {
     uint32_t struct_size;
     int32_t reserved; /* 0 */
     const char *name;
 } lstm_combine_options;
-/* Sum of the inputs (Keras' Add; a residual connection), the first minus the second, product, mean, largest. */
+/* Sum of the inputs (Keras' Add; a residual connection), the first minus the second, product, mean,
+ * largest. */
 LSTM_API lstm_status lstm_model_add_sum(lstm_model *model, const lstm_combine_options *options,
-                                        const lstm_layer *const *inputs, size_t count, lstm_layer **out);
-LSTM_API lstm_status lstm_model_add_difference(lstm_model *model, const lstm_combine_options *options,
-                                               const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+                                        const lstm_layer *const *inputs, size_t count,
+                                        lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_difference(lstm_model *model,
+                                               const lstm_combine_options *options,
+                                               const lstm_layer *const *inputs, size_t count,
+                                               lstm_layer **out);
 LSTM_API lstm_status lstm_model_add_product(lstm_model *model, const lstm_combine_options *options,
-                                            const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+                                            const lstm_layer *const *inputs, size_t count,
+                                            lstm_layer **out);
 LSTM_API lstm_status lstm_model_add_average(lstm_model *model, const lstm_combine_options *options,
-                                            const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+                                            const lstm_layer *const *inputs, size_t count,
+                                            lstm_layer **out);
 LSTM_API lstm_status lstm_model_add_maximum(lstm_model *model, const lstm_combine_options *options,
-                                            const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+                                            const lstm_layer *const *inputs, size_t count,
+                                            lstm_layer **out);
 /* Features one behind the other: [B][T][F1 + F2 + ...]; numbers of features may differ. */
-LSTM_API lstm_status lstm_model_add_concatenate(lstm_model *model, const lstm_combine_options *options,
-                                                const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_concatenate(lstm_model *model,
+                                                const lstm_combine_options *options,
+                                                const lstm_layer *const *inputs, size_t count,
+                                                lstm_layer **out);
 
 /* ---- Normalisation */
 
-/* Each row alone: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta over the features (Ba et al. 2016).
- * Parameters: gamma, beta (PyTorch: weight, bias), where wanted. */
+/* Each row alone: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta over the features (Ba et
+ * al. 2016). Parameters: gamma, beta (PyTorch: weight, bias), where wanted. */
 typedef struct lstm_layer_normalization_options {
     uint32_t struct_size;
     int32_t center; /* beta; default LSTM_YES */
@@ -582,58 +654,73 @@ typedef struct lstm_layer_normalization_options {
     float epsilon;  /* default 1e-3 (PyTorch's profile: 1e-5); negative = 0 */
     const char *name;
 } lstm_layer_normalization_options;
-LSTM_API lstm_status lstm_model_add_layer_normalization(lstm_model *model, const lstm_layer_normalization_options *options,
-                                                        const lstm_layer *input, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_layer_normalization(
+    lstm_model *model, const lstm_layer_normalization_options *options, const lstm_layer *input,
+    lstm_layer **out);
 
-/* Each feature over all samples and valid steps of the batch (Ioffe and Szegedy 2015). While training with the batch's
- * mean and variance, which also move moving_mean and moving_variance at each optimizer step; otherwise with those. Keras:
- * moving = momentum moving + (1 - momentum) batch, momentum 0.99, epsilon 1e-3. PyTorch: moving = (1 - momentum) moving +
- * momentum batch, variance with the divisor n - 1, momentum 0.1, epsilon 1e-5, names weight, bias, running_mean, running_var. */
+/* Each feature over all samples and valid steps of the batch (Ioffe and Szegedy 2015). While
+ * training with the batch's mean and variance, which also move moving_mean and moving_variance at
+ * each optimizer step; otherwise with those. Keras: moving = momentum moving + (1 - momentum)
+ * batch, momentum 0.99, epsilon 1e-3. PyTorch: moving = (1 - momentum) moving + momentum batch,
+ * variance with the divisor n - 1, momentum 0.1, epsilon 1e-5, names weight, bias, running_mean,
+ * running_var. */
 typedef struct lstm_batch_normalization_options {
     uint32_t struct_size;
     int32_t center; /* beta; default LSTM_YES */
     int32_t scale;  /* gamma; default LSTM_YES */
     float epsilon;  /* default of the profile; negative = 0 */
     float momentum; /* default of the profile; negative = 0 */
-    int32_t fixed_statistics; /* LSTM_YES: use the moving statistics while training too, and leave them as they are */
+    /* LSTM_YES: use the moving statistics while training too, and leave them as they are */
+    int32_t fixed_statistics;
     const char *name;
 } lstm_batch_normalization_options;
-LSTM_API lstm_status lstm_model_add_batch_normalization(lstm_model *model, const lstm_batch_normalization_options *options,
-                                                        const lstm_layer *input, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_batch_normalization(
+    lstm_model *model, const lstm_batch_normalization_options *options, const lstm_layer *input,
+    lstm_layer **out);
 
 /* ---- Embedding and pooling */
 
-/* Row number x of a table [V][F] for each token x: whole numbers from 0 to V - 1, given as floats. Reads an input layer: a
- * vector of T tokens, or a sequence of one feature; gives [B][T][F]. A number that is none, or outside, is refused by the
- * call that brings the data (LSTM_ERROR_ARGUMENT names sample, step and value). Parameter: embeddings (PyTorch: weight). */
+/* Row number x of a table [V][F] for each token x: whole numbers from 0 to V - 1, given as floats.
+ * Reads an input layer: a vector of T tokens, or a sequence of one feature; gives [B][T][F]. A
+ * number that is none, or outside, is refused by the call that brings the data (LSTM_ERROR_ARGUMENT
+ * names sample, step and value). Parameter: embeddings (PyTorch: weight). */
 typedef struct lstm_embedding_options {
     uint32_t struct_size;
-    int32_t mask_zero;  /* LSTM_YES: token 0 is padding, and layers behind leave its steps out. Default LSTM_NO */
+    /* LSTM_YES: token 0 is padding, and layers behind leave its steps out. Default LSTM_NO */
+    int32_t mask_zero;
     int64_t input_dim;  /* V > 0 */
     int64_t output_dim; /* F > 0 */
-    int32_t embeddings_initializer; /* default random_uniform, or random_normal under PyTorch's profile */
-    int32_t reserved;   /* 0 */
+    /* default random_uniform, or random_normal under PyTorch's profile */
+    int32_t embeddings_initializer;
+    int32_t reserved; /* 0 */
     const char *name;
 } lstm_embedding_options;
-LSTM_API lstm_status lstm_model_add_embedding(lstm_model *model, const lstm_embedding_options *options,
+LSTM_API lstm_status lstm_model_add_embedding(lstm_model *model,
+                                              const lstm_embedding_options *options,
                                               const lstm_layer *input, lstm_layer **out);
 
-/* From a sequence [B][T][F] to one vector [B][F]: mean / largest / last of the valid steps; zeros where there is none.
- * `options` may be NULL. */
+/* From a sequence [B][T][F] to one vector [B][F]: mean / largest / last of the valid steps; zeros
+ * where there is none. `options` may be NULL. */
 typedef struct lstm_global_pooling_options {
     uint32_t struct_size;
-    int32_t ignore_mask; /* LSTM_YES: padding counts like any other step, as in Keras' GlobalMaxPooling1D. Default LSTM_NO */
+    /* LSTM_YES: padding counts like any other step, as in Keras' GlobalMaxPooling1D. Default
+     * LSTM_NO */
+    int32_t ignore_mask;
     const char *name;
 } lstm_global_pooling_options;
-LSTM_API lstm_status lstm_model_add_global_average_pooling(lstm_model *model, const lstm_global_pooling_options *options,
-                                                           const lstm_layer *input, lstm_layer **out);
-LSTM_API lstm_status lstm_model_add_global_max_pooling(lstm_model *model, const lstm_global_pooling_options *options,
+LSTM_API lstm_status
+lstm_model_add_global_average_pooling(lstm_model *model, const lstm_global_pooling_options *options,
+                                      const lstm_layer *input, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_global_max_pooling(lstm_model *model,
+                                                       const lstm_global_pooling_options *options,
                                                        const lstm_layer *input, lstm_layer **out);
-LSTM_API lstm_status lstm_model_add_last_step(lstm_model *model, const lstm_global_pooling_options *options,
+LSTM_API lstm_status lstm_model_add_last_step(lstm_model *model,
+                                              const lstm_global_pooling_options *options,
                                               const lstm_layer *input, lstm_layer **out);
 
-/* Largest / mean of windows of `pool_size` steps; the sequence must have a fixed number of steps. The mean of a window at
- * an end counts the steps inside only, as in Keras. The result has no mask. */
+/* Largest / mean of windows of `pool_size` steps; the sequence must have a fixed number of steps.
+ * The mean of a window at an end counts the steps inside only, as in Keras. The result has no mask.
+ */
 typedef struct lstm_pooling_options {
     uint32_t struct_size;
     int32_t padding;   /* LSTM_PADDING_VALID (default) or _SAME */
@@ -641,76 +728,89 @@ typedef struct lstm_pooling_options {
     int64_t strides;   /* default pool_size */
     const char *name;
 } lstm_pooling_options;
-LSTM_API lstm_status lstm_model_add_max_pooling(lstm_model *model, const lstm_pooling_options *options,
+LSTM_API lstm_status lstm_model_add_max_pooling(lstm_model *model,
+                                                const lstm_pooling_options *options,
                                                 const lstm_layer *input, lstm_layer **out);
-LSTM_API lstm_status lstm_model_add_average_pooling(lstm_model *model, const lstm_pooling_options *options,
+LSTM_API lstm_status lstm_model_add_average_pooling(lstm_model *model,
+                                                    const lstm_pooling_options *options,
                                                     const lstm_layer *input, lstm_layer **out);
 
-/* y(t) = activation(b + sum over k of x(t strides + k dilation - padding) W(k)): a convolution over time. The sequence has
- * a fixed number of steps, or strides are 1 and padding is same or causal. Parameters: kernel (K, F, filters), bias; PyTorch:
- * weight (filters, F, K), bias. Steps that the mask leaves out count as zeros, like those outside the sequence, so that padding
- * changes nothing; the mask is kept where the number of steps is, else dropped. */
+/* y(t) = activation(b + sum over k of x(t strides + k dilation - padding) W(k)): a convolution over
+ * time. The sequence has a fixed number of steps, or strides are 1 and padding is same or causal.
+ * Parameters: kernel (K, F, filters), bias; PyTorch: weight (filters, F, K), bias. Steps that the
+ * mask leaves out count as zeros, like those outside the sequence, so that padding changes nothing;
+ * the mask is kept where the number of steps is, else dropped. */
 typedef struct lstm_conv1d_options {
     uint32_t struct_size;
-    int32_t padding;       /* default LSTM_PADDING_VALID */
-    int64_t filters;       /* > 0 */
-    int64_t kernel_size;   /* K > 0 */
-    int64_t strides;       /* default 1 */
-    int64_t dilation_rate; /* default 1 */
-    int32_t activation;    /* default linear */
-    int32_t use_bias;      /* default LSTM_YES */
+    int32_t padding;            /* default LSTM_PADDING_VALID */
+    int64_t filters;            /* > 0 */
+    int64_t kernel_size;        /* K > 0 */
+    int64_t strides;            /* default 1 */
+    int64_t dilation_rate;      /* default 1 */
+    int32_t activation;         /* default linear */
+    int32_t use_bias;           /* default LSTM_YES */
     int32_t kernel_initializer; /* default glorot_uniform, or torch_uniform */
-    int32_t ignore_mask;   /* LSTM_YES: padding is read like any other step and the mask ends here, as in Keras. Default
-                              LSTM_NO */
+    /* LSTM_YES: padding is read like any other step and the mask ends here, as in Keras. Default
+     * LSTM_NO */
+    int32_t ignore_mask;
     const char *name;
 } lstm_conv1d_options;
-LSTM_API lstm_status lstm_model_add_conv1d(lstm_model *model, const lstm_conv1d_options *options, const lstm_layer *input,
-                                           lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_conv1d(lstm_model *model, const lstm_conv1d_options *options,
+                                           const lstm_layer *input, lstm_layer **out);
 
 /* ---- Attention
  *
  *   inputs  [in]  `count` = 2: query [B][T][D] and value [B][S][D], which is the key too; 3: query, value, key
  *   out     [out] [B][T][features of value]
- * For each query: weights = softmax over the S keys of score(query, key); output = sum of weights * value. Keys that the
- * value's mask leaves out get weight 0, as do all keys for a query that its mask leaves out. `causal`: query t sees the keys
- * from 0 to t. */
+ * For each query: weights = softmax over the S keys of score(query, key); output = sum of weights *
+ * value. Keys that the value's mask leaves out get weight 0, as do all keys for a query that its
+ * mask leaves out. `causal`: query t sees the keys from 0 to t. */
 
 /* Luong's (dot) attention; Bahdanau's is additive attention. */
 typedef struct lstm_attention_options {
     uint32_t struct_size;
-    int32_t use_scale;  /* dot: scores times one learned number, `scale`. Additive: sum(scale * tanh(q + k)) with a learned
-                           vector. Default LSTM_NO; additive: LSTM_YES */
-    int32_t score_mode; /* LSTM_SCORE_*; default dot. Not for additive attention. Concat has a learned factor,
-                           concat_score_weight */
-    int32_t causal;     /* default LSTM_NO */
+    /* dot: scores times one learned number, `scale`. Additive: sum(scale * tanh(q + k)) with a
+     * learned vector. Default LSTM_NO; additive: LSTM_YES */
+    int32_t use_scale;
+    /* LSTM_SCORE_*; default dot. Not for additive attention. Concat has a learned factor,
+     * concat_score_weight */
+    int32_t score_mode;
+    int32_t causal; /* default LSTM_NO */
     const char *name;
 } lstm_attention_options;
-LSTM_API lstm_status lstm_model_add_attention(lstm_model *model, const lstm_attention_options *options,
-                                              const lstm_layer *const *inputs, size_t count, lstm_layer **out);
-LSTM_API lstm_status lstm_model_add_additive_attention(lstm_model *model, const lstm_attention_options *options,
-                                                       const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_attention(lstm_model *model,
+                                              const lstm_attention_options *options,
+                                              const lstm_layer *const *inputs, size_t count,
+                                              lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_additive_attention(lstm_model *model,
+                                                       const lstm_attention_options *options,
+                                                       const lstm_layer *const *inputs,
+                                                       size_t count, lstm_layer **out);
 
-/* Scaled dot-product attention of several heads (Vaswani et al. 2017): queries, keys and values go through a Dense layer for
- * each head, scores are divided by sqrt(key_dim), the heads' outputs side by side go through a last Dense layer to the
- * features of the query. Parameters in Keras' order and shapes: query/kernel (D, N, K), query/bias (N, K), key/..., value/...,
+/* Scaled dot-product attention of several heads (Vaswani et al. 2017): queries, keys and values go
+ * through a Dense layer for each head, scores are divided by sqrt(key_dim), the heads' outputs side
+ * by side go through a last Dense layer to the features of the query. Parameters in Keras' order
+ * and shapes: query/kernel (D, N, K), query/bias (N, K), key/..., value/...,
  * attention_output/kernel (N, V, D), attention_output/bias (D). */
 typedef struct lstm_multi_head_attention_options {
     uint32_t struct_size;
-    int32_t use_bias;  /* default LSTM_YES */
-    int64_t num_heads; /* N > 0 */
-    int64_t key_dim;   /* K > 0, of one head */
-    int64_t value_dim; /* V; default key_dim */
-    int32_t causal;    /* default LSTM_NO */
+    int32_t use_bias;           /* default LSTM_YES */
+    int64_t num_heads;          /* N > 0 */
+    int64_t key_dim;            /* K > 0, of one head */
+    int64_t value_dim;          /* V; default key_dim */
+    int32_t causal;             /* default LSTM_NO */
     int32_t kernel_initializer; /* default glorot_uniform */
     const char *name;
 } lstm_multi_head_attention_options;
-LSTM_API lstm_status lstm_model_add_multi_head_attention(lstm_model *model, const lstm_multi_head_attention_options *options,
-                                                         const lstm_layer *const *inputs, size_t count, lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_multi_head_attention(
+    lstm_model *model, const lstm_multi_head_attention_options *options,
+    const lstm_layer *const *inputs, size_t count, lstm_layer **out);
 
 /* ---- Noise while training, nothing otherwise */
 
 /* Dropout of whole features: one draw a sample and feature, the same for all steps. */
-LSTM_API lstm_status lstm_model_add_spatial_dropout(lstm_model *model, const lstm_dropout_options *options,
+LSTM_API lstm_status lstm_model_add_spatial_dropout(lstm_model *model,
+                                                    const lstm_dropout_options *options,
                                                     const lstm_layer *input, lstm_layer **out);
 
 /* Add normal numbers with mean 0. */
@@ -720,35 +820,40 @@ typedef struct lstm_gaussian_noise_options {
     uint64_t seed; /* as in lstm_dropout_options */
     const char *name;
 } lstm_gaussian_noise_options;
-LSTM_API lstm_status lstm_model_add_gaussian_noise(lstm_model *model, const lstm_gaussian_noise_options *options,
+LSTM_API lstm_status lstm_model_add_gaussian_noise(lstm_model *model,
+                                                   const lstm_gaussian_noise_options *options,
                                                    const lstm_layer *input, lstm_layer **out);
-/* Mask every step all of whose features equal mask_value (a sequence padded with a value that data never has), and make its
- * values zeros. Layers behind it then skip these steps; see docs/sequences.md. */
+/* Mask every step all of whose features equal mask_value (a sequence padded with a value that data
+ * never has), and make its values zeros. Layers behind it then skip these steps; see
+ * docs/sequences.md. */
 typedef struct lstm_masking_options {
     uint32_t struct_size;
     float mask_value; /* finite; default 0 */
     const char *name;
 } lstm_masking_options;
-LSTM_API lstm_status lstm_model_add_masking(lstm_model *model, const lstm_masking_options *options, const lstm_layer *input,
-                                            lstm_layer **out);
+LSTM_API lstm_status lstm_model_add_masking(lstm_model *model, const lstm_masking_options *options,
+                                            const lstm_layer *input, lstm_layer **out);
 
-/* Learned values, the same for every sample: a vector [B][features] whose values are a parameter (NAME/values, NAME.values).
- * Two of them as initial_h and initial_c make a trainable initial state. Reads its input for its place in the graph only. */
+/* Learned values, the same for every sample: a vector [B][features] whose values are a parameter
+ * (NAME/values, NAME.values). Two of them as initial_h and initial_c make a trainable initial
+ * state. Reads its input for its place in the graph only. */
 typedef struct lstm_learned_vector_options {
     uint32_t struct_size;
     int32_t initializer; /* LSTM_INITIALIZER_*; default zeros */
     int64_t features;    /* > 0 */
     const char *name;
 } lstm_learned_vector_options;
-LSTM_API lstm_status lstm_model_add_learned_vector(lstm_model *model, const lstm_learned_vector_options *options,
+LSTM_API lstm_status lstm_model_add_learned_vector(lstm_model *model,
+                                                   const lstm_learned_vector_options *options,
                                                    const lstm_layer *input, lstm_layer **out);
 
-/* Read a sequence in both directions and merge the outputs, those of the backward layer turned round in time. Two recurrent
- * layers do the work: two new LSTM layers NAME/forward_lstm and NAME/backward_lstm with the options `lstm`, or two layers of any
- * recurrent kind that are there already, the second with go_backwards. Where sequences are returned, the outputs of masked
- * steps are zeros (zero_output_for_mask of both layers is set).
- * Under the PyTorch profile the parameters are called NAME.weight_ih_l0 … and NAME.weight_ih_l0_reverse …
- * `input` is what the new layers read; it is not looked at with forward and backward. */
+/* Read a sequence in both directions and merge the outputs, those of the backward layer turned
+ * round in time. Two recurrent layers do the work: two new LSTM layers NAME/forward_lstm and
+ * NAME/backward_lstm with the options `lstm`, or two layers of any recurrent kind that are there
+ * already, the second with go_backwards. Where sequences are returned, the outputs of masked steps
+ * are zeros (zero_output_for_mask of both layers is set). Under the PyTorch profile the parameters
+ * are called NAME.weight_ih_l0 … and NAME.weight_ih_l0_reverse … `input` is what the new layers
+ * read; it is not looked at with forward and backward. */
 typedef struct lstm_bidirectional_options {
     uint32_t struct_size;
     int32_t merge_mode;            /* LSTM_MERGE_*; default concat */
@@ -757,19 +862,22 @@ typedef struct lstm_bidirectional_options {
     const lstm_layer *backward;
     const char *name; /* at most 95 bytes */
 } lstm_bidirectional_options;
-LSTM_API lstm_status lstm_model_add_bidirectional(lstm_model *model, const lstm_bidirectional_options *options,
+LSTM_API lstm_status lstm_model_add_bidirectional(lstm_model *model,
+                                                  const lstm_bidirectional_options *options,
                                                   const lstm_layer *input, lstm_layer **out);
 
 /* The parts of a Bidirectional layer.
  *   forward, backward  [out] its two recurrent layers (lstm_layer_state gives their last states); NULL = not wanted
- *   backward_output    [out] with LSTM_MERGE_NONE the backward layer's output in the order of time (the layer itself is the
+ *   backward_output    [out] with LSTM_MERGE_NONE the backward layer's output in the order of time
+ *                      (the layer itself is the
  *                      forward one's); NULL = not wanted
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (no Bidirectional layer, or one that merges). Ownership: the model's. */
-LSTM_API lstm_status lstm_bidirectional_parts(const lstm_layer *layer, lstm_layer **forward, lstm_layer **backward,
-                                              lstm_layer **backward_output);
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (no Bidirectional layer, or one that merges). Ownership: the
+ * model's. */
+LSTM_API lstm_status lstm_bidirectional_parts(const lstm_layer *layer, lstm_layer **forward,
+                                              lstm_layer **backward, lstm_layer **backward_output);
 
-/* The further outputs of an LSTM layer, as layers that others can read: the last hidden state h [B][H] and the last
- * cell state c [B][H].
+/* The further outputs of an LSTM layer, as layers that others can read: the last hidden state h
+ * [B][H] and the last cell state c [B][H].
  *   layer  [in]  an LSTM layer; of a GRU or SimpleRNN there is h only, and c must be NULL
  *   h, c   [out] NULL = not wanted
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not a recurrent layer). Ownership: the model's. */
@@ -779,34 +887,38 @@ LSTM_API lstm_status lstm_layer_state(const lstm_layer *layer, lstm_layer **h, l
 typedef struct lstm_regularizer_options {
     uint32_t struct_size;
     int32_t constraint; /* LSTM_CONSTRAINT_*; default none */
-    double l1, l2;      /* add l1 * sum |w| + l2 * sum w^2 to the loss (Keras' L1, L2, L1L2); >= 0, default 0 */
-    double max_norm;    /* of LSTM_CONSTRAINT_MAX_NORM: > 0, default 2 (Keras') */
+    /* add l1 * sum |w| + l2 * sum w^2 to the loss (Keras' L1, L2, L1L2); >= 0, default 0 */
+    double l1, l2;
+    double max_norm; /* of LSTM_CONSTRAINT_MAX_NORM: > 0, default 2 (Keras') */
 } lstm_regularizer_options;
 
 /* Regularise a layer's "kernel" (weights of its input), "recurrent_kernel" or "bias", at any time.
  *   options  [in] NULL = nothing any more
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (no such parameter name), LSTM_ERROR_UNSUPPORTED. */
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (no such parameter name),
+ * LSTM_ERROR_UNSUPPORTED. */
 LSTM_API lstm_status lstm_layer_set_regularizer(lstm_layer *layer, const char *parameter,
                                                 const lstm_regularizer_options *options);
 
-/* Multiply the learning rate of a layer's parameters by `factor` >= 0; 0 freezes them: they are not updated, decayed or
- * constrained, and do not count in a global norm. Part of the model's description. Default 1.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
+/* Multiply the learning rate of a layer's parameters by `factor` >= 0; 0 freezes them: they are not
+ * updated, decayed or constrained, and do not count in a global norm. Part of the model's
+ * description. Default 1. Returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
 LSTM_API lstm_status lstm_layer_set_rate(lstm_layer *layer, double factor);
 
 /* Return that factor. NULL gives 0. */
 LSTM_API double lstm_layer_rate(const lstm_layer *layer);
 
-/* Choose which layers are the model's outputs, in this order. Without this call they are the layers that no other
- * layer reads, in the order added (an LSTM with return_state gives three: output, h, c).
+/* Choose which layers are the model's outputs, in this order. Without this call they are the layers
+ * that no other layer reads, in the order added (an LSTM with return_state gives three: output, h,
+ * c).
  *   layers  [in] `count` layers of this model (h and c layers included), count > 0
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (already built), LSTM_ERROR_MEMORY. */
-LSTM_API lstm_status lstm_model_set_outputs(lstm_model *model, const lstm_layer *const *layers, size_t count);
+LSTM_API lstm_status lstm_model_set_outputs(lstm_model *model, const lstm_layer *const *layers,
+                                            size_t count);
 
-/* Check the graph, allocate the parameters and initialise them from the seed.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (already built, no layers, an input nobody reads),
- * LSTM_ERROR_MEMORY (also for sizes that overflow), LSTM_ERROR_NUMERIC. After a failure the model can still be
- * changed and built again. */
+/* Check the graph, allocate the parameters and initialise them from the seed. Returns LSTM_OK,
+ * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (already built, no layers, an input nobody reads),
+ * LSTM_ERROR_MEMORY (also for sizes that overflow), LSTM_ERROR_NUMERIC. After a failure the model
+ * can still be changed and built again. */
 LSTM_API lstm_status lstm_model_build(lstm_model *model);
 
 /* Return LSTM_YES once lstm_model_build has succeeded, LSTM_NO before. NULL gives LSTM_NO. */
@@ -823,11 +935,13 @@ LSTM_API size_t lstm_model_layer_count(const lstm_model *model);
 /* Return layer `index` in the order added, or NULL. Ownership: the model's. */
 LSTM_API lstm_layer *lstm_model_layer(const lstm_model *model, size_t index);
 
-/* Find a layer by its name.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (suggests the nearest name; *out is NULL). */
-LSTM_API lstm_status lstm_model_find_layer(const lstm_model *model, const char *name, lstm_layer **out);
+/* Find a layer by its name. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (suggests
+ * the nearest name; *out is NULL). */
+LSTM_API lstm_status lstm_model_find_layer(const lstm_model *model, const char *name,
+                                           lstm_layer **out);
 
-/* Return the number of inputs / outputs of the model. Outputs are known once the model is built (0 before). */
+/* Return the number of inputs / outputs of the model. Outputs are known once the model is built (0
+ * before). */
 LSTM_API size_t lstm_model_input_count(const lstm_model *model);
 LSTM_API size_t lstm_model_output_count(const lstm_model *model);
 
@@ -835,7 +949,8 @@ LSTM_API size_t lstm_model_output_count(const lstm_model *model);
 LSTM_API lstm_layer *lstm_model_input(const lstm_model *model, size_t index);
 LSTM_API lstm_layer *lstm_model_output(const lstm_model *model, size_t index);
 
-/* Return a layer's name / type ("Input", "LSTM", "Dense", ...), or NULL for NULL. Ownership: the model's / static. */
+/* Return a layer's name / type ("Input", "LSTM", "Dense", ...), or NULL for NULL. Ownership: the
+ * model's / static. */
 LSTM_API const char *lstm_layer_name(const lstm_layer *layer);
 LSTM_API const char *lstm_layer_type(const lstm_layer *layer);
 
@@ -845,15 +960,17 @@ LSTM_API const char *lstm_layer_type(const lstm_layer *layer);
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
 LSTM_API lstm_status lstm_layer_shape(const lstm_layer *layer, int64_t *steps, int64_t *features);
 
-/* Return the multiply-and-add work of one forward pass of this layer over one sample of `steps` steps, in floating-
- * point operations (a multiplication and an addition are two). Of the whole model with layer = NULL. */
+/* Return the multiply-and-add work of one forward pass of this layer over one sample of `steps`
+ * steps, in floating- point operations (a multiplication and an addition are two). Of the whole
+ * model with layer = NULL. */
 LSTM_API double lstm_model_flops(const lstm_model *model, const lstm_layer *layer, int64_t steps);
 
 /* ---- Parameters, in the profile's order, names and shapes
  *
  * Keras:   NAME/kernel (I, 4H), NAME/recurrent_kernel (H, 4H), NAME/bias (4H); gates i, f, c(=g), o.
  *          Dense: NAME/kernel (I, units), NAME/bias (units).
- * PyTorch: NAME.weight_ih_l0 (4H, I), NAME.weight_hh_l0 (4H, H), NAME.bias_ih_l0 (4H), NAME.bias_hh_l0 (4H).
+ * PyTorch: NAME.weight_ih_l0 (4H, I), NAME.weight_hh_l0 (4H, H), NAME.bias_ih_l0 (4H),
+ * NAME.bias_hh_l0 (4H).
  *          Dense: NAME.weight (units, I), NAME.bias (units).
  * Arrays are row-major in the shape given, whatever the memory layout inside the library. */
 
@@ -864,8 +981,9 @@ typedef struct lstm_parameter_info {
     size_t count;            /* number of values */
     const char *name;        /* "lstm/kernel". Ownership: the model's */
     const lstm_layer *layer; /* whose it is. Ownership: the model's */
-    int32_t trainable;       /* LSTM_NO: a statistic that training collects (a moving mean), not learned by gradients;
-                                its "gradient" is what the next optimizer step takes off it */
+    /* LSTM_NO: a statistic that training collects (a moving mean), not learned by gradients; its
+     * "gradient" is what the next optimizer step takes off it */
+    int32_t trainable;
 } lstm_parameter_info;
 
 /* Return the number of parameters (arrays) of a built model; 0 before or for NULL. */
@@ -874,125 +992,141 @@ LSTM_API size_t lstm_model_parameter_count(const lstm_model *model);
 /* Return the number of values in all parameters together. */
 LSTM_API size_t lstm_model_parameter_total(const lstm_model *model);
 
-/* Describe parameter `index`.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (index), LSTM_ERROR_STATE (not built), LSTM_ERROR_UNSUPPORTED. */
-LSTM_API lstm_status lstm_model_parameter_info(const lstm_model *model, size_t index, lstm_parameter_info *info);
+/* Describe parameter `index`. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (index), LSTM_ERROR_STATE (not
+ * built), LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_model_parameter_info(const lstm_model *model, size_t index,
+                                               lstm_parameter_info *info);
 
-/* Find a parameter's index by its name.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE, LSTM_ERROR_NOT_FOUND (suggests the nearest name). */
-LSTM_API lstm_status lstm_model_find_parameter(const lstm_model *model, const char *name, size_t *index);
+/* Find a parameter's index by its name. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE,
+ * LSTM_ERROR_NOT_FOUND (suggests the nearest name). */
+LSTM_API lstm_status lstm_model_find_parameter(const lstm_model *model, const char *name,
+                                               size_t *index);
 
-/* Copy parameter `index` out of / into the model. `count` must be the parameter's count.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE (count); set also
+/* Copy parameter `index` out of / into the model. `count` must be the parameter's count. Returns
+ * LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE (count); set also
  * LSTM_ERROR_NUMERIC if a value is NaN or infinite (nothing is changed then). */
-LSTM_API lstm_status lstm_model_get_parameter(const lstm_model *model, size_t index, float *values, size_t count);
-LSTM_API lstm_status lstm_model_set_parameter(lstm_model *model, size_t index, const float *values, size_t count);
+LSTM_API lstm_status lstm_model_get_parameter(const lstm_model *model, size_t index, float *values,
+                                              size_t count);
+LSTM_API lstm_status lstm_model_set_parameter(lstm_model *model, size_t index, const float *values,
+                                              size_t count);
 
 /* ---- Notes and scalers that travel in the model's file */
 
-/* Store a text under a key (both UTF-8, NUL-terminated; the key at most 127 bytes), or remove it with text = NULL.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_MEMORY. */
+/* Store a text under a key (both UTF-8, NUL-terminated; the key at most 127 bytes), or remove it
+ * with text = NULL. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_set_metadata(lstm_model *model, const char *key, const char *text);
 
-/* Return the text stored under a key, or NULL. Ownership: the model's, until the next set of the same key. */
+/* Return the text stored under a key, or NULL. Ownership: the model's, until the next set of the
+ * same key. */
 LSTM_API const char *lstm_model_metadata(const lstm_model *model, const char *key);
 
 #define LSTM_SCALER_INPUT 1  /* columns of the first input's features */
 #define LSTM_SCALER_TARGET 2 /* columns of the first output's features */
 
-/* Remember how the caller scaled its data: network value = (raw value - offset) / scale, column by column. The
- * library stores this with the model but does not apply it: lstm_scaler_apply and lstm_scaler_invert do.
+/* Remember how the caller scaled its data: network value = (raw value - offset) / scale, column by
+ * column. The library stores this with the model but does not apply it: lstm_scaler_apply and
+ * lstm_scaler_invert do.
  *   which    [in] LSTM_SCALER_*
  *   columns  [in] 0 removes the scaler; else offset and scale hold `columns` values, scale finite and not 0
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NUMERIC, LSTM_ERROR_MEMORY. */
-LSTM_API lstm_status lstm_model_set_scaler(lstm_model *model, int32_t which, size_t columns, const double *offset,
-                                           const double *scale);
+LSTM_API lstm_status lstm_model_set_scaler(lstm_model *model, int32_t which, size_t columns,
+                                           const double *offset, const double *scale);
 
 /* Read a stored scaler.
  *   columns        [out] its number of columns, 0 = none stored
  *   offset, scale  [out] `capacity` values each, or NULL to ask only for the number
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (capacity < columns). */
-LSTM_API lstm_status lstm_model_get_scaler(const lstm_model *model, int32_t which, size_t *columns, double *offset,
-                                           double *scale, size_t capacity);
+LSTM_API lstm_status lstm_model_get_scaler(const lstm_model *model, int32_t which, size_t *columns,
+                                           double *offset, double *scale, size_t capacity);
 
-/* Mean and standard deviation (population, as scikit-learn's StandardScaler) of each column of x [rows][columns]. A
- * constant column gets scale 1.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NUMERIC (a value is NaN or infinite: the row and column). */
-LSTM_API lstm_status lstm_scaler_fit(const double *x, size_t rows, size_t columns, double *offset, double *scale);
+/* Mean and standard deviation (population, as scikit-learn's StandardScaler) of each column of x
+ * [rows][columns]. A constant column gets scale 1. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_NUMERIC (a value is NaN or infinite: the row and column). */
+LSTM_API lstm_status lstm_scaler_fit(const double *x, size_t rows, size_t columns, double *offset,
+                                     double *scale);
 
 /* y = (x - offset) / scale, and its inverse x = y * scale + offset, row by row: [rows][columns].
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
-LSTM_API lstm_status lstm_scaler_apply(const double *x, size_t rows, size_t columns, const double *offset,
-                                       const double *scale, float *y);
-LSTM_API lstm_status lstm_scaler_invert(const float *y, size_t rows, size_t columns, const double *offset,
-                                        const double *scale, double *x);
+LSTM_API lstm_status lstm_scaler_apply(const double *x, size_t rows, size_t columns,
+                                       const double *offset, const double *scale, float *y);
+LSTM_API lstm_status lstm_scaler_invert(const float *y, size_t rows, size_t columns,
+                                        const double *offset, const double *scale, double *x);
 
 /* ---- Description, file */
 
-/* Build a model from a JSON description (docs/model-json.md): ours, {"profile": "keras", "layers": [{"type": "LSTM",
- * "units": 32}, ...]}, or what Keras' model.to_json() writes. The model is built, with parameters from its seed.
+/* Build a model from a JSON description (docs/model-json.md): ours, {"profile": "keras", "layers":
+ * [{"type": "LSTM", "units": 32}, ...]}, or what Keras' model.to_json() writes. The model is built,
+ * with parameters from its seed.
  *   text, length  [in] UTF-8; need not end in NUL
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_FORMAT (line and column, or layer and key), LSTM_ERROR_NOT_FOUND
- * (an unknown layer type or option, with the nearest), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. */
-LSTM_API lstm_status lstm_model_from_json(lstm_model **out, lstm_context *context, const char *text, size_t length);
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_FORMAT (line and column, or layer and key),
+ * LSTM_ERROR_NOT_FOUND (an unknown layer type or option, with the nearest), LSTM_ERROR_UNSUPPORTED,
+ * LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_from_json(lstm_model **out, lstm_context *context, const char *text,
+                                          size_t length);
 
 /* Write the description of a built model as JSON.
  *   buffer    [out] receives the text with its NUL; may be NULL if capacity is 0
  *   capacity  [in]  bytes in buffer
  *   length    [out] bytes of the text without its NUL; may be NULL
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE (capacity too small: length
- * says what is needed), LSTM_ERROR_MEMORY. */
-LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, size_t capacity, size_t *length);
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE (capacity
+ * too small: length says what is needed), LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, size_t capacity,
+                                        size_t *length);
 
-/* Save a built model: a safetensors file with parameters, description, metadata, scalers and a self-test (a small
- * input and its output). The file is written under a temporary name beside `path` and renamed when complete, so an
- * existing file stays whole if anything fails.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_MEMORY. */
+/* Save a built model: a safetensors file with parameters, description, metadata, scalers and a
+ * self-test (a small input and its output). The file is written under a temporary name beside
+ * `path` and renamed when complete, so an existing file stays whole if anything fails. Returns
+ * LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 
-/* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3 (.keras, .h5) whose
- * layers this version has (docs/interchange.md). The self-test of our own files is run: a network that does not reproduce
- * its stored output is refused. Of a file of Keras every weight is used and every parameter filled; the optimizer's state
- * is not read, which a log line says. No file, however damaged, is read outside its bounds, nor can it ask for more
- * parameters than it holds.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND, LSTM_ERROR_UNSUPPORTED
- * (newer file; weights without a description), LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (self-test or NaN),
- * LSTM_ERROR_MEMORY. */
+/* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3
+ * (.keras, .h5) whose layers this version has (docs/interchange.md). The self-test of our own files
+ * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
+ * weight is used and every parameter filled; the optimizer's state is not read, which a log line
+ * says. No file, however damaged, is read outside its bounds, nor can it ask for more parameters
+ * than it holds. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT,
+ * LSTM_ERROR_NOT_FOUND, LSTM_ERROR_UNSUPPORTED (newer file; weights without a description),
+ * LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (self-test or NaN), LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, const char *path);
 
-/* Fill the parameters of a built model from a file, recognised by its content: weights of Keras (.weights.h5, .h5, .keras;
- * the model must have the Keras profile) are matched by the layers' names if all of them are there, else by the order of
- * the layers, as Keras does; safetensors (also our own files) by the parameters' names. Every weight must be used and every
- * parameter filled; anything else is an error that names file, tensor, shape expected and shape found. Scalers, metadata and
- * the optimizer's state are left alone.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND,
- * LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (NaN or infinite), LSTM_ERROR_MEMORY.
- * Threads: needs the model to itself. */
+/* Fill the parameters of a built model from a file, recognised by its content: weights of Keras
+ * (.weights.h5, .h5, .keras; the model must have the Keras profile) are matched by the layers'
+ * names if all of them are there, else by the order of the layers, as Keras does; safetensors (also
+ * our own files) by the parameters' names. Every weight must be used and every parameter filled;
+ * anything else is an error that names file, tensor, shape expected and shape found. Scalers,
+ * metadata and the optimizer's state are left alone. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND,
+ * LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (NaN or infinite),
+ * LSTM_ERROR_MEMORY. Threads: needs the model to itself. */
 LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path);
 
-/* Write a built model for Keras 3, in the format of the path's suffix: .keras (description and weights) or .weights.h5 (weights
- * alone, for model.load_weights of the same network). Scalers, metadata and the seed are not part of these formats; of two biases
- * (PyTorch profile) the sum is written. Atomic as lstm_model_save.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix), LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED,
- * LSTM_ERROR_MEMORY. */
+/* Write a built model for Keras 3, in the format of the path's suffix: .keras (description and
+ * weights) or .weights.h5 (weights alone, for model.load_weights of the same network). Scalers,
+ * metadata and the seed are not part of these formats; of two biases (PyTorch profile) the sum is
+ * written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
+ * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
 
 /* ===============================================================================================================
  * Data
  *
- * What fit, evaluate, predict and the session calls read: `samples` samples for each input and, where there is a
- * loss, each output. One input and one output use x and y; more use the arrays of pointers instead.
+ * What fit, evaluate, predict and the session calls read: `samples` samples for each input and,
+ * where there is a loss, each output. One input and one output use x and y; more use the arrays of
+ * pointers instead.
  *
- * Counts: an input needs samples * steps * features values (a vector: samples * features). If the input's number of
- * steps is free, it is x_count / (samples * features), the same for every free input. A target needs the output's
- * values; for the sparse cross-entropy one class number (0, 1, ...) a row: samples, or samples * steps.
+ * Counts: an input needs samples * steps * features values (a vector: samples * features). If the
+ * input's number of steps is free, it is x_count / (samples * features), the same for every free
+ * input. A target needs the output's values; for the sparse cross-entropy one class number (0, 1,
+ * ...) a row: samples, or samples * steps.
  *
- * Sequences of different lengths stand in one array, padded to the longest. `lengths` says how many steps of each sample are
- * there, from the first on; `mask` marks the steps that are there one by one (and may have holes); with both, a step is
- * there if both say so. They belong to the first input that is a sequence; input_lengths and input_masks give each input its
- * own. What stands in the padding is never looked at: a padded batch gives what its samples give one by one. The layers hand
- * the mask on (docs/sequences.md).
- * =============================================================================================================== */
+ * Sequences of different lengths stand in one array, padded to the longest. `lengths` says how many
+ * steps of each sample are there, from the first on; `mask` marks the steps that are there one by
+ * one (and may have holes); with both, a step is there if both say so. They belong to the first
+ * input that is a sequence; input_lengths and input_masks give each input its own. What stands in
+ * the padding is never looked at: a padded batch gives what its samples give one by one. The layers
+ * hand the mask on (docs/sequences.md).
+ * ===============================================================================================================
+ */
 
 typedef struct lstm_data {
     uint32_t struct_size;
@@ -1008,31 +1142,42 @@ typedef struct lstm_data {
     const float *const *targets; /* instead of y */
     const size_t *target_sizes;
     size_t target_count;
-    /* How much each sample, or each step of each sample, counts in the loss: `samples` or samples * steps finite values
-     * >= 0, not all 0, steps in `layout`. NULL = 1. A weight of 0 excludes: its targets may be anything. */
+    /* How much each sample, or each step of each sample, counts in the loss: `samples` or samples *
+     * steps finite values >= 0, not all 0, steps in `layout`. NULL = 1. A weight of 0 excludes: its
+     * targets may be anything. */
     const float *sample_weights;
     size_t sample_weight_count;
     const int32_t *lengths; /* one a sample, 0 to steps, in any order; NULL = all steps */
     size_t lengths_count;   /* samples */
-    const uint8_t *mask;    /* [samples][steps] or, time first, [steps][samples]; 0 = this step is not there; NULL = all are */
-    size_t mask_count;      /* samples * steps */
-    const int32_t *const *input_lengths; /* instead of lengths: for each input its lengths, of `samples` entries, or NULL */
-    const uint8_t *const *input_masks;   /* instead of mask: for each input its mask, of samples * steps entries, or NULL */
+    /* [samples][steps] or, time first, [steps][samples]; 0 = this step is not there; NULL = all are
+     */
+    const uint8_t *mask;
+    size_t mask_count; /* samples * steps */
+    /* instead of lengths: for each input its lengths, of `samples` entries, or NULL */
+    const int32_t *const *input_lengths;
+    /* instead of mask: for each input its mask, of samples * steps entries, or NULL */
+    const uint8_t *const *input_masks;
 } lstm_data;
 
 /* A loss and its settings, the same for every output. */
 typedef struct lstm_loss_options {
     uint32_t struct_size;
-    int32_t loss;        /* LSTM_LOSS_*; default MSE */
-    int32_t from_logits; /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities */
-    float huber_delta;   /* > 0; default 1 */
-    float label_smoothing; /* 0 <= s < 1, of the dense cross-entropies: y (1-s) + s/classes, binary y (1-s) + s/2; default 0 */
-    float focal_gamma;     /* >= 0; default 2. Negative = 0 */
-    float focal_alpha;     /* 0 < a < 1; default 0.25: of the categorical, and of the binary one with focal_balanced */
-    int32_t focal_balanced; /* LSTM_YES: weigh the binary one's classes y alpha + (1-y) (1-alpha); default LSTM_NO */
-    int32_t reduction;      /* LSTM_REDUCTION_*; default mean */
-    /* Quantiles 0 < q < 1, ascending or not. With Q of them an output of K * Q features predicts the Q quantiles of each of
-     * K target values, one value's quantiles side by side. NULL = { 0.5 }. At most 64. */
+    int32_t loss; /* LSTM_LOSS_*; default MSE */
+    /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities */
+    int32_t from_logits;
+    float huber_delta; /* > 0; default 1 */
+    /* 0 <= s < 1, of the dense cross-entropies: y (1-s) + s/classes, binary y (1-s) + s/2; default
+     * 0 */
+    float label_smoothing;
+    float focal_gamma; /* >= 0; default 2. Negative = 0 */
+    /* 0 < a < 1; default 0.25: of the categorical, and of the binary one with focal_balanced */
+    float focal_alpha;
+    /* LSTM_YES: weigh the binary one's classes y alpha + (1-y) (1-alpha); default LSTM_NO */
+    int32_t focal_balanced;
+    int32_t reduction; /* LSTM_REDUCTION_*; default mean */
+    /* Quantiles 0 < q < 1, ascending or not. With Q of them an output of K * Q features predicts
+     * the Q quantiles of each of K target values, one value's quantiles side by side. NULL = { 0.5
+     * }. At most 64. */
     const float *quantiles;
     size_t quantile_count;
 } lstm_loss_options;
@@ -1042,7 +1187,8 @@ typedef struct lstm_loss_options {
  *
  * Moments, step count and clipping. Formulas are those of the profile (Keras 3, PyTorch 2):
  *   SGD      Keras: m = momentum*m - lr*g; w += m, Nesterov w += momentum*m - lr*g.
- *            PyTorch: b = momentum*b + (1-dampening)*g (b = g at the first step); w -= lr*b, Nesterov lr*(g+momentum*b).
+ *            PyTorch: b = momentum*b + (1-dampening)*g (b = g at the first step); w -= lr*b,
+ *            Nesterov lr*(g+momentum*b).
  *   RMSprop  v = rho*v + (1-rho)*g^2; Keras divides by sqrt(v + epsilon), PyTorch by sqrt(v) + epsilon (Hinton 2012).
  *   Adam     (Kingma and Ba 2015) Keras: w -= lr*sqrt(1-b2^t)/(1-b1^t) * m/(sqrt(v) + epsilon); PyTorch corrects v
  *            before epsilon is added.
@@ -1051,48 +1197,61 @@ typedef struct lstm_loss_options {
  *   Adadelta v = rho*v + (1-rho)*g^2; d = g*sqrt(u + epsilon)/sqrt(v + epsilon); u = rho*u + (1-rho)*d^2; w -= lr*d
  *            (Zeiler 2012).
  *   Adamax   u = max(b2*u, |g|); w -= lr/(1-b1^t) * m/u, epsilon added to u (Keras) or to |g| (PyTorch).
- *   Nadam    Adam with Nesterov momentum (Dozat 2016): w -= lr*(c1*m + c2*g)/(sqrt(v^) + epsilon), see docs/training.md.
+ *   Nadam    Adam with Nesterov momentum (Dozat 2016): w -= lr*(c1*m + c2*g)/(sqrt(v^) + epsilon),
+ *            see docs/training.md.
  *   RAdam    Adam with a rectified rate (Liu et al. 2020), PyTorch's formula in both profiles.
  *   Lion     w -= lr*sign(b1*m + (1-b1)*g); m = b2*m + (1-b2)*g (Chen et al. 2023), Keras' formula in both profiles.
- *   L-BFGS   PyTorch's (Liu and Nocedal 1989) without line search, in both profiles. lstm_fit makes up to max_iterations
+ *   L-BFGS   PyTorch's (Liu and Nocedal 1989) without line search, in both profiles. lstm_fit makes
+ *            up to max_iterations
  *            iterations on each batch; lstm_optimizer_step makes one with the gradient it is given.
  *
- * Weight averages (Keras' use_ema): after each update a = m*a + (1-m)*w, the first time a = w. lstm_fit puts the averages
- * into the model when it ends, as Keras does; a manual loop calls lstm_optimizer_use_average.
+ * Weight averages (Keras' use_ema): after each update a = m*a + (1-m)*w, the first time a = w.
+ * lstm_fit puts the averages into the model when it ends, as Keras does; a manual loop calls
+ * lstm_optimizer_use_average.
  *
- * Accumulation: with accumulation_steps n only every n-th step (in lstm_fit: batch) updates, with the mean of the last n
- * gradients (Keras) or their sum (PyTorch). Schedules count batches (Keras) or updates (PyTorch).
+ * Accumulation: with accumulation_steps n only every n-th step (in lstm_fit: batch) updates, with
+ * the mean of the last n gradients (Keras) or their sum (PyTorch). Schedules count batches (Keras)
+ * or updates (PyTorch).
  *
  * Ownership: the caller's. Threads: one at a time; a step writes the model's parameters.
- * =============================================================================================================== */
+ * ===============================================================================================================
+ */
 
 typedef struct lstm_optimizer lstm_optimizer;
 
 /* How the learning rate changes. All numbers: 0 = the default. */
 typedef struct lstm_schedule_options {
     uint32_t struct_size;
-    int32_t schedule;     /* LSTM_SCHEDULE_*; default constant */
-    int64_t steps;        /* > 0 for step, exponential, cosine (both), one-cycle: Keras' decay_steps, first_decay_steps,
-                             PyTorch's step_size, T_max, T_0, total_steps */
-    double factor;        /* step, exponential, plateau: 0 < factor; plateau < 1. Default 0.1, except exponential: needed */
-    double alpha;         /* cosine: the lowest rate as a part of the learning rate, 0 <= alpha <= 1; default 0 */
-    double t_mul, m_mul;  /* restarts: how much longer (>= 1; default 2 in Keras, 1 in PyTorch) and how much higher (default
+    int32_t schedule; /* LSTM_SCHEDULE_*; default constant */
+    /* > 0 for step, exponential, cosine (both), one-cycle: Keras' decay_steps, first_decay_steps,
+     * PyTorch's step_size, T_max, T_0, total_steps */
+    int64_t steps;
+    /* step, exponential, plateau: 0 < factor; plateau < 1. Default 0.1, except exponential: needed
+     */
+    double factor;
+    /* cosine: the lowest rate as a part of the learning rate, 0 <= alpha <= 1; default 0 */
+    double alpha;
+    double t_mul,
+        m_mul; /* restarts: how much longer (>= 1; default 2 in Keras, 1 in PyTorch) and how much higher (default
                              1) each cycle is than the one before */
-    double warmup_start;  /* the rate at update 0 of a warm-up; default 0 */
-    int64_t warmup_steps; /* before any schedule: linearly from warmup_start to the learning rate; default 0 = none */
-    /* One-cycle, as PyTorch's OneCycleLR: from rate / div_factor (25) in part pct_start (0.3) up to rate, then down to
-     * rate / div_factor / final_div_factor (10000). */
+    double warmup_start; /* the rate at update 0 of a warm-up; default 0 */
+    /* before any schedule: linearly from warmup_start to the learning rate; default 0 = none */
+    int64_t warmup_steps;
+    /* One-cycle, as PyTorch's OneCycleLR: from rate / div_factor (25) in part pct_start (0.3) up to
+     * rate, then down to rate / div_factor / final_div_factor (10000). */
     double pct_start, div_factor, final_div_factor;
-    int32_t linear;          /* LSTM_YES: straight lines; default LSTM_NO: cosines */
-    int32_t cycle_momentum;  /* LSTM_YES: momentum (SGD, RMSprop) or beta_1 go the other way; default LSTM_NO */
+    int32_t linear; /* LSTM_YES: straight lines; default LSTM_NO: cosines */
+    /* LSTM_YES: momentum (SGD, RMSprop) or beta_1 go the other way; default LSTM_NO */
+    int32_t cycle_momentum;
     double base_momentum, max_momentum; /* default 0.85 and 0.95 */
-    /* Plateau, as ReduceLROnPlateau of the profile (Keras: better by min_delta; PyTorch: better by the part min_delta). */
-    int32_t patience;        /* epochs; default 10. Negative = 0 */
-    int32_t cooldown;        /* epochs of rest after a reduction; default 0 */
-    double min_delta;        /* default 1e-4. Negative = 0 */
-    double minimum;          /* the lowest rate; default 0 */
-    /* Callback: return the rate of update t >= 0, finite and >= 0. It must depend on its arguments only, else a resumed run
-     * differs from one that was not interrupted. */
+    /* Plateau, as ReduceLROnPlateau of the profile (Keras: better by min_delta; PyTorch: better by
+     * the part min_delta). */
+    int32_t patience; /* epochs; default 10. Negative = 0 */
+    int32_t cooldown; /* epochs of rest after a reduction; default 0 */
+    double min_delta; /* default 1e-4. Negative = 0 */
+    double minimum;   /* the lowest rate; default 0 */
+    /* Callback: return the rate of update t >= 0, finite and >= 0. It must depend on its arguments
+     * only, else a resumed run differs from one that was not interrupted. */
     double (*rate)(void *user, int64_t t, double learning_rate);
     void *rate_user;
 } lstm_schedule_options;
@@ -1102,42 +1261,54 @@ typedef struct lstm_optimizer_options {
     int32_t optimizer; /* LSTM_OPTIMIZER_*; default Adam */
     int32_t profile;   /* whose formula and defaults; default: the model's profile */
     int32_t nesterov;  /* SGD; default LSTM_NO */
-    double learning_rate; /* Keras: SGD 0.01, others 0.001; PyTorch: RMSprop, Adagrad 0.01, Adamax, Nadam 0.002, Adadelta 1,
-                             others 0.001; L-BFGS 1. Negative = 0 */
-    double momentum;      /* SGD, RMSprop: [0, 1); default 0 */
-    double dampening;     /* SGD, PyTorch profile only; default 0 */
-    double rho;           /* RMSprop: default 0.9 (Keras), 0.99 (PyTorch); Adadelta: 0.95, 0.9. Negative = 0 */
-    int32_t centered;     /* RMSprop: divide by the standard deviation instead of the root mean square; default LSTM_NO */
-    int32_t amsgrad;      /* Adam, AdamW: keep the largest second moment (Reddi et al. 2018); default LSTM_NO */
-    double beta_1;        /* Adam and its kin, Lion: default 0.9. Negative = 0 */
-    double beta_2;        /* the same: default 0.999, Lion 0.99. Negative = 0 */
-    double epsilon;       /* default 1e-7 (Keras), 1e-8 (PyTorch; Adagrad 1e-10, Adadelta 1e-6). Negative = 0 */
-    double weight_decay;  /* AdamW: decoupled; default 0.004 (Keras), 0.01 (PyTorch); negative = 0. Others: Keras decoupled,
-                             PyTorch added to the gradient (except Lion, and with decoupled_decay); default 0 */
+    /* Keras: SGD 0.01, others 0.001; PyTorch: RMSprop, Adagrad 0.01, Adamax, Nadam 0.002, Adadelta
+     * 1, others 0.001; L-BFGS 1. Negative = 0 */
+    double learning_rate;
+    double momentum;  /* SGD, RMSprop: [0, 1); default 0 */
+    double dampening; /* SGD, PyTorch profile only; default 0 */
+    /* RMSprop: default 0.9 (Keras), 0.99 (PyTorch); Adadelta: 0.95, 0.9. Negative = 0 */
+    double rho;
+    /* RMSprop: divide by the standard deviation instead of the root mean square; default LSTM_NO */
+    int32_t centered;
+    /* Adam, AdamW: keep the largest second moment (Reddi et al. 2018); default LSTM_NO */
+    int32_t amsgrad;
+    double beta_1; /* Adam and its kin, Lion: default 0.9. Negative = 0 */
+    double beta_2; /* the same: default 0.999, Lion 0.99. Negative = 0 */
+    /* default 1e-7 (Keras), 1e-8 (PyTorch; Adagrad 1e-10, Adadelta 1e-6). Negative = 0 */
+    double epsilon;
+    /* AdamW: decoupled; default 0.004 (Keras), 0.01 (PyTorch); negative = 0. Others: Keras
+     * decoupled, PyTorch added to the gradient (except Lion, and with decoupled_decay); default 0
+     */
+    double weight_decay;
     /* Clipping, at most one of the three; 0 = none. */
-    double clip_norm;        /* each parameter array's own L2 norm (Keras' clipnorm) */
-    double global_clip_norm; /* the norm over all parameters (Keras' global_clipnorm, torch clip_grad_norm_) */
-    double clip_value;       /* each value to [-c, c] */
-    int32_t decoupled_decay;    /* PyTorch's decoupled_weight_decay of Adam, Nadam and RAdam; default LSTM_NO */
+    double clip_norm; /* each parameter array's own L2 norm (Keras' clipnorm) */
+    /* the norm over all parameters (Keras' global_clipnorm, torch clip_grad_norm_) */
+    double global_clip_norm;
+    double clip_value; /* each value to [-c, c] */
+    /* PyTorch's decoupled_weight_decay of Adam, Nadam and RAdam; default LSTM_NO */
+    int32_t decoupled_decay;
     int32_t accumulation_steps; /* update with every n-th gradient only; default 1 */
     double initial_accumulator; /* Adagrad: default 0.1 (Keras), 0 (PyTorch). Negative = 0 */
-    double rate_decay;          /* Adagrad, PyTorch's lr_decay: lr / (1 + updates * rate_decay); default 0 */
-    double momentum_decay;      /* Nadam: default 1 (Keras has 0.96^t), 0.004 (PyTorch). Negative = 0 */
-    int32_t use_ema;            /* LSTM_YES: keep averages of the parameters; default LSTM_NO */
-    int32_t ema_overwrite_frequency; /* put them into the model every so many updates; default 0 = only at the end */
-    double ema_momentum;        /* 0 < m < 1; default 0.99 */
+    /* Adagrad, PyTorch's lr_decay: lr / (1 + updates * rate_decay); default 0 */
+    double rate_decay;
+    /* Nadam: default 1 (Keras has 0.96^t), 0.004 (PyTorch). Negative = 0 */
+    double momentum_decay;
+    int32_t use_ema; /* LSTM_YES: keep averages of the parameters; default LSTM_NO */
+    /* put them into the model every so many updates; default 0 = only at the end */
+    int32_t ema_overwrite_frequency;
+    double ema_momentum;                   /* 0 < m < 1; default 0.99 */
     const lstm_schedule_options *schedule; /* copied; NULL = constant */
     /* L-BFGS */
-    int32_t history_size;       /* default 100 */
-    int32_t max_iterations;     /* on a batch of lstm_fit; default 20 */
-    int32_t max_evaluations;    /* on a batch of lstm_fit; default 5/4 of max_iterations */
-    int32_t reserved;           /* 0 */
-    double tolerance_grad;      /* stop on a batch when no gradient is larger; default 1e-7 */
-    double tolerance_change;    /* or when parameters or loss change less; default 1e-9 */
+    int32_t history_size;    /* default 100 */
+    int32_t max_iterations;  /* on a batch of lstm_fit; default 20 */
+    int32_t max_evaluations; /* on a batch of lstm_fit; default 5/4 of max_iterations */
+    int32_t reserved;        /* 0 */
+    double tolerance_grad;   /* stop on a batch when no gradient is larger; default 1e-7 */
+    double tolerance_change; /* or when parameters or loss change less; default 1e-9 */
 } lstm_optimizer_options;
 
-/* Create an optimizer for a built model.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+/* Create an optimizer for a built model. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE
+ * (not built), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_optimizer_create(lstm_optimizer **out, lstm_model *model,
                                            const lstm_optimizer_options *options);
 LSTM_API void lstm_optimizer_destroy(lstm_optimizer *optimizer);
@@ -1145,13 +1316,13 @@ LSTM_API void lstm_optimizer_destroy(lstm_optimizer *optimizer);
 /* Return the number of steps done. NULL gives 0. */
 LSTM_API int64_t lstm_optimizer_steps(const lstm_optimizer *optimizer);
 
-/* Return the learning rate of the next step, as the schedule has it / set the one that the schedule starts from (>= 0,
- * finite). NULL gives 0. set returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
+/* Return the learning rate of the next step, as the schedule has it / set the one that the schedule
+ * starts from (>= 0, finite). NULL gives 0. set returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
 LSTM_API double lstm_optimizer_learning_rate(const lstm_optimizer *optimizer);
 LSTM_API lstm_status lstm_optimizer_set_learning_rate(lstm_optimizer *optimizer, double rate);
 
-/* Tell a plateau schedule the watched loss at the end of an epoch (lstm_fit does so itself); others ignore it.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (NULL; NaN). */
+/* Tell a plateau schedule the watched loss at the end of an epoch (lstm_fit does so itself); others
+ * ignore it. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (NULL; NaN). */
 LSTM_API lstm_status lstm_optimizer_watch(lstm_optimizer *optimizer, double loss);
 
 /* Put the averages of use_ema into the model's parameters.
@@ -1160,61 +1331,74 @@ LSTM_API lstm_status lstm_optimizer_use_average(lstm_optimizer *optimizer);
 
 /* ===============================================================================================================
  * fit, evaluate, predict
- * =============================================================================================================== */
+ * ===============================================================================================================
+ */
 
 typedef struct lstm_history lstm_history;
 
 /* What the progress callback is told. Pointers are valid during the call only. */
 typedef struct lstm_progress {
     uint32_t struct_size;
-    int32_t event;          /* LSTM_PROGRESS_* */
-    int64_t epoch, epochs;  /* this epoch, from 1; the last one planned */
-    int64_t batch, batches; /* batches done in this epoch; batches in an epoch. Each is an update without accumulation */
-    int64_t step;           /* batches done since training began */
-    double loss;            /* BATCH: this batch's, before its update; EPOCH: the mean over the epoch */
-    double seconds;         /* since fit began */
-    size_t value_count;     /* EPOCH: loss, metrics, val_loss, val_metrics, in the history's order; else 0 */
+    int32_t event;         /* LSTM_PROGRESS_* */
+    int64_t epoch, epochs; /* this epoch, from 1; the last one planned */
+    /* batches done in this epoch; batches in an epoch. Each is an update without accumulation */
+    int64_t batch, batches;
+    int64_t step; /* batches done since training began */
+    /* BATCH: this batch's, before its update; EPOCH: the mean over the epoch */
+    double loss;
+    double seconds; /* since fit began */
+    /* EPOCH: loss, metrics, val_loss, val_metrics, in the history's order; else 0 */
+    size_t value_count;
     const char *const *names;
     const double *values;
-    int32_t improved;       /* EPOCH: LSTM_YES if the watched loss is the best so far */
+    int32_t improved; /* EPOCH: LSTM_YES if the watched loss is the best so far */
     int32_t reserved;
-    double learning_rate;   /* of the next update */
+    double learning_rate; /* of the next update */
 } lstm_progress;
 #define LSTM_PROGRESS_BATCH 1
 #define LSTM_PROGRESS_EPOCH 2
 
 typedef struct lstm_fit_options {
     uint32_t struct_size;
-    int32_t epochs;             /* total number of epochs; default 1. Training runs from initial_epoch to this */
-    int32_t batch_size;         /* samples an update; default 32; the last batch may be smaller */
-    int32_t shuffle;            /* a new order each epoch; default LSTM_YES */
-    int32_t initial_epoch;      /* epochs already done; default 0 */
-    int32_t early_stopping;     /* stop after this many epochs without a better watched loss (val_loss where there is
-                                   validation, else loss); default 0 = never */
-    int32_t restore_best;       /* with early_stopping: leave the best epoch's weights; default LSTM_YES */
-    int32_t metric_count;       /* of `metrics`, at most 16 */
-    const int32_t *metrics;     /* LSTM_METRIC_* */
-    int64_t max_steps;          /* stop after this many updates in all, going round the data as often as needed
-                                   (epochs is ignored then); default 0 = epochs decide */
-    double validation_split;    /* the last part of the data, 0 <= v < 1, never trained on; default 0 */
-    double min_delta;           /* how much better counts as better; default 0 */
-    const lstm_data *validation; /* or data of its own; then validation_split must be 0 */
-    const lstm_loss_options *loss;           /* NULL = MSE */
-    lstm_optimizer *optimizer;               /* made for this model, goes on where it was; NULL = a new one from: */
+    /* total number of epochs; default 1. Training runs from initial_epoch to this */
+    int32_t epochs;
+    int32_t batch_size;    /* samples an update; default 32; the last batch may be smaller */
+    int32_t shuffle;       /* a new order each epoch; default LSTM_YES */
+    int32_t initial_epoch; /* epochs already done; default 0 */
+    /* stop after this many epochs without a better watched loss (val_loss where there is
+     * validation, else loss); default 0 = never */
+    int32_t early_stopping;
+    /* with early_stopping: leave the best epoch's weights; default LSTM_YES */
+    int32_t restore_best;
+    int32_t metric_count;   /* of `metrics`, at most 16 */
+    const int32_t *metrics; /* LSTM_METRIC_* */
+    /* stop after this many updates in all, going round the data as often as needed (epochs is
+     * ignored then); default 0 = epochs decide */
+    int64_t max_steps;
+    /* the last part of the data, 0 <= v < 1, never trained on; default 0 */
+    double validation_split;
+    double min_delta;              /* how much better counts as better; default 0 */
+    const lstm_data *validation;   /* or data of its own; then validation_split must be 0 */
+    const lstm_loss_options *loss; /* NULL = MSE */
+    /* made for this model, goes on where it was; NULL = a new one from: */
+    lstm_optimizer *optimizer;
     const lstm_optimizer_options *optimizer_options; /* NULL = Adam */
-    uint64_t seed;              /* of shuffling and dropout; default 0 */
-    /* A file that holds everything needed to go on to the bit: parameters, moments, best weights, position. Written
-     * after every `checkpoint_every` epochs (default 1), at the end and when cancelled. NULL = none. */
+    uint64_t seed;                                   /* of shuffling and dropout; default 0 */
+    /* A file that holds everything needed to go on to the bit: parameters, moments, best weights,
+     * position. Written after every `checkpoint_every` epochs (default 1), at the end and when
+     * cancelled. NULL = none. */
     const char *checkpoint;
     int32_t checkpoint_every;
-    int32_t reserved;           /* 0 */
-    const char *resume;         /* start from such a file; NULL = start from the model as it is */
-    /* Called after each update and epoch, on the calling thread. A non-zero answer stops training after this update:
-     * fit returns LSTM_ERROR_CANCELLED, with the checkpoint written and the parameters as after the last update. */
+    int32_t reserved;   /* 0 */
+    const char *resume; /* start from such a file; NULL = start from the model as it is */
+    /* Called after each update and epoch, on the calling thread. A non-zero answer stops training
+     * after this update: fit returns LSTM_ERROR_CANCELLED, with the checkpoint written and the
+     * parameters as after the last update. */
     int32_t (*progress)(void *user, const lstm_progress *progress);
     void *progress_user;
-    /* Keras' class_weight: multiplies each training row's weight by that of its class (the sparse target, the largest of
-     * several features, a single feature rounded). Values finite and >= 0. Validation does not use them. NULL = 1. */
+    /* Keras' class_weight: multiplies each training row's weight by that of its class (the sparse
+     * target, the largest of several features, a single feature rounded). Values finite and >= 0.
+     * Validation does not use them. NULL = 1. */
     const float *class_weights;
     size_t class_weight_count;
 } lstm_fit_options;
@@ -1226,15 +1410,15 @@ typedef struct lstm_fit_options {
  *   data     [in]     inputs and targets; at least one sample
  *   history  [out]    the losses and metrics of each epoch; NULL = not wanted. Written also when fit fails or is
  *            cancelled after its first epoch
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE, LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC, LSTM_ERROR_CANCELLED,
- * LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY.
- * Threads: needs the model to itself. */
-LSTM_API lstm_status lstm_fit(lstm_model *model, const lstm_fit_options *options, const lstm_data *data,
-                              lstm_history **history);
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE, LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC,
+ * LSTM_ERROR_CANCELLED, LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_UNSUPPORTED,
+ * LSTM_ERROR_MEMORY. Threads: needs the model to itself. */
+LSTM_API lstm_status lstm_fit(lstm_model *model, const lstm_fit_options *options,
+                              const lstm_data *data, lstm_history **history);
 
 typedef struct lstm_evaluate_options {
     uint32_t struct_size;
-    int32_t batch_size;         /* default 32; does not change the result beyond rounding */
+    int32_t batch_size;            /* default 32; does not change the result beyond rounding */
     const lstm_loss_options *loss; /* NULL = MSE */
     const int32_t *metrics;        /* LSTM_METRIC_* */
     int32_t metric_count;
@@ -1244,20 +1428,23 @@ typedef struct lstm_evaluate_options {
 /* Compute loss and metrics without training.
  *   values  [out] 1 + metric_count numbers: the loss, then each metric in the order asked for
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE, LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. */
-LSTM_API lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *options, const lstm_data *data,
-                                   double *values, size_t count);
+LSTM_API lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *options,
+                                   const lstm_data *data, double *values, size_t count);
 
 /* Run a model with one output.
  *   data   [in]  inputs; targets are ignored
  *   out    [out] the output, in data's layout: [samples][features] or [samples][steps][features]
  *   count  [in]  number of values of `out`
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built, several outputs), LSTM_ERROR_SHAPE,
- * LSTM_ERROR_MEMORY. */
-LSTM_API lstm_status lstm_predict(lstm_model *model, const lstm_data *data, float *out, size_t count);
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built, several outputs),
+ * LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_predict(lstm_model *model, const lstm_data *data, float *out,
+                                  size_t count);
 
-/* Run a model with any number of outputs: outs[k] gets output k, of counts[k] values. Returns as lstm_predict. */
-LSTM_API lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float *const *outs,
-                                          const size_t *counts, size_t output_count);
+/* Run a model with any number of outputs: outs[k] gets output k, of counts[k] values. Returns as
+ * lstm_predict. */
+LSTM_API lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data,
+                                          float *const *outs, const size_t *counts,
+                                          size_t output_count);
 
 /* ---- History: one row an epoch, one named column a value ("loss", "accuracy", "val_loss", ...). */
 LSTM_API void lstm_history_destroy(lstm_history *history);
@@ -1283,90 +1470,102 @@ LSTM_API size_t lstm_history_best(const lstm_history *history);
  *         lstm_optimizer_step(optimizer, session);
  *     }
  *
- * All memory is allocated by create; no other call of a session allocates. Forward keeps the tape that backward
- * needs if the session is for training, and applies dropout.
+ * All memory is allocated by create; no other call of a session allocates. Forward keeps the tape
+ * that backward needs if the session is for training, and applies dropout.
  *
  * Ownership: the caller's. Threads: one at a time; many sessions may share a model.
- * =============================================================================================================== */
+ * ===============================================================================================================
+ */
 
 typedef struct lstm_session lstm_session;
 
 typedef struct lstm_session_options {
     uint32_t struct_size;
-    int32_t training;  /* LSTM_YES: tape, gradients, dropout; default LSTM_NO */
-    int64_t batch;     /* largest number of samples in a call, > 0 */
-    int64_t steps;     /* largest number of steps of free inputs; may be 0 if there is none */
-    uint64_t seed;     /* of dropout; default 0 */
+    int32_t training; /* LSTM_YES: tape, gradients, dropout; default LSTM_NO */
+    int64_t batch;    /* largest number of samples in a call, > 0 */
+    int64_t steps;    /* largest number of steps of free inputs; may be 0 if there is none */
+    uint64_t seed;    /* of dropout; default 0 */
 } lstm_session_options;
 
-/* Plan a built model for calls of up to `batch` samples and `steps` steps.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
-LSTM_API lstm_status lstm_session_create(lstm_session **out, lstm_model *model, const lstm_session_options *options);
+/* Plan a built model for calls of up to `batch` samples and `steps` steps. Returns LSTM_OK,
+ * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_session_create(lstm_session **out, lstm_model *model,
+                                         const lstm_session_options *options);
 LSTM_API void lstm_session_destroy(lstm_session *session);
 
-/* Return the bytes this session holds (state, tape, gradients and scratch; not the model's parameters). */
+/* Return the bytes this session holds (state, tape, gradients and scratch; not the model's
+ * parameters). */
 LSTM_API size_t lstm_session_memory_size(const lstm_session *session);
 
-/* Run the network on data's inputs.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (a count, or more samples or steps than planned). */
+/* Run the network on data's inputs. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (a
+ * count, or more samples or steps than planned). */
 LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data);
 
-/* ---- Stateful layers: h and c are carried from each forward of a session to the next, sample k's to sample k, until they are
- * reset. The model holds no states: any number of sessions carry their own. lstm_fit and lstm_evaluate carry them from batch to
+/* ---- Stateful layers: h and c are carried from each forward of a session to the next, sample k's
+ * to sample k, until they are
+ * reset. The model holds no states: any number of sessions carry their own. lstm_fit and
+ * lstm_evaluate carry them from batch to
  * batch and begin each epoch with zeros (use shuffle = LSTM_NO); lstm_predict begins every sample with zeros.
  *
- * reset: the next forward begins with zeros, and may have another number of samples.
- * get, set: copy the states of one stateful layer out of / into the session, to save and restore a stream.
+ * reset: the next forward begins with zeros, and may have another number of samples. get, set: copy
+ * the states of one stateful layer out of / into the session, to save and restore a stream.
  *   h, c   [out]/[in] [samples][units]; get: NULL = not wanted
  *   count  [in] samples * units
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not stateful, another model's), LSTM_ERROR_STATE (get: nothing carried yet),
- * LSTM_ERROR_SHAPE (count). */
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not stateful, another model's), LSTM_ERROR_STATE (get:
+ * nothing carried yet), LSTM_ERROR_SHAPE (count). */
 LSTM_API lstm_status lstm_session_reset_states(lstm_session *session);
-LSTM_API lstm_status lstm_session_get_states(const lstm_session *session, const lstm_layer *layer, float *h, float *c,
-                                             size_t count);
-LSTM_API lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *layer, const float *h, const float *c,
-                                             size_t count);
+LSTM_API lstm_status lstm_session_get_states(const lstm_session *session, const lstm_layer *layer,
+                                             float *h, float *c, size_t count);
+LSTM_API lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *layer,
+                                             const float *h, const float *c, size_t count);
 
-/* Copy output `index` of the latest forward, in the layout of its data.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */
-LSTM_API lstm_status lstm_session_output(const lstm_session *session, size_t index, float *values, size_t count);
+/* Copy output `index` of the latest forward, in the layout of its data. Returns LSTM_OK,
+ * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */
+LSTM_API lstm_status lstm_session_output(const lstm_session *session, size_t index, float *values,
+                                         size_t count);
 
-/* Compute the loss of the latest forward against data's targets, and the gradient of that loss at the outputs.
+/* Compute the loss of the latest forward against data's targets, and the gradient of that loss at
+ * the outputs.
  *   options  [in]  NULL = MSE
  *   loss     [out] may be NULL. The sum over outputs
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (also a class number out of range: names sample, step and value),
- * LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE. */
-LSTM_API lstm_status lstm_session_loss(lstm_session *session, const lstm_loss_options *options, const lstm_data *data,
-                                       double *loss);
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (also a class number out of range: names sample, step and
+ * value), LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE. */
+LSTM_API lstm_status lstm_session_loss(lstm_session *session, const lstm_loss_options *options,
+                                       const lstm_data *data, double *loss);
 
-/* Instead of a loss: give the gradient at output `index` yourself, in the layout and shape of the output. Outputs not
- * set since the latest forward count as zero.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet, not for training), LSTM_ERROR_SHAPE. */
-LSTM_API lstm_status lstm_session_set_output_gradient(lstm_session *session, size_t index, const float *values,
-                                                      size_t count);
+/* Instead of a loss: give the gradient at output `index` yourself, in the layout and shape of the
+ * output. Outputs not set since the latest forward count as zero. Returns LSTM_OK,
+ * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet, not for training), LSTM_ERROR_SHAPE. */
+LSTM_API lstm_status lstm_session_set_output_gradient(lstm_session *session, size_t index,
+                                                      const float *values, size_t count);
 
 /* Compute the gradients of all parameters and inputs. They replace those of the call before.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not for training; no loss or output gradient yet). */
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not for training; no loss or output
+ * gradient yet). */
 LSTM_API lstm_status lstm_session_backward(lstm_session *session);
 
-/* Copy the gradient of parameter `index` (shape as lstm_model_parameter_info) / of input `index` (shape as given).
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no backward yet), LSTM_ERROR_SHAPE (count). */
-LSTM_API lstm_status lstm_session_parameter_gradient(const lstm_session *session, size_t index, float *values,
-                                                     size_t count);
-LSTM_API lstm_status lstm_session_input_gradient(const lstm_session *session, size_t index, float *values,
-                                                 size_t count);
+/* Copy the gradient of parameter `index` (shape as lstm_model_parameter_info) / of input `index`
+ * (shape as given). Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no backward yet),
+ * LSTM_ERROR_SHAPE (count). */
+LSTM_API lstm_status lstm_session_parameter_gradient(const lstm_session *session, size_t index,
+                                                     float *values, size_t count);
+LSTM_API lstm_status lstm_session_input_gradient(const lstm_session *session, size_t index,
+                                                 float *values, size_t count);
 
-/* Clip and apply the session's gradients to the parameters of the model.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another model's session), LSTM_ERROR_STATE (no backward yet),
- * LSTM_ERROR_NUMERIC (a gradient is NaN or infinite: names the parameter; nothing is changed). Allocates nothing. */
+/* Clip and apply the session's gradients to the parameters of the model. Returns LSTM_OK,
+ * LSTM_ERROR_ARGUMENT (another model's session), LSTM_ERROR_STATE (no backward yet),
+ * LSTM_ERROR_NUMERIC (a gradient is NaN or infinite: names the parameter; nothing is changed).
+ * Allocates nothing. */
 LSTM_API lstm_status lstm_optimizer_step(lstm_optimizer *optimizer, lstm_session *session);
 
 /* ---- Gradient check: is the way back the derivative of the way forth?
  *
- * For each parameter the change of the loss along `directions` random directions, and along the gradient itself, is compared
- * with what the gradient says. In floats a sound model is within about 1e-3; an activation with a kink (relu) or a pooling
- * maximum that changes hands on the way can be off by more, which a smaller step shows. Dropout and noise stay the same in all
- * passes. Meant for small data (the passes are 4 (directions + 1) a parameter) and for those who write layers of their own. */
+ * For each parameter the change of the loss along `directions` random directions, and along the
+ * gradient itself, is compared with what the gradient says. In floats a sound model is within about
+ * 1e-3; an activation with a kink (relu) or a pooling maximum that changes hands on the way can be
+ * off by more, which a smaller step shows. Dropout and noise stay the same in all passes. Meant for
+ * small data (the passes are 4 (directions + 1) a parameter) and for those who write layers of
+ * their own. */
 typedef struct lstm_gradient_check_options {
     uint32_t struct_size;
     int32_t directions; /* default 3 */
@@ -1378,51 +1577,59 @@ typedef struct lstm_gradient_check_options {
 /* Check a model with a loss on data.
  *   loss     [in]  NULL = MSE
  *   options  [in]  NULL = defaults
- *   errors   [out] for each parameter the largest error found, relative to the norm of its gradient (or to a thousandth of
- *                  the largest norm or of the loss, if that is more); 0 for statistics. `count` entries, one a parameter; may
+ *   errors   [out] for each parameter the largest error found, relative to the norm of its gradient
+ *            (or to a thousandth of
+ *                  the largest norm or of the loss, if that is more); 0 for statistics. `count`
+ *                  entries, one a parameter; may
  *                  be NULL. Filled in with LSTM_ERROR_NUMERIC too
- * Returns LSTM_OK, LSTM_ERROR_NUMERIC (names the parameter that is off most, and its layer), LSTM_ERROR_ARGUMENT,
- * LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. Threads: the model is changed while the call runs, and is as
- * before afterwards, to the bit. */
-LSTM_API lstm_status lstm_gradient_check(lstm_model *model, const lstm_loss_options *loss, const lstm_data *data,
-                                         const lstm_gradient_check_options *options, double *errors, size_t count);
+ * Returns LSTM_OK, LSTM_ERROR_NUMERIC (names the parameter that is off most, and its layer),
+ * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. Threads:
+ * the model is changed while the call runs, and is as before afterwards, to the bit. */
+LSTM_API lstm_status lstm_gradient_check(lstm_model *model, const lstm_loss_options *loss,
+                                         const lstm_data *data,
+                                         const lstm_gradient_check_options *options, double *errors,
+                                         size_t count);
 
 /* ---- Checkpoints of manual loops: parameters, optimizer and a number of your own, to the bit.
  * save: atomic as lstm_model_save. load: the model and optimizer must be of the same kind and shape as those saved;
  * nothing is changed on failure.
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT (damaged; another model's: says what differs),
  * LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
-LSTM_API lstm_status lstm_checkpoint_save(const char *path, const lstm_model *model, const lstm_optimizer *optimizer,
-                                          int64_t position);
-LSTM_API lstm_status lstm_checkpoint_load(const char *path, lstm_model *model, lstm_optimizer *optimizer,
-                                          int64_t *position);
+LSTM_API lstm_status lstm_checkpoint_save(const char *path, const lstm_model *model,
+                                          const lstm_optimizer *optimizer, int64_t position);
+LSTM_API lstm_status lstm_checkpoint_load(const char *path, lstm_model *model,
+                                          lstm_optimizer *optimizer, int64_t *position);
 
 /* ===============================================================================================================
  * Primitive: one LSTM layer on your own arrays
  *
- * For those who have a network of their own and want only a fast LSTM. The caller owns weights, states and gradients;
- * the primitive owns the plan, the tape and scratch. Sequences are time first, [steps][batch][...].
+ * For those who have a network of their own and want only a fast LSTM. The caller owns weights,
+ * states and gradients; the primitive owns the plan, the tape and scratch. Sequences are time
+ * first, [steps][batch][...].
  *
- * Weights are one matrix W [H + I][4H], rows h then x, columns i, f, g, o, and a bias [4H] (NULL = none). A forward that
- * is given weights copies them into the form in which they are multiplied, which costs about as much as two or three steps
- * of one sample. While they stay the same, give NULL: forward then uses the copy of the call before.
+ * Weights are one matrix W [H + I][4H], rows h then x, columns i, f, g, o, and a bias [4H] (NULL =
+ * none). A forward that is given weights copies them into the form in which they are multiplied,
+ * which costs about as much as two or three steps of one sample. While they stay the same, give
+ * NULL: forward then uses the copy of the call before.
  *
  * Ownership: the caller's. Threads: one at a time.
- * =============================================================================================================== */
+ * ===============================================================================================================
+ */
 
 typedef struct lstm_primitive lstm_primitive;
 
 typedef struct lstm_primitive_options {
     uint32_t struct_size;
-    int32_t training;      /* LSTM_YES: forward keeps the tape for backward; default LSTM_NO */
-    int64_t input_size;    /* I > 0 */
-    int64_t hidden_size;   /* H > 0 */
-    int64_t batch, steps;  /* largest in a call, > 0 */
-    int32_t route;         /* LSTM_ROUTE_*; default: chosen for the shape */
-    int32_t reserved;      /* 0 */
+    int32_t training;     /* LSTM_YES: forward keeps the tape for backward; default LSTM_NO */
+    int64_t input_size;   /* I > 0 */
+    int64_t hidden_size;  /* H > 0 */
+    int64_t batch, steps; /* largest in a call, > 0 */
+    int32_t route;        /* LSTM_ROUTE_*; default: chosen for the shape */
+    int32_t reserved;     /* 0 */
 } lstm_primitive_options;
 #define LSTM_ROUTE_CONCAT 1 /* one product [h, x] W a step */
-#define LSTM_ROUTE_SPLIT 2  /* x times its rows of W for all steps at once, h times its rows in the loop */
+#define LSTM_ROUTE_SPLIT \
+    2 /* x times its rows of W for all steps at once, h times its rows in the loop */
 
 /* Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_primitive_create(lstm_primitive **out, lstm_context *context,
@@ -1436,37 +1643,43 @@ LSTM_API int32_t lstm_primitive_route(const lstm_primitive *primitive);
 /* Arrays of one call. Members marked * may be NULL. */
 typedef struct lstm_primitive_arrays {
     uint32_t struct_size;
-    int32_t reserved;      /* 0 */
-    int64_t batch, steps;  /* of this call, 1 up to the planned; backward: as in the forward before */
-    const float *weights;  /* * [H + I][4H]; NULL = weights and bias of the forward before (the first needs them).
-                              backward always uses those of its forward */
-    const float *bias;     /* * [4H]; NULL = zeros. Must be NULL where weights is */
-    const float *x;        /* [steps][batch][I] */
-    const float *h0, *c0;  /* * [batch][H]; NULL = zeros */
-    float *y;              /* * [steps][batch][H]: every output */
-    float *hn, *cn;        /* * [batch][H]: the last states */
+    int32_t reserved; /* 0 */
+    /* of this call, 1 up to the planned; backward: as in the forward before */
+    int64_t batch, steps;
+    /* [H + I][4H]; NULL = weights and bias of the forward before (the first needs them). backward
+     * always uses those of its forward */
+    const float *weights;
+    const float *bias;    /* [4H]; NULL = zeros. Must be NULL where weights is */
+    const float *x;       /* [steps][batch][I] */
+    const float *h0, *c0; /* [batch][H]; NULL = zeros */
+    float *y;             /* [steps][batch][H]: every output */
+    float *hn, *cn;       /* [batch][H]: the last states */
     /* backward only */
     const float *dy;         /* * gradient at y; NULL = zero */
     const float *dhn, *dcn;  /* * gradients at hn and cn; NULL = zero */
-    float *dx;               /* * [steps][batch][I] */
+    float *dx;               /* [steps][batch][I] */
     float *dweights, *dbias; /* * overwritten */
-    float *dh0, *dc0;        /* * [batch][H] */
+    float *dh0, *dc0;        /* [batch][H] */
 } lstm_primitive_arrays;
 
-/* Run the layer over `steps` steps. Allocates nothing.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (batch or steps beyond the plan), LSTM_ERROR_UNSUPPORTED. */
-LSTM_API lstm_status lstm_primitive_forward(lstm_primitive *primitive, const lstm_primitive_arrays *arrays);
+/* Run the layer over `steps` steps. Allocates nothing. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_SHAPE (batch or steps beyond the plan), LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_primitive_forward(lstm_primitive *primitive,
+                                            const lstm_primitive_arrays *arrays);
 
-/* Back-propagate through the latest forward (same batch, steps, weights, bias). Uses up its tape. Allocates nothing.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward, tape used up, not for training),
- * LSTM_ERROR_SHAPE (not the forward's batch or steps), LSTM_ERROR_UNSUPPORTED. */
-LSTM_API lstm_status lstm_primitive_backward(lstm_primitive *primitive, const lstm_primitive_arrays *arrays);
+/* Back-propagate through the latest forward (same batch, steps, weights, bias). Uses up its tape.
+ * Allocates nothing. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward, tape used
+ * up, not for training), LSTM_ERROR_SHAPE (not the forward's batch or steps),
+ * LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_primitive_backward(lstm_primitive *primitive,
+                                             const lstm_primitive_arrays *arrays);
 
 /* ===============================================================================================================
  * Archive: named arrays in files (.npy, .npz, .safetensors)
  *
  * Ownership: the caller's. Threads: one at a time.
- * =============================================================================================================== */
+ * ===============================================================================================================
+ */
 
 typedef struct lstm_archive lstm_archive;
 
@@ -1475,69 +1688,76 @@ typedef struct lstm_array_info {
     int32_t rank;         /* 0 to 8 */
     int64_t shape[8];
     size_t count;
-    const char *name;     /* Ownership: the archive's. A .npy file's array is called "array" */
-    const float *data;    /* row-major, converted to float. Ownership: the archive's */
+    const char *name;  /* Ownership: the archive's. A .npy file's array is called "array" */
+    const float *data; /* row-major, converted to float. Ownership: the archive's */
 } lstm_array_info;
 
 /* Create an empty archive. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_archive_create(lstm_archive **out, lstm_context *context);
 LSTM_API void lstm_archive_destroy(lstm_archive *archive);
 
-/* Read every array of a .npy, .npz or .safetensors file (recognised by content): float16, bfloat16, float32, float64,
- * integers and bool of 1 to 8 bytes, either byte order, C or Fortran order. No file, however damaged, is read outside
- * its bounds; no header makes the reader allocate more than the data it describes needs.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+/* Read every array of a .npy, .npz or .safetensors file (recognised by content): float16, bfloat16,
+ * float32, float64, integers and bool of 1 to 8 bytes, either byte order, C or Fortran order. No
+ * file, however damaged, is read outside its bounds; no header makes the reader allocate more than
+ * the data it describes needs. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO,
+ * LSTM_ERROR_FORMAT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_archive_load(lstm_archive **out, lstm_context *context, const char *path);
 
 /* Return the number of arrays. NULL gives 0. */
 LSTM_API size_t lstm_archive_count(const lstm_archive *archive);
 
-/* Describe array `index` / the array called `name`.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (names what there is), LSTM_ERROR_UNSUPPORTED. */
-LSTM_API lstm_status lstm_archive_get(const lstm_archive *archive, size_t index, lstm_array_info *info);
-LSTM_API lstm_status lstm_archive_find(const lstm_archive *archive, const char *name, lstm_array_info *info);
+/* Describe array `index` / the array called `name`. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_NOT_FOUND (names what there is), LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_archive_get(const lstm_archive *archive, size_t index,
+                                      lstm_array_info *info);
+LSTM_API lstm_status lstm_archive_find(const lstm_archive *archive, const char *name,
+                                       lstm_array_info *info);
 
-/* Copy an array into the archive under a name that is not taken.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (count is not the product of shape), LSTM_ERROR_MEMORY. */
-LSTM_API lstm_status lstm_archive_add(lstm_archive *archive, const char *name, int32_t rank, const int64_t *shape,
-                                      const float *data, size_t count);
+/* Copy an array into the archive under a name that is not taken. Returns LSTM_OK,
+ * LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (count is not the product of shape), LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_archive_add(lstm_archive *archive, const char *name, int32_t rank,
+                                      const int64_t *shape, const float *data, size_t count);
 
-/* Write the archive in the format of the path's suffix: .npy (exactly one array), .npz, .safetensors. Atomic as
- * lstm_model_save.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (unknown suffix), LSTM_ERROR_SHAPE (.npy with several arrays), LSTM_ERROR_IO,
- * LSTM_ERROR_MEMORY. */
+/* Write the archive in the format of the path's suffix: .npy (exactly one array), .npz,
+ * .safetensors. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (unknown suffix),
+ * LSTM_ERROR_SHAPE (.npy with several arrays), LSTM_ERROR_IO, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_archive_save(const lstm_archive *archive, const char *path);
 
 /* ===============================================================================================================
  * Table: columns of a CSV file
  *
- * RFC 4180 with a header line: commas (or semicolons or tabs, found from the header), quotes, LF or CRLF, a UTF-8
- * byte-order mark is skipped. Numbers are read in full double precision, independent of the locale. The file is
- * streamed: memory is that of the columns kept, 8 bytes a value.
+ * RFC 4180 with a header line: commas (or semicolons or tabs, found from the header), quotes, LF or
+ * CRLF, a UTF-8 byte-order mark is skipped. Numbers are read in full double precision, independent
+ * of the locale. The file is streamed: memory is that of the columns kept, 8 bytes a value.
  *
  * Ownership: the caller's. Threads: one at a time.
- * =============================================================================================================== */
+ * ===============================================================================================================
+ */
 
 typedef struct lstm_table lstm_table;
 
 #define LSTM_COLUMN_NUMBER 1
-#define LSTM_COLUMN_DATE 2 /* ISO 8601 date with optional time; the value is seconds since 1970-01-01 (UTC) */
+#define LSTM_COLUMN_DATE \
+    2 /* ISO 8601 date with optional time; the value is seconds since 1970-01-01 (UTC) */
 #define LSTM_COLUMN_TEXT 3 /* neither; no values are kept */
 
 typedef struct lstm_table_options {
     uint32_t struct_size;
-    int32_t no_header;           /* LSTM_YES: the first line is data, columns are called "0", "1", ...; default LSTM_NO */
-    const char *const *columns;  /* keep the values of these only (the others are checked for number of fields) */
-    size_t column_count;         /* 0 = keep all */
-    int32_t allow_missing;       /* LSTM_YES: an empty field, NA or NaN in a number column is kept as NaN; default: error */
-    int32_t reserved;            /* 0 */
+    /* LSTM_YES: the first line is data, columns are called "0", "1", ...; default LSTM_NO */
+    int32_t no_header;
+    /* keep the values of these only (the others are checked for number of fields) */
+    const char *const *columns;
+    size_t column_count; /* 0 = keep all */
+    /* LSTM_YES: an empty field, NA or NaN in a number column is kept as NaN; default: error */
+    int32_t allow_missing;
+    int32_t reserved; /* 0 */
 } lstm_table_options;
 
-/* Read a CSV file. A column's kind is that of its first non-empty field; a later field that does not suit it is an
- * error that names row (line number in the file), column and text, unless the column is a text column. Infinite numbers
- * are errors.
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT (empty, ragged row, text in a number column,
- * unclosed quote, duplicate column name), LSTM_ERROR_NOT_FOUND (a column asked for is not there: names those that
+/* Read a CSV file. A column's kind is that of its first non-empty field; a later field that does
+ * not suit it is an error that names row (line number in the file), column and text, unless the
+ * column is a text column. Infinite numbers are errors. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_IO, LSTM_ERROR_FORMAT (empty, ragged row, text in a number column, unclosed quote,
+ * duplicate column name), LSTM_ERROR_NOT_FOUND (a column asked for is not there: names those that
  * are), LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_table_load_csv(lstm_table **out, lstm_context *context, const char *path,
                                          const lstm_table_options *options);
@@ -1547,8 +1767,8 @@ LSTM_API void lstm_table_destroy(lstm_table *table);
 LSTM_API size_t lstm_table_rows(const lstm_table *table);
 LSTM_API size_t lstm_table_columns(const lstm_table *table);
 
-/* Return a column's name / kind (LSTM_COLUMN_*) / values (one a row; NULL if not kept). NULL or 0 outside.
- * Ownership: the table's. */
+/* Return a column's name / kind (LSTM_COLUMN_*) / values (one a row; NULL if not kept). NULL or 0
+ * outside. Ownership: the table's. */
 LSTM_API const char *lstm_table_column_name(const lstm_table *table, size_t column);
 LSTM_API int32_t lstm_table_column_kind(const lstm_table *table, size_t column);
 LSTM_API const double *lstm_table_column_values(const lstm_table *table, size_t column);
@@ -1556,19 +1776,24 @@ LSTM_API const double *lstm_table_column_values(const lstm_table *table, size_t 
 /* Return the line of the file in which a row stands (from 1), for messages; 0 outside. */
 LSTM_API size_t lstm_table_line(const lstm_table *table, size_t row);
 
-/* Find a column by its name. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (names those that are). */
-LSTM_API lstm_status lstm_table_find_column(const lstm_table *table, const char *name, size_t *column);
+/* Find a column by its name. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (names
+ * those that are). */
+LSTM_API lstm_status lstm_table_find_column(const lstm_table *table, const char *name,
+                                            size_t *column);
 
 /* ===============================================================================================================
  * Linear algebra for baselines
- * =============================================================================================================== */
+ * ===============================================================================================================
+ */
 
-/* Least squares by LAPACK's rank-revealing dgelsy: find `coefficients` [columns][targets] with the smallest
- * |x coefficients - y|. Columns that depend on others get the smallest solution.
+/* Least squares by LAPACK's rank-revealing dgelsy: find `coefficients` [columns][targets] with the
+ * smallest |x coefficients - y|. Columns that depend on others get the smallest solution.
  *   x  [in] [rows][columns], rows >= columns >= 1        y  [in] [rows][targets], targets >= 1
- * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NUMERIC (NaN or infinite values), LSTM_ERROR_MEMORY. */
-LSTM_API lstm_status lstm_least_squares(lstm_context *context, const double *x, size_t rows, size_t columns,
-                                        const double *y, size_t targets, double *coefficients);
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NUMERIC (NaN or infinite values),
+ * LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_least_squares(lstm_context *context, const double *x, size_t rows,
+                                        size_t columns, const double *y, size_t targets,
+                                        double *coefficients);
 
 #ifdef __cplusplus
 }

@@ -14,14 +14,15 @@ static lstm_status check(const char *path, const lstm_model *model, const lstm_o
     return LSTM_OK;
 }
 
-lstm_status lstm_checkpoint_save(const char *path, const lstm_model *model, const lstm_optimizer *optimizer,
-                                 int64_t position)
+lstm_status lstm_checkpoint_save(const char *path, const lstm_model *model,
+                                 const lstm_optimizer *optimizer, int64_t position)
 {
     RETURN_IF_ERROR(check(path, model, optimizer));
     return lstm__checkpoint_save(path, model, optimizer, position);
 }
 
-lstm_status lstm_checkpoint_load(const char *path, lstm_model *model, lstm_optimizer *optimizer, int64_t *position)
+lstm_status lstm_checkpoint_load(const char *path, lstm_model *model, lstm_optimizer *optimizer,
+                                 int64_t *position)
 {
     RETURN_IF_ERROR(check(path, model, optimizer));
     return lstm__checkpoint_load(path, model, optimizer, position);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Reading a caller's lstm_data: every count is checked against the model's shapes before anything runs.
+ * Reading a caller's lstm_data: every count is checked against the model's shapes before anything
+ * runs.
  */
 #ifndef LSTM_API_DATA_H
 #define LSTM_API_DATA_H
@@ -12,7 +13,8 @@ typedef struct lstm__data {
 } lstm__data;
 
 /* Check `data` against a built model. `loss` NULL: targets are not looked at. */
-lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lstm_data *data, const lstm__loss *loss);
+lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lstm_data *data,
+                            const lstm__loss *loss);
 
 /* Values of one sample of a shape; steps are those of free inputs. */
 size_t lstm__data_sample_size(lstm__shape shape, size_t steps);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * lstm_fit, lstm_evaluate, lstm_predict, lstm_history: options and data are checked as a whole before anything changes;
- * the loop itself is nn/training.c, files are io/checkpoint_file.c.
+ * lstm_fit, lstm_evaluate, lstm_predict, lstm_history: options and data are checked as a whole
+ * before anything changes; the loop itself is nn/training.c, files are io/checkpoint_file.c.
  */
 #include "checkpoint_file.h"
 #include "constants.h"
@@ -28,13 +28,16 @@ typedef struct fit {
 static lstm_status read_metrics(const int32_t *metrics, int32_t count, int32_t *own)
 {
     if (count < 0 || count > LSTM__METRICS)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "metric_count is %d: expected 0 to %d", (int)count, LSTM__METRICS);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "metric_count is %d: expected 0 to %d", (int)count,
+                          LSTM__METRICS);
     if (count > 0 && !metrics)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "metric_count is %d but metrics is NULL", (int)count);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "metric_count is %d but metrics is NULL",
+                          (int)count);
     for (int32_t k = 0; k < count; k++) {
         own[k] = metrics[k];
         if (!lstm__constant_name(LSTM_NAMES_METRIC, metrics[k]))
-            return lstm__fail(LSTM_ERROR_ARGUMENT, "metric %d is %d: expected an LSTM_METRIC_* constant", (int)k,
+            return lstm__fail(LSTM_ERROR_ARGUMENT,
+                              "metric %d is %d: expected an LSTM_METRIC_* constant", (int)k,
                               (int)metrics[k]);
     }
     return LSTM_OK;
@@ -61,17 +64,21 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     RETURN_IF_ERROR(read_metrics(o->metrics, o->metric_count, training->metrics));
     if (o->epochs == 0)
         o->epochs = 1;
-    if (o->epochs < 0 || o->initial_epoch < 0 || o->early_stopping < 0 || o->checkpoint_every < 0 || o->max_steps < 0)
+    if (o->epochs < 0 || o->initial_epoch < 0 || o->early_stopping < 0 || o->checkpoint_every < 0 ||
+        o->max_steps < 0)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
-                          "epochs %d, initial_epoch %d, early_stopping %d, checkpoint_every %d, max_steps %lld: expected 0 or "
+                          "epochs %d, initial_epoch %d, early_stopping %d, checkpoint_every %d, "
+                          "max_steps %lld: expected 0 or "
                           "more",
-                          (int)o->epochs, (int)o->initial_epoch, (int)o->early_stopping, (int)o->checkpoint_every,
-                          (long long)o->max_steps);
+                          (int)o->epochs, (int)o->initial_epoch, (int)o->early_stopping,
+                          (int)o->checkpoint_every, (long long)o->max_steps);
     if (!(o->validation_split >= 0 && o->validation_split < 1))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "validation_split is %g: expected 0 <= validation_split < 1",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "validation_split is %g: expected 0 <= validation_split < 1",
                           o->validation_split);
     if (!(o->min_delta >= 0) || !isfinite(o->min_delta))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "min_delta is %g: expected a finite number of at least 0", o->min_delta);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "min_delta is %g: expected a finite number of at least 0", o->min_delta);
     if (o->validation && o->validation_split > 0)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "both validation and validation_split are set");
     if (o->optimizer && o->optimizer_options)
@@ -101,15 +108,17 @@ static lstm_status read_class_weights(fit *f)
     if (!o->class_weights && o->class_weight_count == 0)
         return LSTM_OK;
     if (!o->class_weights || o->class_weight_count == 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "class_weight_count is %zu and class_weights is %s", o->class_weight_count,
-                          o->class_weights ? "set" : "NULL");
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "class_weight_count is %zu and class_weights is %s",
+                          o->class_weight_count, o->class_weights ? "set" : "NULL");
     for (size_t k = 0; k < o->class_weight_count; k++)
         if (!(o->class_weights[k] >= 0) || isinf(o->class_weights[k]))
-            return lstm__fail(LSTM_ERROR_ARGUMENT, "class weight %zu is %g: expected a finite number of at least 0", k,
+            return lstm__fail(LSTM_ERROR_ARGUMENT,
+                              "class weight %zu is %g: expected a finite number of at least 0", k,
                               (double)o->class_weights[k]);
     lstm__batch trained = training->data;
     trained.count = training->samples;
-    RETURN_IF_ERROR(lstm__loss_check_class_weights(training->model, &training->loss, &trained, o->class_weight_count));
+    RETURN_IF_ERROR(lstm__loss_check_class_weights(training->model, &training->loss, &trained,
+                                                   o->class_weight_count));
     f->training.data.class_weights = o->class_weights;
     return LSTM_OK;
 }
@@ -125,7 +134,8 @@ static lstm_status read_fit_data(fit *f, const lstm_data *data)
     training->data = f->data.batch;
     training->samples = samples;
     if (f->options.validation) {
-        lstm_status status = lstm__data_read(&f->validation, training->model, f->options.validation, &training->loss);
+        lstm_status status = lstm__data_read(&f->validation, training->model, f->options.validation,
+                                             &training->loss);
         if (status != LSTM_OK)
             return lstm__prefix_error(status, "validation data");
         if (f->validation.batch.samples == 0)
@@ -135,9 +145,12 @@ static lstm_status read_fit_data(fit *f, const lstm_data *data)
         /* Keras: the first int(n * (1 - split)) samples train. */
         training->samples = (size_t)((double)samples * (1 - f->options.validation_split));
         if (training->samples == 0 || training->samples == samples)
-            return lstm__fail(LSTM_ERROR_ARGUMENT, "validation_split %g of %zu samples leaves %zu to train on and %zu to "
-                              "validate on: both need at least one",
-                              f->options.validation_split, samples, training->samples, samples - training->samples);
+            return lstm__fail(
+                LSTM_ERROR_ARGUMENT,
+                "validation_split %g of %zu samples leaves %zu to train on and %zu to "
+                "validate on: both need at least one",
+                f->options.validation_split, samples, training->samples,
+                samples - training->samples);
         training->validation = f->data.batch;
         training->validation.first = training->samples;
         training->validation.count = samples - training->samples;
@@ -150,7 +163,8 @@ static lstm_status write_checkpoint(void *user, const lstm__training *training)
     return lstm__checkpoint_write(user, training);
 }
 
-/* What has to exist before the loop: optimizer, history, best weights, and the state of a checkpoint. */
+/* What has to exist before the loop: optimizer, history, best weights, and the state of a
+ * checkpoint. */
 static lstm_status prepare(fit *f)
 {
     lstm__training *training = &f->training;
@@ -165,7 +179,8 @@ static lstm_status prepare(fit *f)
     lstm__training_name_columns(training);
     training->position.step = training->optimizer->steps;
     if (o->early_stopping > 0) {
-        training->best_values = lstm__allocate_array(model->context, model->value_count, sizeof(real));
+        training->best_values = lstm__allocate_array(model->context, model->value_count,
+                                                     sizeof(real));
         if (!training->best_values)
             return lstm__fail_memory(model->value_count * sizeof(real), "the best weights");
         memcpy(training->best_values, model->values, model->value_count * sizeof(real));
@@ -180,7 +195,8 @@ static lstm_status prepare(fit *f)
     return LSTM_OK;
 }
 
-lstm_status lstm_fit(lstm_model *model, const lstm_fit_options *options, const lstm_data *data, lstm_history **history)
+lstm_status lstm_fit(lstm_model *model, const lstm_fit_options *options, const lstm_data *data,
+                     lstm_history **history)
 {
     lstm_status status = LSTM_OK;
     fit f = {.training = {.model = model}};
@@ -198,7 +214,8 @@ lstm_status lstm_fit(lstm_model *model, const lstm_fit_options *options, const l
     status = lstm__training_run(&f.training);
     lstm__denormals_restore(mode);
 out:
-    if (history && f.training.history && (status == LSTM_OK || (ran && f.training.history->epochs > 0))) {
+    if (history && f.training.history &&
+        (status == LSTM_OK || (ran && f.training.history->epochs > 0))) {
         *history = f.training.history;
         f.training.history = NULL;
     }
@@ -210,8 +227,8 @@ out:
 
 /* ---- Evaluate */
 
-lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *options, const lstm_data *data, double *values,
-                          size_t count)
+lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *options,
+                          const lstm_data *data, double *values, size_t count)
 {
     lstm_status status = LSTM_OK;
     lstm_evaluate_options own;
@@ -231,12 +248,16 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
     RETURN_IF_ERROR(lstm__loss_read(&loss, own.loss));
     RETURN_IF_ERROR(lstm__data_read(&read, model, data, &loss));
     if (count != (size_t)own.metric_count + 1)
-        return lstm__fail(LSTM_ERROR_SHAPE, "room for %zu values: expected %d (the loss and each metric)", count,
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "room for %zu values: expected %d (the loss and each metric)", count,
                           (int)own.metric_count + 1);
-    const size_t batch = read.batch.count < (size_t)own.batch_size ? read.batch.count : (size_t)own.batch_size;
-    RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, batch > 0 ? batch : 1, read.batch.steps, 0));
+    const size_t batch = read.batch.count < (size_t)own.batch_size ? read.batch.count
+                                                                   : (size_t)own.batch_size;
+    RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, batch > 0 ? batch : 1,
+                                         read.batch.steps, 0));
     const uint64_t mode = lstm__denormals_flush();
-    status = lstm__evaluate(session, &loss, metrics, (size_t)own.metric_count, &read.batch, batch, &sums);
+    status = lstm__evaluate(session, &loss, metrics, (size_t)own.metric_count, &read.batch, batch,
+                            &sums);
     lstm__denormals_restore(mode);
     if (status == LSTM_OK) {
         values[0] = sums.loss_weight > 0 ? sums.loss / sums.loss_weight : 0;
@@ -249,15 +270,18 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
 
 /* ---- Predict */
 
-/* Copy the session's output of samples first .. first + batch - 1 to its place in the caller's array. */
-static void export_part(const lstm_session *session, const lstm_layer *layer, const lstm__batch *batch, float *values)
+/* Copy the session's output of samples first .. first + batch - 1 to its place in the caller's
+ * array. */
+static void export_part(const lstm_session *session, const lstm_layer *layer,
+                        const lstm__batch *batch, float *values)
 {
     const lstm__shape shape = layer->node->shapes[layer->port];
     const lstm__view value = session->ports[layer->node->port_first + (size_t)layer->port].value;
     const size_t features = (size_t)shape.features;
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
     if (batch->layout == LSTM_LAYOUT_BATCH_FIRST) {
-        lstm__session_export(session, shape, value, batch->layout, values + batch->first * steps * features);
+        lstm__session_export(session, shape, value, batch->layout,
+                             values + batch->first * steps * features);
         return;
     }
     for (size_t t = 0; t < steps; t++)
@@ -267,8 +291,8 @@ static void export_part(const lstm_session *session, const lstm_layer *layer, co
                     (float)value.data[(t * batch->count + b) * value.stride + k];
 }
 
-lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float *const *outs, const size_t *counts,
-                                 size_t output_count)
+lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float *const *outs,
+                                 const size_t *counts, size_t output_count)
 {
     lstm__data read;
     lstm_session *session = NULL;
@@ -279,20 +303,26 @@ lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float
     RETURN_IF_ERROR(lstm__context_check(model->context));
     RETURN_IF_ERROR(lstm__data_read(&read, model, data, NULL));
     if (output_count != model->output_count)
-        return lstm__fail(LSTM_ERROR_SHAPE, "%zu output array(s) given, the model has %zu output(s)", output_count,
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "%zu output array(s) given, the model has %zu output(s)", output_count,
                           model->output_count);
     for (size_t k = 0; k < output_count; k++) {
         const lstm_layer *layer = model->outputs[k];
-        const size_t each = lstm__data_sample_size(layer->node->shapes[layer->port], read.batch.steps);
+        const size_t each = lstm__data_sample_size(layer->node->shapes[layer->port],
+                                                   read.batch.steps);
         if (counts[k] != read.batch.count * each)
-            return lstm__fail(LSTM_ERROR_SHAPE, "output \"%s\": room for %zu values: expected %zu (%zu samples of %zu)",
-                              layer->node->name, counts[k], read.batch.count * each, read.batch.count, each);
+            return lstm__fail(
+                LSTM_ERROR_SHAPE,
+                "output \"%s\": room for %zu values: expected %zu (%zu samples of %zu)",
+                layer->node->name, counts[k], read.batch.count * each, read.batch.count, each);
         if (!outs[k] && counts[k] > 0)
-            return lstm__fail(LSTM_ERROR_ARGUMENT, "the array of output \"%s\" is NULL", layer->node->name);
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "the array of output \"%s\" is NULL",
+                              layer->node->name);
     }
     const size_t total = read.batch.count;
     const size_t size = total < PREDICT_BATCH ? total : PREDICT_BATCH;
-    RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, size > 0 ? size : 1, read.batch.steps, 0));
+    RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, size > 0 ? size : 1,
+                                         read.batch.steps, 0));
     const uint64_t mode = lstm__denormals_flush();
     lstm__batch batch = read.batch;
     for (batch.first = 0; batch.first < total; batch.first += size) {
@@ -312,7 +342,8 @@ lstm_status lstm_predict(lstm_model *model, const lstm_data *data, float *out, s
     NEED(model);
     NEED_BUILT(model);
     if (model->output_count != 1)
-        return lstm__fail(LSTM_ERROR_STATE, "the model has %zu outputs: use lstm_predict_outputs", model->output_count);
+        return lstm__fail(LSTM_ERROR_STATE, "the model has %zu outputs: use lstm_predict_outputs",
+                          model->output_count);
     return lstm_predict_outputs(model, data, &out, &count, 1);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * lstm_model_add_* for GRU and SimpleRNN and for the layers around the recurrent ones: read the option struct, name the
- * inputs, and let nn/graph.c add the node. The copies kept by a node hold no pointer of the caller.
+ * lstm_model_add_* for GRU and SimpleRNN and for the layers around the recurrent ones: read the
+ * option struct, name the inputs, and let nn/graph.c add the node. The copies kept by a node hold
+ * no pointer of the caller.
  */
 #include "element.h"
 #include "graph.h"
@@ -10,13 +11,16 @@
 #include <string.h>
 
 /* Add a node with `own`, whose name has been taken out of it. */
-static lstm_status add(lstm_model *model, const lstm__layer_class *class, const void *own, const char *name,
-                       const lstm_layer *const *inputs, size_t count, lstm_layer **out)
+static lstm_status add(lstm_model *model, const lstm__layer_class *class, const void *own,
+                       const char *name, const lstm_layer *const *inputs, size_t count,
+                       lstm_layer **out)
 {
     if (name && name[0] && !lstm__is_name(name, strlen(name)))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "the layer's name is not UTF-8 text without control characters");
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "the layer's name is not UTF-8 text without control characters");
     if (count > LSTM__INPUTS)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "%zu layers to read: expected at most %d", count, LSTM__INPUTS);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "%zu layers to read: expected at most %d", count,
+                          LSTM__INPUTS);
     for (size_t k = 0; count > 1 && k < count; k++)
         if (!inputs[k])
             return lstm__fail(LSTM_ERROR_ARGUMENT, "layer %zu to read is NULL", k);
@@ -24,18 +28,19 @@ static lstm_status add(lstm_model *model, const lstm__layer_class *class, const 
 }
 
 /* Complete the options into `own`, or return; keep the name apart. */
-#define READ(type)                                                            \
-    type own;                                                                 \
-    if (out)                                                                  \
-        *out = NULL;                                                          \
-    NEED(model);                                                              \
-    RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, #type));    \
-    const char *name = own.name;                                              \
+#define READ(type)                                                         \
+    type own;                                                              \
+    if (out)                                                               \
+        *out = NULL;                                                       \
+    NEED(model);                                                           \
+    RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, #type)); \
+    const char *name = own.name;                                           \
     own.name = NULL
 
 /* ---- Cells */
 
-lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options, const lstm_layer *input, lstm_layer **out)
+lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options,
+                               const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_gru_options);
     const lstm_layer *inputs[2] = {input, own.initial_h};
@@ -45,8 +50,8 @@ lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *option
     return add(model, &lstm__class_gru, &own, name, inputs, inputs[1] ? 2 : 1, out);
 }
 
-lstm_status lstm_model_add_simple_rnn(lstm_model *model, const lstm_simple_rnn_options *options, const lstm_layer *input,
-                                      lstm_layer **out)
+lstm_status lstm_model_add_simple_rnn(lstm_model *model, const lstm_simple_rnn_options *options,
+                                      const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_simple_rnn_options);
     const lstm_layer *inputs[2] = {input, own.initial_h};
@@ -58,8 +63,9 @@ lstm_status lstm_model_add_simple_rnn(lstm_model *model, const lstm_simple_rnn_o
 
 /* ---- Several inputs */
 
-static lstm_status combine(lstm_model *model, const lstm__layer_class *class, const lstm_combine_options *options,
-                           const lstm_layer *const *inputs, size_t count, lstm_layer **out)
+static lstm_status combine(lstm_model *model, const lstm__layer_class *class,
+                           const lstm_combine_options *options, const lstm_layer *const *inputs,
+                           size_t count, lstm_layer **out)
 {
     READ(lstm_combine_options);
     NEED_ZERO(own.reserved);
@@ -67,11 +73,11 @@ static lstm_status combine(lstm_model *model, const lstm__layer_class *class, co
     return add(model, class, &own, name, inputs, count, out);
 }
 
-#define COMBINE(function, class)                                                                              \
-    lstm_status function(lstm_model *model, const lstm_combine_options *options, const lstm_layer *const *inputs, \
-                         size_t count, lstm_layer **out)                                                      \
-    {                                                                                                         \
-        return combine(model, &class, options, inputs, count, out);                                           \
+#define COMBINE(function, class)                                                          \
+    lstm_status function(lstm_model *model, const lstm_combine_options *options,          \
+                         const lstm_layer *const *inputs, size_t count, lstm_layer **out) \
+    {                                                                                     \
+        return combine(model, &class, options, inputs, count, out);                       \
     }
 COMBINE(lstm_model_add_sum, lstm__class_add)
 COMBINE(lstm_model_add_difference, lstm__class_subtract)
@@ -82,82 +88,88 @@ COMBINE(lstm_model_add_concatenate, lstm__class_concatenate)
 
 /* ---- One input */
 
-lstm_status lstm_model_add_layer_normalization(lstm_model *model, const lstm_layer_normalization_options *options,
+lstm_status lstm_model_add_layer_normalization(lstm_model *model,
+                                               const lstm_layer_normalization_options *options,
                                                const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_layer_normalization_options);
     return add(model, &lstm__class_layer_normalization, &own, name, &input, 1, out);
 }
 
-lstm_status lstm_model_add_batch_normalization(lstm_model *model, const lstm_batch_normalization_options *options,
+lstm_status lstm_model_add_batch_normalization(lstm_model *model,
+                                               const lstm_batch_normalization_options *options,
                                                const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_batch_normalization_options);
     return add(model, &lstm__class_batch_normalization, &own, name, &input, 1, out);
 }
 
-lstm_status lstm_model_add_embedding(lstm_model *model, const lstm_embedding_options *options, const lstm_layer *input,
-                                     lstm_layer **out)
+lstm_status lstm_model_add_embedding(lstm_model *model, const lstm_embedding_options *options,
+                                     const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_embedding_options);
     NEED_ZERO(own.reserved);
     return add(model, &lstm__class_embedding, &own, name, &input, 1, out);
 }
 
-static lstm_status add_global(lstm_model *model, const lstm__layer_class *class, const lstm_global_pooling_options *options,
-                              const lstm_layer *input, lstm_layer **out)
+static lstm_status add_global(lstm_model *model, const lstm__layer_class *class,
+                              const lstm_global_pooling_options *options, const lstm_layer *input,
+                              lstm_layer **out)
 {
     READ(lstm_global_pooling_options);
     return add(model, class, &own, name, &input, 1, out);
 }
 
-lstm_status lstm_model_add_global_average_pooling(lstm_model *model, const lstm_global_pooling_options *options,
+lstm_status lstm_model_add_global_average_pooling(lstm_model *model,
+                                                  const lstm_global_pooling_options *options,
                                                   const lstm_layer *input, lstm_layer **out)
 {
     return add_global(model, &lstm__class_global_average_pooling, options, input, out);
 }
 
-lstm_status lstm_model_add_global_max_pooling(lstm_model *model, const lstm_global_pooling_options *options,
+lstm_status lstm_model_add_global_max_pooling(lstm_model *model,
+                                              const lstm_global_pooling_options *options,
                                               const lstm_layer *input, lstm_layer **out)
 {
     return add_global(model, &lstm__class_global_max_pooling, options, input, out);
 }
 
-lstm_status lstm_model_add_last_step(lstm_model *model, const lstm_global_pooling_options *options, const lstm_layer *input,
-                                     lstm_layer **out)
+lstm_status lstm_model_add_last_step(lstm_model *model, const lstm_global_pooling_options *options,
+                                     const lstm_layer *input, lstm_layer **out)
 {
     return add_global(model, &lstm__class_last_step, options, input, out);
 }
 
-lstm_status lstm_model_add_max_pooling(lstm_model *model, const lstm_pooling_options *options, const lstm_layer *input,
-                                       lstm_layer **out)
+lstm_status lstm_model_add_max_pooling(lstm_model *model, const lstm_pooling_options *options,
+                                       const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_pooling_options);
     return add(model, &lstm__class_max_pooling, &own, name, &input, 1, out);
 }
 
-lstm_status lstm_model_add_average_pooling(lstm_model *model, const lstm_pooling_options *options, const lstm_layer *input,
-                                           lstm_layer **out)
+lstm_status lstm_model_add_average_pooling(lstm_model *model, const lstm_pooling_options *options,
+                                           const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_pooling_options);
     return add(model, &lstm__class_average_pooling, &own, name, &input, 1, out);
 }
 
-lstm_status lstm_model_add_conv1d(lstm_model *model, const lstm_conv1d_options *options, const lstm_layer *input,
-                                  lstm_layer **out)
+lstm_status lstm_model_add_conv1d(lstm_model *model, const lstm_conv1d_options *options,
+                                  const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_conv1d_options);
     return add(model, &lstm__class_conv1d, &own, name, &input, 1, out);
 }
 
-lstm_status lstm_model_add_spatial_dropout(lstm_model *model, const lstm_dropout_options *options, const lstm_layer *input,
-                                           lstm_layer **out)
+lstm_status lstm_model_add_spatial_dropout(lstm_model *model, const lstm_dropout_options *options,
+                                           const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_dropout_options);
     return add(model, &lstm__class_spatial_dropout, &own, name, &input, 1, out);
 }
 
-lstm_status lstm_model_add_gaussian_noise(lstm_model *model, const lstm_gaussian_noise_options *options,
+lstm_status lstm_model_add_gaussian_noise(lstm_model *model,
+                                          const lstm_gaussian_noise_options *options,
                                           const lstm_layer *input, lstm_layer **out)
 {
     READ(lstm_gaussian_noise_options);
@@ -167,23 +179,28 @@ lstm_status lstm_model_add_gaussian_noise(lstm_model *model, const lstm_gaussian
 /* ---- Attention */
 
 lstm_status lstm_model_add_attention(lstm_model *model, const lstm_attention_options *options,
-                                     const lstm_layer *const *inputs, size_t count, lstm_layer **out)
+                                     const lstm_layer *const *inputs, size_t count,
+                                     lstm_layer **out)
 {
     READ(lstm_attention_options);
     NEED(inputs);
     return add(model, &lstm__class_attention, &own, name, inputs, count, out);
 }
 
-lstm_status lstm_model_add_additive_attention(lstm_model *model, const lstm_attention_options *options,
-                                              const lstm_layer *const *inputs, size_t count, lstm_layer **out)
+lstm_status lstm_model_add_additive_attention(lstm_model *model,
+                                              const lstm_attention_options *options,
+                                              const lstm_layer *const *inputs, size_t count,
+                                              lstm_layer **out)
 {
     READ(lstm_attention_options);
     NEED(inputs);
     return add(model, &lstm__class_additive_attention, &own, name, inputs, count, out);
 }
 
-lstm_status lstm_model_add_multi_head_attention(lstm_model *model, const lstm_multi_head_attention_options *options,
-                                                const lstm_layer *const *inputs, size_t count, lstm_layer **out)
+lstm_status lstm_model_add_multi_head_attention(lstm_model *model,
+                                                const lstm_multi_head_attention_options *options,
+                                                const lstm_layer *const *inputs, size_t count,
+                                                lstm_layer **out)
 {
     READ(lstm_multi_head_attention_options);
     NEED(inputs);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * lstm_model: create, build, parameters, metadata, scalers. Checks arguments and hands down to nn/graph.c.
+ * lstm_model: create, build, parameters, metadata, scalers. Checks arguments and hands down to
+ * nn/graph.c.
  */
 #include "constants.h"
 #include "graph.h"
@@ -12,13 +13,15 @@
 #include <math.h>
 #include <string.h>
 
-lstm_status lstm_model_create(lstm_model **out, lstm_context *context, const lstm_model_options *options)
+lstm_status lstm_model_create(lstm_model **out, lstm_context *context,
+                              const lstm_model_options *options)
 {
     lstm_model_options own;
     NEED(out);
     *out = NULL;
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_model_options"));
-    RETURN_IF_ERROR(lstm__read_constant(&own.profile, LSTM_PROFILE_KERAS, LSTM_NAMES_PROFILE, "profile"));
+    RETURN_IF_ERROR(
+        lstm__read_constant(&own.profile, LSTM_PROFILE_KERAS, LSTM_NAMES_PROFILE, "profile"));
     return lstm__graph_create(out, context, own.profile, own.seed);
 }
 
@@ -133,10 +136,12 @@ lstm_status lstm_layer_state(const lstm_layer *layer, lstm_layer **h, lstm_layer
     NEED(layer);
     lstm__node *node = layer->node;
     if (node->port_count < 2)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" is a %s: only recurrent layers have states", node->name,
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "layer \"%s\" is a %s: only recurrent layers have states", node->name,
                           node->class->type);
     if (c && node->port_count < 3)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" is a %s: it has h but no c", node->name, node->class->type);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" is a %s: it has h but no c",
+                          node->name, node->class->type);
     if (h)
         *h = &node->ports[1];
     if (c)
@@ -178,11 +183,13 @@ static lstm_status check_index(const lstm_model *model, size_t index)
     if (!model->built)
         return lstm__fail(LSTM_ERROR_STATE, "the model is not built: call lstm_model_build");
     if (index >= model->parameter_count)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "parameter %zu: the model has %zu", index, model->parameter_count);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "parameter %zu: the model has %zu", index,
+                          model->parameter_count);
     return LSTM_OK;
 }
 
-lstm_status lstm_model_parameter_info(const lstm_model *model, size_t index, lstm_parameter_info *info)
+lstm_status lstm_model_parameter_info(const lstm_model *model, size_t index,
+                                      lstm_parameter_info *info)
 {
     NEED(model);
     NEED(info);
@@ -220,12 +227,13 @@ static lstm_status check_parameter(const lstm_model *model, size_t index, size_t
     RETURN_IF_ERROR(check_index(model, index));
     const lstm__parameter *parameter = &model->parameters[index];
     if (count != lstm__parameter_size(parameter))
-        return lstm__fail(LSTM_ERROR_SHAPE, "parameter \"%s\": %zu values given, it has %zu", parameter->name, count,
-                          lstm__parameter_size(parameter));
+        return lstm__fail(LSTM_ERROR_SHAPE, "parameter \"%s\": %zu values given, it has %zu",
+                          parameter->name, count, lstm__parameter_size(parameter));
     return LSTM_OK;
 }
 
-lstm_status lstm_model_get_parameter(const lstm_model *model, size_t index, float *values, size_t count)
+lstm_status lstm_model_get_parameter(const lstm_model *model, size_t index, float *values,
+                                     size_t count)
 {
     NEED(model);
     NEED(values);
@@ -234,14 +242,16 @@ lstm_status lstm_model_get_parameter(const lstm_model *model, size_t index, floa
     return LSTM_OK;
 }
 
-lstm_status lstm_model_set_parameter(lstm_model *model, size_t index, const float *values, size_t count)
+lstm_status lstm_model_set_parameter(lstm_model *model, size_t index, const float *values,
+                                     size_t count)
 {
     NEED(model);
     NEED(values);
     RETURN_IF_ERROR(check_parameter(model, index, count));
     for (size_t k = 0; k < count; k++)
         if (!isfinite(values[k]))
-            return lstm__fail(LSTM_ERROR_NUMERIC, "parameter \"%s\": value %zu is %g: expected a finite number",
+            return lstm__fail(LSTM_ERROR_NUMERIC,
+                              "parameter \"%s\": value %zu is %g: expected a finite number",
                               model->parameters[index].name, k, (double)values[k]);
     lstm__parameter_write(&model->parameters[index], model->values, values);
     lstm__graph_changed(model);
@@ -256,9 +266,11 @@ lstm_status lstm_model_set_metadata(lstm_model *model, const char *key, const ch
     NEED(key);
     const size_t length = strlen(key);
     if (length == 0 || length > 127)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "metadata key of %zu bytes: expected 1 to 127", length);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "metadata key of %zu bytes: expected 1 to 127",
+                          length);
     if (!lstm__model_is_note(key) || (text && !lstm__model_is_note(text)))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "the metadata %s is not UTF-8", lstm__model_is_note(key) ? "text" : "key");
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "the metadata %s is not UTF-8",
+                          lstm__model_is_note(key) ? "text" : "key");
     return lstm__graph_set_note(model, key, text);
 }
 
@@ -270,12 +282,14 @@ const char *lstm_model_metadata(const lstm_model *model, const char *key)
 static lstm_status check_which(int32_t which)
 {
     if (which != LSTM_SCALER_INPUT && which != LSTM_SCALER_TARGET)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "scaler %d: expected LSTM_SCALER_INPUT or LSTM_SCALER_TARGET", (int)which);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "scaler %d: expected LSTM_SCALER_INPUT or LSTM_SCALER_TARGET",
+                          (int)which);
     return LSTM_OK;
 }
 
-lstm_status lstm_model_set_scaler(lstm_model *model, int32_t which, size_t columns, const double *offset,
-                                  const double *scale)
+lstm_status lstm_model_set_scaler(lstm_model *model, int32_t which, size_t columns,
+                                  const double *offset, const double *scale)
 {
     NEED(model);
     RETURN_IF_ERROR(check_which(which));
@@ -286,15 +300,16 @@ lstm_status lstm_model_set_scaler(lstm_model *model, int32_t which, size_t colum
     return lstm__graph_set_scaler(model, which, columns, offset, scale);
 }
 
-lstm_status lstm_model_get_scaler(const lstm_model *model, int32_t which, size_t *columns, double *offset, double *scale,
-                                  size_t capacity)
+lstm_status lstm_model_get_scaler(const lstm_model *model, int32_t which, size_t *columns,
+                                  double *offset, double *scale, size_t capacity)
 {
     NEED(model);
     NEED(columns);
     RETURN_IF_ERROR(check_which(which));
     const lstm__scaler *scaler = &model->scalers[which - LSTM_SCALER_INPUT];
     if ((offset || scale) && capacity < scaler->columns)
-        return lstm__fail(LSTM_ERROR_SHAPE, "room for %zu columns, the scaler has %zu", capacity, scaler->columns);
+        return lstm__fail(LSTM_ERROR_SHAPE, "room for %zu columns, the scaler has %zu", capacity,
+                          scaler->columns);
     *columns = scaler->columns;
     if (offset && scaler->columns)
         memcpy(offset, scaler->offset, scaler->columns * sizeof *offset);
@@ -305,7 +320,8 @@ lstm_status lstm_model_get_scaler(const lstm_model *model, int32_t which, size_t
 
 /* ---- Description and file */
 
-lstm_status lstm_model_from_json(lstm_model **out, lstm_context *context, const char *text, size_t length)
+lstm_status lstm_model_from_json(lstm_model **out, lstm_context *context, const char *text,
+                                 size_t length)
 {
     NEED(out);
     *out = NULL;
@@ -313,7 +329,8 @@ lstm_status lstm_model_from_json(lstm_model **out, lstm_context *context, const 
     return lstm__model_from_json(out, context, text, length);
 }
 
-lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, size_t capacity, size_t *length)
+lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, size_t capacity,
+                               size_t *length)
 {
     NEED(model);
     if (capacity > 0)
@@ -328,7 +345,8 @@ lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, size_t cap
     if (capacity > needed)
         memcpy(buffer, text, needed + 1);
     else
-        status = lstm__fail(LSTM_ERROR_SHAPE, "the description needs %zu bytes, the buffer has %zu", needed + 1, capacity);
+        status = lstm__fail(LSTM_ERROR_SHAPE, "the description needs %zu bytes, the buffer has %zu",
+                            needed + 1, capacity);
     lstm__release(model->context, text);
     return status;
 }
@@ -370,7 +388,9 @@ lstm_status lstm_model_export(const lstm_model *model, const char *path)
     NEED(path);
     NEED_BUILT(model);
     if (!ends_with(path, ".keras") && !ends_with(path, ".weights.h5"))
-        return lstm__fail(LSTM_ERROR_ARGUMENT,
-                          "lstm_model_export: \"%.200s\": expected a name that ends with .keras or .weights.h5", path);
+        return lstm__fail(
+            LSTM_ERROR_ARGUMENT,
+            "lstm_model_export: \"%.200s\": expected a name that ends with .keras or .weights.h5",
+            path);
     return lstm__keras_save(model, path);
 }

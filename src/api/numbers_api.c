@@ -29,18 +29,21 @@ static lstm_status check_finite(const double *x, size_t rows, size_t columns)
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < columns; c++)
             if (!isfinite(x[r * columns + c]))
-                return lstm__fail(LSTM_ERROR_NUMERIC, "row %zu, column %zu is %g: expected a finite number", r, c,
+                return lstm__fail(LSTM_ERROR_NUMERIC,
+                                  "row %zu, column %zu is %g: expected a finite number", r, c,
                                   x[r * columns + c]);
     return LSTM_OK;
 }
 
-lstm_status lstm_scaler_fit(const double *x, size_t rows, size_t columns, double *offset, double *scale)
+lstm_status lstm_scaler_fit(const double *x, size_t rows, size_t columns, double *offset,
+                            double *scale)
 {
     NEED(x);
     NEED(offset);
     NEED(scale);
     if (rows == 0 || columns == 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "%zu rows of %zu columns: expected at least 1 each", rows, columns);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "%zu rows of %zu columns: expected at least 1 each",
+                          rows, columns);
     RETURN_IF_ERROR(check_finite(x, rows, columns));
     for (size_t c = 0; c < columns; c++) {
         double mean = 0;
@@ -58,8 +61,8 @@ lstm_status lstm_scaler_fit(const double *x, size_t rows, size_t columns, double
     return LSTM_OK;
 }
 
-lstm_status lstm_scaler_apply(const double *x, size_t rows, size_t columns, const double *offset, const double *scale,
-                              float *y)
+lstm_status lstm_scaler_apply(const double *x, size_t rows, size_t columns, const double *offset,
+                              const double *scale, float *y)
 {
     NEED(x);
     NEED(offset);
@@ -71,8 +74,8 @@ lstm_status lstm_scaler_apply(const double *x, size_t rows, size_t columns, cons
     return LSTM_OK;
 }
 
-lstm_status lstm_scaler_invert(const float *y, size_t rows, size_t columns, const double *offset, const double *scale,
-                               double *x)
+lstm_status lstm_scaler_invert(const float *y, size_t rows, size_t columns, const double *offset,
+                               const double *scale, double *x)
 {
     NEED(y);
     NEED(offset);
@@ -86,8 +89,8 @@ lstm_status lstm_scaler_invert(const float *y, size_t rows, size_t columns, cons
 
 /* ---- Least squares */
 
-lstm_status lstm_least_squares(lstm_context *context, const double *x, size_t rows, size_t columns, const double *y,
-                               size_t targets, double *coefficients)
+lstm_status lstm_least_squares(lstm_context *context, const double *x, size_t rows, size_t columns,
+                               const double *y, size_t targets, double *coefficients)
 {
     lstm_status status = LSTM_OK;
     size_t values = 0;
@@ -95,14 +98,17 @@ lstm_status lstm_least_squares(lstm_context *context, const double *x, size_t ro
     NEED(y);
     NEED(coefficients);
     if (columns == 0 || targets == 0 || rows < columns)
-        return lstm__fail(LSTM_ERROR_ARGUMENT,
-                          "%zu rows, %zu columns, %zu targets: expected rows >= columns >= 1 and targets >= 1", rows, columns,
-                          targets);
+        return lstm__fail(
+            LSTM_ERROR_ARGUMENT,
+            "%zu rows, %zu columns, %zu targets: expected rows >= columns >= 1 and targets >= 1",
+            rows, columns, targets);
     RETURN_IF_ERROR(check_finite(x, rows, columns));
     RETURN_IF_ERROR(check_finite(y, rows, targets));
     lstm_context *held = lstm__context_acquire(context);
-    double *a = lstm__mul(rows, columns, &values) ? lstm__allocate_array(held, values, sizeof *a) : NULL;
-    double *b = lstm__mul(rows, targets, &values) ? lstm__allocate_array(held, values, sizeof *b) : NULL;
+    double *a = lstm__mul(rows, columns, &values) ? lstm__allocate_array(held, values, sizeof *a)
+                                                  : NULL;
+    double *b = lstm__mul(rows, targets, &values) ? lstm__allocate_array(held, values, sizeof *b)
+                                                  : NULL;
     if (!a || !b) {
         status = lstm__fail_memory(rows * (columns + targets) * sizeof *a, "least squares");
         goto out;

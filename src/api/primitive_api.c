@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * lstm_primitive: one LSTM on the caller's arrays, a shell around nn/recurrence.c. One block holds the handle, its plan and
- * the packed copies of the weights.
+ * lstm_primitive: one LSTM on the caller's arrays, a shell around nn/recurrence.c. One block holds
+ * the handle, its plan and the packed copies of the weights.
  */
 #include "cpu.h"
 #include "need.h"
@@ -18,18 +18,23 @@ struct lstm_primitive {
 static lstm_status check_sizes(const lstm_primitive_options *o)
 {
     if (o->input_size < 1 || o->hidden_size < 1 || o->batch < 1 || o->steps < 1)
-        return lstm__fail(LSTM_ERROR_ARGUMENT,
-                          "input_size %lld, hidden_size %lld, batch %lld, steps %lld: expected at least 1 each",
-                          (long long)o->input_size, (long long)o->hidden_size, (long long)o->batch, (long long)o->steps);
+        return lstm__fail(
+            LSTM_ERROR_ARGUMENT,
+            "input_size %lld, hidden_size %lld, batch %lld, steps %lld: expected at least 1 each",
+            (long long)o->input_size, (long long)o->hidden_size, (long long)o->batch,
+            (long long)o->steps);
     if (o->hidden_size > INT32_MAX / 8 || o->input_size > INT32_MAX / 8)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "input_size %lld, hidden_size %lld: expected at most %d",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "input_size %lld, hidden_size %lld: expected at most %d",
                           (long long)o->input_size, (long long)o->hidden_size, INT32_MAX / 8);
     if (o->route < 0 || o->route > LSTM_ROUTE_SPLIT)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "route is %d: expected an LSTM_ROUTE_* constant or 0", (int)o->route);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "route is %d: expected an LSTM_ROUTE_* constant or 0", (int)o->route);
     return LSTM_OK;
 }
 
-lstm_status lstm_primitive_create(lstm_primitive **out, lstm_context *context, const lstm_primitive_options *options)
+lstm_status lstm_primitive_create(lstm_primitive **out, lstm_context *context,
+                                  const lstm_primitive_options *options)
 {
     lstm_primitive_options own;
     NEED(out);
@@ -51,7 +56,8 @@ lstm_status lstm_primitive_create(lstm_primitive **out, lstm_context *context, c
         .route = own.route,
     };
     if (plan.route == 0)
-        plan.route = lstm__recurrence_route(plan.max_batch, plan.max_steps, plan.input, plan.hidden, plan.training);
+        plan.route = lstm__recurrence_route(plan.max_batch, plan.max_steps, plan.input, plan.hidden,
+                                            plan.training);
     lstm__arena arena = {NULL, 0, false};
     lstm__carve(&arena, 1, sizeof(lstm_primitive));
     lstm__recurrence_plan(&plan, &arena);
@@ -94,8 +100,8 @@ static lstm__view view(const float *data, size_t stride)
     return (lstm__view){(float *)(uintptr_t)data, stride};
 }
 
-static lstm_status read_call(lstm_primitive *primitive, const lstm_primitive_arrays *arrays, lstm_primitive_arrays *own,
-                             lstm__recurrence_call *call)
+static lstm_status read_call(lstm_primitive *primitive, const lstm_primitive_arrays *arrays,
+                             lstm_primitive_arrays *own, lstm__recurrence_call *call)
 {
     const lstm__recurrence *r = &primitive->recurrence;
     RETURN_IF_ERROR(lstm__read_options(own, sizeof *own, arrays, "lstm_primitive_arrays"));
@@ -106,10 +112,13 @@ static lstm_status read_call(lstm_primitive *primitive, const lstm_primitive_arr
     if (!own->weights && !primitive->packed)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "weights is NULL: the first forward must have them");
     if (!own->weights && own->bias)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "weights is NULL but bias is not: give both, or neither to keep both");
-    if (own->batch < 1 || (size_t)own->batch > r->max_batch || own->steps < 1 || (size_t)own->steps > r->max_steps)
-        return lstm__fail(LSTM_ERROR_SHAPE, "batch %lld, steps %lld: expected 1 to %zu and 1 to %zu", (long long)own->batch,
-                          (long long)own->steps, r->max_batch, r->max_steps);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "weights is NULL but bias is not: give both, or neither to keep both");
+    if (own->batch < 1 || (size_t)own->batch > r->max_batch || own->steps < 1 ||
+        (size_t)own->steps > r->max_steps)
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "batch %lld, steps %lld: expected 1 to %zu and 1 to %zu",
+                          (long long)own->batch, (long long)own->steps, r->max_batch, r->max_steps);
     *call = (lstm__recurrence_call){
         .batch = (size_t)own->batch,
         .steps = (size_t)own->steps,
@@ -161,13 +170,16 @@ lstm_status lstm_primitive_backward(lstm_primitive *primitive, const lstm_primit
     NEED(primitive);
     const lstm__recurrence *r = &primitive->recurrence;
     if (!r->training)
-        return lstm__fail(LSTM_ERROR_STATE, "the primitive was not created with training = LSTM_YES");
+        return lstm__fail(LSTM_ERROR_STATE,
+                          "the primitive was not created with training = LSTM_YES");
     if (primitive->steps == 0)
-        return lstm__fail(LSTM_ERROR_STATE, "there is no tape: run lstm_primitive_forward before each backward");
+        return lstm__fail(LSTM_ERROR_STATE,
+                          "there is no tape: run lstm_primitive_forward before each backward");
     RETURN_IF_ERROR(read_call(primitive, arrays, &own, &call));
     if (call.batch != primitive->batch || call.steps != primitive->steps)
-        return lstm__fail(LSTM_ERROR_SHAPE, "batch %zu, steps %zu: the forward pass had %zu and %zu", call.batch, call.steps,
-                          primitive->batch, primitive->steps);
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "batch %zu, steps %zu: the forward pass had %zu and %zu", call.batch,
+                          call.steps, primitive->batch, primitive->steps);
     call.dy = view(own.dy, r->hidden);
     call.dhn[0] = view(own.dhn, r->hidden);
     call.dcn = view(own.dcn, r->hidden);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * lstm_session and lstm_optimizer: argument checks around nn/session.c, nn/losses.c and nn/optimizer.c.
+ * lstm_session and lstm_optimizer: argument checks around nn/session.c, nn/losses.c and
+ * nn/optimizer.c.
  */
 #include "cpu.h"
 #include "data.h"
@@ -11,7 +12,8 @@
 
 /* ---- Session */
 
-lstm_status lstm_session_create(lstm_session **out, lstm_model *model, const lstm_session_options *options)
+lstm_status lstm_session_create(lstm_session **out, lstm_model *model,
+                                const lstm_session_options *options)
 {
     lstm_session_options own;
     NEED(out);
@@ -21,16 +23,20 @@ lstm_status lstm_session_create(lstm_session **out, lstm_model *model, const lst
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_session_options"));
     RETURN_IF_ERROR(lstm__read_flag(&own.training, LSTM_NO, "training"));
     if (own.batch < 1)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "batch is %lld: expected at least 1", (long long)own.batch);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "batch is %lld: expected at least 1",
+                          (long long)own.batch);
     if (own.steps < 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "steps is %lld: expected 0 or more", (long long)own.steps);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "steps is %lld: expected 0 or more",
+                          (long long)own.steps);
     for (size_t k = 0; own.steps == 0 && k < model->node_count; k++)
         if (model->nodes[k]->class == &lstm__class_input && model->nodes[k]->shapes[0].steps < 0)
             return lstm__fail(LSTM_ERROR_ARGUMENT,
-                              "steps is 0, but input \"%s\" takes any number of steps: give the largest of a call",
+                              "steps is 0, but input \"%s\" takes any number of steps: give the "
+                              "largest of a call",
                               model->nodes[k]->name);
     const bool training = own.training == LSTM_YES;
-    return lstm__session_create(out, model, training, training, (size_t)own.batch, (size_t)own.steps, own.seed);
+    return lstm__session_create(out, model, training, training, (size_t)own.batch,
+                                (size_t)own.steps, own.seed);
 }
 
 void lstm_session_destroy(lstm_session *session)
@@ -46,11 +52,11 @@ size_t lstm_session_memory_size(const lstm_session *session)
 static lstm_status check_plan(const lstm_session *session, const lstm__batch *batch)
 {
     if (batch->count > session->max_batch)
-        return lstm__fail(LSTM_ERROR_SHAPE, "%zu samples given, the session was planned for %zu", batch->count,
-                          session->max_batch);
+        return lstm__fail(LSTM_ERROR_SHAPE, "%zu samples given, the session was planned for %zu",
+                          batch->count, session->max_batch);
     if (batch->steps > session->max_steps)
-        return lstm__fail(LSTM_ERROR_SHAPE, "%zu steps given, the session was planned for %zu", batch->steps,
-                          session->max_steps);
+        return lstm__fail(LSTM_ERROR_SHAPE, "%zu steps given, the session was planned for %zu",
+                          batch->steps, session->max_steps);
     return LSTM_OK;
 }
 
@@ -60,9 +66,11 @@ static lstm_status check_carried(const lstm_session *session, size_t samples)
     for (size_t k = 0; k < session->model->node_count; k++) {
         const lstm__carried *carried = lstm__session_carried(session, session->model->nodes[k]);
         if (carried && carried->batch != 0 && carried->batch != samples)
-            return lstm__fail(LSTM_ERROR_SHAPE, "layer \"%s\" carries the states of %zu samples, %zu given: give as many, or "
-                              "call lstm_session_reset_states first",
-                              session->model->nodes[k]->name, carried->batch, samples);
+            return lstm__fail(
+                LSTM_ERROR_SHAPE,
+                "layer \"%s\" carries the states of %zu samples, %zu given: give as many, or "
+                "call lstm_session_reset_states first",
+                session->model->nodes[k]->name, carried->batch, samples);
     }
     return LSTM_OK;
 }
@@ -75,28 +83,37 @@ lstm_status lstm_session_reset_states(lstm_session *session)
 }
 
 /* The carried states of a layer. */
-static lstm_status find_carried(const lstm_session *session, const lstm_layer *layer, lstm__carried **carried)
+static lstm_status find_carried(const lstm_session *session, const lstm_layer *layer,
+                                lstm__carried **carried)
 {
     if (layer->node->model != session->model)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" belongs to another model", layer->node->name);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" belongs to another model",
+                          layer->node->name);
     *carried = lstm__session_carried(session, layer->node);
     if (!*carried)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" (%s) is not stateful: it carries no states", layer->node->name,
-                          layer->node->class->type);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "layer \"%s\" (%s) is not stateful: it carries no states",
+                          layer->node->name, layer->node->class->type);
     return LSTM_OK;
 }
 
-lstm_status lstm_session_get_states(const lstm_session *session, const lstm_layer *layer, float *h, float *c, size_t count)
+lstm_status lstm_session_get_states(const lstm_session *session, const lstm_layer *layer, float *h,
+                                    float *c, size_t count)
 {
     lstm__carried *carried = NULL;
     NEED(session);
     NEED(layer);
     RETURN_IF_ERROR(find_carried(session, layer, &carried));
     if (carried->batch == 0)
-        return lstm__fail(LSTM_ERROR_STATE, "layer \"%s\" carries no states yet: run lstm_session_forward", layer->node->name);
+        return lstm__fail(LSTM_ERROR_STATE,
+                          "layer \"%s\" carries no states yet: run lstm_session_forward",
+                          layer->node->name);
     if (count != carried->batch * carried->units)
-        return lstm__fail(LSTM_ERROR_SHAPE, "layer \"%s\": room for %zu values, its state has %zu (%zu samples of %zu units)",
-                          layer->node->name, count, carried->batch * carried->units, carried->batch, carried->units);
+        return lstm__fail(
+            LSTM_ERROR_SHAPE,
+            "layer \"%s\": room for %zu values, its state has %zu (%zu samples of %zu units)",
+            layer->node->name, count, carried->batch * carried->units, carried->batch,
+            carried->units);
     for (size_t k = 0; k < count; k++) {
         if (h)
             h[k] = (float)carried->h[k];
@@ -106,7 +123,8 @@ lstm_status lstm_session_get_states(const lstm_session *session, const lstm_laye
     return LSTM_OK;
 }
 
-lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *layer, const float *h, const float *c, size_t count)
+lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *layer, const float *h,
+                                    const float *c, size_t count)
 {
     lstm__carried *carried = NULL;
     NEED(session);
@@ -116,8 +134,10 @@ lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *lay
     if (carried->c)
         NEED(c);
     if (count == 0 || count % carried->units != 0 || count / carried->units > session->max_batch)
-        return lstm__fail(LSTM_ERROR_SHAPE, "layer \"%s\": %zu values given: expected %zu for each of 1 to %zu samples",
-                          layer->node->name, count, carried->units, session->max_batch);
+        return lstm__fail(
+            LSTM_ERROR_SHAPE,
+            "layer \"%s\": %zu values given: expected %zu for each of 1 to %zu samples",
+            layer->node->name, count, carried->units, session->max_batch);
     for (size_t k = 0; k < count; k++) {
         carried->h[k] = (real)h[k];
         if (carried->c)
@@ -144,7 +164,8 @@ lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data)
 static lstm_status need_forward(const lstm_session *session)
 {
     if (!session->forward_done)
-        return lstm__fail(LSTM_ERROR_STATE, "the session has not run forward yet: call lstm_session_forward");
+        return lstm__fail(LSTM_ERROR_STATE,
+                          "the session has not run forward yet: call lstm_session_forward");
     return LSTM_OK;
 }
 
@@ -161,20 +182,23 @@ static lstm_status check_values(const lstm_session *session, const lstm_layer *l
     const lstm__shape shape = layer->node->shapes[layer->port];
     const size_t expected = lstm__session_rows(session, shape) * (size_t)shape.features;
     if (count != expected)
-        return lstm__fail(LSTM_ERROR_SHAPE, "layer \"%s\": %zu values given, the latest call has %zu", layer->node->name,
-                          count, expected);
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "layer \"%s\": %zu values given, the latest call has %zu",
+                          layer->node->name, count, expected);
     return LSTM_OK;
 }
 
 static lstm_status find_output(const lstm_session *session, size_t index, const lstm_layer **layer)
 {
     if (index >= session->model->output_count)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "output %zu: the model has %zu", index, session->model->output_count);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "output %zu: the model has %zu", index,
+                          session->model->output_count);
     *layer = session->model->outputs[index];
     return LSTM_OK;
 }
 
-lstm_status lstm_session_output(const lstm_session *session, size_t index, float *values, size_t count)
+lstm_status lstm_session_output(const lstm_session *session, size_t index, float *values,
+                                size_t count)
 {
     const lstm_layer *layer = NULL;
     NEED(session);
@@ -183,11 +207,13 @@ lstm_status lstm_session_output(const lstm_session *session, size_t index, float
     RETURN_IF_ERROR(find_output(session, index, &layer));
     RETURN_IF_ERROR(check_values(session, layer, count));
     const size_t port = layer->node->port_first + (size_t)layer->port;
-    lstm__session_export(session, layer->node->shapes[layer->port], session->ports[port].value, session->layout, values);
+    lstm__session_export(session, layer->node->shapes[layer->port], session->ports[port].value,
+                         session->layout, values);
     return LSTM_OK;
 }
 
-lstm_status lstm_session_loss(lstm_session *session, const lstm_loss_options *options, const lstm_data *data, double *loss)
+lstm_status lstm_session_loss(lstm_session *session, const lstm_loss_options *options,
+                              const lstm_data *data, double *loss)
 {
     lstm__loss own;
     lstm__data read;
@@ -197,18 +223,21 @@ lstm_status lstm_session_loss(lstm_session *session, const lstm_loss_options *op
     RETURN_IF_ERROR(lstm__loss_read(&own, options));
     RETURN_IF_ERROR(lstm__data_read(&read, session->model, data, &own));
     if (read.batch.count != session->batch || read.batch.steps != session->steps)
-        return lstm__fail(LSTM_ERROR_SHAPE, "data has %zu samples and %zu steps, the forward pass had %zu and %zu",
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "data has %zu samples and %zu steps, the forward pass had %zu and %zu",
                           read.batch.count, read.batch.steps, session->batch, session->steps);
     const uint64_t mode = lstm__denormals_flush();
     lstm__session_clear_gradients(session);
-    const lstm_status status = lstm__loss_compute(session, &own, &read.batch, session->training, &value);
+    const lstm_status status = lstm__loss_compute(session, &own, &read.batch, session->training,
+                                                  &value);
     lstm__denormals_restore(mode);
     if (status == LSTM_OK && loss)
         *loss = value;
     return status;
 }
 
-lstm_status lstm_session_set_output_gradient(lstm_session *session, size_t index, const float *values, size_t count)
+lstm_status lstm_session_set_output_gradient(lstm_session *session, size_t index,
+                                             const float *values, size_t count)
 {
     const lstm_layer *layer = NULL;
     NEED(session);
@@ -220,7 +249,8 @@ lstm_status lstm_session_set_output_gradient(lstm_session *session, size_t index
     if (session->backward_done)
         lstm__session_clear_gradients(session);
     lstm__port *port = lstm__session_port(session, layer);
-    lstm__session_import(session, layer->node->shapes[layer->port], port->gradient, session->layout, values);
+    lstm__session_import(session, layer->node->shapes[layer->port], port->gradient, session->layout,
+                         values);
     port->written = true;
     port->at_logits = false;
     session->gradient_given = true;
@@ -233,10 +263,11 @@ lstm_status lstm_session_backward(lstm_session *session)
     RETURN_IF_ERROR(need_training(session));
     RETURN_IF_ERROR(need_forward(session));
     if (session->tape_used)
-        return lstm__fail(LSTM_ERROR_STATE, "backward uses up the tape: run lstm_session_forward again first");
-    if (!session->gradient_given)
         return lstm__fail(LSTM_ERROR_STATE,
-                          "no gradient at the outputs: call lstm_session_loss or lstm_session_set_output_gradient");
+                          "backward uses up the tape: run lstm_session_forward again first");
+    if (!session->gradient_given)
+        return lstm__fail(LSTM_ERROR_STATE, "no gradient at the outputs: call lstm_session_loss or "
+                                            "lstm_session_set_output_gradient");
     const uint64_t mode = lstm__denormals_flush();
     lstm__session_backward(session);
     lstm__denormals_restore(mode);
@@ -247,27 +278,31 @@ static lstm_status need_backward(const lstm_session *session)
 {
     RETURN_IF_ERROR(need_training(session));
     if (!session->backward_done)
-        return lstm__fail(LSTM_ERROR_STATE, "the session has no gradients yet: call lstm_session_backward");
+        return lstm__fail(LSTM_ERROR_STATE,
+                          "the session has no gradients yet: call lstm_session_backward");
     return LSTM_OK;
 }
 
-lstm_status lstm_session_parameter_gradient(const lstm_session *session, size_t index, float *values, size_t count)
+lstm_status lstm_session_parameter_gradient(const lstm_session *session, size_t index,
+                                            float *values, size_t count)
 {
     NEED(session);
     NEED(values);
     RETURN_IF_ERROR(need_backward(session));
     const lstm_model *model = session->model;
     if (index >= model->parameter_count)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "parameter %zu: the model has %zu", index, model->parameter_count);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "parameter %zu: the model has %zu", index,
+                          model->parameter_count);
     const lstm__parameter *parameter = &model->parameters[index];
     if (count != lstm__parameter_size(parameter))
-        return lstm__fail(LSTM_ERROR_SHAPE, "parameter \"%s\": room for %zu values, it has %zu", parameter->name, count,
-                          lstm__parameter_size(parameter));
+        return lstm__fail(LSTM_ERROR_SHAPE, "parameter \"%s\": room for %zu values, it has %zu",
+                          parameter->name, count, lstm__parameter_size(parameter));
     lstm__parameter_read(parameter, session->gradients, values);
     return LSTM_OK;
 }
 
-lstm_status lstm_session_input_gradient(const lstm_session *session, size_t index, float *values, size_t count)
+lstm_status lstm_session_input_gradient(const lstm_session *session, size_t index, float *values,
+                                        size_t count)
 {
     NEED(session);
     NEED(values);
@@ -279,13 +314,15 @@ lstm_status lstm_session_input_gradient(const lstm_session *session, size_t inde
     RETURN_IF_ERROR(check_values(session, layer, count));
     const lstm__port *port = &session->ports[layer->node->port_first];
     const lstm__view none = {NULL, 0};
-    lstm__session_export(session, layer->node->shapes[0], port->written ? port->gradient : none, session->layout, values);
+    lstm__session_export(session, layer->node->shapes[0], port->written ? port->gradient : none,
+                         session->layout, values);
     return LSTM_OK;
 }
 
 /* ---- Optimizer */
 
-lstm_status lstm_optimizer_create(lstm_optimizer **out, lstm_model *model, const lstm_optimizer_options *options)
+lstm_status lstm_optimizer_create(lstm_optimizer **out, lstm_model *model,
+                                  const lstm_optimizer_options *options)
 {
     NEED(out);
     *out = NULL;
@@ -313,7 +350,8 @@ lstm_status lstm_optimizer_set_learning_rate(lstm_optimizer *optimizer, double r
 {
     NEED(optimizer);
     if (!(rate >= 0) || !isfinite(rate))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "learning rate is %g: expected a finite number of at least 0", rate);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "learning rate is %g: expected a finite number of at least 0", rate);
     optimizer->options.learning_rate = rate;
     return LSTM_OK;
 }
@@ -323,8 +361,8 @@ lstm_status lstm_optimizer_watch(lstm_optimizer *optimizer, double loss)
     NEED(optimizer);
     if (isnan(loss))
         return lstm__fail(LSTM_ERROR_ARGUMENT, "the watched loss is NaN");
-    lstm__schedule_watch(&optimizer->schedule, &optimizer->state.plateau, optimizer->options.profile,
-                         optimizer->options.learning_rate, loss);
+    lstm__schedule_watch(&optimizer->schedule, &optimizer->state.plateau,
+                         optimizer->options.profile, optimizer->options.learning_rate, loss);
     return LSTM_OK;
 }
 
@@ -332,9 +370,11 @@ lstm_status lstm_optimizer_use_average(lstm_optimizer *optimizer)
 {
     NEED(optimizer);
     if (!optimizer->average)
-        return lstm__fail(LSTM_ERROR_STATE, "the optimizer keeps no averages: create it with use_ema = LSTM_YES");
+        return lstm__fail(LSTM_ERROR_STATE,
+                          "the optimizer keeps no averages: create it with use_ema = LSTM_YES");
     if (optimizer->steps == 0)
-        return lstm__fail(LSTM_ERROR_STATE, "the optimizer has not made a step yet: there are no averages");
+        return lstm__fail(LSTM_ERROR_STATE,
+                          "the optimizer has not made a step yet: there are no averages");
     lstm__optimizer_use_average(optimizer);
     return LSTM_OK;
 }
@@ -344,7 +384,8 @@ lstm_status lstm_optimizer_step(lstm_optimizer *optimizer, lstm_session *session
     NEED(optimizer);
     NEED(session);
     if (session->model != optimizer->model)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "the session and the optimizer belong to different models");
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "the session and the optimizer belong to different models");
     RETURN_IF_ERROR(need_backward(session));
     const uint64_t mode = lstm__denormals_flush();
     const lstm_status status = lstm__optimizer_step(optimizer, session);

@@ -10,11 +10,14 @@
 static lstm_status check_options(lstm_table_options *o)
 {
     RETURN_IF_ERROR(lstm__read_flag(&o->no_header, LSTM_NO, "lstm_table_options: no_header"));
-    RETURN_IF_ERROR(lstm__read_flag(&o->allow_missing, LSTM_NO, "lstm_table_options: allow_missing"));
+    RETURN_IF_ERROR(
+        lstm__read_flag(&o->allow_missing, LSTM_NO, "lstm_table_options: allow_missing"));
     if (o->reserved != 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_table_options: reserved is %d; expected 0", (int)o->reserved);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_table_options: reserved is %d; expected 0",
+                          (int)o->reserved);
     if (o->column_count > 0 && !o->columns)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_table_options: columns is NULL, column_count is %zu",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "lstm_table_options: columns is NULL, column_count is %zu",
                           o->column_count);
     for (size_t k = 0; k < o->column_count; k++)
         if (!o->columns[k])
@@ -29,7 +32,8 @@ lstm_status lstm_table_load_csv(lstm_table **out, lstm_context *context, const c
         return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_table_load_csv: out is NULL");
     *out = NULL;
     if (!path || !*path)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_table_load_csv: path is %s", path ? "empty" : "NULL");
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_table_load_csv: path is %s",
+                          path ? "empty" : "NULL");
     lstm_table_options o;
     RETURN_IF_ERROR(lstm__read_options(&o, sizeof o, options, "lstm_table_options"));
     RETURN_IF_ERROR(check_options(&o));
@@ -95,7 +99,9 @@ lstm_status lstm_table_find_column(const lstm_table *table, const char *name, si
 {
     if (!table || !name || !column)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_table_find_column: %s is NULL",
-                          !table ? "table" : !name ? "name" : "column");
+                          !table  ? "table"
+                          : !name ? "name"
+                                  : "column");
     for (size_t k = 0; k < table->column_count; k++)
         if (strcmp(table->columns[k].name, name) == 0) {
             *column = k;

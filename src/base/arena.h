@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * One block per owner, measured and carved by the same function run twice: first with base == NULL (measure), then
- * with the block. A layout function calls lstm__carve for each part in a fixed order.
+ * One block per owner, measured and carved by the same function run twice: first with base == NULL
+ * (measure), then with the block. A layout function calls lstm__carve for each part in a fixed
+ * order.
  */
 #ifndef LSTM_BASE_ARENA_H
 #define LSTM_BASE_ARENA_H
@@ -18,8 +19,8 @@ static inline void *lstm__carve(lstm__arena *arena, size_t count, size_t size)
 {
     size_t bytes = 0;
     size_t end = 0;
-    if (!lstm__mul(count, size, &bytes) || !lstm__add(bytes, 63, &bytes)
-        || !lstm__add(arena->used, bytes & ~(size_t)63, &end) || end > PTRDIFF_MAX) {
+    if (!lstm__mul(count, size, &bytes) || !lstm__add(bytes, 63, &bytes) ||
+        !lstm__add(arena->used, bytes & ~(size_t)63, &end) || end > PTRDIFF_MAX) {
         arena->overflow = true;
         return NULL;
     }

@@ -2,16 +2,17 @@
  *
  * The context: allocator, threads or runner, instruction level, log.
  *
- * A context is counted: the caller holds one reference from create to destroy, every model and other handle one more.
- * The built-in default context, which stands for NULL, is constant and not counted; its level is 0, "ask the CPU",
- * because there is nowhere to keep the answer. The last reference to a context with threads must not be given back by
- * one of its own tasks.
+ * A context is counted: the caller holds one reference from create to destroy, every model and
+ * other handle one more. The built-in default context, which stands for NULL, is constant and not
+ * counted; its level is 0, "ask the CPU", because there is nowhere to keep the answer. The last
+ * reference to a context with threads must not be given back by one of its own tasks.
  *
- * Memory is aligned to 64 bytes whoever provides it. A block from a caller's allocator that is not counts as a failed
- * allocation, since a vector load would fault on it.
+ * Memory is aligned to 64 bytes whoever provides it. A block from a caller's allocator that is not
+ * counts as a failed allocation, since a vector load would fault on it.
  *
- * lstm__parallel flushes denormals around the tasks on every path, so that bits do not depend on which thread ran one.
- * A caller's runner is used by one call at a time: a second one, nested in a task or from another thread, runs alone.
+ * lstm__parallel flushes denormals around the tasks on every path, so that bits do not depend on
+ * which thread ran one. A caller's runner is used by one call at a time: a second one, nested in a
+ * task or from another thread, runs alone.
  */
 #include "context.h"
 
@@ -34,10 +35,12 @@ struct lstm_context {
     _Atomic int32_t running;    /* calls of the caller's runner under way: 0 or 1 */
     int32_t threads;
     int32_t isa; /* 0 in the default context */
-    void *(*allocate)(void *user, size_t bytes, size_t alignment); /* NULL = aligned_alloc and free */
+    /* NULL = aligned_alloc and free */
+    void *(*allocate)(void *user, size_t bytes, size_t alignment);
     void (*release)(void *user, void *memory);
     void *allocator_user;
-    void (*run)(void *user, void (*task)(void *argument, int32_t index), void *argument, int32_t count);
+    void (*run)(void *user, void (*task)(void *argument, int32_t index), void *argument,
+                int32_t count);
     void *run_user;
     void (*log)(void *user, const char *line);
     void *log_user;
@@ -71,13 +74,16 @@ static lstm_status read_options(lstm_context_options *o, const lstm_context_opti
 {
     RETURN_IF_ERROR(lstm__read_options(o, sizeof *o, given, "lstm_context_options"));
     if (o->threads < -1 || o->threads > MOST_THREADS)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_context_options: threads is %d; expected -1 (all), or 0 to %d",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "lstm_context_options: threads is %d; expected -1 (all), or 0 to %d",
                           (int)o->threads, MOST_THREADS);
     if (o->max_isa < 0 || o->max_isa > LSTM_ISA_NEON)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_context_options: max_isa is %d; expected one of LSTM_ISA_*",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "lstm_context_options: max_isa is %d; expected one of LSTM_ISA_*",
                           (int)o->max_isa);
     if (o->blas_threads < 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_context_options: blas_threads is %d; expected 0 or more",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "lstm_context_options: blas_threads is %d; expected 0 or more",
                           (int)o->blas_threads);
     if (!o->allocate != !o->release)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
@@ -96,7 +102,9 @@ static void log_unknown_level(lstm_context *context)
 {
     const char *text = NULL;
     if (lstm__cpu_environment_limit(&text) == 0 && text && *text)
-        lstm__log(context, "LSTM_MAX_ISA is \"%s\", which is none of generic, avx2, avx512, neon: ignored", text);
+        lstm__log(context,
+                  "LSTM_MAX_ISA is \"%s\", which is none of generic, avx2, avx512, neon: ignored",
+                  text);
 }
 
 lstm_status lstm_context_create(lstm_context **out, const lstm_context_options *options)
@@ -174,7 +182,8 @@ void *lstm__allocate(lstm_context *context, size_t bytes)
     if ((uintptr_t)memory % ALIGNMENT == 0)
         return memory;
     context->release(context->allocator_user, memory);
-    lstm__log(context, "the allocator returned a block that is not aligned to %d bytes: refused", ALIGNMENT);
+    lstm__log(context, "the allocator returned a block that is not aligned to %d bytes: refused",
+              ALIGNMENT);
     return NULL;
 }
 
@@ -202,7 +211,8 @@ void lstm__release(lstm_context *context, void *memory)
         free(memory);
 }
 
-lstm_status lstm__grow(lstm_context *context, void **memory, size_t *capacity, size_t needed, size_t size)
+lstm_status lstm__grow(lstm_context *context, void **memory, size_t *capacity, size_t needed,
+                       size_t size)
 {
     if (needed <= *capacity)
         return LSTM_OK;
@@ -216,7 +226,8 @@ lstm_status lstm__grow(lstm_context *context, void **memory, size_t *capacity, s
     size_t bytes = 0;
     void *const larger = lstm__mul(wanted, size, &bytes) ? lstm__allocate(context, bytes) : NULL;
     if (!larger)
-        return lstm__fail(LSTM_ERROR_MEMORY, "no memory for %zu elements of %zu bytes", wanted, size);
+        return lstm__fail(LSTM_ERROR_MEMORY, "no memory for %zu elements of %zu bytes", wanted,
+                          size);
     if (*memory)
         memcpy(larger, *memory, *capacity * size);
     lstm__release(context, *memory);
@@ -266,7 +277,8 @@ static void run_flushed(void *argument, int32_t index)
     lstm__denormals_restore(mode);
 }
 
-void lstm__parallel(lstm_context *context, int32_t count, void (*task)(void *argument, int32_t index), void *argument)
+void lstm__parallel(lstm_context *context, int32_t count,
+                    void (*task)(void *argument, int32_t index), void *argument)
 {
     if (count > 1 && context->run) {
         int32_t idle = 0;
@@ -289,8 +301,9 @@ void lstm__parallel(lstm_context *context, int32_t count, void (*task)(void *arg
 lstm_status lstm__context_check(lstm_context *context)
 {
     if (context->pool && lstm__pool_forked(context->pool))
-        return lstm__fail(LSTM_ERROR_THREAD, "the context has %d threads and the process has forked since it was "
-                                             "created; create a new context in this process",
+        return lstm__fail(LSTM_ERROR_THREAD,
+                          "the context has %d threads and the process has forked since it was "
+                          "created; create a new context in this process",
                           (int)context->threads);
     return LSTM_OK;
 }

@@ -2,13 +2,14 @@
  *
  * What this CPU can do, and the flush-to-zero scope of compute calls.
  *
- * A level counts as supported when the CPU has every instruction set the level's kernel file is compiled with AND the
- * operating system saves the registers involved (OSXSAVE and XCR0): virtual machines and old kernels may show the
- * CPU's bits and still lose the upper register halves. Nothing is cached, as there are no writable globals; CPUID is
- * slow in a virtual machine, so callers ask once, when a context is created.
+ * A level counts as supported when the CPU has every instruction set the level's kernel file is
+ * compiled with AND the operating system saves the registers involved (OSXSAVE and XCR0): virtual
+ * machines and old kernels may show the CPU's bits and still lose the upper register halves.
+ * Nothing is cached, as there are no writable globals; CPUID is slow in a virtual machine, so
+ * callers ask once, when a context is created.
  *
- * Of the floating-point mode only flush-to-zero bits are touched: FTZ and DAZ of MXCSR on x86-64 (where every CPU has
- * DAZ; elsewhere on x86 nothing is done), FZ of FPCR on aarch64.
+ * Of the floating-point mode only flush-to-zero bits are touched: FTZ and DAZ of MXCSR on x86-64
+ * (where every CPU has DAZ; elsewhere on x86 nothing is done), FZ of FPCR on aarch64.
  */
 #include "cpu.h"
 
@@ -55,7 +56,8 @@ static bool x86_supports(int32_t isa)
         return false;
     if (isa == LSTM_ISA_AVX2)
         return true;
-    return has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31) && (states & STATE_AVX512) == STATE_AVX512;
+    return has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31) &&
+           (states & STATE_AVX512) == STATE_AVX512;
 }
 
 #endif
@@ -94,8 +96,8 @@ int32_t lstm__cpu_environment_limit(const char **text)
     return level ? level->value : 0;
 }
 
-/* Whether a limit lets a level pass. A level of another architecture's limits nothing but is no licence either: it is
- * compared only with its own kind. */
+/* Whether a limit lets a level pass. A level of another architecture's limits nothing but is no
+ * licence either: it is compared only with its own kind. */
 static bool allowed(int32_t isa, int32_t limit)
 {
     if (limit == 0 || isa == LSTM_ISA_GENERIC)
@@ -142,7 +144,8 @@ void lstm__denormals_restore(uint64_t mode)
 {
 #if defined(__x86_64__)
     const uint32_t now = _mm_getcsr();
-    const uint32_t back = (now & ~0x8040u) | ((uint32_t)mode & 0x8040u); /* exception flags raised meanwhile stay */
+    /* exception flags raised meanwhile stay */
+    const uint32_t back = (now & ~0x8040u) | ((uint32_t)mode & 0x8040u);
     if (back != now)
         _mm_setcsr(back);
 #elif defined(__aarch64__)

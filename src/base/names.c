@@ -2,9 +2,9 @@
  *
  * Names compared without regard to case, and the nearest known name to a mistyped one.
  *
- * The distance is Damerau's and Levenshtein's in its restricted form (optimal string alignment: no part is edited
- * twice), by the usual table of which only three rows are kept. A candidate is worth suggesting when at most
- * max(2, length / 3) edits lead to it and at least one character stays.
+ * The distance is Damerau's and Levenshtein's in its restricted form (optimal string alignment: no
+ * part is edited twice), by the usual table of which only three rows are kept. A candidate is worth
+ * suggesting when at most max(2, length / 3) edits lead to it and at least one character stays.
  */
 #include "names.h"
 
@@ -50,7 +50,8 @@ size_t lstm__edit_distance(const char *a, const char *b)
 {
     const size_t rows = compared_length(a);
     const size_t columns = compared_length(b);
-    unsigned char table[3][LONGEST + 1]; /* the rows of the two prefixes before and of this one, taking turns */
+    /* the rows of the two prefixes before and of this one, taking turns */
+    unsigned char table[3][LONGEST + 1];
     for (size_t column = 0; column <= columns; column++)
         table[0][column] = (unsigned char)column;
     for (size_t row = 1; row <= rows; row++) {
@@ -82,7 +83,8 @@ void lstm__nearest_offer(lstm__nearest *nearest, const char *candidate)
     const size_t other = compared_length(candidate);
     const size_t limit = length / 3 > 2 ? length / 3 : 2;
     const size_t distance = lstm__edit_distance(nearest->wanted, candidate);
-    if (distance > limit || distance >= nearest->distance || distance >= (length > other ? length : other))
+    if (distance > limit || distance >= nearest->distance ||
+        distance >= (length > other ? length : other))
         return;
     nearest->best = candidate;
     nearest->distance = distance;
@@ -91,7 +93,7 @@ void lstm__nearest_offer(lstm__nearest *nearest, const char *candidate)
 lstm_status lstm__fail_unknown(const lstm__nearest *nearest, const char *what)
 {
     if (nearest->best)
-        return lstm__fail(LSTM_ERROR_NOT_FOUND, "unknown %s \"%s\"; did you mean \"%s\"?", what, nearest->wanted,
-                          nearest->best);
+        return lstm__fail(LSTM_ERROR_NOT_FOUND, "unknown %s \"%s\"; did you mean \"%s\"?", what,
+                          nearest->wanted, nearest->best);
     return lstm__fail(LSTM_ERROR_NOT_FOUND, "unknown %s \"%s\"", what, nearest->wanted);
 }

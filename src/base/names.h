@@ -17,7 +17,8 @@ int lstm__compare_names(const char *a, const char *b);
 /* Find `name` in a table ended by {NULL, 0} (first match wins). NULL if absent. */
 const lstm__name *lstm__find_name(const lstm__name *table, const char *name);
 
-/* The number of edits (insert, delete, replace, swap neighbours) between two names, at most 127 bytes each compared. */
+/* The number of edits (insert, delete, replace, swap neighbours) between two names, at most 127
+ * bytes each compared. */
 size_t lstm__edit_distance(const char *a, const char *b);
 
 /* Collects candidates one by one and keeps the nearest to `wanted`. */

@@ -8,10 +8,12 @@
 
 #include <stdbool.h>
 
-/* Copy the caller's option struct into `destination` (`size` bytes, whose first member is struct_size): a shorter one
- * is completed with zeros, the unknown tail of a longer one must be zero. NULL gives all zeros. On success
- * destination->struct_size == size. `what` names the struct in messages. */
-lstm_status lstm__read_options(void *destination, size_t size, const void *source, const char *what);
+/* Copy the caller's option struct into `destination` (`size` bytes, whose first member is
+ * struct_size): a shorter one is completed with zeros, the unknown tail of a longer one must be
+ * zero. NULL gives all zeros. On success destination->struct_size == size. `what` names the struct
+ * in messages. */
+lstm_status lstm__read_options(void *destination, size_t size, const void *source,
+                               const char *what);
 
 /* Copy `size` bytes of an information struct to the caller's, as far as his struct_size reaches. */
 lstm_status lstm__write_info(void *destination, const void *source, size_t size, const char *what);

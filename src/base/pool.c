@@ -2,22 +2,23 @@
  *
  * A fork-join pool.
  *
- * A job is handed out through one 64-bit atomic, the ticket: the number of the job above, the number of tasks not yet
- * taken below. Whoever wants a task, caller or worker, takes one off by compare-and-swap; the upper half makes a stale
- * swap fail. `unfinished` counts tasks, not workers, so that a caller never waits for a worker that woke too late to
- * get any. Fields of the job (task, argument) are written before the ticket is published and read only between taking
- * a task and finishing it; the caller cannot leave the job before that.
+ * A job is handed out through one 64-bit atomic, the ticket: the number of the job above, the
+ * number of tasks not yet taken below. Whoever wants a task, caller or worker, takes one off by
+ * compare-and-swap; the upper half makes a stale swap fail. `unfinished` counts tasks, not workers,
+ * so that a caller never waits for a worker that woke too late to get any. Fields of the job (task,
+ * argument) are written before the ticket is published and read only between taking a task and
+ * finishing it; the caller cannot leave the job before that.
  *
  *     caller   lock turn; task, argument; unfinished = count; publish ticket; wake sleepers; take tasks;
  *              wait for unfinished == 0; unlock turn
  *     worker   take tasks; spin a moment; sleep until the ticket holds tasks or `stopping`
  *
- * Which thread runs which task is left to chance; results cannot depend on it as every task writes only its own part
- * (see lstm__parallel). A task that itself calls for the pool is recognised by its thread and runs its part alone. The
- * identity of a thread is the address of its errno.
+ * Which thread runs which task is left to chance; results cannot depend on it as every task writes
+ * only its own part (see lstm__parallel). A task that itself calls for the pool is recognised by
+ * its thread and runs its part alone. The identity of a thread is the address of its errno.
  *
- * Workers take no signals, flush denormals, and have 2 MiB of stack. A forked child has no workers: it sees by the
- * process number that the pool is not its own.
+ * Workers take no signals, flush denormals, and have 2 MiB of stack. A forked child has no workers:
+ * it sees by the process number that the pool is not its own.
  */
 #include "pool.h"
 
@@ -41,8 +42,8 @@ typedef struct worker {
 } worker;
 
 struct lstm__pool {
-    _Alignas(64) _Atomic uint64_t ticket;      /* job << 32 | tasks not yet taken */
-    _Alignas(64) _Atomic int32_t unfinished;   /* tasks of this job that have not returned */
+    _Alignas(64) _Atomic uint64_t ticket;    /* job << 32 | tasks not yet taken */
+    _Alignas(64) _Atomic int32_t unfinished; /* tasks of this job that have not returned */
     _Alignas(64) void (*task)(void *argument, int32_t index);
     void *argument;
     _Atomic uintptr_t caller; /* identity of the thread whose turn it is */
@@ -81,8 +82,8 @@ static void work(lstm__pool *pool)
 {
     uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
     while ((uint32_t)ticket > 0) {
-        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket - 1, memory_order_acq_rel,
-                                                   memory_order_acquire))
+        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket - 1,
+                                                   memory_order_acq_rel, memory_order_acquire))
             continue;
         pool->task(pool->argument, (int32_t)((uint32_t)ticket - 1));
         if (atomic_fetch_sub_explicit(&pool->unfinished, 1, memory_order_acq_rel) == 1) {
@@ -147,7 +148,8 @@ static void wait_until_finished(lstm__pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-void lstm__pool_run(lstm__pool *pool, int32_t count, void (*task)(void *argument, int32_t index), void *argument)
+void lstm__pool_run(lstm__pool *pool, int32_t count, void (*task)(void *argument, int32_t index),
+                    void *argument)
 {
     if (count <= 1 || lstm__pool_forked(pool) || inside(pool)) {
         run_serially(count, task, argument);
@@ -209,8 +211,8 @@ lstm_status lstm__pool_create(lstm__pool **out, lstm_context *context, int32_t t
         const int error = start_worker(&pool->workers[k]);
         if (error) {
             lstm__pool_destroy(pool, context);
-            return lstm__fail(LSTM_ERROR_THREAD, "thread %d of %d could not be started: %s", (int)k + 2,
-                              (int)threads, strerror(error));
+            return lstm__fail(LSTM_ERROR_THREAD, "thread %d of %d could not be started: %s",
+                              (int)k + 2, (int)threads, strerror(error));
         }
         pool->worker_count++;
     }

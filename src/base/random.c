@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Philox4x32-10: ten rounds of multiply, swap and key addition on a 128-bit counter with a 64-bit key
- * (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011). The test compares it with the
- * authors' known answers.
+ * Philox4x32-10: ten rounds of multiply, swap and key addition on a 128-bit counter with a 64-bit
+ * key (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011). The
+ * test compares it with the authors' known answers.
  *
  *     key      seed, low word first
  *     counter  { index low, index high, stream low, stream high }
@@ -39,8 +39,8 @@ void lstm__random_block(uint64_t seed, uint64_t stream, uint64_t index, uint32_t
     out[3] = x3;
 }
 
-/* The finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection, each output bit of which depends on every input
- * bit. */
+/* The finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection, each output bit of which
+ * depends on every input bit. */
 static uint64_t mix(uint64_t x)
 {
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -69,17 +69,20 @@ double lstm__random_normal(uint64_t seed, uint64_t stream, uint64_t index)
 {
     uint32_t words[4];
     lstm__random_block(seed, stream, index, words);
-    const double u = (double)((word_64(words[0], words[1]) >> 11) + 1) * 0x1p-53; /* (0, 1]: the logarithm is finite */
+    /* (0, 1]: the logarithm is finite */
+    const double u = (double)((word_64(words[0], words[1]) >> 11) + 1) * 0x1p-53;
     const double v = (double)(word_64(words[2], words[3]) >> 11) * 0x1p-53;
     return sqrt(-2.0 * log(u)) * cos(TWO_PI * v);
 }
 
 uint64_t lstm__random_below(uint64_t seed, uint64_t stream, uint64_t index, uint64_t bound)
 {
-    const uint64_t first = (0 - bound) % bound; /* 2^64 modulo bound: the numbers from here on divide evenly */
+    /* 2^64 modulo bound: the numbers from here on divide evenly */
+    const uint64_t first = (0 - bound) % bound;
     for (uint64_t attempt = 0;; attempt++) {
         uint32_t words[4];
-        lstm__random_block(seed, attempt == 0 ? stream : lstm__random_stream(stream, attempt), index, words);
+        lstm__random_block(seed, attempt == 0 ? stream : lstm__random_stream(stream, attempt),
+                           index, words);
         const uint64_t x = word_64(words[0], words[1]);
         if (x >= first)
             return x % bound;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Counter-based random numbers, Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
- * A number depends only on (seed, stream, index), never on who asks or in which order, so results do not depend on
- * threads and nothing has to be saved to resume.
+ * Counter-based random numbers, Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
+ * 1, 2, 3", 2011). A number depends only on (seed, stream, index), never on who asks or in which
+ * order, so results do not depend on threads and nothing has to be saved to resume.
  */
 #ifndef LSTM_BASE_RANDOM_H
 #define LSTM_BASE_RANDOM_H
@@ -15,7 +15,8 @@ void lstm__random_block(uint64_t seed, uint64_t stream, uint64_t index, uint32_t
 /* Combine two numbers into a stream number (layer and update, epoch and purpose). */
 uint64_t lstm__random_stream(uint64_t a, uint64_t b);
 
-/* Uniform in [0, 1) with 53 bits; standard normal (Box and Muller); uniform integer in [0, bound), bound > 0. */
+/* Uniform in [0, 1) with 53 bits; standard normal (Box and Muller); uniform integer in [0, bound),
+ * bound > 0. */
 double lstm__random_uniform(uint64_t seed, uint64_t stream, uint64_t index);
 double lstm__random_normal(uint64_t seed, uint64_t stream, uint64_t index);
 uint64_t lstm__random_below(uint64_t seed, uint64_t stream, uint64_t index, uint64_t bound);

@@ -2,9 +2,10 @@
  *
  * Status codes, the library's version and the error text of each thread.
  *
- * The text lives in one fixed thread-local buffer, the library's only writable storage outside of handles, so that
- * reporting a failure cannot itself fail. A text is first formatted beside the buffer and copied then: arguments may
- * point into the text that is being replaced. Longer texts are cut and end with "...".
+ * The text lives in one fixed thread-local buffer, the library's only writable storage outside of
+ * handles, so that reporting a failure cannot itself fail. A text is first formatted beside the
+ * buffer and copied then: arguments may point into the text that is being replaced. Longer texts
+ * are cut and end with "...".
  */
 #include "status.h"
 
@@ -29,20 +30,25 @@ static const struct {
     {LSTM_ERROR_STATE, "LSTM_ERROR_STATE",
      "The call comes at the wrong time: correct the order of the calls."},
     {LSTM_ERROR_UNSUPPORTED, "LSTM_ERROR_UNSUPPORTED",
-     "This version of the library does not know what was asked for: use a newer one or do without."},
+     "This version of the library does not know what was asked for: use a newer one or do "
+     "without."},
     {LSTM_ERROR_MEMORY, "LSTM_ERROR_MEMORY",
-     "There is not enough memory, or a size does not fit in it: use a smaller batch or free something."},
+     "There is not enough memory, or a size does not fit in it: use a smaller batch or free "
+     "something."},
     {LSTM_ERROR_IO, "LSTM_ERROR_IO",
      "A file cannot be opened, read, written or renamed: see the system's reason in the message."},
     {LSTM_ERROR_FORMAT, "LSTM_ERROR_FORMAT",
-     "A file or a description was read but its content is wrong: correct the place that the message names."},
+     "A file or a description was read but its content is wrong: correct the place that the "
+     "message names."},
     {LSTM_ERROR_NUMERIC, "LSTM_ERROR_NUMERIC",
-     "A number became NaN or infinite, or a matrix is singular: check the data or lower the learning rate."},
+     "A number became NaN or infinite, or a matrix is singular: check the data or lower the "
+     "learning rate."},
     {LSTM_ERROR_CANCELLED, "LSTM_ERROR_CANCELLED", "The progress callback asked to stop."},
     {LSTM_ERROR_NOT_FOUND, "LSTM_ERROR_NOT_FOUND",
      "Nothing has this name: see the message for what there is."},
     {LSTM_ERROR_THREAD, "LSTM_ERROR_THREAD",
-     "The system refused a thread, or a context with threads was used after fork(): create a new context."},
+     "The system refused a thread, or a context with threads was used after fork(): create a new "
+     "context."},
 };
 
 enum { KNOWN_COUNT = sizeof known / sizeof known[0] };
@@ -57,7 +63,8 @@ uint32_t lstm_version(void)
 
 const char *lstm_version_string(void)
 {
-    return TEXT_OF(LSTM_VERSION_MAJOR) "." TEXT_OF(LSTM_VERSION_MINOR) "." TEXT_OF(LSTM_VERSION_PATCH);
+    return TEXT_OF(LSTM_VERSION_MAJOR) "." TEXT_OF(LSTM_VERSION_MINOR) "." TEXT_OF(
+        LSTM_VERSION_PATCH);
 }
 
 const char *lstm_status_name(lstm_status status)
@@ -73,7 +80,8 @@ const char *lstm_status_message(lstm_status status)
     for (size_t k = 0; k < KNOWN_COUNT; k++)
         if (known[k].status == status)
             return known[k].message;
-    return "This is not a status of this version of the library: compare lstm_version() with LSTM_VERSION.";
+    return "This is not a status of this version of the library: compare lstm_version() with "
+           "LSTM_VERSION.";
 }
 
 const char *lstm_last_error(void)

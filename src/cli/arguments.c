@@ -2,9 +2,10 @@
  *
  * Command lines after a table; see arguments.h.
  *
- * All options of a command, its own and the common ones, get one slot each; a slot holds every text given. getopt_long
- * runs with "-" first in the short options, so operands may stand anywhere, whatever POSIXLY_CORRECT says. A long
- * option is given to getopt_long as the slot's number plus SLOT_BASE, a short one is looked up by its letter.
+ * All options of a command, its own and the common ones, get one slot each; a slot holds every text
+ * given. getopt_long runs with "-" first in the short options, so operands may stand anywhere,
+ * whatever POSIXLY_CORRECT says. A long option is given to getopt_long as the slot's number plus
+ * SLOT_BASE, a short one is looked up by its letter.
  */
 #include "arguments.h"
 
@@ -284,8 +285,8 @@ static int read_line(arguments *a, int argc, char **argv)
                        : unknown_option(a, argv[optind - 1]);
         }
         slot *s = slot_of(a, answer);
-        const int code =
-            s == NULL ? EXIT_DONE : take(s, s->spec->kind == OPTION_FLAG ? NULL : optarg);
+        const int code = s == NULL ? EXIT_DONE
+                                   : take(s, s->spec->kind == OPTION_FLAG ? NULL : optarg);
         if (code != EXIT_DONE) {
             return code;
         }

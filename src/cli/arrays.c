@@ -2,8 +2,9 @@
  *
  * Arrays that travel in files; see arrays.h.
  *
- * Numbers always belong to an lstm_archive: the one that was loaded, or for CSV one that the table's columns are copied
- * into, row by row. CSV is written with 9 significant digits, which give back the same float.
+ * Numbers always belong to an lstm_archive: the one that was loaded, or for CSV one that the
+ * table's columns are copied into, row by row. CSV is written with 9 significant digits, which give
+ * back the same float.
  */
 #include "arrays.h"
 
@@ -84,8 +85,8 @@ static int copy_table(lstm_archive *archive, const lstm_table *table, const char
                                                                                       : "text");
         }
     }
-    float *values =
-        calloc(rows == 0 || columns == 0 ? 1 : rows, (columns == 0 ? 1 : columns) * sizeof *values);
+    float *values = calloc(rows == 0 || columns == 0 ? 1 : rows,
+                           (columns == 0 ? 1 : columns) * sizeof *values);
     if (values == NULL) {
         return message_error(EXIT_WORK, "%s: out of memory", path);
     }
@@ -131,8 +132,8 @@ static int append(array_list *list, const lstm_array_info *info, const char *pat
     }
     list->items = items;
     array *item = &items[list->count++];
-    *item =
-        (array){.rank = info->rank, .count = info->count, .data = info->data, .from_csv = from_csv};
+    *item = (array){
+        .rank = info->rank, .count = info->count, .data = info->data, .from_csv = from_csv};
     memcpy(item->shape, info->shape, sizeof item->shape);
     if (named) {
         snprintf(item->label, sizeof item->label, "%s: %s", path, info->name);

@@ -2,12 +2,13 @@
  *
  * Simple forecasts, errors and significance (baseline.h).
  *
- * Drift: the last value plus h times the mean change of the training part. Seasonal naive: the value of the same season
- * in the last cycle that is known; with drift: plus the change from the last cycle to this one, y(t) - y(t-m).
- * MASE: the mean absolute error over the mean absolute error, in the training part, of repeating the value one season
- * (else one row) before (Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006).
- * Diebold-Mariano (1995): t test on the mean difference of squared errors, with the long-run variance by Newey and West
- * (1987) and the small-sample factor and Student's t of Harvey, Leybourne and Newbold (1997).
+ * Drift: the last value plus h times the mean change of the training part. Seasonal naive: the
+ * value of the same season in the last cycle that is known; with drift: plus the change from the
+ * last cycle to this one, y(t) - y(t-m). MASE: the mean absolute error over the mean absolute
+ * error, in the training part, of repeating the value one season (else one row) before (Hyndman and
+ * Koehler, "Another look at measures of forecast accuracy", 2006). Diebold-Mariano (1995): t test
+ * on the mean difference of squared errors, with the long-run variance by Newey and West (1987) and
+ * the small-sample factor and Student's t of Harvey, Leybourne and Newbold (1997).
  */
 #include "baseline.h"
 #include <math.h>
@@ -44,8 +45,8 @@ lstm_status baseline_simple(method_table *table, const recipe *of, const double 
     method *const drift = add_method(table, METHOD_DRIFT, count, horizon);
     const int seasonal = m > 0 && count > 0 && origins[0] >= m;
     method *const naive = seasonal ? add_method(table, METHOD_SEASONAL, count, horizon) : NULL;
-    method *const moved =
-        seasonal ? add_method(table, METHOD_SEASONAL_DRIFT, count, horizon) : NULL;
+    method *const moved = seasonal ? add_method(table, METHOD_SEASONAL_DRIFT, count, horizon)
+                                   : NULL;
     if (last == NULL || drift == NULL || (seasonal && (naive == NULL || moved == NULL))) {
         return LSTM_ERROR_MEMORY;
     }
@@ -103,8 +104,8 @@ static lstm_status linear_fit(double **coefficients, size_t *lags, const recipe 
                               const size_t *train, size_t train_count)
 {
     const size_t features = recipe_features(of);
-    const size_t stride =
-        train_count > LINEAR_ROWS ? (train_count + LINEAR_ROWS - 1) / LINEAR_ROWS : 1;
+    const size_t stride = train_count > LINEAR_ROWS ? (train_count + LINEAR_ROWS - 1) / LINEAR_ROWS
+                                                    : 1;
     const size_t rows = (train_count + stride - 1) / stride;
     *lags = of->window;
     while (*lags > 1 && (*lags * features > LINEAR_COLUMNS || 5 * (1 + *lags * features) > rows)) {
@@ -141,15 +142,15 @@ lstm_status baseline_linear(method_table *table, const recipe *of, lstm_context 
 {
     double *coefficients = NULL;
     size_t lags = 0;
-    lstm_status status =
-        linear_fit(&coefficients, &lags, of, context, matrix, y, train, train_count);
+    lstm_status status = linear_fit(&coefficients, &lags, of, context, matrix, y, train,
+                                    train_count);
     const size_t columns = 1 + lags * recipe_features(of);
     if (status == LSTM_ERROR_ARGUMENT) {
         return LSTM_OK; /* too few rows for even one lag: there is no such baseline */
     }
     double *const x = malloc((columns + of->horizon) * sizeof *x);
-    method *const linear =
-        status == LSTM_OK ? add_method(table, METHOD_LINEAR, count, of->horizon) : NULL;
+    method *const linear = status == LSTM_OK ? add_method(table, METHOD_LINEAR, count, of->horizon)
+                                             : NULL;
     if (x == NULL || linear == NULL) {
         status = status == LSTM_OK ? LSTM_ERROR_MEMORY : status;
         goto out;
@@ -320,8 +321,8 @@ double diebold_mariano(const double *a, const double *b, const double *y, const 
         for (size_t n = lag; n < count; n++) {
             sum += (d[n] - mean) * (d[n - lag] - mean);
         }
-        variance +=
-            (lag == 0 ? 1.0 : 2.0 * (1.0 - (double)lag / (double)(lags + 1))) * sum / (double)count;
+        variance += (lag == 0 ? 1.0 : 2.0 * (1.0 - (double)lag / (double)(lags + 1))) * sum /
+                    (double)count;
     }
     free(d);
     if (!(variance > 0.0)) {
@@ -338,7 +339,8 @@ double diebold_mariano(const double *a, const double *b, const double *y, const 
 
 /* ---- The verdict */
 
-/* Whether every method stands within a few percent of the last value: nothing in the past tells the future. */
+/* Whether every method stands within a few percent of the last value: nothing in the past tells the
+ * future. */
 static int unpredictable(const method_table *table, const recipe *of)
 {
     double best = INFINITY;

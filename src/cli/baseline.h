@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the network has to beat, and by how much it does: simple forecasts, their errors, and a test whether a
- * difference is more than chance.
+ * What the network has to beat, and by how much it does: simple forecasts, their errors, and a test
+ * whether a difference is more than chance.
  */
 #ifndef LSTM_CLI_BASELINE_H
 #define LSTM_CLI_BASELINE_H
@@ -20,8 +20,8 @@ typedef struct method {
     double mase;   /* Hyndman and Koehler 2006; NaN if the training part never changes */
     double ratio;  /* of RMSE to that of the last value */
     double versus; /* of the network's RMSE to this one's */
-    double
-        p; /* two-sided p of "the network is as good as this one" (Diebold-Mariano); NaN for the network */
+    /* two-sided p of "the network is as good as this one" (Diebold-Mariano); NaN for the network */
+    double p;
 } method;
 
 typedef struct method_table {
@@ -33,14 +33,16 @@ typedef struct method_table {
     double mase_scale;
 } method_table;
 
-/* Append the baselines: last value, drift, seasonal naive, seasonal naive + drift (where there is a season).
+/* Append the baselines: last value, drift, seasonal naive, seasonal naive + drift (where there is a
+ * season).
  *   train_rows  [in] drift is the mean change over these first rows
  * Returns LSTM_OK, LSTM_ERROR_MEMORY. */
 lstm_status baseline_simple(method_table *table, const recipe *of, const double *y,
                             const size_t *origins, size_t count, size_t train_rows);
 
-/* Append a linear autoregression on the network's own inputs and transform, fitted on the training origins. Where
- * these are few, it sees only the latest rows of the window. Returns LSTM_OK, LSTM_ERROR_MEMORY, LSTM_ERROR_NUMERIC. */
+/* Append a linear autoregression on the network's own inputs and transform, fitted on the training
+ * origins. Where these are few, it sees only the latest rows of the window. Returns LSTM_OK,
+ * LSTM_ERROR_MEMORY, LSTM_ERROR_NUMERIC. */
 lstm_status baseline_linear(method_table *table, const recipe *of, lstm_context *context,
                             const double *matrix, const double *y, const size_t *train,
                             size_t train_count, const size_t *origins, size_t count);
@@ -64,7 +66,8 @@ double student_p(double t, double freedom);
 double diebold_mariano(const double *a, const double *b, const double *y, const size_t *origins,
                        size_t count, size_t horizon, size_t stride);
 
-/* One or two plain sentences that say whether the network is worth using. `what` names the target. */
+/* One or two plain sentences that say whether the network is worth using. `what` names the target.
+ */
 void baseline_verdict(const method_table *table, const recipe *of, const char *what, char *text,
                       size_t size);
 

@@ -2,10 +2,11 @@
  *
  * The commands of the program `lstm`: what each is called, which options it takes, what runs it.
  *
- * A command is one constant: everything that the program prints about it (help, man page, completion) is made from
- * this constant, so that no description can differ from what is parsed. main.c parses the command line after
- * the command's tables and then calls run(). A command writes results to stdout or to its output file, messages to
- * stderr (messages.h), and returns one of the exit codes of messages.h.
+ * A command is one constant: everything that the program prints about it (help, man page,
+ * completion) is made from this constant, so that no description can differ from what is parsed.
+ * main.c parses the command line after the command's tables and then calls run(). A command writes
+ * results to stdout or to its output file, messages to stderr (messages.h), and returns one of the
+ * exit codes of messages.h.
  */
 #ifndef LSTM_CLI_COMMAND_H
 #define LSTM_CLI_COMMAND_H
@@ -13,15 +14,18 @@
 #include "arguments.h"
 
 typedef struct command {
-    const char *name;     /* "fit" */
-    const char *group;    /* the heading under which `lstm help` lists it: COMMAND_GROUP_* */
-    const char *summary;  /* one line, no full stop: "train a model on arrays" */
-    const char *synopsis; /* what follows the name: "MODEL --x X.npy --y Y.npy -o OUT [options]"; further forms of
-                             the call follow after '\n' */
-    const char *help;     /* paragraphs below the table of options; lines of at most 78 columns; may be NULL */
+    const char *name;    /* "fit" */
+    const char *group;   /* the heading under which `lstm help` lists it: COMMAND_GROUP_* */
+    const char *summary; /* one line, no full stop: "train a model on arrays" */
+    /* what follows the name: "MODEL --x X.npy --y Y.npy -o OUT [options]"; further forms of the
+     * call follow after '\n' */
+    const char *synopsis;
+    /* paragraphs below the table of options; lines of at most 78 columns; may be NULL */
+    const char *help;
     const char *examples; /* one command line a line, each from "lstm " on; may be NULL */
-    const option_spec *options; /* ended by an entry whose name is NULL; the common ones are added to every command */
-    int operand_min;      /* how many words that are no options */
+    /* ended by an entry whose name is NULL; the common ones are added to every command */
+    const option_spec *options;
+    int operand_min; /* how many words that are no options */
     int operand_max;
     int (*run)(const arguments *arguments);
 } command;

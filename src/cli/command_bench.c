@@ -2,9 +2,10 @@
  *
  * `lstm bench`: how fast one LSTM layer runs on this machine, forward and in training.
  *
- * A call of the layer over a whole sequence is repeated for a while; the median time counts. Work is counted as
- * 2 B T 4H (I + H) floating-point operations forward, three times that for training (forward, gradient of the data,
- * gradient of the weights), as everybody does; activations are not counted.
+ * A call of the layer over a whole sequence is repeated for a while; the median time counts. Work
+ * is counted as 2 B T 4H (I + H) floating-point operations forward, three times that for training
+ * (forward, gradient of the data, gradient of the weights), as everybody does; activations are not
+ * counted.
  */
 #include "command.h"
 #include "messages.h"
@@ -219,9 +220,9 @@ static int read_shape(shape *s, const char *text)
     }
     parts_release(&sizes);
     *s = (shape){values[0], values[1], values[2], values[3]};
-    const double total =
-        (double)s->batch * (double)s->steps * (double)(s->features + 4 * s->units) +
-        (double)s->units * (double)(s->features + s->units) * 4;
+    const double total = (double)s->batch * (double)s->steps *
+                             (double)(s->features + 4 * s->units) +
+                         (double)s->units * (double)(s->features + s->units) * 4;
     if (!good || total > 1e10) {
         return message_error(
             EXIT_USE,

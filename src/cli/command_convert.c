@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * lstm convert: a model from one form into another. What IN is comes from its content, what OUT becomes from its suffix.
+ * lstm convert: a model from one form into another. What IN is comes from its content, what OUT
+ * becomes from its suffix.
  */
 #include "command.h"
 #include "messages.h"

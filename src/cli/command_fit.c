@@ -2,9 +2,9 @@
  *
  * `lstm fit`: train a model on arrays.
  *
- * Everything that can be wrong is looked at before the first update: options, files, shapes, and whether the output
- * files can be written at all. Output files appear only when training has ended as it should; when it is
- * interrupted, the checkpoint is what stays.
+ * Everything that can be wrong is looked at before the first update: options, files, shapes, and
+ * whether the output files can be written at all. Output files appear only when training has ended
+ * as it should; when it is interrupted, the checkpoint is what stays.
  */
 #include "arrays.h"
 #include "command.h"
@@ -62,8 +62,9 @@ static int read_optimizer(fit_job *job)
     }
     if (arguments_given(line, "weight-decay")) {
         o->weight_decay = arguments_real(line, "weight-decay");
-        o->weight_decay =
-            o->weight_decay == 0 && o->optimizer == LSTM_OPTIMIZER_ADAMW ? -1 : o->weight_decay;
+        o->weight_decay = o->weight_decay == 0 && o->optimizer == LSTM_OPTIMIZER_ADAMW
+                              ? -1
+                              : o->weight_decay;
     }
     const size_t clips = (arguments_given(line, "clip-norm") > 0) +
                          (arguments_given(line, "global-clip-norm") > 0) +
@@ -208,20 +209,20 @@ static void tell_end(const fit_job *job, const char *output)
 static int write_report(const fit_job *job, const char *path)
 {
     const int64_t all = job->train.samples;
-    const int64_t trained =
-        (int64_t)((double)all * (1 - job->options.validation_split)); /* as lstm_fit counts */
+    const int64_t trained = (int64_t)((double)all *
+                                      (1 - job->options.validation_split)); /* as lstm_fit counts */
     const int64_t epochs = (int64_t)lstm_history_epochs(job->history);
-    const fit_report report = {.model_path = arguments_operand(job->line, 0),
-                               .output_path = arguments_text(job->line, "output"),
-                               .model = job->model,
-                               .history = job->history,
-                               .options = &job->options,
-                               .first_epoch =
-                                   job->show.finished > epochs ? job->show.finished - epochs : 0,
-                               .samples = trained,
-                               .validation_samples = all - trained + job->validation.samples,
-                               .seconds = job->show.seconds,
-                               .steps = job->show.step};
+    const fit_report report = {
+        .model_path = arguments_operand(job->line, 0),
+        .output_path = arguments_text(job->line, "output"),
+        .model = job->model,
+        .history = job->history,
+        .options = &job->options,
+        .first_epoch = job->show.finished > epochs ? job->show.finished - epochs : 0,
+        .samples = trained,
+        .validation_samples = all - trained + job->validation.samples,
+        .seconds = job->show.seconds,
+        .steps = job->show.step};
     return fit_report_write(&report, path);
 }
 
@@ -247,8 +248,7 @@ out:
 
 static int run_fit(const arguments *line)
 {
-    fit_job job = {.line = line,
-                   .options = {.struct_size = sizeof(lstm_fit_options)}};
+    fit_job job = {.line = line, .options = {.struct_size = sizeof(lstm_fit_options)}};
     const int code = work(&job);
     lstm_history_destroy(job.history);
     dataset_release(&job.train);
@@ -322,7 +322,8 @@ static const option_spec options[] = {
      .kind = OPTION_LIST,
      .metavar = "FILE",
      .is_file = 1,
-     .help = "how much each sample, (samples,), or each step, (samples, steps), counts in the loss"},
+     .help =
+         "how much each sample, (samples,), or each step, (samples, steps), counts in the loss"},
     {.name = "class-weights",
      .kind = OPTION_TEXT,
      .metavar = "A,B",

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * `lstm gradient`: the derivative of a loss, or of sum(output * R), with respect to every parameter and every input.
+ * `lstm gradient`: the derivative of a loss, or of sum(output * R), with respect to every parameter
+ * and every input.
  *
- * The network is differentiated as it predicts: Dropout layers are set to rate 0 in a copy of the model. Samples are
- * taken in portions that bound the memory of the tape. A portion's loss is a mean over its samples, so its gradient
- * counts with the portion's share of all samples; sums run in double.
+ * The network is differentiated as it predicts: Dropout layers are set to rate 0 in a copy of the
+ * model. Samples are taken in portions that bound the memory of the tape. A portion's loss is a
+ * mean over its samples, so its gradient counts with the portion's share of all samples; sums run
+ * in double.
  */
 #include "arrays.h"
 #include "command.h"
@@ -148,8 +150,8 @@ static int run_portion(gradient_job *job, const lstm_data *portion, int64_t firs
     }
     for (size_t i = 0; i < job->inputs; i++) {
         const size_t count = portion->input_sizes[i];
-        float *place =
-            job->gradients[job->parameters + i] + count / (size_t)portion->samples * (size_t)first;
+        float *place = job->gradients[job->parameters + i] +
+                       count / (size_t)portion->samples * (size_t)first;
         CHECK(lstm_session_input_gradient(job->session, i, place, count), NULL);
         for (size_t k = 0; k < count; k++) {
             place[k] = (float)(share * (double)place[k]);

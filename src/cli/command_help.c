@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * `lstm help`: the list of commands, the help of one, and the texts that an installation needs (man page, completion).
+ * `lstm help`: the list of commands, the help of one, and the texts that an installation needs (man
+ * page, completion).
  */
 #include "command.h"
 #include "files.h"

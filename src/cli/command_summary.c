@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * `lstm summary`: the layers of a model with their shapes and sizes, and what the model costs in memory and work.
+ * `lstm summary`: the layers of a model with their shapes and sizes, and what the model costs in
+ * memory and work.
  *
- * What each layer reads comes from the model's description, whose layers stand in the model's order. Memory is that of
- * real sessions, planned for the batch in question.
+ * What each layer reads comes from the model's description, whose layers stand in the model's
+ * order. Memory is that of real sessions, planned for the batch in question.
  */
 #include "command.h"
 #include "messages.h"

@@ -2,9 +2,9 @@
  *
  * Arrays matched with a model; see dataset.h.
  *
- * Each array is compared with what its layer says about one sample: steps (0 = a vector, -1 = any number) and
- * features. All inputs with a free number of steps must bring the same number, and all arrays the same number of
- * samples.
+ * Each array is compared with what its layer says about one sample: steps (0 = a vector, -1 = any
+ * number) and features. All inputs with a free number of steps must bring the same number, and all
+ * arrays the same number of samples.
  */
 #include "dataset.h"
 
@@ -56,7 +56,8 @@ static int wrong_shape(const array *a, const place *p)
                          p->kind, p->name, expected);
 }
 
-/* Compare an array with its place. *steps is the number of steps found where the place's is free. */
+/* Compare an array with its place. *steps is the number of steps found where the place's is free.
+ */
 static int match(const array *a, const place *p, int64_t *steps)
 {
     int64_t shape[8];
@@ -150,7 +151,8 @@ static int match_list(dataset *set, const lstm_model *model, const array_list *l
     return EXIT_DONE;
 }
 
-/* Find the first number that is NaN or infinite and write its place, "nan at (3, 5, 0)". Returns 1 if there is one. */
+/* Find the first number that is NaN or infinite and write its place, "nan at (3, 5, 0)". Returns 1
+ * if there is one. */
 static int find_not_finite(const array *a, char *text, size_t size)
 {
     size_t at = 0;
@@ -172,7 +174,8 @@ static int find_not_finite(const array *a, char *text, size_t size)
     return 1;
 }
 
-/* Training on a number that is none spoils every weight; predicting only the samples that hold it. */
+/* Training on a number that is none spoils every weight; predicting only the samples that hold it.
+ */
 static int check_finite(const array_list *list, int only_warn)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -259,8 +262,8 @@ out:
 }
 
 /* The one array of an option, whose first axis is the samples. */
-static int load_one(array_list *list, const dataset *set, lstm_context *context, const arguments *line,
-                    const char *option, int32_t rank, const char *expected)
+static int load_one(array_list *list, const dataset *set, lstm_context *context,
+                    const arguments *line, const char *option, int32_t rank, const char *expected)
 {
     int code = EXIT_DONE;
     NEED(arrays_load(list, context, line, option));
@@ -269,8 +272,8 @@ static int load_one(array_list *list, const dataset *set, lstm_context *context,
     if (list->count != 1 || (a->rank != rank && !column) || a->shape[0] != set->samples) {
         char found[160];
         shape_text(found, sizeof found, a->rank, a->shape);
-        code = message_error(EXIT_USE, "%s: shape %s: --%s takes one array (%lld%s)", a->label, found, option,
-                             (long long)set->samples, expected);
+        code = message_error(EXIT_USE, "%s: shape %s: --%s takes one array (%lld%s)", a->label,
+                             found, option, (long long)set->samples, expected);
     }
 out:
     return code;
@@ -285,8 +288,9 @@ static int read_lengths(dataset *set, const array *a)
     for (size_t i = 0; i < a->count; i++) {
         const double value = (double)a->data[i];
         if (!(value >= 0 && value <= 16777216) || value != floor(value)) {
-            return message_error(EXIT_USE, "%s: the length of sample %zu is %g: expected a number of steps", a->label, i,
-                                 value);
+            return message_error(EXIT_USE,
+                                 "%s: the length of sample %zu is %g: expected a number of steps",
+                                 a->label, i, value);
         }
         set->lengths[i] = (int32_t)value;
     }
@@ -303,7 +307,8 @@ static int read_mask(dataset *set, const array *a)
     }
     for (size_t i = 0; i < a->count; i++) {
         if (a->data[i] != 0 && a->data[i] != 1) {
-            return message_error(EXIT_USE, "%s: value %zu is %g: expected 0 or 1", a->label, i, (double)a->data[i]);
+            return message_error(EXIT_USE, "%s: value %zu is %g: expected 0 or 1", a->label, i,
+                                 (double)a->data[i]);
         }
         set->mask[i] = a->data[i] != 0;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Arrays matched with the inputs and outputs of a model: shapes are checked here, where file names are known, and the
- * lstm_data of the library's calls is made.
+ * Arrays matched with the inputs and outputs of a model: shapes are checked here, where file names
+ * are known, and the lstm_data of the library's calls is made.
  */
 #ifndef LSTM_CLI_DATASET_H
 #define LSTM_CLI_DATASET_H
@@ -22,29 +22,34 @@ typedef struct dataset {
 /* What is expected of target arrays. */
 #define TARGET_VALUES 1  /* the output's own shape */
 #define TARGET_CLASSES 2 /* one class number a row */
-#define TARGET_GROUPS 16 /* + n: one value for each n features of the output (quantiles, means with variances) */
+#define TARGET_GROUPS \
+    16 /* + n: one value for each n features of the output (quantiles, means with variances) */
 
 /* Match arrays with a model.
  *   x, y    [in] in the model's input / output order; y = NULL: no targets
  *   target  [in] TARGET_*
- * Shapes taken for an input or output of (steps, features): (samples, steps, features); for features = 1 also
- * (samples, steps); from CSV also (samples, steps * features). For a vector: (samples, features); for one feature also
- * (samples,). Class numbers: without the last axis, or with a last axis of 1.
- * NaN and infinite numbers are errors; without targets only a warning.
+ * Shapes taken for an input or output of (steps, features): (samples, steps, features); for
+ * features = 1 also (samples, steps); from CSV also (samples, steps * features). For a vector:
+ * (samples, features); for one feature also (samples,). Class numbers: without the last axis, or
+ * with a last axis of 1. NaN and infinite numbers are errors; without targets only a warning.
  * Returns 0, or EXIT_USE after printing which array does not fit and what would. */
-int dataset_match(dataset *out, const lstm_model *model, const array_list *x, const array_list *y, int target);
+int dataset_match(dataset *out, const lstm_model *model, const array_list *x, const array_list *y,
+                  int target);
 void dataset_release(dataset *set);
 
-/* Read the array of --sample-weights, if it is given, into `list` (which has to stay) and add it to the data: (samples,),
- * or (samples, steps) for each step. Returns 0, or the exit code after printing what does not fit. */
+/* Read the array of --sample-weights, if it is given, into `list` (which has to stay) and add it to
+ * the data: (samples,), or (samples, steps) for each step. Returns 0, or the exit code after
+ * printing what does not fit. */
 int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line);
 
-/* Read the arrays of --lengths, (samples,), and --mask, (samples, steps), if they are given, into the data. `prefix` is "" or
- * "val-". Returns 0, or the exit code after printing what does not fit. */
+/* Read the arrays of --lengths, (samples,), and --mask, (samples, steps), if they are given, into
+ * the data. `prefix` is "" or "val-". Returns 0, or the exit code after printing what does not fit.
+ */
 int dataset_masks(dataset *set, lstm_context *context, const arguments *line, const char *prefix);
 
-/* Say how one sample of output `index` looks when the inputs have `steps` steps: rank 1 (features) or 2. */
-void dataset_output_shape(const lstm_model *model, size_t index, int64_t samples, int64_t steps, int32_t *rank,
-                          int64_t shape[4]);
+/* Say how one sample of output `index` looks when the inputs have `steps` steps: rank 1 (features)
+ * or 2. */
+void dataset_output_shape(const lstm_model *model, size_t index, int64_t samples, int64_t steps,
+                          int32_t *rank, int64_t shape[4]);
 
 #endif

@@ -2,8 +2,9 @@
  *
  * Whole files; see files.h.
  *
- * Writing: a new file beside the target (mkstemp, so that two programs never share one), all bytes, fsync, the
- * permissions that an ordinary new file would have, rename. Whatever goes wrong before, the target stays as it was.
+ * Writing: a new file beside the target (mkstemp, so that two programs never share one), all bytes,
+ * fsync, the permissions that an ordinary new file would have, rename. Whatever goes wrong before,
+ * the target stays as it was.
  */
 #include "files.h"
 
@@ -92,8 +93,8 @@ int file_write(const char *path, const char *text, size_t length)
     snprintf(temporary, size, "%s.XXXXXX", path);
     const int descriptor = mkstemp(temporary);
     if (descriptor < 0) {
-        const int code =
-            message_error(EXIT_FILE, "%s: cannot be written: %s", path, strerror(errno));
+        const int code = message_error(EXIT_FILE, "%s: cannot be written: %s", path,
+                                       strerror(errno));
         free(temporary);
         return code;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whole files for the program's own texts (reports, descriptions, CSV): read into memory, or written completely or not
- * at all.
+ * Whole files for the program's own texts (reports, descriptions, CSV): read into memory, or
+ * written completely or not at all.
  */
 #ifndef LSTM_CLI_FILES_H
 #define LSTM_CLI_FILES_H
@@ -16,8 +16,8 @@ int file_read(const char *path, size_t limit, char **text, size_t *length);
  * Returns 0, or EXIT_FILE after printing the error. */
 int file_write(const char *path, const char *text, size_t length);
 
-/* Check before long work that a file could be written at `path`: its folder exists and is writable, and `path` itself
- * is no folder. Returns 0, or EXIT_FILE after printing the error. */
+/* Check before long work that a file could be written at `path`: its folder exists and is writable,
+ * and `path` itself is no folder. Returns 0, or EXIT_FILE after printing the error. */
 int file_check_writable(const char *path);
 
 /* 1 if the path ends in the suffix (".npy"), upper or lower case. */

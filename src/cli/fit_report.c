@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The page of `lstm fit --report`; see fit_report.h. Columns of the history that belong together ("mae" and "val_mae")
- * share a plot. A loss that falls over more than a decade is drawn on a logarithmic axis.
+ * The page of `lstm fit --report`; see fit_report.h. Columns of the history that belong together
+ * ("mae" and "val_mae") share a plot. A loss that falls over more than a decade is drawn on a
+ * logarithmic axis.
  */
 #include "fit_report.h"
 
@@ -185,13 +186,16 @@ static void add_settings(page *to, const fit_report *r)
     }
     add_row(to, "Learning rate", text);
     if (o->optimizer_options->schedule != NULL) {
-        add_row(to, "Schedule", or_unknown(lstm_constant_name(LSTM_NAMES_SCHEDULE, o->optimizer_options->schedule->schedule)));
+        add_row(to, "Schedule",
+                or_unknown(lstm_constant_name(LSTM_NAMES_SCHEDULE,
+                                              o->optimizer_options->schedule->schedule)));
     }
     if (o->optimizer_options->use_ema == LSTM_YES) {
         add_row(to, "Averages", "the weights are averages over the updates");
     }
     if (o->optimizer_options->accumulation_steps > 1) {
-        snprintf(text, sizeof text, "an update after every %d batches", (int)o->optimizer_options->accumulation_steps);
+        snprintf(text, sizeof text, "an update after every %d batches",
+                 (int)o->optimizer_options->accumulation_steps);
         add_row(to, "Accumulation", text);
     }
     snprintf(text, sizeof text, "%d%s", (int)o->batch_size,

@@ -31,7 +31,8 @@ typedef struct forecast_settings {
     const char *model;  /* --model */
     const char *loss_name;
     parts features;
-    int choose_features; /* no --features: the target alone or every column, whichever validates better */
+    /* no --features: the target alone or every column, whichever validates better */
+    int choose_features;
     int all_features; /* --features all */
     size_t horizon, window, season;
     transform asked;
@@ -41,8 +42,8 @@ typedef struct forecast_settings {
     uint64_t seed;
 } forecast_settings;
 
-/* Some of the origins (last known rows) of a part: every `stride`-th whose targets all lie in rows [first_row,
- * end_row). */
+/* Some of the origins (last known rows) of a part: every `stride`-th whose targets all lie in rows
+ * [first_row, end_row). */
 typedef struct forecast_part {
     size_t *origins;
     size_t count;
@@ -82,8 +83,8 @@ typedef struct forecast_ahead {
     double *memory;
 } forecast_ahead;
 
-/* Quantiles of the validation residuals at one step: forecast + low .. forecast + high (logs: times exp). In units
- * of the recent spread of the series, where the run's intervals are scaled. */
+/* Quantiles of the validation residuals at one step: forecast + low .. forecast + high (logs: times
+ * exp). In units of the recent spread of the series, where the run's intervals are scaled. */
 typedef struct interval {
     double low95, low80, high80, high95;
 } interval;
@@ -100,8 +101,8 @@ typedef struct forecast_run {
     interval *intervals; /* [horizon] */
     int scaled;          /* intervals breathe with the recent changes of the series */
     double spread_floor; /* smallest spread that counts */
-    double
-        spread_correlation; /* of the size of changes with the spread before them, in training; NaN = unknown */
+    /* of the size of changes with the spread before them, in training; NaN = unknown */
+    double spread_correlation;
     double coverage80, coverage95; /* of the test points; NaN = unknown */
     size_t residual_count;         /* validation residuals behind each interval */
     forecast_ahead ahead;
@@ -122,8 +123,8 @@ int forecast_predict(const attempt *with, const double *y, const size_t *origins
                      double *out);
 void attempt_release(attempt *of);
 
-/* Merge networks LSTM(units) -> Dense(outputs) of equal shape into one, LSTM(count * units) -> Dense(outputs), whose
- * output is the mean of theirs. */
+/* Merge networks LSTM(units) -> Dense(outputs) of equal shape into one, LSTM(count * units) ->
+ * Dense(outputs), whose output is the mean of theirs. */
 int forecast_merge(lstm_model **out, lstm_context *context, lstm_model *const *models,
                    size_t count);
 
@@ -133,8 +134,8 @@ int forecast_judge(forecast_run *run);
 /* The steps that follow the last row. */
 int forecast_look_ahead(forecast_run *run);
 
-/* Put recipe, scalers and intervals into the model / get them back (names belong to the run's `saved` or the
- * series). */
+/* Put recipe, scalers and intervals into the model / get them back (names belong to the run's
+ * `saved` or the series). */
 int forecast_remember(forecast_run *run);
 
 typedef struct forecast_memory {

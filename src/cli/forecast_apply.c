@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * lstm forecast --model M NEW.csv: the stored recipe on new rows. The file must have the columns the model was trained
- * on; the forecast follows its last row.
+ * lstm forecast --model M NEW.csv: the stored recipe on new rows. The file must have the columns
+ * the model was trained on; the forecast follows its last row.
  */
 #include "forecast.h"
 #include "messages.h"

@@ -2,14 +2,15 @@
  *
  * How good the forecasts are, and what comes next (forecast.h).
  *
- * Intervals: for each step ahead the residuals of the validation part (v = forecast + residual, in logs where the
- * transform has them) are sorted, and their quantiles at rank (n + 1) q, rounded outwards, are added to the forecast:
- * the split conformal interval (Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005), each side
- * on its own, so that it is not centred on the forecast unless the residuals are; of few residuals only the size is
- * used. How many test points it really covers is counted and reported. Where large changes follow large changes
- * (volatility clustering), residuals are first divided by the spread of the window before them, and the interval is as
- * much wider or narrower as the latest window is (normalised conformal prediction: Papadopoulos, Gammerman and Vovk
- * 2008).
+ * Intervals: for each step ahead the residuals of the validation part (v = forecast + residual, in
+ * logs where the transform has them) are sorted, and their quantiles at rank (n + 1) q, rounded
+ * outwards, are added to the forecast: the split conformal interval (Vovk, Gammerman and Shafer,
+ * "Algorithmic learning in a random world", 2005), each side on its own, so that it is not centred
+ * on the forecast unless the residuals are; of few residuals only the size is used. How many test
+ * points it really covers is counted and reported. Where large changes follow large changes
+ * (volatility clustering), residuals are first divided by the spread of the window before them, and
+ * the interval is as much wider or narrower as the latest window is (normalised conformal
+ * prediction: Papadopoulos, Gammerman and Vovk 2008).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "forecast.h"
@@ -64,8 +65,8 @@ static double unit_at(const forecast_run *run, size_t origin)
                        : 1.0;
 }
 
-/* Do large changes follow large changes? Correlation, over the training part, of the size of z(t,1) with the spread
- * of the window before it (volatility clustering: Engle 1982). */
+/* Do large changes follow large changes? Correlation, over the training part, of the size of z(t,1)
+ * with the spread of the window before it (volatility clustering: Engle 1982). */
 static double spread_correlation(const attempt *a, const double *y)
 {
     const recipe *const r = &a->recipe;

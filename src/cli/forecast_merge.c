@@ -2,10 +2,11 @@
  *
  * Several networks as one (forecast.h).
  *
- * Networks of H units become one LSTM of K H units: the units of network k see the input through their own kernel and
- * only each other through a block-diagonal recurrent kernel, so that they compute what they computed before; the dense
- * layer takes a K-th of each network's output. In Keras' layout, columns of the kernels are [i | f | g | o], each gate
- * K H wide, network k at k H within it. The mean costs one model file and one forward pass.
+ * Networks of H units become one LSTM of K H units: the units of network k see the input through
+ * their own kernel and only each other through a block-diagonal recurrent kernel, so that they
+ * compute what they computed before; the dense layer takes a K-th of each network's output. In
+ * Keras' layout, columns of the kernels are [i | f | g | o], each gate K H wide, network k at k H
+ * within it. The mean costs one model file and one forward pass.
  */
 #include "forecast.h"
 #include "messages.h"
@@ -16,7 +17,8 @@ typedef struct shape {
     size_t inputs, units, outputs, count; /* of one network; how many */
 } shape;
 
-/* The five parameters of such a model, in order: kernel, recurrent kernel, bias, dense kernel, dense bias. */
+/* The five parameters of such a model, in order: kernel, recurrent kernel, bias, dense kernel,
+ * dense bias. */
 enum { KERNEL, RECURRENT, BIAS, DENSE, DENSE_BIAS, PARAMETERS };
 
 static void sizes_of(size_t sizes[PARAMETERS], size_t inputs, size_t units, size_t outputs)
@@ -28,7 +30,8 @@ static void sizes_of(size_t sizes[PARAMETERS], size_t inputs, size_t units, size
     sizes[DENSE_BIAS] = outputs;
 }
 
-/* Copy `rows` rows of one network's [rows][4 units] into the merged [..][4 units count], from row `first` on. */
+/* Copy `rows` rows of one network's [rows][4 units] into the merged [..][4 units count], from row
+ * `first` on. */
 static void place_gates(float *merged, const float *own, const shape *s, size_t rows, size_t first,
                         size_t k)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a forecasting model remembers: everything between a CSV file and the network's input, and between the network's
- * output and a forecast with its interval. JSON under the key "forecast" of the model's metadata; the scalers are
- * stored by the library (lstm_model_set_scaler).
+ * What a forecasting model remembers: everything between a CSV file and the network's input, and
+ * between the network's output and a forecast with its interval. JSON under the key "forecast" of
+ * the model's metadata; the scalers are stored by the library (lstm_model_set_scaler).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "forecast.h"
@@ -175,8 +175,8 @@ static const char *read_columns(recipe *r, forecast_memory *memory, const json_t
     }
     for (size_t c = 0; c < r->column_count; c++) {
         const json_t *const item = json_array_get(list, c);
-        const int kind =
-            word_index(transform_names, json_string_value(json_object_get(item, "transform")));
+        const int kind = word_index(transform_names,
+                                    json_string_value(json_object_get(item, "transform")));
         memory->names[c] = copy_text(json_object_get(item, "name"));
         if (memory->names[c] == NULL || kind < TRANSFORM_LEVEL ||
             (c > 0 && transform_is_seasonal((transform)kind))) {

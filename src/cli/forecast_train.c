@@ -2,15 +2,17 @@
  *
  * Split, scale and train (forecast.h).
  *
- * The rows are split in the order of time: training, validation, test. An origin belongs to the part in which all its
- * targets lie; its window may reach back into the part before, as it would in use. Transform, scaler, drift and linear
- * baseline see the training part only; early stopping, the choice of columns and the intervals see the validation part;
- * the test part is looked at once, at the end.
+ * The rows are split in the order of time: training, validation, test. An origin belongs to the
+ * part in which all its targets lie; its window may reach back into the part before, as it would in
+ * use. Transform, scaler, drift and linear baseline see the training part only; early stopping, the
+ * choice of columns and the intervals see the validation part; the test part is looked at once, at
+ * the end.
  *
- * Each network is LSTM(units) -> Dense(horizon) whose last layer starts at zero, so that it begins as the transform's
- * own forecast. If no epoch improves on that, the untrained network is kept: training must not make things worse.
- * Several networks from different seeds are trained and merged into one that gives their mean (Hansen and Salamon,
- * "Neural network ensembles", 1990): on small data a single one depends more on its seed than on its settings.
+ * Each network is LSTM(units) -> Dense(horizon) whose last layer starts at zero, so that it begins
+ * as the transform's own forecast. If no epoch improves on that, the untrained network is kept:
+ * training must not make things worse. Several networks from different seeds are trained and merged
+ * into one that gives their mean (Hansen and Salamon, "Neural network ensembles", 1990): on small
+ * data a single one depends more on its seed than on its settings.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "forecast.h"
@@ -105,8 +107,8 @@ static int split_parts(attempt *of, const forecast_settings *settings, const ser
         return too_few(settings, data, r);
     }
     int code = fill_part(&of->train, r, 0, at.train_end);
-    code =
-        code != EXIT_DONE ? code : fill_part(&of->validation, r, at.train_end, at.validation_end);
+    code = code != EXIT_DONE ? code
+                             : fill_part(&of->validation, r, at.train_end, at.validation_end);
     code = code != EXIT_DONE ? code : fill_part(&of->test, r, at.validation_end, data->rows);
     if (code == EXIT_DONE && of->train.stride > 1) {
         message_note("%s: training on every %zu. window (%zu of them)", data->path,
@@ -400,7 +402,8 @@ static int constant_until(const double *values, size_t rows)
     return 1;
 }
 
-/* Drop features that never change in the training part: nothing can be learned from them, and no scale exists. */
+/* Drop features that never change in the training part: nothing can be learned from them, and no
+ * scale exists. */
 static int drop_constant(series *data, size_t train_rows)
 {
     if (constant_until(data->values[0], train_rows)) {
@@ -526,8 +529,8 @@ int forecast_train(forecast_run *run)
     }
     attempt_release(&other);
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
-    run->seconds =
-        (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+    run->seconds = (double)(end.tv_sec - begin.tv_sec) +
+                   1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
     if (code == EXIT_DONE) {
         tell_untrained(&run->chosen);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Texts made from the tables of commands: the list of commands, --help of a command, the man page (roff), the
- * completion script (bash). Everything comes from the same rows that arguments.c parses.
+ * Texts made from the tables of commands: the list of commands, --help of a command, the man page
+ * (roff), the completion script (bash). Everything comes from the same rows that arguments.c
+ * parses.
  */
 #include "help.h"
 
@@ -26,9 +27,9 @@ static void describe(char *text, size_t size, const option_spec *o)
 {
     char facts[256] = "";
     size_t used = 0;
-#define FACT(...) \
-    used +=       \
-        used < sizeof facts ? (size_t)snprintf(facts + used, sizeof facts - used, __VA_ARGS__) : 0
+#define FACT(...)                                                                                  \
+    used += used < sizeof facts ? (size_t)snprintf(facts + used, sizeof facts - used, __VA_ARGS__) \
+                                : 0
     if (o->required) {
         FACT("required");
     }
@@ -107,8 +108,8 @@ static void print_option(void *user, const option_spec *o)
     const char *argument = metavar(o);
     fprintf(p->stream, "  %s%s--%s%s%s", letter, o->letter != 0 ? ", " : "  ", o->name,
             argument[0] == '\0' ? "" : " ", argument);
-    const int column =
-        8 + (int)strlen(o->name) + (argument[0] == '\0' ? 0 : 1 + text_width(argument));
+    const int column = 8 + (int)strlen(o->name) +
+                       (argument[0] == '\0' ? 0 : 1 + text_width(argument));
     print_wrapped(p->stream, text, column + 1 > LEFT_COLUMN ? LEFT_COLUMN : column, LEFT_COLUMN,
                   p->width);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Texts made from the tables of commands: --help, the list of commands, man page, completion script.
+ * Texts made from the tables of commands: --help, the list of commands, man page, completion
+ * script.
  */
 #ifndef LSTM_CLI_HELP_H
 #define LSTM_CLI_HELP_H

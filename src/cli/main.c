@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The program `lstm`: finds the command, parses the line after the command's table, runs it and ends with its exit
- * code (messages.h). It is written against the public header alone.
+ * The program `lstm`: finds the command, parses the line after the command's table, runs it and
+ * ends with its exit code (messages.h). It is written against the public header alone.
  */
 #include "command.h"
 #include "help.h"
@@ -16,10 +16,9 @@
 
 #define COMMAND_LIMIT 32
 
-const command *const commands[] = {&command_summary, &command_fit,      &command_evaluate,
-                                   &command_predict, &command_gradient, &command_convert,
-                                   &command_forecast, &command_bench,   &command_help,
-                                   NULL};
+const command *const commands[] = {
+    &command_summary, &command_fit,      &command_evaluate, &command_predict, &command_gradient,
+    &command_convert, &command_forecast, &command_bench,    &command_help,    NULL};
 
 const command *command_find(const char *name)
 {
@@ -88,8 +87,9 @@ static int run(int argc, char **argv)
     return code;
 }
 
-/* A standard stream that the caller closed must not become the descriptor of the first file that is opened. Standard
- * output gets one that cannot be written, so that results which nobody can receive are noticed. */
+/* A standard stream that the caller closed must not become the descriptor of the first file that is
+ * opened. Standard output gets one that cannot be written, so that results which nobody can receive
+ * are noticed. */
 static void keep_standard_streams(void)
 {
     for (int descriptor = 0; descriptor <= 2; descriptor++) {

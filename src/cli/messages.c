@@ -2,9 +2,9 @@
  *
  * Messages on stderr and exit codes; see messages.h.
  *
- * A message is put together in one buffer and written by one call, so that lines of several processes writing to the
- * same log do not mix. Control characters in it (from file names, from files) are shown as '?': a file's content must
- * not be able to steer the terminal.
+ * A message is put together in one buffer and written by one call, so that lines of several
+ * processes writing to the same log do not mix. Control characters in it (from file names, from
+ * files) are shown as '?': a file's content must not be able to steer the terminal.
  */
 #include "messages.h"
 

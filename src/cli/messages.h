@@ -2,8 +2,8 @@
  *
  * What the program says on stderr, and the codes with which it ends.
  *
- * Every message is one line that begins with "lstm: ". Colour only on a terminal, and not where NO_COLOR is set or TERM
- * is "dumb".
+ * Every message is one line that begins with "lstm: ". Colour only on a terminal, and not where
+ * NO_COLOR is set or TERM is "dumb".
  */
 #ifndef LSTM_CLI_MESSAGES_H
 #define LSTM_CLI_MESSAGES_H
@@ -23,11 +23,12 @@
 #define PRINTF_LIKE(text, first)
 #endif
 
-/* Print "lstm: …" and return `code`, so that a command can say `return message_error(EXIT_USE, …)`. */
+/* Print "lstm: …" and return `code`, so that a command can say `return message_error(EXIT_USE, …)`.
+ */
 int message_error(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Print the library's latest error and return the exit code that belongs to the status. `where` (a file, a step of the
- * work) comes first unless the text begins with it already; NULL = nothing. */
+/* Print the library's latest error and return the exit code that belongs to the status. `where` (a
+ * file, a step of the work) comes first unless the text begins with it already; NULL = nothing. */
 int message_status(lstm_status status, const char *where);
 
 /* Return the exit code of a status, printing nothing. */
@@ -43,8 +44,8 @@ void message_warning(const char *format, ...) PRINTF_LIKE(1, 2);
 void message_set_quiet(int quiet);
 int message_is_quiet(void);
 
-/* Flush stdout and find out whether everything arrived (full disk, closed pipe). Returns 0, or EXIT_FILE after
- * printing why. The last thing that every command does; main.c does it for all. */
+/* Flush stdout and find out whether everything arrived (full disk, closed pipe). Returns 0, or
+ * EXIT_FILE after printing why. The last thing that every command does; main.c does it for all. */
 int message_finish_output(void);
 
 /* Escape sequences for a stream, or "" where colour is not wanted. */
@@ -57,26 +58,27 @@ int message_finish_output(void);
 #define PAINT_CYAN 6
 const char *message_paint(FILE *stream, int paint);
 
-/* Columns of the terminal behind a stream (COLUMNS, else the system's answer); 0 if it is no terminal. */
+/* Columns of the terminal behind a stream (COLUMNS, else the system's answer); 0 if it is no
+ * terminal. */
 int message_columns(FILE *stream);
 
 /* Give up on an error status: needs `int code` and a label `out`. */
-#define CHECK(call, where)                                                                                         \
-    do {                                                                                                           \
-        const lstm_status check_status = (call);                                                                   \
-        if (check_status != LSTM_OK) {                                                                             \
-            code = message_status(check_status, (where));                                                          \
-            goto out;                                                                                              \
-        }                                                                                                          \
+#define CHECK(call, where)                                \
+    do {                                                  \
+        const lstm_status check_status = (call);          \
+        if (check_status != LSTM_OK) {                    \
+            code = message_status(check_status, (where)); \
+            goto out;                                     \
+        }                                                 \
     } while (0)
 
 /* The same for calls that have printed their error and return an exit code. */
-#define NEED(call)                                                                                                 \
-    do {                                                                                                           \
-        code = (call);                                                                                             \
-        if (code != EXIT_DONE) {                                                                                   \
-            goto out;                                                                                              \
-        }                                                                                                          \
+#define NEED(call)               \
+    do {                         \
+        code = (call);           \
+        if (code != EXIT_DONE) { \
+            goto out;            \
+        }                        \
     } while (0)
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The word that was probably meant: optimal string alignment distance (Levenshtein with swaps of neighbours, Damerau
+ * The word that was probably meant: optimal string alignment distance (Levenshtein with swaps of
+ * neighbours, Damerau
  * 1964) to each candidate, three rows at a time.
  */
 #include "arguments.h"

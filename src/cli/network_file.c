@@ -2,8 +2,8 @@
  *
  * Models on their way in and out of the program; see network_file.h.
  *
- * A description (.json) holds no parameters: they come from its "seed". To start from another one, the model is built
- * again from the library's own description of it, whatever form the file has.
+ * A description (.json) holds no parameters: they come from its "seed". To start from another one,
+ * the model is built again from the library's own description of it, whatever form the file has.
  */
 #include "network_file.h"
 

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * Models on their way in and out of the program: which file names can be written, and loading with the right exit
- * codes.
+ * Models on their way in and out of the program: which file names can be written, and loading with
+ * the right exit codes.
  */
 #ifndef LSTM_CLI_NETWORK_FILE_H
 #define LSTM_CLI_NETWORK_FILE_H
 
 #include <lstm/lstm.h>
 
-/* Load a model file, or a JSON description, whose parameters come from `seed` (0: from the description's own).
- * Returns 0, or the exit code after printing the error. */
+/* Load a model file, or a JSON description, whose parameters come from `seed` (0: from the
+ * description's own). Returns 0, or the exit code after printing the error. */
 int model_load(lstm_model **out, lstm_context *context, const char *path, uint64_t seed);
 
-/* Check before the work that a model can be written to `path`: .lstm or .safetensors (the whole model), .json (the
- * description only). Returns 0, or the exit code after printing the error. */
+/* Check before the work that a model can be written to `path`: .lstm or .safetensors (the whole
+ * model), .json (the description only). Returns 0, or the exit code after printing the error. */
 int model_check_output(const char *path);
 
 /* Replace a model that has Dropout layers by an equal one in which they let everything through.

@@ -2,9 +2,9 @@
  *
  * Optimizers as words of the command line and as JSON files; see training_options.h.
  *
- * Both forms, name:key=value,… and JSON, become one JSON object, which is read after one table of keys. In the
- * library's option structs 0 means "the default", so an explicit 0 of an option whose default is not 0 is handed down
- * as -1 (lstm_optimizer_options says where).
+ * Both forms, name:key=value,… and JSON, become one JSON object, which is read after one table of
+ * keys. In the library's option structs 0 means "the default", so an explicit 0 of an option whose
+ * default is not 0 is handed down as -1 (lstm_optimizer_options says where).
  */
 #include "training_options.h"
 
@@ -32,7 +32,8 @@ enum {
     FOR_LBFGS = 512,
     FOR_ALL = 1023,
     FOR_BETAS = FOR_ADAM | FOR_ADAMAX | FOR_NADAM | FOR_RADAM | FOR_LION,
-    FOR_EPSILON = FOR_RMSPROP | FOR_ADAM | FOR_ADAGRAD | FOR_ADADELTA | FOR_ADAMAX | FOR_NADAM | FOR_RADAM,
+    FOR_EPSILON = FOR_RMSPROP | FOR_ADAM | FOR_ADAGRAD | FOR_ADADELTA | FOR_ADAMAX | FOR_NADAM |
+                  FOR_RADAM,
     FOR_STEPS = FOR_ALL - FOR_LBFGS /* all but L-BFGS */
 };
 
@@ -77,7 +78,8 @@ static const optimizer_key optimizer_keys[] = {
     {"lr_decay", KEY_NUMBER, FOR_ADAGRAD, AT(rate_decay)},
     {"momentum_decay", KEY_RATE, FOR_NADAM, AT(momentum_decay)},
     {"weight_decay", KEY_RATE, FOR_STEPS, AT(weight_decay)},
-    {"decoupled_weight_decay", KEY_DECOUPLED, FOR_ADAM | FOR_NADAM | FOR_RADAM, AT(decoupled_decay)},
+    {"decoupled_weight_decay", KEY_DECOUPLED, FOR_ADAM | FOR_NADAM | FOR_RADAM,
+     AT(decoupled_decay)},
     {"clipnorm", KEY_CLIP, FOR_STEPS, AT(clip_norm)},
     {"global_clipnorm", KEY_CLIP, FOR_STEPS, AT(global_clip_norm)},
     {"clipvalue", KEY_CLIP, FOR_STEPS, AT(clip_value)},
@@ -105,8 +107,8 @@ static const optimizer_key optimizer_keys[] = {
 typedef struct optimizer_reader {
     optimizer_choice *choice;
     lstm_optimizer_options *out; /* in it */
-    const char *what; /* "--optimizer" or the file */
-    const char *name; /* "adam" */
+    const char *what;            /* "--optimizer" or the file */
+    const char *name;            /* "adam" */
     int whose;
 } optimizer_reader;
 
@@ -222,22 +224,14 @@ static int read_key(const optimizer_reader *r, const char *key, const json_t *va
 
 static int whose_optimizer(int32_t optimizer)
 {
-    static const int whose[] = {0,
-                                FOR_SGD,
-                                FOR_RMSPROP,
-                                FOR_ADAM,
-                                FOR_ADAM,
-                                FOR_ADAGRAD,
-                                FOR_ADADELTA,
-                                FOR_ADAMAX,
-                                FOR_NADAM,
-                                FOR_RADAM,
-                                FOR_LION,
-                                FOR_LBFGS};
+    static const int whose[] = {0,         FOR_SGD,     FOR_RMSPROP,  FOR_ADAM,
+                                FOR_ADAM,  FOR_ADAGRAD, FOR_ADADELTA, FOR_ADAMAX,
+                                FOR_NADAM, FOR_RADAM,   FOR_LION,     FOR_LBFGS};
     return whose[optimizer];
 }
 
-/* Find name and options in {"name": …, options} or in Keras' {"class_name": …, "config": {options}}. */
+/* Find name and options in {"name": …, options} or in Keras' {"class_name": …, "config":
+ * {options}}. */
 static int read_name(optimizer_reader *r, const json_t **object)
 {
     const json_t *name = json_object_get(*object, "name");
@@ -253,8 +247,8 @@ static int read_name(optimizer_reader *r, const json_t **object)
                              r->what);
     }
     r->name = json_string_value(name);
-    const lstm_status status =
-        lstm_constant_from_name(LSTM_NAMES_OPTIMIZER, r->name, &r->out->optimizer);
+    const lstm_status status = lstm_constant_from_name(LSTM_NAMES_OPTIMIZER, r->name,
+                                                       &r->out->optimizer);
     if (status != LSTM_OK) {
         return message_status(status, r->what);
     }

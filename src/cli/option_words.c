@@ -86,8 +86,7 @@ int wrong_value(const char *what, const char *name, const char *key, const char 
 int unknown_word(const char *what, const char *name, const char *key, const char *const *names)
 {
     const char *near = nearest_word(key, names);
-    return near == NULL
-               ? message_error(EXIT_USE, "%s: %s has no option \"%s\"", what, name, key)
-               : message_error(EXIT_USE, "%s: %s has no option \"%s\"; did you mean %s?", what,
-                               name, key, near);
+    return near == NULL ? message_error(EXIT_USE, "%s: %s has no option \"%s\"", what, name, key)
+                        : message_error(EXIT_USE, "%s: %s has no option \"%s\"; did you mean %s?",
+                                        what, name, key, near);
 }

@@ -6,11 +6,13 @@
  *
  *     epoch 12/100 ━━━━━━━━───────────────  loss 0.0123  val_loss 0.0145  0:42 left
  *
- * Its width is what the other parts leave of the terminal's; where they leave less than ten columns, it is not drawn.
- * What is shown of losses is the latest epoch's, or the running batch's before the first epoch ends.
+ * Its width is what the other parts leave of the terminal's; where they leave less than ten
+ * columns, it is not drawn. What is shown of losses is the latest epoch's, or the running batch's
+ * before the first epoch ends.
  *
- * Signals: the handler only sets a flag and gives both signals back to the system, so that the next one ends the
- * program at once. A SIGINT that was ignored when the program began (nohup, a shell's background job) stays ignored.
+ * Signals: the handler only sets a flag and gives both signals back to the system, so that the next
+ * one ends the program at once. A SIGINT that was ignored when the program began (nohup, a shell's
+ * background job) stays ignored.
  */
 #include "progress.h"
 
@@ -116,13 +118,14 @@ static void keep_values(progress *show, const lstm_progress *event)
     size_t used = 0;
     show->last_values[0] = '\0';
     for (size_t i = 0; i < event->value_count && used < sizeof show->last_values; i++) {
-        used +=
-            (size_t)snprintf(show->last_values + used, sizeof show->last_values - used, "%s%s %.4g",
-                             i == 0 ? "" : "  ", event->names[i], event->values[i]);
+        used += (size_t)snprintf(show->last_values + used, sizeof show->last_values - used,
+                                 "%s%s %.4g", i == 0 ? "" : "  ", event->names[i],
+                                 event->values[i]);
     }
 }
 
-/* How much of the run is done, and of what this process had to do (a resumed run begins in the middle). */
+/* How much of the run is done, and of what this process had to do (a resumed run begins in the
+ * middle). */
 static double fraction_done(const progress *show, const lstm_progress *event, double *of_this_run)
 {
     const double total = show->max_steps > 0 ? (double)show->max_steps

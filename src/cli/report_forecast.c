@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The HTML report of `lstm forecast`: one file, no script, plots inline, light and dark after the reader's system,
- * light on paper. Everything that comes from files or from the command line is escaped.
+ * The HTML report of `lstm forecast`: one file, no script, plots inline, light and dark after the
+ * reader's system, light on paper. Everything that comes from files or from the command line is
+ * escaped.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "report_forecast.h"
@@ -264,12 +265,12 @@ static void add_recipe(page *to, const forecast_run *run)
             "one of %zu parameters",
             a->member_count, (long long)s->units, lstm_model_parameter_total(a->model));
         add_item(to, "network", text);
-        used =
-            (size_t)snprintf(text, sizeof text,
-                             "Adam, learning rate %g, batch %d, gradient norm at most 1, loss %s, "
-                             "at most %d epochs, stopped after "
-                             "%d without improvement; best epochs ",
-                             s->learning_rate, s->batch_size, s->loss_name, s->epochs, s->patience);
+        used = (size_t)snprintf(
+            text, sizeof text,
+            "Adam, learning rate %g, batch %d, gradient norm at most 1, loss %s, "
+            "at most %d epochs, stopped after "
+            "%d without improvement; best epochs ",
+            s->learning_rate, s->batch_size, s->loss_name, s->epochs, s->patience);
         for (size_t k = 0; k < a->member_count && used < sizeof text; k++) {
             used += (size_t)snprintf(text + used, sizeof text - used, "%s%zu of %zu",
                                      k > 0 ? ", " : "", a->members[k].best_epoch,

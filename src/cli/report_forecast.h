@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The plots of the forecasting report (report_forecast.c puts them into the page). Each writes one or more figures;
- * where memory is short the page is marked as failed.
+ * The plots of the forecasting report (report_forecast.c puts them into the page). Each writes one
+ * or more figures; where memory is short the page is marked as failed.
  */
 #ifndef LSTM_CLI_REPORT_FORECAST_H
 #define LSTM_CLI_REPORT_FORECAST_H

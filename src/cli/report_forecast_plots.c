@@ -2,8 +2,8 @@
  *
  * The plots of the forecasting report (report_forecast.h).
  *
- * Forecasts of several steps are shown against truth at one step ahead each: the last one, which is the hardest; the
- * error at every step has a plot of its own.
+ * Forecasts of several steps are shown against truth at one step ahead each: the last one, which is
+ * the hardest; the error at every step has a plot of its own.
  */
 #include "report_forecast.h"
 #include "svg_plot.h"
@@ -19,7 +19,8 @@ static svg_axis time_axis(const series *of)
     return axis;
 }
 
-/* Times of all rows, and after them those of `more` rows that follow. NULL (and a failed page) without memory. */
+/* Times of all rows, and after them those of `more` rows that follow. NULL (and a failed page)
+ * without memory. */
 static double *all_times(page *to, const series *of, size_t more)
 {
     double *const times = malloc((of->rows + more) * sizeof *times);
@@ -201,7 +202,8 @@ static void zoom(page *to, const forecast_run *run, const double *x, double *con
                      .height = 380};
     for (size_t i = table->count; i-- > 1;) {
         const method *const m = &table->items[i];
-        /* Drift is too near to the last value to be told apart; far worse methods would only hide the good ones. */
+        /* Drift is too near to the last value to be told apart; far worse methods would only hide
+         * the good ones. */
         if (strcmp(m->name, METHOD_DRIFT) != 0 && m->rmse <= 1.5 * best->rmse) {
             svg_plot_add(&plot, (svg_curve){.shape = SVG_LINE,
                                             .colour = colour_of(m),
@@ -297,8 +299,8 @@ void plot_steps(page *to, const forecast_run *run)
         double *const line = room + i * horizon;
         for (size_t h = 0; h < horizon; h++) {
             for (size_t n = 0; n < test->count; n++) {
-                const double error =
-                    run->series.values[0][test->origins[n] + h + 1] - m->forecast[n * horizon + h];
+                const double error = run->series.values[0][test->origins[n] + h + 1] -
+                                     m->forecast[n * horizon + h];
                 line[h] += error * error / (double)test->count;
             }
             line[h] = sqrt(line[h]);
@@ -428,8 +430,8 @@ static void plot_histogram(page *to, const forecast_run *run, const double *resi
         high = fmax(high, residuals[n]);
         squares += residuals[n] * residuals[n] / (double)count;
     }
-    const double reach =
-        5.0 * sqrt(squares); /* a single far error would squeeze all bars into one */
+    const double reach = 5.0 *
+                         sqrt(squares); /* a single far error would squeeze all bars into one */
     low = fmax(low, -reach);
     high = fmin(high, reach);
     enum { BINS = 48 };
@@ -515,8 +517,8 @@ void plot_residuals(page *to, const forecast_run *run)
         room[n] = series_time(&run->series, row);
         residuals[n] = run->series.values[0][row] - run->table.items[0].forecast[n * horizon];
     }
-    svg_plot plot = {.title =
-                         horizon == 1 ? "Errors over time" : "Errors over time, one step ahead",
+    svg_plot plot = {.title = horizon == 1 ? "Errors over time"
+                                           : "Errors over time, one step ahead",
                      .x = time_axis(&run->series),
                      .y = {.title = "truth less forecast"},
                      .height = 260};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * SHA-256 (FIPS 180-4), of a file in blocks. The round constants are the first 32 bits of the fractional parts of the
- * cube roots of the first 64 primes; the initial state those of the square roots of the first 8.
+ * SHA-256 (FIPS 180-4), of a file in blocks. The round constants are the first 32 bits of the
+ * fractional parts of the cube roots of the first 64 primes; the initial state those of the square
+ * roots of the first 8.
  */
 #include "report_sha256.h"
 #include "messages.h"
@@ -43,8 +44,8 @@ static void add_block(uint32_t state[8], const unsigned char *block)
     for (int i = 0; i < 64; i++) {
         const uint32_t choose = (s[4] & s[5]) ^ (~s[4] & s[6]);
         const uint32_t majority = (s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]);
-        const uint32_t first =
-            s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) + choose + rounds[i] + w[i];
+        const uint32_t first = s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) + choose +
+                               rounds[i] + w[i];
         const uint32_t second = (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) + majority;
         memmove(s + 1, s, 7 * sizeof s[0]);
         s[4] += first;

@@ -5,7 +5,8 @@
 #ifndef LSTM_CLI_REPORT_SHA256_H
 #define LSTM_CLI_REPORT_SHA256_H
 
-/* Write 64 hexadecimal digits and a NUL into text. Returns 0, or EXIT_FILE after printing the error. */
+/* Write 64 hexadecimal digits and a NUL into text. Returns 0, or EXIT_FILE after printing the
+ * error. */
 int file_sha256(const char *path, char text[65]);
 
 #endif

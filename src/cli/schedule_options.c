@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Learning-rate schedules as words of the command line and as Keras' objects; see training_options.h.
+ * Learning-rate schedules as words of the command line and as Keras' objects; see
+ * training_options.h.
  */
 #include "training_options.h"
 
@@ -96,8 +97,9 @@ typedef struct schedule_reader {
 
 static int whose_schedule(int32_t schedule)
 {
-    static const int whose[] = {0,         FOR_CONSTANT, FOR_STEP,    FOR_EXPONENTIAL, FOR_COSINE, FOR_RESTARTS,
-                                FOR_CYCLE, FOR_PLATEAU,  FOR_CONSTANT};
+    static const int whose[] = {0,           FOR_CONSTANT, FOR_STEP,  FOR_EXPONENTIAL,
+                                FOR_COSINE,  FOR_RESTARTS, FOR_CYCLE, FOR_PLATEAU,
+                                FOR_CONSTANT};
     return whose[schedule];
 }
 
@@ -207,7 +209,8 @@ static int read_keys(schedule_reader *r, const char *name, const json_t *object)
         }
     }
     const json_t *target = json_object_get(object, "warmup_target");
-    if (code == EXIT_DONE && json_is_number(target)) { /* Keras: the initial rate is where the warm-up begins */
+    /* Keras: the initial rate is where the warm-up begins */
+    if (code == EXIT_DONE && json_is_number(target)) {
         s->warmup_start = json_number_value(json_object_get(object, "initial_learning_rate"));
         r->out->options.learning_rate = json_number_value(target);
     } else if (code == EXIT_DONE && json_object_get(object, "warmup_target") != NULL) {
@@ -223,8 +226,9 @@ int schedule_read(optimizer_choice *out, const json_t *object, const char *what)
     const char *name = json_string_value(json_object_get(object, "class_name"));
     const json_t *config = json_object_get(object, "config");
     if (name == NULL || !json_is_object(config)) {
-        return message_error(EXIT_USE,
-                             "%s: a schedule is {\"class_name\": \"ExponentialDecay\", \"config\": {…}}", what);
+        return message_error(
+            EXIT_USE, "%s: a schedule is {\"class_name\": \"ExponentialDecay\", \"config\": {…}}",
+            what);
     }
     return read_keys(&reader, name, config);
 }

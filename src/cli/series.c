@@ -2,8 +2,8 @@
  *
  * Reading and checking a series (series.h).
  *
- * The table is read with missing values allowed, so that a hole in a column nobody uses does no harm; holes in used
- * columns are found here.
+ * The table is read with missing values allowed, so that a hole in a column nobody uses does no
+ * harm; holes in used columns are found here.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "series.h"
@@ -157,8 +157,8 @@ static int load_time(series *out, const series_request *request, size_t *column)
     if (out->times != NULL && out->rows >= 2) {
         out->spacing = spacing_find(out->times, out->rows, out->is_date);
     } else if (out->times != NULL) { /* one row: any spacing will do for the message to come */
-        out->spacing =
-            (spacing){.kind = out->is_date ? SPACING_DAYS : SPACING_NUMBERS, .amount = 1};
+        out->spacing = (spacing){.kind = out->is_date ? SPACING_DAYS : SPACING_NUMBERS,
+                                 .amount = 1};
     } else {
         out->spacing = (spacing){.kind = SPACING_ROWS};
     }
@@ -255,8 +255,8 @@ static int choose_columns(series *out, const series_request *request, size_t tim
         code = add_column(out, request, column, 1);
     }
     for (size_t f = 0; f < request->feature_count && code == EXIT_DONE; f++) {
-        code =
-            find_column(out, request->features[f], request->of_model ? NULL : "features", &column);
+        code = find_column(out, request->features[f], request->of_model ? NULL : "features",
+                           &column);
         if (code == EXIT_DONE) {
             code = add_column(out, request, column, 1);
         }

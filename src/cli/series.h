@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A time series from a CSV file, checked: rows in increasing order of time, each once, no value missing in the columns
- * that are used. Everything that is wrong is told with line and column.
+ * A time series from a CSV file, checked: rows in increasing order of time, each once, no value
+ * missing in the columns that are used. Everything that is wrong is told with line and column.
  */
 #ifndef LSTM_CLI_SERIES_H
 #define LSTM_CLI_SERIES_H

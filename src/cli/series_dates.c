@@ -2,8 +2,8 @@
  *
  * Calendar arithmetic and the spacing of rows (series_dates.h).
  *
- * Days are counted by shifting the year to begin in March, so that the leap day is its last one: the algorithm of
- * H. Hinnant, "chrono-compatible low-level date algorithms" (2013).
+ * Days are counted by shifting the year to begin in March, so that the leap day is its last one:
+ * the algorithm of H. Hinnant, "chrono-compatible low-level date algorithms" (2013).
  */
 #include "series_dates.h"
 #include <math.h>
@@ -18,10 +18,10 @@ int64_t calendar_to_days(calendar_date date)
     const int64_t year = date.year - (date.month <= 2);
     const int64_t era = (year >= 0 ? year : year - 399) / 400;
     const int64_t year_of_era = year - era * 400;
-    const int64_t day_of_year =
-        (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
-    const int64_t day_of_era =
-        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    const int64_t day_of_year = (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 +
+                                date.day - 1;
+    const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
+                               day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
 
@@ -32,8 +32,8 @@ calendar_date calendar_from_days(int64_t days)
     const int64_t day_of_era = days - era * 146097;
     const int64_t year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    const int64_t day_of_year =
-        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const int64_t day_of_year = day_of_era -
+                                (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const int64_t shifted = (5 * day_of_year + 2) / 153;
     calendar_date date;
     date.day = (int)(day_of_year - (153 * shifted + 2) / 5 + 1);
@@ -246,8 +246,8 @@ const char *spacing_time(const spacing *by, double time, char *text, size_t size
         const int64_t day = (int64_t)floor(time / DAY);
         const calendar_date date = calendar_from_days(day);
         const int second = (int)(time - (double)day * DAY);
-        int used =
-            snprintf(text, size, "%04lld-%02d-%02d", (long long)date.year, date.month, date.day);
+        int used = snprintf(text, size, "%04lld-%02d-%02d", (long long)date.year, date.month,
+                            date.day);
         if (by->with_time && used > 0 && (size_t)used < size) {
             used += snprintf(text + used, size - (size_t)used, " %02d:%02d", second / 3600,
                              second / 60 % 60);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Calendar arithmetic on the proleptic Gregorian calendar, and the spacing of a series: how its rows follow one another
- * and so which dates come next.
+ * Calendar arithmetic on the proleptic Gregorian calendar, and the spacing of a series: how its
+ * rows follow one another and so which dates come next.
  */
 #ifndef LSTM_CLI_SERIES_DATES_H
 #define LSTM_CLI_SERIES_DATES_H

@@ -4,24 +4,28 @@
  *
  * Unit root: the augmented Dickey-Fuller regression with a constant,
  *     dy(t) = a + g y(t-1) + sum_k b_k dy(t-k) + e(t),
- * tests g = 0 against g < 0 (Dickey and Fuller 1979, Said and Dickey 1984). The number of lags has the smallest BIC up
- * to 12 (n/100)^(1/4) (Schwert 1989). The critical value is MacKinnon's response surface ("Critical values for
- * cointegration tests", Queen's Economics Department working paper 1227, 2010, table 2, N = 1, constant, 5 %). The t
- * statistic of g comes from the theorem of Frisch, Waugh and Lovell: regress dy(t) and y(t-1) on all other regressors,
- * then one residual on the other.
+ * tests g = 0 against g < 0 (Dickey and Fuller 1979, Said and Dickey 1984). The number of lags has
+ * the smallest BIC up to 12 (n/100)^(1/4) (Schwert 1989). The critical value is MacKinnon's
+ * response surface ("Critical values for cointegration tests", Queen's Economics Department working
+ * paper 1227, 2010, table 2, N = 1, constant, 5 %). The t statistic of g comes from the theorem of
+ * Frisch, Waugh and Lovell: regress dy(t) and y(t-1) on all other regressors, then one residual on
+ * the other.
  *
- * Stationarity: the KPSS statistic with a constant, eta = sum_t S(t)^2 / (n^2 s^2), S the partial sums of the
- * deviations from the mean and s^2 their long-run variance with Bartlett weights up to 12 (n/100)^(1/4) lags
- * (Kwiatkowski, Phillips, Schmidt and Shin, Journal of Econometrics 54, 1992, table 1: 1 % 0.739). The 1 % value is
- * used because the test rejects far too often where a stationary series is strongly autocorrelated (Caner and Kilian
- * 2001), as daily and hourly ones are.
+ * Stationarity: the KPSS statistic with a constant, eta = sum_t S(t)^2 / (n^2 s^2), S the partial
+ * sums of the deviations from the mean and s^2 their long-run variance with Bartlett weights up to
+ * 12 (n/100)^(1/4) lags (Kwiatkowski, Phillips, Schmidt and Shin, Journal of Econometrics 54, 1992,
+ * table 1: 1 % 0.739). The 1 % value is used because the test rejects far too often where a
+ * stationary series is strongly autocorrelated (Caner and Kilian 2001), as daily and hourly ones
+ * are.
  *
- * Season: the strength of Wang, Smith and Hyndman ("Characteristic-based clustering for time series data", 2006), from
- * a classical decomposition; for long periods the seasonal figure is a sum of three harmonics instead of one mean a
- * place, since means over two or three cycles would fit noise. Above 0.64 a seasonal difference is advised: the rule
- * of nsdiffs in R's forecast package (Hyndman and Athanasopoulos, "Forecasting: Principles and Practice", 9.1).
+ * Season: the strength of Wang, Smith and Hyndman ("Characteristic-based clustering for time series
+ * data", 2006), from a classical decomposition; for long periods the seasonal figure is a sum of
+ * three harmonics instead of one mean a place, since means over two or three cycles would fit
+ * noise. Above 0.64 a seasonal difference is advised: the rule of nsdiffs in R's forecast package
+ * (Hyndman and Athanasopoulos, "Forecasting: Principles and Practice", 9.1).
  *
- * Spread against level: Tukey's plot ("Exploratory data analysis", 1977), a slope near 1 asks for logarithms.
+ * Spread against level: Tukey's plot ("Exploratory data analysis", 1977), a slope near 1 asks for
+ * logarithms.
  */
 #include "series_trend.h"
 #include <math.h>
@@ -38,7 +42,8 @@ static size_t schwert_lags(size_t count)
 
 /* ---- Augmented Dickey-Fuller */
 
-/* t statistic and BIC with `lags` lagged changes, over the same rows (from first on) for every number of lags. */
+/* t statistic and BIC with `lags` lagged changes, over the same rows (from first on) for every
+ * number of lags. */
 static lstm_status dickey_fuller(double *t, double *bic, lstm_context *context, const double *y,
                                  size_t count, size_t first, size_t lags, double *x,
                                  double *targets)
@@ -58,8 +63,8 @@ static lstm_status dickey_fuller(double *t, double *bic, lstm_context *context, 
     if (coefficients == NULL) {
         return LSTM_ERROR_MEMORY;
     }
-    const lstm_status status =
-        lstm_least_squares(context, x, rows, columns, targets, 2, coefficients);
+    const lstm_status status = lstm_least_squares(context, x, rows, columns, targets, 2,
+                                                  coefficients);
     double level_change = 0.0;
     double level_level = 0.0;
     double change_change = 0.0;
@@ -212,7 +217,8 @@ lstm_status trend_remove_cycles(lstm_context *context, double *y, size_t count, 
 
 /* ---- Season */
 
-/* y less its centred moving average over one period; returns the number of values, the first at row *first. */
+/* y less its centred moving average over one period; returns the number of values, the first at row
+ * *first. */
 static size_t detrend(double *out, const double *y, size_t count, size_t period, size_t *first)
 {
     const size_t half = period / 2;
@@ -328,8 +334,8 @@ void autocorrelation(const double *y, size_t count, size_t lags, double *r)
     }
 }
 
-/* Where no calendar suggests a period: the highest peak of the autocorrelation of the linearly detrended series behind
- * its first dip below 0. 0 = none. */
+/* Where no calendar suggests a period: the highest peak of the autocorrelation of the linearly
+ * detrended series behind its first dip below 0. 0 = none. */
 static size_t period_by_autocorrelation(lstm_context *context, const double *y, size_t count)
 {
     if (count > TEST_ROWS) {
@@ -381,8 +387,8 @@ lstm_status season_find(cycle cycles[CYCLES], double strengths[CYCLES], size_t *
     *cycle_count = 0;
     for (size_t c = 0; c < candidate_count; c++) {
         double strength = 0.0;
-        const lstm_status status =
-            season_strength(&strength, context, y, count, candidates[c].rows);
+        const lstm_status status = season_strength(&strength, context, y, count,
+                                                   candidates[c].rows);
         if (status != LSTM_OK) {
             return status;
         }

@@ -2,8 +2,9 @@
  *
  * Plots as inline SVG (svg_plot.h).
  *
- * Layout, in units of the view box: the title and note stand above the <svg> as text of the page, then the legend as a
- * row of its own above the frame (so it never covers data), the frame, ticks and axis titles. The legend wraps.
+ * Layout, in units of the view box: the title and note stand above the <svg> as text of the page,
+ * then the legend as a row of its own above the frame (so it never covers data), the frame, ticks
+ * and axis titles. The legend wraps.
  */
 #include "svg_plot.h"
 #include <math.h>
@@ -141,7 +142,8 @@ static void draw_to(pen *pen_in_hand, double x, double y)
     pen_in_hand->down = 1;
 }
 
-/* Draw points i..j-1, which all fall in one pixel column: first, lowest, highest, last, in their order. */
+/* Draw points i..j-1, which all fall in one pixel column: first, lowest, highest, last, in their
+ * order. */
 static void draw_column(pen *pen_in_hand, const frame *f, const svg_curve *curve, size_t i,
                         size_t j)
 {
@@ -195,8 +197,9 @@ static void draw_line(page *to, const frame *f, const svg_curve *curve)
 static void draw_area(page *to, const frame *f, const svg_curve *curve)
 {
     const double pixels = f->right - f->left;
-    const size_t stride =
-        (double)curve->count > 2.0 * pixels ? (size_t)((double)curve->count / pixels) : 1;
+    const size_t stride = (double)curve->count > 2.0 * pixels
+                              ? (size_t)((double)curve->count / pixels)
+                              : 1;
     page_add(to, "<path class=\"f%d %s\" d=\"", (int)curve->colour,
              curve->faint ? "area faint" : "area");
     pen line = {to, 0};
@@ -346,14 +349,14 @@ static void draw_y_ticks(page *to, const frame *f, const svg_tick *ticks, size_t
 static void draw_x_ticks(page *to, const frame *f, const svg_axis *axis)
 {
     svg_tick ticks[SVG_TICKS];
-    const size_t count =
-        svg_ticks(ticks, axis, f->x_low, f->x_high, (int)((f->right - f->left) / 80.0));
+    const size_t count = svg_ticks(ticks, axis, f->x_low, f->x_high,
+                                   (int)((f->right - f->left) / 80.0));
     double free_from = -1e9;
     for (size_t t = 0; t < count; t++) {
         const double x = place_x(f, ticks[t].value);
         const double half = text_width(ticks[t].label) / 2;
-        const double middle =
-            fmin(x, f->width - half - 1.0); /* a label at the edge is moved inside */
+        const double middle = fmin(x,
+                                   f->width - half - 1.0); /* a label at the edge is moved inside */
         page_add(to, "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/>", x, f->top, f->bottom + 4);
         if (middle - half < free_from) {
             continue;
@@ -464,8 +467,8 @@ static frame lay_out(const svg_plot *plot, svg_tick *y_ticks, size_t *y_count)
     }
     const int rows = draw_legend(NULL, plot, 50.0, f.right);
     f.top = 8.0 + 20.0 * rows + (labels ? 16.0 : 0.0);
-    f.bottom =
-        f.height - (plot->x.scale == SVG_DATE ? 38.0 : 26.0) - (plot->x.title != NULL ? 14.0 : 0.0);
+    f.bottom = f.height - (plot->x.scale == SVG_DATE ? 38.0 : 26.0) -
+               (plot->x.title != NULL ? 14.0 : 0.0);
     *y_count = svg_ticks(y_ticks, &plot->y, f.y_low, f.y_high, (int)((f.bottom - f.top) / 45.0));
     double widest = 20.0;
     for (size_t t = 0; t < *y_count; t++) {

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * Plots as inline SVG, written into a page (report_page.h). One plot is one struct: axes, curves in drawing order,
- * shaded spans and marked places. Colours are classes that the page's style sheet fills for light and dark
- * (svg_plot_style); they follow Okabe and Ito's palette, which stays readable for colour-blind people.
+ * Plots as inline SVG, written into a page (report_page.h). One plot is one struct: axes, curves in
+ * drawing order, shaded spans and marked places. Colours are classes that the page's style sheet
+ * fills for light and dark (svg_plot_style); they follow Okabe and Ito's palette, which stays
+ * readable for colour-blind people.
  *
  *     svg_plot plot = {.title = "Loss", .height = 320, .x = {.title = "epoch", .integer = 1}};
  *     svg_plot_add(&plot, (svg_curve){.shape = SVG_LINE, .x = epochs, .y = loss, .count = n, .label = "training"});
  *     svg_plot_write(page, &plot);
  *
- * A line with more points than two a pixel is thinned: of each pixel column the first, lowest, highest and last point
- * stay, so that no peak is lost and the file stays small. NaN interrupts a line.
+ * A line with more points than two a pixel is thinned: of each pixel column the first, lowest,
+ * highest and last point stay, so that no peak is lost and the file stays small. NaN interrupts a
+ * line.
  */
 #ifndef LSTM_CLI_SVG_PLOT_H
 #define LSTM_CLI_SVG_PLOT_H

@@ -2,10 +2,11 @@
  *
  * Where the ticks of an axis stand and what they say.
  *
- * Numbers: steps of 1, 2, 2.5 or 5 times a power of ten (Heckbert, "Nice numbers for graph labels", Graphics Gems,
- * 1990). Logarithmic: powers of ten, with 2 and 5 between them where there is room. Dates: the first of a ladder from
- * seconds to centuries that leaves few enough ticks; ticks sit on calendar borders (midnights, firsts of months,
- * Januaries), and the year stands below the first tick and wherever it changes.
+ * Numbers: steps of 1, 2, 2.5 or 5 times a power of ten (Heckbert, "Nice numbers for graph labels",
+ * Graphics Gems, 1990). Logarithmic: powers of ten, with 2 and 5 between them where there is room.
+ * Dates: the first of a ladder from seconds to centuries that leaves few enough ticks; ticks sit on
+ * calendar borders (midnights, firsts of months, Januaries), and the year stands below the first
+ * tick and wherever it changes.
  */
 #include "svg_plot.h"
 #include "series_dates.h"

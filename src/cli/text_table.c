@@ -41,7 +41,8 @@ static int next_width(const char **text)
     mbstate_t state = {0};
     const size_t length = mbrtowc(&wide, *text, strlen(*text), &state);
     if (length == 0 || length == (size_t)-1 || length == (size_t)-2) {
-        const int inside = ((unsigned char)**text & 0xC0) == 0x80; /* the rest of a UTF-8 character */
+        /* the rest of a UTF-8 character */
+        const int inside = ((unsigned char)**text & 0xC0) == 0x80;
         (*text)++;
         return !inside;
     }

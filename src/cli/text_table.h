@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tables of text: columns as wide as their widest cell, numbers to the right, rules where the terminal has them.
+ * Tables of text: columns as wide as their widest cell, numbers to the right, rules where the
+ * terminal has them.
  *
  *     text_table *table = text_table_create(3, "<<>");       // left, left, right
  *     text_table_row(table, "Layer", "Shape", "Parameters");  // the first row is the heading
@@ -9,7 +10,8 @@
  *     code = text_table_print(table, stdout);
  *     text_table_destroy(table);
  *
- * On a terminal too narrow for the table, the widest left-aligned columns are cut and end in "…"; in files nothing is cut.
+ * On a terminal too narrow for the table, the widest left-aligned columns are cut and end in "…";
+ * in files nothing is cut.
  */
 #ifndef LSTM_CLI_TEXT_TABLE_H
 #define LSTM_CLI_TEXT_TABLE_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Losses, class weights and metrics as words of the command line; see training_options.h. Optimizers are in
- * optimizer_options.c, schedules in schedule_options.c.
+ * Losses, class weights and metrics as words of the command line; see training_options.h.
+ * Optimizers are in optimizer_options.c, schedules in schedule_options.c.
  *
- * In the library's option structs 0 means "the default", so an explicit 0 of an option whose default is not 0 is handed
- * down as -1 (lstm.h says where).
+ * In the library's option structs 0 means "the default", so an explicit 0 of an option whose
+ * default is not 0 is handed down as -1 (lstm.h says where).
  */
 #include "training_options.h"
 
@@ -30,7 +30,14 @@ enum {
     FOR_ANY = 63 + 64
 };
 
-typedef enum loss_kind { LOSS_FLAG = 1, LOSS_ABOVE_0, LOSS_FROM_0, LOSS_PART, LOSS_REDUCTION, LOSS_QUANTILES } loss_kind;
+typedef enum loss_kind {
+    LOSS_FLAG = 1,
+    LOSS_ABOVE_0,
+    LOSS_FROM_0,
+    LOSS_PART,
+    LOSS_REDUCTION,
+    LOSS_QUANTILES
+} loss_kind;
 
 typedef struct loss_key {
     const char *name;
@@ -150,8 +157,8 @@ static int read_loss_key(loss_choice *out, const char *name, const char *key, co
     }
     if (k->kind == LOSS_REDUCTION) {
         const char *text = json_is_string(value) ? json_string_value(value) : "";
-        const lstm_status status =
-            lstm_constant_from_name(LSTM_NAMES_REDUCTION, text, &out->options.reduction);
+        const lstm_status status = lstm_constant_from_name(LSTM_NAMES_REDUCTION, text,
+                                                           &out->options.reduction);
         return status == LSTM_OK ? EXIT_DONE : message_status(status, "--loss");
     }
     return k->kind == LOSS_QUANTILES ? read_quantiles(out, name, key, value)
@@ -190,9 +197,8 @@ int loss_target(const loss_choice *loss)
     case LSTM_LOSS_GAUSSIAN_NLL:
         return TARGET_GROUPS + 2;
     case LSTM_LOSS_QUANTILE:
-        return loss->options.quantile_count > 1
-                   ? TARGET_GROUPS + (int)loss->options.quantile_count
-                   : TARGET_VALUES;
+        return loss->options.quantile_count > 1 ? TARGET_GROUPS + (int)loss->options.quantile_count
+                                                : TARGET_VALUES;
     default:
         return TARGET_VALUES;
     }

@@ -8,9 +8,9 @@
  *     --schedule cosine:steps=1000,warmup_steps=100          name, or name:key=value,…
  *     --metrics accuracy,mae
  *
- * Keys are those of Keras (learning_rate, beta_1, rho, epsilon, clipnorm …) and of PyTorch (lr, betas, alpha, eps …).
- * A key that this version cannot honour is refused by name, unless its value asks for nothing (null, false, Keras'
- * default).
+ * Keys are those of Keras (learning_rate, beta_1, rho, epsilon, clipnorm …) and of PyTorch (lr,
+ * betas, alpha, eps …). A key that this version cannot honour is refused by name, unless its value
+ * asks for nothing (null, false, Keras' default).
  */
 #ifndef LSTM_CLI_TRAINING_OPTIONS_H
 #define LSTM_CLI_TRAINING_OPTIONS_H
@@ -28,7 +28,8 @@ typedef struct loss_choice {
     float quantiles[QUANTILE_LIMIT];
 } loss_choice;
 
-/* An optimizer with its schedule. `options.schedule` is set where there is one: the struct must stay where it is. */
+/* An optimizer with its schedule. `options.schedule` is set where there is one: the struct must
+ * stay where it is. */
 typedef struct optimizer_choice {
     lstm_optimizer_options options;
     lstm_schedule_options schedule;
@@ -39,8 +40,9 @@ int loss_parse(loss_choice *out, const char *text);
 int optimizer_parse(optimizer_choice *out, const char *text);
 int metrics_parse(int32_t *out, size_t capacity, int32_t *count, const char *text);
 
-/* A schedule as a word, or as Keras' object {"class_name": "CosineDecay", "config": {…}}; both may set the learning rate
- * of the optimizer (initial_learning_rate). `what` names the option or file for messages. */
+/* A schedule as a word, or as Keras' object {"class_name": "CosineDecay", "config": {…}}; both may
+ * set the learning rate of the optimizer (initial_learning_rate). `what` names the option or file
+ * for messages. */
 int schedule_parse(optimizer_choice *out, const char *text);
 int schedule_read(optimizer_choice *out, const json_t *object, const char *what);
 

@@ -2,7 +2,8 @@
  *
  * Transforms of a series and their inverses (transform.h).
  *
- * Invariants: nothing here looks beyond the origin when it fills a window or a base; scalers see training origins only.
+ * Invariants: nothing here looks beyond the origin when it fills a window or a base; scalers see
+ * training origins only.
  */
 #include "transform.h"
 #include <math.h>
@@ -111,8 +112,8 @@ double *transform_matrix(const recipe *of, const series *data)
             row[c] = input_at(of->inputs[c], of->season, data->values[c], i);
         }
         for (size_t c = 0; c < of->cycle_count; c++) {
-            const double angle =
-                2.0 * PI * cycle_phase(&of->cycles[c], &of->spacing, series_time(data, i));
+            const double angle = 2.0 * PI *
+                                 cycle_phase(&of->cycles[c], &of->spacing, series_time(data, i));
             row[of->column_count + 2 * c] = sin(angle);
             row[of->column_count + 2 * c + 1] = cos(angle);
         }
@@ -188,8 +189,8 @@ static double raw_target(const recipe *of, const double *y, size_t origin, size_
 void transform_target(const recipe *of, const double *y, size_t origin, double *z)
 {
     for (size_t h = 1; h <= of->horizon; h++) {
-        z[h - 1] =
-            (raw_target(of, y, origin, h) - of->target_offset[h - 1]) / of->target_scale[h - 1];
+        z[h - 1] = (raw_target(of, y, origin, h) - of->target_offset[h - 1]) /
+                   of->target_scale[h - 1];
     }
 }
 
@@ -229,7 +230,8 @@ lstm_status transform_fit_scalers(recipe *of, const double *matrix, const double
                                   const size_t *origins, size_t count)
 {
     const size_t features = recipe_features(of);
-    /* Windows overlap, so some of them, evenly spread, cover every training row; all of them would only repeat rows. */
+    /* Windows overlap, so some of them, evenly spread, cover every training row; all of them would
+     * only repeat rows. */
     const size_t limit = 4000;
     const size_t stride = count > limit ? (count + limit - 1) / limit : 1;
     const size_t used = (count + stride - 1) / stride;

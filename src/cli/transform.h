@@ -2,8 +2,9 @@
  *
  * From raw values to what the network sees, and back: the recipe of a forecast.
  *
- * Write v for y, or for log y where a transform says log. The network's output number h, for an origin t (the last row
- * that is known), is z = v(t+h) - base(t,h), scaled; so the forecast is v = base + z:
+ * Write v for y, or for log y where a transform says log. The network's output number h, for an
+ * origin t (the last row that is known), is z = v(t+h) - base(t,h), scaled; so the forecast is v =
+ * base + z:
  *
  *   transform     the target column as input              base(t,h)
  *   level         v                                       0
@@ -13,9 +14,9 @@
  *   seasonal      changes of v(t) - v(t-m)                v(t+h-km) + k (v(t) - v(t-m)), k = ceil(h/m)
  *   log-seasonal  the same of logs                        the same
  *
- * The base of all but `level` is a forecast of its own (repeat the last value; repeat the last season with its yearly
- * change), and the network learns what is left of it. Its last layer starts at zero, so training begins at that
- * forecast.
+ * The base of all but `level` is a forecast of its own (repeat the last value; repeat the last
+ * season with its yearly change), and the network learns what is left of it. Its last layer starts
+ * at zero, so training begins at that forecast.
  */
 #ifndef LSTM_CLI_TRANSFORM_H
 #define LSTM_CLI_TRANSFORM_H
@@ -74,28 +75,32 @@ typedef struct transform_choice {
     char reason[640];
 } transform_choice;
 
-/* Choose the transforms of a recipe that has column_count, window, horizon and spacing set, from the first `rows`
- * rows (the training part).   asked    [in] TRANSFORM_AUTO or the user's choice   season   [in] the user's season in
- * rows, 0 = find it Returns 0, or the exit code after printing the error (a log that is asked for does not exist:
- * names line and value). */
+/* Choose the transforms of a recipe that has column_count, window, horizon and spacing set, from
+ * the first `rows` rows (the training part).
+ *   asked    [in] TRANSFORM_AUTO or the user's choice
+ *   season   [in] the user's season in rows, 0 = find it
+ * Returns 0, or the exit code after printing the error (a log that is asked for does not exist: names
+ * line and value). */
 int transform_choose(recipe *of, transform_choice *choice, lstm_context *context,
                      const series *data, size_t rows, transform asked, size_t season);
 
 /* ---- Arrays */
 
-/* The transformed columns, [rows][features], NaN in the lead. NULL if there is no memory; free() it. */
+/* The transformed columns, [rows][features], NaN in the lead. NULL if there is no memory; free()
+ * it. */
 double *transform_matrix(const recipe *of, const series *data);
 
 /* Fill x [count][window][features] with the scaled windows that end at the origins. */
 void transform_windows(const recipe *of, const double *matrix, const size_t *origins, size_t count,
                        float *x);
 
-/* Fit the scaler of the inputs and of the target on the training origins. Returns LSTM_OK, LSTM_ERROR_MEMORY. */
+/* Fit the scaler of the inputs and of the target on the training origins. Returns LSTM_OK,
+ * LSTM_ERROR_MEMORY. */
 lstm_status transform_fit_scalers(recipe *of, const double *matrix, const double *y,
                                   const size_t *origins, size_t count);
 
-/* How much v changed from row to row in the window that ends at the origin: root mean square, in the transform's
- * terms. */
+/* How much v changed from row to row in the window that ends at the origin: root mean square, in
+ * the transform's terms. */
 double transform_spread(const recipe *of, const double *matrix, size_t origin);
 
 /* z(t,h) for h = 1..horizon, scaled. */
@@ -105,7 +110,8 @@ void transform_target(const recipe *of, const double *y, size_t origin, double *
 void transform_invert(const recipe *of, const double *y, size_t origin, const double *z,
                       double *out);
 
-/* Forecast `value` moved by a residual of v: value + residual, or value * exp(residual). And the residual itself. */
+/* Forecast `value` moved by a residual of v: value + residual, or value * exp(residual). And the
+ * residual itself. */
 double transform_shift(const recipe *of, double value, double residual);
 double transform_residual(const recipe *of, double truth, double value);
 

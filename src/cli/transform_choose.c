@@ -8,8 +8,8 @@
  *   3. Does the last season, with its change, foretell better than the last value? Then: seasonal.
  *   4. Do changes grow with the level, which is always positive? Then: log-return, or log-seasonal.
  *   5. Else: diff for one step ahead, window-last for more.
- * A network fed with raw levels of a trending series loses to "repeat the last value" by up to thirty times: whatever
- * lies beyond the levels of the training part is foreign to it.
+ * A network fed with raw levels of a trending series loses to "repeat the last value" by up to
+ * thirty times: whatever lies beyond the levels of the training part is foreign to it.
  */
 #include "messages.h"
 #include "transform.h"

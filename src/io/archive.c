@@ -2,10 +2,11 @@
  *
  * Archives of named arrays: the list itself, and reading it from the three formats.
  *
- * The format is told by the first bytes: \x93NUMPY, "PK", or a header length followed by '{'. Every array becomes
- * row-major floats. One that is already that in the file (little-endian float32, C order, aligned) is not copied: it
- * stays in the file's block, which the archive then keeps. Names are unique: ZIP directory and safetensors header are
- * checked for that when they are read, lstm__archive_add looks itself.
+ * The format is told by the first bytes: \x93NUMPY, "PK", or a header length followed by '{'. Every
+ * array becomes row-major floats. One that is already that in the file (little-endian float32, C
+ * order, aligned) is not copied: it stays in the file's block, which the archive then keeps. Names
+ * are unique: ZIP directory and safetensors header are checked for that when they are read,
+ * lstm__archive_add looks itself.
  */
 #include "archive.h"
 
@@ -54,12 +55,12 @@ const lstm__array *lstm__archive_find(const lstm_archive *archive, const char *n
 }
 
 /* Add an array without data. `name` has `length` bytes. */
-static lstm_status append(lstm_archive *archive, const char *name, size_t length, int32_t rank, const int64_t *shape,
-                          size_t count, lstm__array **added)
+static lstm_status append(lstm_archive *archive, const char *name, size_t length, int32_t rank,
+                          const int64_t *shape, size_t count, lstm__array **added)
 {
     void *memory = archive->arrays;
-    RETURN_IF_ERROR(
-        lstm__grow(archive->context, &memory, &archive->capacity, archive->count + 1, sizeof(lstm__array)));
+    RETURN_IF_ERROR(lstm__grow(archive->context, &memory, &archive->capacity, archive->count + 1,
+                               sizeof(lstm__array)));
     archive->arrays = memory;
     lstm__array *const array = &archive->arrays[archive->count];
     *array = (lstm__array){.rank = rank, .count = count};
@@ -80,14 +81,14 @@ static lstm_status allocate_data(const lstm_archive *archive, lstm__array *array
 {
     array->owned = lstm__allocate_array(archive->context, array->count, sizeof *array->owned);
     if (!array->owned)
-        return lstm__fail(LSTM_ERROR_MEMORY, "no memory for the %zu floats of array \"%.200s\"", array->count,
-                          array->name);
+        return lstm__fail(LSTM_ERROR_MEMORY, "no memory for the %zu floats of array \"%.200s\"",
+                          array->count, array->name);
     array->data = array->owned;
     return LSTM_OK;
 }
 
-lstm_status lstm__archive_add(lstm_archive *archive, const char *name, int32_t rank, const int64_t *shape,
-                              const float *data, size_t count)
+lstm_status lstm__archive_add(lstm_archive *archive, const char *name, int32_t rank,
+                              const int64_t *shape, const float *data, size_t count)
 {
     if (lstm__archive_find(archive, name))
         return lstm__fail(LSTM_ERROR_ARGUMENT, "the archive already has an array \"%.200s\"", name);
@@ -111,15 +112,17 @@ static bool is_float_in_place(const unsigned char *bytes, int32_t kind)
     return kind == LSTM__F32 && (uintptr_t)bytes % _Alignof(float) == 0;
 }
 
-/* Add the array of a .npy file. *kept becomes true if its data stays in the bytes that were parsed. */
-static lstm_status add_npy(lstm_archive *archive, const char *name, size_t length, lstm__cursor *cursor,
-                           bool may_keep, bool *kept)
+/* Add the array of a .npy file. *kept becomes true if its data stays in the bytes that were parsed.
+ */
+static lstm_status add_npy(lstm_archive *archive, const char *name, size_t length,
+                           lstm__cursor *cursor, bool may_keep, bool *kept)
 {
     lstm__npy npy;
     RETURN_IF_ERROR(lstm__npy_parse(&npy, cursor));
     lstm__array *array = NULL;
     RETURN_IF_ERROR(append(archive, name, length, npy.rank, npy.shape, npy.count, &array));
-    if (may_keep && is_float_in_place(npy.bytes, npy.kind) && !npy.big_endian && (!npy.fortran_order || npy.rank < 2)) {
+    if (may_keep && is_float_in_place(npy.bytes, npy.kind) && !npy.big_endian &&
+        (!npy.fortran_order || npy.rank < 2)) {
         array->data = (const float *)(const void *)npy.bytes;
         *kept = true;
         return LSTM_OK;
@@ -129,20 +132,22 @@ static lstm_status add_npy(lstm_archive *archive, const char *name, size_t lengt
     return LSTM_OK;
 }
 
-static lstm_status add_npz_entry(lstm_archive *archive, const lstm__zip *zip, const lstm__zip_entry *entry,
-                                 const char *path, bool *kept)
+static lstm_status add_npz_entry(lstm_archive *archive, const lstm__zip *zip,
+                                 const lstm__zip_entry *entry, const char *path, bool *kept)
 {
     static const char suffix[] = ".npy";
     const size_t length = strlen(entry->name);
     const size_t suffix_length = sizeof suffix - 1;
     if (length <= suffix_length || strcmp(entry->name + length - suffix_length, suffix) != 0)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the ZIP entry \"%.200s\" is no .npy array, so this is no .npz file",
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: the ZIP entry \"%.200s\" is no .npy array, so this is no .npz file",
                           path, entry->name);
     const unsigned char *bytes = NULL;
     void *owned = NULL;
     RETURN_IF_ERROR(lstm__zip_content(zip, entry, UINT64_MAX, &bytes, &owned));
     lstm__cursor cursor = lstm__memory_cursor(entry->name, bytes, (size_t)entry->size);
-    lstm_status status = add_npy(archive, entry->name, length - suffix_length, &cursor, !owned, kept);
+    lstm_status status = add_npy(archive, entry->name, length - suffix_length, &cursor, !owned,
+                                 kept);
     lstm__release(archive->context, owned);
     if (status != LSTM_OK && status != LSTM_ERROR_MEMORY)
         status = lstm__prefix_error(status, "%s", path);
@@ -169,8 +174,8 @@ static lstm_status load_safetensors(lstm_archive *archive, lstm__file *file)
     for (size_t k = 0; k < lstm__safetensors_count(archive->tensors); k++) {
         const lstm__tensor *const tensor = lstm__safetensors_get(archive->tensors, k);
         lstm__array *array = NULL;
-        RETURN_IF_ERROR(append(archive, tensor->name, strlen(tensor->name), tensor->rank, tensor->shape, tensor->count,
-                               &array));
+        RETURN_IF_ERROR(append(archive, tensor->name, strlen(tensor->name), tensor->rank,
+                               tensor->shape, tensor->count, &array));
         if (is_float_in_place(tensor->bytes, tensor->kind)) {
             array->data = (const float *)(const void *)tensor->bytes;
             kept = true;
@@ -197,7 +202,8 @@ static lstm_status load_by_content(lstm_archive *archive, lstm__file *file)
     else if (lstm__is_safetensors(file->bytes, file->size))
         return load_safetensors(archive, file);
     else
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: is no .npy, .npz or .safetensors file, or its beginning is damaged",
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: is no .npy, .npz or .safetensors file, or its beginning is damaged",
                           file->name);
     if (kept) {
         archive->file = *file;
@@ -218,7 +224,8 @@ lstm_status lstm__archive_load(lstm_archive **out, lstm_context *context, const 
     *out = archive;
     archive = NULL;
 out:
-    lstm__archive_destroy(archive); /* before the file, in which arrays may lie, and which is still open on failure */
+    /* before the file, in which arrays may lie, and which is still open on failure */
+    lstm__archive_destroy(archive);
     lstm__file_close(&file);
     return status;
 }

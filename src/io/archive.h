@@ -33,8 +33,8 @@ lstm_status lstm__archive_load(lstm_archive **out, lstm_context *context, const 
 lstm_status lstm__archive_save(const lstm_archive *archive, const char *path);
 
 /* Add a copy of an array whose shape and name are good. */
-lstm_status lstm__archive_add(lstm_archive *archive, const char *name, int32_t rank, const int64_t *shape,
-                              const float *data, size_t count);
+lstm_status lstm__archive_add(lstm_archive *archive, const char *name, int32_t rank,
+                              const int64_t *shape, const float *data, size_t count);
 
 /* The array called `name`, NULL if there is none. */
 const lstm__array *lstm__archive_find(const lstm_archive *archive, const char *name);

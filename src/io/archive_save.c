@@ -2,9 +2,10 @@
  *
  * Writing an archive in the format that the path's suffix names.
  *
- * .npy holds one array without its name, .npz one stored ZIP entry NAME.npy for each array, .safetensors all of them as
- * F32. An empty archive makes an empty .npz or .safetensors file. Everything is decided before a file is created, and a
- * file takes its name only when it is complete.
+ * .npy holds one array without its name, .npz one stored ZIP entry NAME.npy for each array,
+ * .safetensors all of them as F32. An empty archive makes an empty .npz or .safetensors file.
+ * Everything is decided before a file is created, and a file takes its name only when it is
+ * complete.
  */
 #include "archive.h"
 
@@ -22,7 +23,8 @@ static lstm_status save_npy(const lstm_archive *archive, const char *path)
     lstm_status status = LSTM_OK;
     lstm__writer *file = NULL;
     if (archive->count != 1)
-        FAIL(LSTM_ERROR_SHAPE, "%s: a .npy file holds exactly one array, the archive has %zu; save a .npz", path,
+        FAIL(LSTM_ERROR_SHAPE,
+             "%s: a .npy file holds exactly one array, the archive has %zu; save a .npz", path,
              archive->count);
     const lstm__array *const array = &archive->arrays[0];
     char header[LSTM__NPY_HEADER];
@@ -41,8 +43,9 @@ static lstm_status add_entry(lstm__zip_writer *zip, const lstm__array *array)
     char name[MOST_NAME + sizeof ".npy"];
     const size_t length = strlen(array->name);
     if (length > MOST_NAME)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "the name \"%.40s...\" has %zu bytes; a .npz file allows %d",
-                          array->name, length, MOST_NAME);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "the name \"%.40s...\" has %zu bytes; a .npz file allows %d", array->name,
+                          length, MOST_NAME);
     memcpy(name, array->name, length);
     memcpy(name + length, ".npy", sizeof ".npy");
     char header[LSTM__NPY_HEADER];
@@ -73,7 +76,8 @@ static lstm_status save_safetensors(const lstm_archive *archive, const char *pat
     TRY(lstm__safetensors_writer_create(&writer, archive->context));
     for (size_t k = 0; k < archive->count; k++) {
         const lstm__array *const array = &archive->arrays[k];
-        TRY(lstm__safetensors_add_tensor(writer, array->name, LSTM__F32, array->rank, array->shape, array->data));
+        TRY(lstm__safetensors_add_tensor(writer, array->name, LSTM__F32, array->rank, array->shape,
+                                         array->data));
     }
     TRY(lstm__safetensors_save(writer, path));
 out:
@@ -94,6 +98,7 @@ lstm_status lstm__archive_save(const lstm_archive *archive, const char *path)
             return formats[k].save(archive, path);
     }
     return lstm__fail(LSTM_ERROR_ARGUMENT,
-                      "%s: the suffix of the name tells the format of an archive; expected .npy, .npz or .safetensors",
+                      "%s: the suffix of the name tells the format of an archive; expected .npy, "
+                      ".npz or .safetensors",
                       path);
 }

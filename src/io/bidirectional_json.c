@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Bidirectional in descriptions:
  *
- *     {"type": "Bidirectional", "name": "b", "merge_mode": "sum", "layer": {"type": "LSTM", "units": 8}, "inputs": ["x"]}
+ *     {"type": "Bidirectional", "name": "b", "merge_mode": "sum", "layer": {"type": "LSTM",
+ *     "units": 8}, "inputs": ["x"]}
  *
- * becomes the recurrent layers "b/forward_lstm" and "b/backward_lstm", both reading "x", and {"type": "Bidirectional", "name":
- * "b", "merge_mode": "sum", "inputs": ["b/forward_lstm", "b/backward_lstm"]}, which is also how descriptions are written. Keras'
- * form of inner layers, {"class_name": …, "config": …}, and its "backward_layer" are read as well. With initial states the inputs
- * are the sequence, the states of the forward layer, those of the backward layer.
+ * becomes the recurrent layers "b/forward_lstm" and "b/backward_lstm", both reading "x", and
+ * {"type": "Bidirectional", "name": "b", "merge_mode": "sum", "inputs": ["b/forward_lstm",
+ * "b/backward_lstm"]}, which is also how descriptions are written. Keras' form of inner layers,
+ * {"class_name": …, "config": …}, and its "backward_layer" are read as well. With initial states
+ * the inputs are the sequence, the states of the forward layer, those of the backward layer.
  */
 #include "bidirectional_json.h"
 
@@ -35,9 +37,11 @@ static lstm_status copy_inner(const json_t *inner, const char *key, json_t **out
         config = json_object_get(inner, "config");
     }
     if (!json_is_string(type) || !json_is_object(config))
-        return lstm__fail(LSTM_ERROR_FORMAT, "\"%s\" is no layer: expected an object with \"type\" and options", key);
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "\"%s\" is no layer: expected an object with \"type\" and options", key);
     if (json_object_get(config, "inputs"))
-        return lstm__fail(LSTM_ERROR_FORMAT, "\"%s\" has \"inputs\": they belong to the Bidirectional layer", key);
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "\"%s\" has \"inputs\": they belong to the Bidirectional layer", key);
     *out = json_deep_copy(config);
     if (!*out || json_object_set_new(*out, "type", json_string(json_string_value(type))) != 0)
         return no_memory();
@@ -49,12 +53,15 @@ static int set_name(json_t *inner, const char *name, const char *direction)
 {
     char own[LSTM__NAME_SIZE];
     const char *given = json_string_value(json_object_get(inner, "name"));
-    snprintf(own, sizeof own, "%s", given && given[0] ? given : json_string_value(json_object_get(inner, "type")));
+    snprintf(own, sizeof own, "%s",
+             given && given[0] ? given : json_string_value(json_object_get(inner, "type")));
     for (size_t k = 0; own[k] && !(given && given[0]); k++)
         own[k] = (char)tolower((unsigned char)own[k]);
-    const bool directed = strncmp(own, direction, strlen(direction)) == 0 && own[strlen(direction)] == '_';
-    return json_object_set_new(inner, "name", directed ? json_sprintf("%s/%s", name, own)
-                                                       : json_sprintf("%s/%s_%s", name, direction, own));
+    const bool directed = strncmp(own, direction, strlen(direction)) == 0 &&
+                          own[strlen(direction)] == '_';
+    return json_object_set_new(inner, "name",
+                               directed ? json_sprintf("%s/%s", name, own)
+                                        : json_sprintf("%s/%s_%s", name, direction, own));
 }
 
 /* The sequence and, with five inputs, two states from `first` on. */
@@ -73,19 +80,22 @@ static lstm_status list_inputs(const lstm_model *model, const json_t *layer, jso
     const json_t *given = json_object_get(layer, "inputs");
     if (model->node_count == 0 && !given)
         return lstm__fail(LSTM_ERROR_FORMAT, "has nothing to read: an input layer comes first");
-    *list = json_is_array(given) ? json_copy((json_t *)(uintptr_t)given)
-                                 : json_pack("[s]", given ? json_string_value(given)
-                                                          : model->nodes[model->node_count - 1]->name);
+    *list = json_is_array(given)
+                ? json_copy((json_t *)(uintptr_t)given)
+                : json_pack("[s]", given ? json_string_value(given)
+                                         : model->nodes[model->node_count - 1]->name);
     if (!*list)
         return no_memory();
     if (json_array_size(*list) != 1 && json_array_size(*list) != 5)
-        return lstm__fail(LSTM_ERROR_FORMAT,
-                          "reads %zu layers: expected one, or five (sequence, h and c forward, h and c backward)",
-                          json_array_size(*list));
+        return lstm__fail(
+            LSTM_ERROR_FORMAT,
+            "reads %zu layers: expected one, or five (sequence, h and c forward, h and c backward)",
+            json_array_size(*list));
     return LSTM_OK;
 }
 
-static lstm_status finish_parts(json_t *parts, const json_t *layer, const char *name, const json_t *inputs)
+static lstm_status finish_parts(json_t *parts, const json_t *layer, const char *name,
+                                const json_t *inputs)
 {
     static const char *const directions[2] = {"forward", "backward"};
     json_t *merge = json_copy((json_t *)(uintptr_t)layer);
@@ -93,11 +103,12 @@ static lstm_status finish_parts(json_t *parts, const json_t *layer, const char *
     int failed = !merge || json_array_append_new(parts, merge) != 0;
     for (size_t k = 0; k < 2; k++) {
         json_t *inner = json_array_get(parts, k);
-        failed = failed || set_name(inner, name, directions[k]) != 0 || set_inputs(inner, inputs, 1 + 2 * k) != 0;
+        failed = failed || set_name(inner, name, directions[k]) != 0 ||
+                 set_inputs(inner, inputs, 1 + 2 * k) != 0;
         failed = failed || json_array_append(names, json_object_get(inner, "name")) != 0;
     }
-    failed = failed || json_object_set(merge, "inputs", names) != 0
-             || json_object_set_new(merge, "name", json_string(name)) != 0;
+    failed = failed || json_object_set(merge, "inputs", names) != 0 ||
+             json_object_set_new(merge, "name", json_string(name)) != 0;
     if (!failed && json_is_null(json_object_get(merge, "merge_mode")))
         failed = json_object_set_new(merge, "merge_mode", json_string("none")) != 0;
     if (!failed) {
@@ -108,7 +119,8 @@ static lstm_status finish_parts(json_t *parts, const json_t *layer, const char *
     return failed ? no_memory() : LSTM_OK;
 }
 
-lstm_status lstm__bidirectional_json_expand(const lstm_model *model, const json_t *layer, json_t **out)
+lstm_status lstm__bidirectional_json_expand(const lstm_model *model, const json_t *layer,
+                                            json_t **out)
 {
     lstm_status status = LSTM_OK;
     char name[LSTM__NAME_SIZE];
@@ -123,7 +135,8 @@ lstm_status lstm__bidirectional_json_expand(const lstm_model *model, const json_
         snprintf(name, sizeof name, "%s", given);
     TRY(list_inputs(model, layer, &inputs));
     TRY(copy_inner(json_object_get(layer, "layer"), "layer", &inner[0]));
-    TRY(copy_inner(own_back ? back : json_object_get(layer, "layer"), own_back ? "backward_layer" : "layer", &inner[1]));
+    TRY(copy_inner(own_back ? back : json_object_get(layer, "layer"),
+                   own_back ? "backward_layer" : "layer", &inner[1]));
     const bool forwards = !json_is_true(json_object_get(inner[0], "go_backwards"));
     if (!own_back && json_object_set_new(inner[1], "go_backwards", json_boolean(forwards)) != 0) {
         status = no_memory();

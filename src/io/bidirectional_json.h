@@ -11,7 +11,9 @@
 /* Whether a layer is to be taken apart (and not the merging layer alone). */
 bool lstm__is_bidirectional_json(const json_t *layer);
 
-/* Three layers in its place: forward, backward, merge. `model` holds the layers before it. *parts is a new list. */
-lstm_status lstm__bidirectional_json_expand(const lstm_model *model, const json_t *layer, json_t **parts);
+/* Three layers in its place: forward, backward, merge. `model` holds the layers before it. *parts
+ * is a new list. */
+lstm_status lstm__bidirectional_json_expand(const lstm_model *model, const json_t *layer,
+                                            json_t **parts);
 
 #endif

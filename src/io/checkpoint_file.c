@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * Checkpoints. Text "lstm.checkpoint": a JSON object with the model's description, the optimizer's settings and what must
- * be the same to go on; tensors: the parameter block, moments and best weights as they lie in memory, the history, and the
- * position as integers and doubles. Everything is checked before anything is changed.
+ * Checkpoints. Text "lstm.checkpoint": a JSON object with the model's description, the optimizer's
+ * settings and what must be the same to go on; tensors: the parameter block, moments and best
+ * weights as they lie in memory, the history, and the position as integers and doubles. Everything
+ * is checked before anything is changed.
  *
- * What later versions of the library added stands in tensors and keys of its own, written only when it is in use: averages
- * ("average"), accumulated gradients ("accumulated"), the optimizer's numbers ("optimizer_state"), and the memory of L-BFGS
- * ("lbfgs.*"). So a file without them is read as before, and a file with them is refused where they are not wanted.
+ * What later versions of the library added stands in tensors and keys of its own, written only when
+ * it is in use: averages ("average"), accumulated gradients ("accumulated"), the optimizer's
+ * numbers ("optimizer_state"), and the memory of L-BFGS ("lbfgs.*"). So a file without them is read
+ * as before, and a file with them is refused where they are not wanted.
  */
 #include "checkpoint_file.h"
 #include "constants.h"
@@ -22,7 +24,11 @@
 static const char *const texts[] = {"lstm.checkpoint", NULL};
 static const char *const moment_names[LSTM__MOMENTS] = {"moment.0", "moment.1", "moment.2"};
 
-enum { INTEGERS = 8, DOUBLES = 3 + 2 * LSTM__METRICS, STATE = sizeof(lstm__optimizer_state) / sizeof(double) };
+enum {
+    INTEGERS = 8,
+    DOUBLES = 3 + 2 * LSTM__METRICS,
+    STATE = sizeof(lstm__optimizer_state) / sizeof(double)
+};
 
 enum { LBFGS_NUMBERS = sizeof(lstm__lbfgs_numbers) / sizeof(double) };
 
@@ -32,7 +38,8 @@ static json_t *list_metrics(const lstm__training *training)
 {
     json_t *list = json_array();
     for (size_t k = 0; list && k < training->metric_count; k++)
-        if (json_array_append_new(list, json_string(lstm__constant_name(LSTM_NAMES_METRIC, training->metrics[k]))) != 0) {
+        if (json_array_append_new(list, json_string(lstm__constant_name(
+                                            LSTM_NAMES_METRIC, training->metrics[k]))) != 0) {
             json_decref(list);
             return NULL;
         }
@@ -42,26 +49,31 @@ static json_t *list_metrics(const lstm__training *training)
 static json_t *describe_training(const lstm__training *training)
 {
     const lstm__loss *loss = &training->loss;
-    return json_pack("{s:I, s:I, s:b, s:I, s:s, s:b, s:f, s:o, s:I}", "samples", (json_int_t)training->samples, "batch size",
-                     (json_int_t)training->batch_size, "shuffle", training->shuffle, "seed",
-                     (json_int_t)(training->seed & INT64_MAX), "loss", lstm__constant_name(LSTM_NAMES_LOSS, loss->kind),
-                     "from_logits", loss->from_logits, "huber_delta", loss->delta, "metrics", list_metrics(training),
-                     "validation samples", (json_int_t)training->validation.count);
+    return json_pack("{s:I, s:I, s:b, s:I, s:s, s:b, s:f, s:o, s:I}", "samples",
+                     (json_int_t)training->samples, "batch size", (json_int_t)training->batch_size,
+                     "shuffle", training->shuffle, "seed", (json_int_t)(training->seed & INT64_MAX),
+                     "loss", lstm__constant_name(LSTM_NAMES_LOSS, loss->kind), "from_logits",
+                     loss->from_logits, "huber_delta", loss->delta, "metrics",
+                     list_metrics(training), "validation samples",
+                     (json_int_t)training->validation.count);
 }
 
 /* What later versions added to losses: keys that are there only when they are in use. */
 static int describe_loss_extras(json_t *run, const lstm__training *training)
 {
     const lstm__loss *loss = &training->loss;
-    const bool focal = loss->kind == LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY || loss->kind == LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY;
+    const bool focal = loss->kind == LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY ||
+                       loss->kind == LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY;
     int failed = 0;
     if (loss->reduction > LSTM_REDUCTION_MEAN)
-        failed |= json_object_set_new(run, "reduction",
-                                      json_string(lstm__constant_name(LSTM_NAMES_REDUCTION, loss->reduction)));
+        failed |= json_object_set_new(
+            run, "reduction",
+            json_string(lstm__constant_name(LSTM_NAMES_REDUCTION, loss->reduction)));
     if (loss->smoothing > 0)
         failed |= json_object_set_new(run, "label_smoothing", json_real(loss->smoothing));
     if (focal)
-        failed |= json_object_set_new(run, "focal", json_pack("[f, f, b]", loss->gamma, loss->alpha, loss->balanced));
+        failed |= json_object_set_new(
+            run, "focal", json_pack("[f, f, b]", loss->gamma, loss->alpha, loss->balanced));
     if (training->data.weights)
         failed |= json_object_set_new(run, "sample weights", json_true());
     if (training->data.class_weights)
@@ -85,13 +97,15 @@ static int describe_extras(json_t *text, const lstm_optimizer *optimizer)
     if (o->use_ema == LSTM_YES)
         failed |= json_object_set_new(text, "averages", json_true());
     if (schedule != LSTM_SCHEDULE_CONSTANT)
-        failed |= json_object_set_new(text, "schedule", json_string(lstm__constant_name(LSTM_NAMES_SCHEDULE, schedule)));
+        failed |= json_object_set_new(
+            text, "schedule", json_string(lstm__constant_name(LSTM_NAMES_SCHEDULE, schedule)));
     if (optimizer->lbfgs)
         failed |= json_object_set_new(text, "history", json_integer(o->history_size));
     return failed;
 }
 
-static json_t *describe(const lstm_model *model, const lstm_optimizer *optimizer, const lstm__training *training)
+static json_t *describe(const lstm_model *model, const lstm_optimizer *optimizer,
+                        const lstm__training *training)
 {
     char *description = NULL;
     if (lstm__model_to_json(model, &description) != LSTM_OK)
@@ -99,8 +113,8 @@ static json_t *describe(const lstm_model *model, const lstm_optimizer *optimizer
     const lstm_optimizer_options *o = &optimizer->options;
     json_t *text = json_pack("{s:s, s:s, s:s, s:b, s:b}", "model", description, "optimizer",
                              lstm__constant_name(LSTM_NAMES_OPTIMIZER, o->optimizer), "formula",
-                             lstm__constant_name(LSTM_NAMES_PROFILE, o->profile), "amsgrad", o->amsgrad == LSTM_YES, "centered",
-                             o->centered == LSTM_YES);
+                             lstm__constant_name(LSTM_NAMES_PROFILE, o->profile), "amsgrad",
+                             o->amsgrad == LSTM_YES, "centered", o->centered == LSTM_YES);
     lstm__release(model->context, description);
     if (!text || describe_extras(text, optimizer) != 0) {
         json_decref(text);
@@ -120,12 +134,14 @@ static json_t *describe(const lstm_model *model, const lstm_optimizer *optimizer
     return text;
 }
 
-static lstm_status differs(const char *path, const char *what, const json_t *stored, const json_t *own)
+static lstm_status differs(const char *path, const char *what, const json_t *stored,
+                           const json_t *own)
 {
     char *a = json_dumps(stored, JSON_ENCODE_ANY | JSON_COMPACT);
     char *b = json_dumps(own, JSON_ENCODE_ANY | JSON_COMPACT);
-    const lstm_status status = lstm__fail(LSTM_ERROR_FORMAT, "%s: the checkpoint was made with another %s: %.200s, here %.200s",
-                                          path, what, a ? a : "nothing", b ? b : "nothing");
+    const lstm_status status = lstm__fail(
+        LSTM_ERROR_FORMAT, "%s: the checkpoint was made with another %s: %.200s, here %.200s", path,
+        what, a ? a : "nothing", b ? b : "nothing");
     free(a);
     free(b);
     return status;
@@ -140,13 +156,14 @@ static lstm_status compare_layers(const char *path, const char *stored_text, con
     const json_t *a = json_object_get(stored, "layers");
     const json_t *b = json_object_get(own, "layers");
     if (json_array_size(a) != json_array_size(b))
-        FAIL(LSTM_ERROR_FORMAT, "%s: the checkpoint's model has %zu layers, this one %zu", path, json_array_size(a),
-             json_array_size(b));
+        FAIL(LSTM_ERROR_FORMAT, "%s: the checkpoint's model has %zu layers, this one %zu", path,
+             json_array_size(a), json_array_size(b));
     for (size_t k = 0; k < json_array_size(a); k++)
         if (!json_equal(json_array_get(a, k), json_array_get(b, k)))
             TRY(differs(path, "layer", json_array_get(a, k), json_array_get(b, k)));
     if (!json_equal(json_object_get(stored, "outputs"), json_object_get(own, "outputs")))
-        TRY(differs(path, "list of outputs", json_object_get(stored, "outputs"), json_object_get(own, "outputs")));
+        TRY(differs(path, "list of outputs", json_object_get(stored, "outputs"),
+                    json_object_get(own, "outputs")));
 out:
     json_decref(stored);
     json_decref(own);
@@ -164,7 +181,8 @@ static lstm_status compare(const char *path, const json_t *stored, const json_t 
         if (json_equal(other, value))
             continue;
         if (strcmp(key, "model") == 0 && json_is_string(other)) {
-            RETURN_IF_ERROR(compare_layers(path, json_string_value(other), json_string_value(value)));
+            RETURN_IF_ERROR(
+                compare_layers(path, json_string_value(other), json_string_value(value)));
             continue; /* the seed of the initial weights may differ */
         }
         if (strcmp(key, "training") == 0 && json_is_object(other))
@@ -172,25 +190,29 @@ static lstm_status compare(const char *path, const json_t *stored, const json_t 
         else
             return differs(path, key, other, value);
     }
-    json_object_foreach((json_t *)stored, key, value)
-        if (!json_object_get(own, key) && strcmp(key, "training") != 0)
-            return differs(path, key, value, NULL);
+    json_object_foreach((json_t *)stored, key,
+                        value) if (!json_object_get(own, key) &&
+                                   strcmp(key, "training") != 0) return differs(path, key, value,
+                                                                                NULL);
     return LSTM_OK;
 }
 
-static lstm_status check_text(const lstm__safetensors *file, const lstm_model *model, const lstm_optimizer *optimizer,
-                              const lstm__training *training)
+static lstm_status check_text(const lstm__safetensors *file, const lstm_model *model,
+                              const lstm_optimizer *optimizer, const lstm__training *training)
 {
     lstm_status status = LSTM_OK;
     json_error_t error;
-    json_t *stored = json_loads(lstm__safetensors_metadata(file, texts[0]), JSON_REJECT_DUPLICATES, &error);
+    json_t *stored = json_loads(lstm__safetensors_metadata(file, texts[0]), JSON_REJECT_DUPLICATES,
+                                &error);
     json_t *own = describe(model, optimizer, training);
     if (!own) {
-        status = lstm__fail(LSTM_ERROR_MEMORY, "no memory to compare the checkpoint with the model");
+        status = lstm__fail(LSTM_ERROR_MEMORY,
+                            "no memory to compare the checkpoint with the model");
         goto out;
     }
     if (!json_is_object(stored))
-        FAIL(LSTM_ERROR_FORMAT, "%s: the checkpoint's description is no JSON object", lstm__safetensors_path(file));
+        FAIL(LSTM_ERROR_FORMAT, "%s: the checkpoint's description is no JSON object",
+             lstm__safetensors_path(file));
     TRY(compare(lstm__safetensors_path(file), stored, own));
 out:
     json_decref(stored);
@@ -209,20 +231,23 @@ static lstm_status seal_block(lstm__seal *seal, const char *name, const real *va
 /* Whether an optimizer has numbers that a step changes. */
 static bool has_state(const lstm_optimizer *optimizer)
 {
-    return optimizer->options.optimizer == LSTM_OPTIMIZER_NADAM || optimizer->schedule.schedule == LSTM_SCHEDULE_PLATEAU;
+    return optimizer->options.optimizer == LSTM_OPTIMIZER_NADAM ||
+           optimizer->schedule.schedule == LSTM_SCHEDULE_PLATEAU;
 }
 
 static lstm_status seal_lbfgs(lstm__seal *seal, const lstm__lbfgs *l)
 {
     const int64_t counts[2] = {LBFGS_NUMBERS, (int64_t)l->history};
     const int64_t shape[2] = {(int64_t)(LSTM__LBFGS_FIXED + 2 * l->history), (int64_t)l->count};
-    RETURN_IF_ERROR(lstm__seal_tensor(seal, "lbfgs.numbers", LSTM__F64, 1, &counts[0], &l->numbers));
-    RETURN_IF_ERROR(lstm__seal_tensor(seal, "lbfgs.products", LSTM__F64, 1, &counts[1], l->products));
+    RETURN_IF_ERROR(
+        lstm__seal_tensor(seal, "lbfgs.numbers", LSTM__F64, 1, &counts[0], &l->numbers));
+    RETURN_IF_ERROR(
+        lstm__seal_tensor(seal, "lbfgs.products", LSTM__F64, 1, &counts[1], l->products));
     return lstm__seal_tensor(seal, "lbfgs.vectors", LSTM__F32, 2, shape, l->vectors);
 }
 
-static lstm_status seal_common(lstm__seal *seal, const lstm_model *model, const lstm_optimizer *optimizer,
-                               const lstm__training *training)
+static lstm_status seal_common(lstm__seal *seal, const lstm_model *model,
+                               const lstm_optimizer *optimizer, const lstm__training *training)
 {
     json_t *description = describe(model, optimizer, training);
     char *text = description ? json_dumps(description, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
@@ -234,12 +259,14 @@ static lstm_status seal_common(lstm__seal *seal, const lstm_model *model, const 
     RETURN_IF_ERROR(status);
     RETURN_IF_ERROR(seal_block(seal, "values", model->values, model->value_count));
     for (int k = 0; k < LSTM__MOMENTS; k++)
-        RETURN_IF_ERROR(seal_block(seal, moment_names[k], optimizer->moments[k], model->value_count));
+        RETURN_IF_ERROR(
+            seal_block(seal, moment_names[k], optimizer->moments[k], model->value_count));
     RETURN_IF_ERROR(seal_block(seal, "average", optimizer->average, model->value_count));
     RETURN_IF_ERROR(seal_block(seal, "accumulated", optimizer->accumulated, model->value_count));
     if (has_state(optimizer)) {
         const int64_t shape[1] = {STATE};
-        RETURN_IF_ERROR(lstm__seal_tensor(seal, "optimizer_state", LSTM__F64, 1, shape, &optimizer->state));
+        RETURN_IF_ERROR(
+            lstm__seal_tensor(seal, "optimizer_state", LSTM__F64, 1, shape, &optimizer->state));
     }
     return optimizer->lbfgs ? seal_lbfgs(seal, optimizer->lbfgs) : LSTM_OK;
 }
@@ -247,8 +274,14 @@ static lstm_status seal_common(lstm__seal *seal, const lstm_model *model, const 
 static void pack_position(const lstm__training *training, int64_t *integers, double *doubles)
 {
     const lstm__position *p = &training->position;
-    const int64_t numbers[INTEGERS] = {p->epoch, p->batch, p->step, p->best_epoch, p->waiting, p->stopped,
-                                       training->optimizer->steps, (int64_t)training->history->best};
+    const int64_t numbers[INTEGERS] = {p->epoch,
+                                       p->batch,
+                                       p->step,
+                                       p->best_epoch,
+                                       p->waiting,
+                                       p->stopped,
+                                       training->optimizer->steps,
+                                       (int64_t)training->history->best};
     memcpy(integers, numbers, sizeof numbers);
     doubles[0] = p->best;
     doubles[1] = p->sums.loss;
@@ -282,8 +315,8 @@ out:
     return status;
 }
 
-lstm_status lstm__checkpoint_save(const char *path, const lstm_model *model, const lstm_optimizer *optimizer,
-                                  int64_t position)
+lstm_status lstm__checkpoint_save(const char *path, const lstm_model *model,
+                                  const lstm_optimizer *optimizer, int64_t position)
 {
     lstm_status status = LSTM_OK;
     lstm__seal seal = {NULL, 0};
@@ -292,7 +325,8 @@ lstm_status lstm__checkpoint_save(const char *path, const lstm_model *model, con
     TRY(lstm__seal_start(&seal, model->context, "checkpoint"));
     TRY(seal_common(&seal, model, optimizer, NULL));
     TRY(lstm__seal_tensor(&seal, "integers", LSTM__I64, 1, &shapes[0], integers));
-    TRY(lstm__seal_tensor(&seal, "learning_rate", LSTM__F64, 1, &shapes[1], &optimizer->options.learning_rate));
+    TRY(lstm__seal_tensor(&seal, "learning_rate", LSTM__F64, 1, &shapes[1],
+                          &optimizer->options.learning_rate));
     TRY(lstm__seal_write(&seal, path));
 out:
     lstm__seal_destroy(&seal);
@@ -302,39 +336,45 @@ out:
 /* ---- Reading */
 
 /* A tensor that must be there, or the file is not what it says. */
-static lstm_status need_tensor(const lstm__safetensors *file, const char *name, const lstm__tensor **t)
+static lstm_status need_tensor(const lstm__safetensors *file, const char *name,
+                               const lstm__tensor **t)
 {
     *t = lstm__safetensors_find(file, name);
-    return *t ? LSTM_OK : lstm__fail(LSTM_ERROR_FORMAT, "%s: there is no \"%s\" in the checkpoint",
-                                     lstm__safetensors_path(file), name);
+    return *t ? LSTM_OK
+              : lstm__fail(LSTM_ERROR_FORMAT, "%s: there is no \"%s\" in the checkpoint",
+                           lstm__safetensors_path(file), name);
 }
 
-/* Signed integers as they were written; lstm__tensor_integers reads only those that are not negative. */
+/* Signed integers as they were written; lstm__tensor_integers reads only those that are not
+ * negative. */
 static lstm_status read_integers(const lstm__safetensors *file, int64_t *values, size_t count)
 {
     const lstm__tensor *t = NULL;
     RETURN_IF_ERROR(need_tensor(file, "integers", &t));
     if (t->kind != LSTM__I64 || t->count != count)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the position has %zu numbers: expected %zu: a checkpoint of %s",
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: the position has %zu numbers: expected %zu: a checkpoint of %s",
                           lstm__safetensors_path(file), t->count, count,
                           t->count == 2 ? "a manual loop" : "another kind of run");
     memcpy(values, t->bytes, count * sizeof *values);
     return LSTM_OK;
 }
 
-static lstm_status read_doubles(const lstm__safetensors *file, const char *name, double *values, size_t count)
+static lstm_status read_doubles(const lstm__safetensors *file, const char *name, double *values,
+                                size_t count)
 {
     const lstm__tensor *t = NULL;
     RETURN_IF_ERROR(need_tensor(file, name, &t));
     return lstm__tensor_doubles(t, values, count);
 }
 
-static lstm_status need_block(const lstm__safetensors *file, const char *name, size_t count, const lstm__tensor **t)
+static lstm_status need_block(const lstm__safetensors *file, const char *name, size_t count,
+                              const lstm__tensor **t)
 {
     RETURN_IF_ERROR(need_tensor(file, name, t));
     if ((*t)->count != count || (*t)->kind != LSTM__F32)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"%s\" has %zu values: expected %zu", lstm__safetensors_path(file), name,
-                          (*t)->count, count);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"%s\" has %zu values: expected %zu",
+                          lstm__safetensors_path(file), name, (*t)->count, count);
     return LSTM_OK;
 }
 
@@ -342,7 +382,8 @@ static lstm_status need_block(const lstm__safetensors *file, const char *name, s
 typedef struct blocks {
     const lstm__tensor *values;
     const lstm__tensor *moments[LSTM__MOMENTS];
-    const lstm__tensor *average, *accumulated, *lbfgs_vectors, *lbfgs_products; /* NULL = not kept */
+    /* NULL = not kept */
+    const lstm__tensor *average, *accumulated, *lbfgs_vectors, *lbfgs_products;
     lstm__lbfgs_numbers lbfgs;
     lstm__optimizer_state state;
 } blocks;
@@ -351,16 +392,17 @@ typedef struct blocks {
 static lstm_status find_lbfgs(const lstm__safetensors *file, const lstm__lbfgs *l, blocks *found)
 {
     double numbers[LBFGS_NUMBERS];
-    RETURN_IF_ERROR(need_block(file, "lbfgs.vectors", (LSTM__LBFGS_FIXED + 2 * l->history) * l->count,
+    RETURN_IF_ERROR(need_block(file, "lbfgs.vectors",
+                               (LSTM__LBFGS_FIXED + 2 * l->history) * l->count,
                                &found->lbfgs_vectors));
     RETURN_IF_ERROR(lstm__safetensors_need(file, "lbfgs.products", &found->lbfgs_products));
     RETURN_IF_ERROR(read_doubles(file, "lbfgs.numbers", numbers, LBFGS_NUMBERS));
     memcpy(&found->lbfgs, numbers, sizeof found->lbfgs);
     const double stored = found->lbfgs.stored;
-    if (found->lbfgs_products->kind != LSTM__F64 || found->lbfgs_products->count != l->history
-        || !(stored >= 0 && stored <= (double)l->history && stored == floor(stored)))
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the memory of L-BFGS is not one of %zu pairs", lstm__safetensors_path(file),
-                          l->history);
+    if (found->lbfgs_products->kind != LSTM__F64 || found->lbfgs_products->count != l->history ||
+        !(stored >= 0 && stored <= (double)l->history && stored == floor(stored)))
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the memory of L-BFGS is not one of %zu pairs",
+                          lstm__safetensors_path(file), l->history);
     return LSTM_OK;
 }
 
@@ -368,23 +410,27 @@ static void copy_lbfgs(const blocks *found, lstm__lbfgs *l)
 {
     l->numbers = found->lbfgs;
     memcpy(l->products, found->lbfgs_products->bytes, l->history * sizeof(double));
-    memcpy(l->vectors, found->lbfgs_vectors->bytes, (LSTM__LBFGS_FIXED + 2 * l->history) * l->count * sizeof(float));
+    memcpy(l->vectors, found->lbfgs_vectors->bytes,
+           (LSTM__LBFGS_FIXED + 2 * l->history) * l->count * sizeof(float));
 }
 
-static lstm_status find_blocks(const lstm__safetensors *file, const lstm_model *model, const lstm_optimizer *optimizer,
-                               blocks *found)
+static lstm_status find_blocks(const lstm__safetensors *file, const lstm_model *model,
+                               const lstm_optimizer *optimizer, blocks *found)
 {
     *found = (blocks){.state = optimizer->state};
     RETURN_IF_ERROR(need_block(file, "values", model->value_count, &found->values));
     for (int k = 0; k < LSTM__MOMENTS; k++) {
         const bool stored = lstm__safetensors_find(file, moment_names[k]) != NULL;
         if (stored != (optimizer->moments[k] != NULL))
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: %s optimizer keeps a moment that %s does not (momentum, amsgrad or "
-                              "centered differ)",
-                              lstm__safetensors_path(file), stored ? "the checkpoint's" : "this",
-                              stored ? "this one" : "the checkpoint's");
+            return lstm__fail(
+                LSTM_ERROR_FORMAT,
+                "%s: %s optimizer keeps a moment that %s does not (momentum, amsgrad or "
+                "centered differ)",
+                lstm__safetensors_path(file), stored ? "the checkpoint's" : "this",
+                stored ? "this one" : "the checkpoint's");
         if (stored)
-            RETURN_IF_ERROR(need_block(file, moment_names[k], model->value_count, &found->moments[k]));
+            RETURN_IF_ERROR(
+                need_block(file, moment_names[k], model->value_count, &found->moments[k]));
     }
     if (optimizer->average)
         RETURN_IF_ERROR(need_block(file, "average", model->value_count, &found->average));
@@ -404,11 +450,13 @@ static void copy_blocks(const blocks *found, lstm_model *model, lstm_optimizer *
     lstm__graph_changed(model);
     for (int k = 0; k < LSTM__MOMENTS; k++)
         if (found->moments[k])
-            memcpy(optimizer->moments[k], found->moments[k]->bytes, model->value_count * sizeof(float));
+            memcpy(optimizer->moments[k], found->moments[k]->bytes,
+                   model->value_count * sizeof(float));
     if (found->average)
         memcpy(optimizer->average, found->average->bytes, model->value_count * sizeof(float));
     if (found->accumulated)
-        memcpy(optimizer->accumulated, found->accumulated->bytes, model->value_count * sizeof(float));
+        memcpy(optimizer->accumulated, found->accumulated->bytes,
+               model->value_count * sizeof(float));
     if (optimizer->lbfgs)
         copy_lbfgs(found, optimizer->lbfgs);
     optimizer->state = found->state;
@@ -422,7 +470,8 @@ static lstm_status open_checked(lstm__safetensors **file, const char *path, cons
     return check_text(*file, model, optimizer, training);
 }
 
-lstm_status lstm__checkpoint_load(const char *path, lstm_model *model, lstm_optimizer *optimizer, int64_t *position)
+lstm_status lstm__checkpoint_load(const char *path, lstm_model *model, lstm_optimizer *optimizer,
+                                  int64_t *position)
 {
     lstm_status status = LSTM_OK;
     lstm__safetensors *file = NULL;
@@ -450,7 +499,8 @@ static lstm_status read_history(const lstm__safetensors *file, lstm_history *his
     if (!t)
         return LSTM_OK;
     if (t->rank != 2 || (size_t)t->shape[1] != history->columns)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the checkpoint's history has other columns", lstm__safetensors_path(file));
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the checkpoint's history has other columns",
+                          lstm__safetensors_path(file));
     double *values = lstm__allocate_array(history->context, t->count, sizeof *values);
     if (!values)
         return lstm__fail_memory(t->count * sizeof *values, "the history");
@@ -463,24 +513,33 @@ out:
 }
 
 /* A checksum is no lock: numbers that index arrays are checked. */
-static lstm_status check_position(const lstm__safetensors *file, const lstm__training *training, const int64_t *integers)
+static lstm_status check_position(const lstm__safetensors *file, const lstm__training *training,
+                                  const int64_t *integers)
 {
-    const int64_t batches = (int64_t)((training->samples + training->batch_size - 1) / training->batch_size);
+    const int64_t batches = (int64_t)((training->samples + training->batch_size - 1) /
+                                      training->batch_size);
     bool valid = integers[1] <= batches && integers[3] <= integers[0] && integers[5] <= 1;
     for (int k = 0; k < INTEGERS; k++)
         valid = valid && integers[k] >= 0;
     if (!valid)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the position (epoch %lld, batch %lld, step %lld) cannot be",
-                          lstm__safetensors_path(file), (long long)integers[0], (long long)integers[1],
-                          (long long)integers[2]);
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: the position (epoch %lld, batch %lld, step %lld) cannot be",
+                          lstm__safetensors_path(file), (long long)integers[0],
+                          (long long)integers[1], (long long)integers[2]);
     return LSTM_OK;
 }
 
-static void unpack_position(lstm__training *training, const int64_t *integers, const double *doubles)
+static void unpack_position(lstm__training *training, const int64_t *integers,
+                            const double *doubles)
 {
     lstm__position *p = &training->position;
-    *p = (lstm__position){.epoch = integers[0], .batch = integers[1], .step = integers[2], .best_epoch = integers[3],
-                          .waiting = integers[4], .stopped = integers[5], .best = doubles[0]};
+    *p = (lstm__position){.epoch = integers[0],
+                          .batch = integers[1],
+                          .step = integers[2],
+                          .best_epoch = integers[3],
+                          .waiting = integers[4],
+                          .stopped = integers[5],
+                          .best = doubles[0]};
     training->optimizer->steps = integers[6];
     training->history->best = (size_t)integers[7];
     p->sums.loss = doubles[1];
@@ -510,7 +569,8 @@ lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
     TRY(read_history(file, training->history));
     copy_blocks(&found, model, training->optimizer);
     if (training->best_values)
-        memcpy(training->best_values, best ? best->bytes : found.values->bytes, model->value_count * sizeof(float));
+        memcpy(training->best_values, best ? best->bytes : found.values->bytes,
+               model->value_count * sizeof(float));
     unpack_position(training, integers, doubles);
     training->optimizer->options.learning_rate = rate;
 out:

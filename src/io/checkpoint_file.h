@@ -6,14 +6,15 @@
 
 #include "training.h"
 
-/* Write / read a training run: parameters, moments, best weights, history, position. Reading checks that model, optimizer,
- * data and options fit before it changes anything. */
+/* Write / read a training run: parameters, moments, best weights, history, position. Reading checks
+ * that model, optimizer, data and options fit before it changes anything. */
 lstm_status lstm__checkpoint_write(const char *path, const lstm__training *training);
 lstm_status lstm__checkpoint_read(const char *path, lstm__training *training);
 
 /* The same for a manual loop: parameters, moments and one number. */
-lstm_status lstm__checkpoint_save(const char *path, const lstm_model *model, const lstm_optimizer *optimizer,
-                                  int64_t position);
-lstm_status lstm__checkpoint_load(const char *path, lstm_model *model, lstm_optimizer *optimizer, int64_t *position);
+lstm_status lstm__checkpoint_save(const char *path, const lstm_model *model,
+                                  const lstm_optimizer *optimizer, int64_t position);
+lstm_status lstm__checkpoint_load(const char *path, lstm_model *model, lstm_optimizer *optimizer,
+                                  int64_t *position);
 
 #endif

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * CSV by RFC 4180: records of fields, separated by one character, ended by LF or CRLF; a field in double quotes may
- * hold separators, line ends and doubled quotes.
+ * CSV by RFC 4180: records of fields, separated by one character, ended by LF or CRLF; a field in
+ * double quotes may hold separators, line ends and doubled quotes.
  *
  *     buffer   | used up | the field so far | not yet looked at | free |
  *              0       start              next                end   SIZE
  *
- * The file is read into one buffer. When it is used up in the middle of a field, the field moves to the front and the
- * rest is filled; a field therefore always lies in one piece, and one that does not fit is too long. Doubled quotes
- * are closed up in place. buffer[end] always holds a line end, so that the loop over ordinary characters needs one
- * test each: whether the character is one of those that can end a field.
+ * The file is read into one buffer. When it is used up in the middle of a field, the field moves to
+ * the front and the rest is filled; a field therefore always lies in one piece, and one that does
+ * not fit is too long. Doubled quotes are closed up in place. buffer[end] always holds a line end,
+ * so that the loop over ordinary characters needs one test each: whether the character is one of
+ * those that can end a field.
  *
- * The separator is the one of comma, semicolon and tab that the first line, outside of quotes, holds most often, in
- * that order among equals; comma if it holds none.
+ * The separator is the one of comma, semicolon and tab that the first line, outside of quotes,
+ * holds most often, in that order among equals; comma if it holds none.
  */
 #include "csv_reader.h"
 
@@ -30,10 +31,10 @@ struct lstm__csv {
     lstm_context *context;
     const char *path; /* the caller's */
     int descriptor;
-    bool exhausted;   /* the file holds nothing beyond `end` */
-    bool after_last;  /* the record before ended: a file that ends now is complete */
+    bool exhausted;  /* the file holds nothing beyond `end` */
+    bool after_last; /* the record before ended: a file that ends now is complete */
     char separator;
-    size_t line;      /* of `next`, from 1 */
+    size_t line; /* of `next`, from 1 */
     size_t start;
     size_t next;
     size_t end;
@@ -66,8 +67,8 @@ static lstm_status refill(lstm__csv *csv, size_t *moved)
     csv->end -= csv->start;
     csv->start = 0;
     if (csv->end == BUFFER_SIZE)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu: a field is longer than %d bytes", csv->path, csv->line,
-                          LSTM__CSV_MOST_FIELD);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu: a field is longer than %d bytes",
+                          csv->path, csv->line, LSTM__CSV_MOST_FIELD);
     return fill(csv);
 }
 
@@ -98,9 +99,11 @@ static lstm_status check_beginning(lstm__csv *csv)
     if (csv->next == csv->end)
         return lstm__fail(LSTM_ERROR_FORMAT, "%s: the file is empty", csv->path);
     if (csv->end >= 2 && (memcmp(b, "\xff\xfe", 2) == 0 || memcmp(b, "\xfe\xff", 2) == 0))
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: is UTF-16 text; save it as CSV in UTF-8", csv->path);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: is UTF-16 text; save it as CSV in UTF-8",
+                          csv->path);
     if (csv->end >= 4 && memcmp(b, "PK\x03\x04", 4) == 0)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: is a ZIP file (a spreadsheet?), not CSV text; export it as CSV",
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: is a ZIP file (a spreadsheet?), not CSV text; export it as CSV",
                           csv->path);
     return LSTM_OK;
 }
@@ -157,7 +160,8 @@ static lstm_status look(lstm__csv *csv, char *c, bool *at_end)
     return LSTM_OK;
 }
 
-/* Pass what ends a field: a separator, a line end or the end of the file. `length` bytes of the field lie at start. */
+/* Pass what ends a field: a separator, a line end or the end of the file. `length` bytes of the
+ * field lie at start. */
 static lstm_status end_field(lstm__csv *csv, lstm__field *field, size_t length)
 {
     char c = 0;
@@ -168,19 +172,21 @@ static lstm_status end_field(lstm__csv *csv, lstm__field *field, size_t length)
         csv->next++;
         RETURN_IF_ERROR(look(csv, &c, &at_end));
         if (!at_end && c != '\n')
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu: a carriage return that no line feed follows", csv->path,
-                              csv->line);
+            return lstm__fail(LSTM_ERROR_FORMAT,
+                              "%s: line %zu: a carriage return that no line feed follows",
+                              csv->path, csv->line);
     }
     if (!at_end) {
         csv->line += c == '\n';
         csv->next++;
     }
     if (length > LSTM__CSV_MOST_FIELD)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu: a field is longer than %d bytes", csv->path, field->line,
-                          LSTM__CSV_MOST_FIELD);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu: a field is longer than %d bytes",
+                          csv->path, field->line, LSTM__CSV_MOST_FIELD);
     field->text = csv->buffer + csv->start;
     field->length = length;
-    field->text[length] = 0; /* over what ended the field, which is passed, or over the sentinel, which is put back */
+    /* over what ended the field, which is passed, or over the sentinel, which is put back */
+    field->text[length] = 0;
     csv->after_last = field->last;
     return LSTM_OK;
 }
@@ -198,17 +204,20 @@ static lstm_status next_plain(lstm__csv *csv, lstm__field *field)
         RETURN_IF_ERROR(refill(csv, &moved));
     }
     if (csv->next < csv->end && csv->buffer[csv->next] == 0)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu: a NUL byte; this is no text file", csv->path, csv->line);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu: a NUL byte; this is no text file",
+                          csv->path, csv->line);
     if (csv->next < csv->end && csv->buffer[csv->next] == '"')
         return lstm__fail(LSTM_ERROR_FORMAT,
-                          "%s: line %zu: a double quote inside a field; a field that holds quotes must begin and end "
+                          "%s: line %zu: a double quote inside a field; a field that holds quotes "
+                          "must begin and end "
                           "with one, and those inside are doubled",
                           csv->path, csv->line);
     const size_t length = csv->next - csv->start;
     return end_field(csv, field, length);
 }
 
-/* `next` is behind the opening quote. `filled` is where the next byte of the content goes: never beyond `next`. */
+/* `next` is behind the opening quote. `filled` is where the next byte of the content goes: never
+ * beyond `next`. */
 static lstm_status next_quoted(lstm__csv *csv, lstm__field *field)
 {
     size_t filled = csv->start;
@@ -223,12 +232,13 @@ static lstm_status next_quoted(lstm__csv *csv, lstm__field *field)
         }
         RETURN_IF_ERROR(look(csv, &c, &at_end));
         if (at_end)
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu: a quoted field is not closed before the file ends",
+            return lstm__fail(LSTM_ERROR_FORMAT,
+                              "%s: line %zu: a quoted field is not closed before the file ends",
                               csv->path, field->line);
         csv->next++;
         if (c == 0)
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu: a NUL byte; this is no text file", csv->path,
-                              csv->line);
+            return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu: a NUL byte; this is no text file",
+                              csv->path, csv->line);
         csv->line += c == '\n';
         if (c == '"') {
             const size_t before = csv->start;
@@ -241,10 +251,11 @@ static lstm_status next_quoted(lstm__csv *csv, lstm__field *field)
         csv->buffer[filled++] = c;
     }
     const size_t length = filled - csv->start;
-    if (csv->next < csv->end && csv->buffer[csv->next] != csv->separator && csv->buffer[csv->next] != '\n'
-        && csv->buffer[csv->next] != '\r')
+    if (csv->next < csv->end && csv->buffer[csv->next] != csv->separator &&
+        csv->buffer[csv->next] != '\n' && csv->buffer[csv->next] != '\r')
         return lstm__fail(LSTM_ERROR_FORMAT,
-                          "%s: line %zu: text after the closing quote of a field; quotes inside a field are doubled",
+                          "%s: line %zu: text after the closing quote of a field; quotes inside a "
+                          "field are doubled",
                           csv->path, csv->line);
     return end_field(csv, field, length);
 }
@@ -253,7 +264,8 @@ lstm_status lstm__csv_next(lstm__csv *csv, lstm__field *field, bool *ended)
 {
     char c = 0;
     bool at_end = false;
-    csv->buffer[csv->end] = '\n'; /* the sentinel, which may have become the NUL of the field before */
+    /* the sentinel, which may have become the NUL of the field before */
+    csv->buffer[csv->end] = '\n';
     csv->start = csv->next;
     *field = (lstm__field){.line = csv->line};
     RETURN_IF_ERROR(look(csv, &c, &at_end));

@@ -16,18 +16,19 @@ typedef struct lstm__csv lstm__csv;
 typedef struct lstm__field {
     char *text;
     size_t length;
-    size_t line;  /* where it begins, from 1 */
+    size_t line; /* where it begins, from 1 */
     bool quoted;
-    bool last;    /* the record ends after it */
+    bool last; /* the record ends after it */
 } lstm__field;
 
-/* Open a file or pipe (waiting for its writer), skip a byte-order mark and find the separator from the first line.
- * FORMAT: empty, or no text. */
+/* Open a file or pipe (waiting for its writer), skip a byte-order mark and find the separator from
+ * the first line. FORMAT: empty, or no text. */
 lstm_status lstm__csv_open(lstm__csv **out, lstm_context *context, const char *path);
 void lstm__csv_close(lstm__csv *csv);
 
-/* Read the next field. *ended (with an empty field) where the file ends instead of a record. FORMAT: NUL byte, unclosed
- * quote, quote in the middle of a field, lone carriage return, field too long. */
+/* Read the next field. *ended (with an empty field) where the file ends instead of a record.
+ * FORMAT: NUL byte, unclosed quote, quote in the middle of a field, lone carriage return, field too
+ * long. */
 lstm_status lstm__csv_next(lstm__csv *csv, lstm__field *field, bool *ended);
 
 #endif

@@ -2,14 +2,16 @@
  *
  * Reading the columns of a CSV file into arrays of double.
  *
- * Each kept column collects its values in a list of chunks, which grow with the rows seen (an eighth of them, 64 to
- * 65536), so that nothing is ever moved and little is allocated in vain. When the file ends and the number of rows is
- * known, the chunks of one column after another are copied into one array and released: the peak is the kept values
- * plus one column. Line numbers take memory only where they jump (quoted line ends, skipped lines).
+ * Each kept column collects its values in a list of chunks, which grow with the rows seen (an
+ * eighth of them, 64 to 65536), so that nothing is ever moved and little is allocated in vain. When
+ * the file ends and the number of rows is known, the chunks of one column after another are copied
+ * into one array and released: the peak is the kept values plus one column. Line numbers take
+ * memory only where they jump (quoted line ends, skipped lines).
  *
- * A column's kind is that of its first value that is not missing. Until then missing values count as NaN; what they
- * mean depends on the kind found: text may be empty, a number may be missing if the caller allows it, a date may not. A
- * column without any value is one of numbers (all NaN) where missing values are allowed, else of text.
+ * A column's kind is that of its first value that is not missing. Until then missing values count
+ * as NaN; what they mean depends on the kind found: text may be empty, a number may be missing if
+ * the caller allows it, a date may not. A column without any value is one of numbers (all NaN)
+ * where missing values are allowed, else of text.
  */
 #include "csv_table.h"
 
@@ -41,7 +43,7 @@ typedef struct load {
     bool allow_missing;
     bool has_header;
     locale_t c_locale;
-    size_t blank_line;  /* the first of the blank lines just passed, 0 if there are none */
+    size_t blank_line; /* the first of the blank lines just passed, 0 if there are none */
     size_t blank_count;
 } load;
 
@@ -87,11 +89,14 @@ static lstm_status push(const lstm_table *table, lstm__column *column, double va
 {
     if (!column->last || column->last->used == column->last->capacity) {
         size_t capacity = table->rows / 8;
-        capacity = capacity < LEAST_CHUNK ? LEAST_CHUNK : capacity > MOST_CHUNK ? MOST_CHUNK : capacity;
-        lstm__chunk *const chunk = lstm__allocate(table->context, sizeof *chunk + capacity * sizeof chunk->values[0]);
+        capacity = capacity < LEAST_CHUNK  ? LEAST_CHUNK
+                   : capacity > MOST_CHUNK ? MOST_CHUNK
+                                           : capacity;
+        lstm__chunk *const chunk = lstm__allocate(
+            table->context, sizeof *chunk + capacity * sizeof chunk->values[0]);
         if (!chunk)
-            return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory for row %zu of column \"%.100s\"", table->path,
-                              table->rows + 1, column->name);
+            return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory for row %zu of column \"%.100s\"",
+                              table->path, table->rows + 1, column->name);
         chunk->next = NULL;
         chunk->used = 0;
         chunk->capacity = capacity;
@@ -106,19 +111,21 @@ static lstm_status push(const lstm_table *table, lstm__column *column, double va
 }
 
 /* Fail with the place of a field, its text and what is wrong with it. */
-static lstm_status fail_field(const load *l, const lstm__column *column, const lstm__field *field, const char *what)
+static lstm_status fail_field(const load *l, const lstm__column *column, const lstm__field *field,
+                              const char *what)
 {
     char name[LSTM__EXCERPT];
     char text[LSTM__EXCERPT];
-    return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu, column \"%s\": \"%s\" %s", l->path, field->line,
-                      lstm__excerpt(name, column->name, strlen(column->name)),
+    return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu, column \"%s\": \"%s\" %s", l->path,
+                      field->line, lstm__excerpt(name, column->name, strlen(column->name)),
                       lstm__excerpt(text, field->text, field->length), what);
 }
 
 static lstm_status fail_missing(const load *l, const lstm__column *column, size_t line)
 {
     char name[LSTM__EXCERPT];
-    return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu, column \"%s\": the value is missing (empty, NA or NaN)",
+    return lstm__fail(LSTM_ERROR_FORMAT,
+                      "%s: line %zu, column \"%s\": the value is missing (empty, NA or NaN)",
                       l->path, line, lstm__excerpt(name, column->name, strlen(column->name)));
 }
 
@@ -128,16 +135,20 @@ static lstm_status take_missing(const load *l, lstm__column *column, const lstm_
         return LSTM_OK;
     if (column->missing == 0)
         column->missing = field->line;
-    if (column->kept && (column->kind == LSTM_COLUMN_DATE || (column->kind == LSTM_COLUMN_NUMBER && !l->allow_missing)))
+    if (column->kept && (column->kind == LSTM_COLUMN_DATE ||
+                         (column->kind == LSTM_COLUMN_NUMBER && !l->allow_missing)))
         return fail_missing(l, column, field->line);
     return column->kept ? push(l->table, column, (double)NAN) : LSTM_OK;
 }
 
 /* Decide a column's kind by its first value, and read that. */
-static lstm_status take_first(const load *l, lstm__column *column, const lstm__field *field, double *value)
+static lstm_status take_first(const load *l, lstm__column *column, const lstm__field *field,
+                              double *value)
 {
     const int32_t number = lstm__read_number(field->text, field->length, l->c_locale, value);
-    const int32_t date = number == LSTM__VALUE_OTHER ? lstm__read_date(field->text, field->length, value) : 0;
+    const int32_t date = number == LSTM__VALUE_OTHER
+                             ? lstm__read_date(field->text, field->length, value)
+                             : 0;
     if (number != LSTM__VALUE_OTHER)
         column->kind = LSTM_COLUMN_NUMBER;
     else
@@ -157,7 +168,8 @@ static lstm_status take_first(const load *l, lstm__column *column, const lstm__f
     return LSTM_OK;
 }
 
-static lstm_status take_later(const load *l, const lstm__column *column, const lstm__field *field, double *value)
+static lstm_status take_later(const load *l, const lstm__column *column, const lstm__field *field,
+                              double *value)
 {
     if (column->kind == LSTM_COLUMN_NUMBER) {
         const int32_t answer = lstm__read_number(field->text, field->length, l->c_locale, value);
@@ -169,7 +181,8 @@ static lstm_status take_later(const load *l, const lstm__column *column, const l
     }
     const int32_t answer = lstm__read_date(field->text, field->length, value);
     if (answer == LSTM__VALUE_OTHER)
-        return fail_field(l, column, field, "is not a date; expected YYYY-MM-DD or YYYY-MM-DD HH:MM:SS");
+        return fail_field(l, column, field,
+                          "is not a date; expected YYYY-MM-DD or YYYY-MM-DD HH:MM:SS");
     if (answer == LSTM__VALUE_IMPOSSIBLE)
         return fail_field(l, column, field, "is a date that does not exist");
     return LSTM_OK;
@@ -184,7 +197,8 @@ static void trim(lstm__field *field)
         field->text++;
         field->length--;
     }
-    while (field->length > 0 && (field->text[field->length - 1] == ' ' || field->text[field->length - 1] == '\t'))
+    while (field->length > 0 &&
+           (field->text[field->length - 1] == ' ' || field->text[field->length - 1] == '\t'))
         field->text[--field->length] = 0;
 }
 
@@ -214,8 +228,8 @@ static lstm_status mark_line(lstm_table *table, size_t line)
             return LSTM_OK;
     }
     void *memory = table->marks;
-    RETURN_IF_ERROR(lstm__grow(table->context, &memory, &table->mark_capacity, table->mark_count + 1,
-                               sizeof(lstm__line_mark)));
+    RETURN_IF_ERROR(lstm__grow(table->context, &memory, &table->mark_capacity,
+                               table->mark_count + 1, sizeof(lstm__line_mark)));
     table->marks = memory;
     table->marks[table->mark_count++] = (lstm__line_mark){.row = table->rows, .line = line};
     return LSTM_OK;
@@ -223,8 +237,9 @@ static lstm_status mark_line(lstm_table *table, size_t line)
 
 static lstm_status fail_ragged(const load *l, const lstm__field *first, size_t found)
 {
-    return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu has %zu field%s, the %s has %zu", l->path, first->line, found,
-                      found == 1 ? "" : "s", l->has_header ? "header" : "first line", l->table->column_count);
+    return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu has %zu field%s, the %s has %zu", l->path,
+                      first->line, found, found == 1 ? "" : "s",
+                      l->has_header ? "header" : "first line", l->table->column_count);
 }
 
 /* Blank lines are ignored at the end of the file. Elsewhere they are rows of one empty field. */
@@ -237,8 +252,9 @@ static lstm_status take_blank_lines(load *l)
     if (count == 0)
         return LSTM_OK;
     if (l->table->column_count != 1)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu is blank, the %s has %zu fields", l->path, first,
-                          l->has_header ? "header" : "first line", l->table->column_count);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: line %zu is blank, the %s has %zu fields",
+                          l->path, first, l->has_header ? "header" : "first line",
+                          l->table->column_count);
     for (size_t k = 0; k < count; k++) {
         char nothing[1] = "";
         lstm__field field = {.text = nothing, .line = first + k};
@@ -302,15 +318,17 @@ static lstm_status add_column(load *l, const char *name)
 {
     lstm_table *const table = l->table;
     if (table->column_count == MOST_COLUMNS)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: line 1 has more than %d columns", l->path, MOST_COLUMNS);
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: line 1 has more than %d columns", l->path,
+                          MOST_COLUMNS);
     void *memory = table->columns;
-    RETURN_IF_ERROR(lstm__grow(table->context, &memory, &table->column_capacity, table->column_count + 1,
-                               sizeof(lstm__column)));
+    RETURN_IF_ERROR(lstm__grow(table->context, &memory, &table->column_capacity,
+                               table->column_count + 1, sizeof(lstm__column)));
     table->columns = memory;
     char *const copy = lstm__copy_text(table->context, name);
     if (!copy)
         return lstm__fail_memory(strlen(name) + 1, "the name of a column");
-    table->columns[table->column_count++] = (lstm__column){.name = copy, .kept = is_wanted(l->options, name)};
+    table->columns[table->column_count++] = (lstm__column){.name = copy,
+                                                           .kept = is_wanted(l->options, name)};
     return LSTM_OK;
 }
 
@@ -325,17 +343,19 @@ static int compare_columns(const void *a, const void *b)
 static lstm_status check_names(const lstm_table *table)
 {
     lstm_status status = LSTM_OK;
-    const lstm__column **const order = lstm__allocate_array(table->context, table->column_count, sizeof *order);
+    const lstm__column **const order = lstm__allocate_array(table->context, table->column_count,
+                                                            sizeof *order);
     if (!order)
-        return lstm__fail_memory(table->column_count * sizeof *order, "the order of a table's columns");
+        return lstm__fail_memory(table->column_count * sizeof *order,
+                                 "the order of a table's columns");
     for (size_t k = 0; k < table->column_count; k++)
         order[k] = &table->columns[k];
     qsort(order, table->column_count, sizeof *order, compare_columns);
     for (size_t k = 1; k < table->column_count; k++)
         if (strcmp(order[k - 1]->name, order[k]->name) == 0) {
             char name[LSTM__EXCERPT];
-            FAIL(LSTM_ERROR_FORMAT, "%s: line 1: the columns %td and %td are both called \"%s\"", table->path,
-                 order[k - 1] - table->columns + 1, order[k] - table->columns + 1,
+            FAIL(LSTM_ERROR_FORMAT, "%s: line 1: the columns %td and %td are both called \"%s\"",
+                 table->path, order[k - 1] - table->columns + 1, order[k] - table->columns + 1,
                  lstm__excerpt(name, order[k]->name, strlen(order[k]->name)));
         }
 out:
@@ -347,7 +367,8 @@ static lstm_status check_wanted(const load *l)
 {
     for (size_t k = 0; k < l->options->column_count; k++) {
         size_t found = 0;
-        while (found < l->table->column_count && strcmp(l->table->columns[found].name, l->options->columns[k]) != 0)
+        while (found < l->table->column_count &&
+               strcmp(l->table->columns[found].name, l->options->columns[k]) != 0)
             found++;
         if (found == l->table->column_count)
             return lstm__table_fail_column(l->table, l->options->columns[k]);
@@ -373,9 +394,10 @@ static lstm_status read_first_line(load *l)
         trim(&field);
         if (l->has_header) {
             RETURN_IF_ERROR(add_column(l, field.text));
-            any_text = any_text
-                       || (lstm__read_number(field.text, field.length, l->c_locale, &unused) == LSTM__VALUE_OTHER
-                           && lstm__read_date(field.text, field.length, &unused) == LSTM__VALUE_OTHER);
+            any_text = any_text ||
+                       (lstm__read_number(field.text, field.length, l->c_locale, &unused) ==
+                            LSTM__VALUE_OTHER &&
+                        lstm__read_date(field.text, field.length, &unused) == LSTM__VALUE_OTHER);
         } else {
             char name[24];
             snprintf(name, sizeof name, "%zu", table->column_count);
@@ -387,8 +409,9 @@ static lstm_status read_first_line(load *l)
         RETURN_IF_ERROR(lstm__csv_next(l->csv, &field, &ended));
     }
     if (l->has_header && !any_text)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: line 1 holds only numbers or dates; expected a header line with the "
-                                             "names of the columns",
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: line 1 holds only numbers or dates; expected a header line with the "
+                          "names of the columns",
                           l->path);
     table->rows = l->has_header ? 0 : 1;
     RETURN_IF_ERROR(check_names(table));
@@ -408,12 +431,15 @@ static lstm_status gather(const load *l)
         if (column->kind == LSTM_COLUMN_TEXT)
             column->kept = false;
         if (column->kept) {
-            column->values = lstm__allocate_array(table->context, table->rows, sizeof *column->values);
+            column->values = lstm__allocate_array(table->context, table->rows,
+                                                  sizeof *column->values);
             if (!column->values)
-                return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory for the %zu values of column \"%.100s\"", l->path,
+                return lstm__fail(LSTM_ERROR_MEMORY,
+                                  "%s: no memory for the %zu values of column \"%.100s\"", l->path,
                                   table->rows, column->name);
             size_t done = 0;
-            for (const lstm__chunk *chunk = column->first; chunk; done += chunk->used, chunk = chunk->next)
+            for (const lstm__chunk *chunk = column->first; chunk;
+                 done += chunk->used, chunk = chunk->next)
                 memcpy(column->values + done, chunk->values, chunk->used * sizeof *column->values);
         }
         release_chunks(table, column);

@@ -13,10 +13,10 @@ typedef struct lstm__chunk lstm__chunk;
 
 typedef struct lstm__column {
     char *name;
-    double *values;  /* one a row; NULL while reading, and where none are kept */
-    int32_t kind;    /* LSTM_COLUMN_*; 0 while only missing values were seen */
+    double *values; /* one a row; NULL while reading, and where none are kept */
+    int32_t kind;   /* LSTM_COLUMN_*; 0 while only missing values were seen */
     bool kept;
-    size_t missing;  /* line of the first missing value, 0 if there is none */
+    size_t missing; /* line of the first missing value, 0 if there is none */
     lstm__chunk *first;
     lstm__chunk *last;
 } lstm__column;

@@ -2,14 +2,16 @@
  *
  * Numbers and dates of CSV fields.
  *
- * Numbers: the form is checked here, so that strtod_l never sees what it accepts beyond decimal numbers (hexadecimal,
- * "inf", "nan(...)"). Short numbers are converted by Clinger's fast path (W. D. Clinger, "How to read floating point
- * numbers accurately", PLDI 1990): a mantissa up to 2^53 and a power of ten up to 10^22 are both exact doubles, so
- * their product or quotient is rounded once, hence correctly. It needs arithmetic in double itself (FLT_EVAL_METHOD
- * 0). All others go to strtod_l with a "C" locale.
+ * Numbers: the form is checked here, so that strtod_l never sees what it accepts beyond decimal
+ * numbers (hexadecimal, "inf", "nan(...)"). Short numbers are converted by Clinger's fast path (W.
+ * D. Clinger, "How to read floating point numbers accurately", PLDI 1990): a mantissa up to 2^53
+ * and a power of ten up to 10^22 are both exact doubles, so their product or quotient is rounded
+ * once, hence correctly. It needs arithmetic in double itself (FLT_EVAL_METHOD 0). All others go to
+ * strtod_l with a "C" locale.
  *
- * Dates: the proleptic Gregorian calendar. The day number is counted in years that begin in March, so that the leap day
- * is the last of its year: 365 y + y/4 - y/100 + y/400 days before it, (153 m + 2) / 5 days before its month m.
+ * Dates: the proleptic Gregorian calendar. The day number is counted in years that begin in March,
+ * so that the leap day is the last of its year: 365 y + y/4 - y/100 + y/400 days before it, (153 m
+ * + 2) / 5 days before its month m.
  */
 #include "csv_value.h"
 
@@ -26,7 +28,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* What the digits of a number say: mantissa * 10^power; exact only where `digits` <= MOST_FAST_DIGITS. */
+/* What the digits of a number say: mantissa * 10^power; exact only where `digits` <=
+ * MOST_FAST_DIGITS. */
 typedef struct decimal {
     bool negative;
     uint64_t mantissa;
@@ -90,17 +93,18 @@ static bool is_infinity(const char *text)
 
 int32_t lstm__read_number(const char *text, size_t length, locale_t c_locale, double *value)
 {
-    static const double powers[MOST_FAST_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const double powers[MOST_FAST_POWER + 1] = {
+        1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     decimal d;
     const char *const end = scan(text, &d);
     if (!end || end != text + length)
         return is_infinity(text) ? LSTM__VALUE_INFINITE : LSTM__VALUE_OTHER;
-    if (FLT_EVAL_METHOD == 0 && d.digits <= MOST_FAST_DIGITS && d.mantissa <= (uint64_t)1 << 53
-        && d.power >= -MOST_FAST_POWER && d.power <= MOST_FAST_POWER) {
+    if (FLT_EVAL_METHOD == 0 && d.digits <= MOST_FAST_DIGITS && d.mantissa <= (uint64_t)1 << 53 &&
+        d.power >= -MOST_FAST_POWER && d.power <= MOST_FAST_POWER) {
         const double mantissa = (double)d.mantissa;
-        const double magnitude = d.power < 0 ? mantissa / powers[-d.power] : mantissa * powers[d.power];
+        const double magnitude = d.power < 0 ? mantissa / powers[-d.power]
+                                             : mantissa * powers[d.power];
         *value = d.negative ? -magnitude : magnitude;
         return LSTM__VALUE_GOOD;
     }
@@ -147,7 +151,8 @@ static int64_t day_number(int year, int month, int day)
     const int64_t y = month > 2 ? year : (int64_t)year - 1;
     const int64_t era_year = y + 400; /* never negative, and 400 years are a whole number of days */
     const int64_t m = (month + 9) % 12;
-    const int64_t from_march = 365 * era_year + era_year / 4 - era_year / 100 + era_year / 400 + (153 * m + 2) / 5;
+    const int64_t from_march = 365 * era_year + era_year / 4 - era_year / 100 + era_year / 400 +
+                               (153 * m + 2) / 5;
     return from_march + day - 1 - 146097 - 719468;
 }
 
@@ -211,7 +216,8 @@ int32_t lstm__read_date(const char *text, size_t length, double *value)
     }
     if (answer == LSTM__VALUE_OTHER || p != text + length)
         return LSTM__VALUE_OTHER;
-    if (answer != LSTM__VALUE_GOOD || month < 1 || month > 12 || day < 1 || day > days_in(year, month))
+    if (answer != LSTM__VALUE_GOOD || month < 1 || month > 12 || day < 1 ||
+        day > days_in(year, month))
         return LSTM__VALUE_IMPOSSIBLE;
     *value = (double)day_number(year, month, day) * 86400 + seconds;
     return LSTM__VALUE_GOOD;
@@ -219,6 +225,6 @@ int32_t lstm__read_date(const char *text, size_t length, double *value)
 
 bool lstm__is_missing(const char *text, size_t length)
 {
-    return length == 0
-           || (length <= 3 && (lstm__compare_names(text, "na") == 0 || lstm__compare_names(text, "nan") == 0));
+    return length == 0 || (length <= 3 && (lstm__compare_names(text, "na") == 0 ||
+                                           lstm__compare_names(text, "nan") == 0));
 }

@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: MIT
  *
- * Numbers of array files: IEEE 754 half, single and double, bfloat16, integers and bool, in either byte order.
+ * Numbers of array files: IEEE 754 half, single and double, bfloat16, integers and bool, in either
+ * byte order.
  *
- * Elements are put together from bytes, so neither their alignment nor the byte order of this machine matters. A half
- * is (-1)^s 2^(e-15) (1 + m/1024), or m 2^-24 where e = 0; both are exact as floats. A bfloat16 is the upper half of a
- * float's bits. Writers hand out the machine's own bytes, which must therefore be little-endian.
+ * Elements are put together from bytes, so neither their alignment nor the byte order of this
+ * machine matters. A half is (-1)^s 2^(e-15) (1 + m/1024), or m 2^-24 where e = 0; both are exact
+ * as floats. A bfloat16 is the upper half of a float's bits. Writers hand out the machine's own
+ * bytes, which must therefore be little-endian.
  */
 #include "element.h"
 
 #include <string.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the writers of array files expect a little-endian machine");
-_Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "float and double are IEEE 754 single and double");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "the writers of array files expect a little-endian machine");
+_Static_assert(sizeof(float) == 4 && sizeof(double) == 8,
+               "float and double are IEEE 754 single and double");
 
 static const struct {
     const char *name;
     uint8_t size;
     int32_t kind;
 } kinds[] = {
-    {"F16", 2, LSTM__F16}, {"BF16", 2, LSTM__BF16}, {"F32", 4, LSTM__F32}, {"F64", 8, LSTM__F64},
-    {"I8", 1, LSTM__I8},   {"I16", 2, LSTM__I16},   {"I32", 4, LSTM__I32}, {"I64", 8, LSTM__I64},
-    {"U8", 1, LSTM__U8},   {"U16", 2, LSTM__U16},   {"U32", 4, LSTM__U32}, {"U64", 8, LSTM__U64},
+    {"F16", 2, LSTM__F16},   {"BF16", 2, LSTM__BF16}, {"F32", 4, LSTM__F32}, {"F64", 8, LSTM__F64},
+    {"I8", 1, LSTM__I8},     {"I16", 2, LSTM__I16},   {"I32", 4, LSTM__I32}, {"I64", 8, LSTM__I64},
+    {"U8", 1, LSTM__U8},     {"U16", 2, LSTM__U16},   {"U32", 4, LSTM__U32}, {"U64", 8, LSTM__U64},
     {"BOOL", 1, LSTM__BOOL},
 };
 
@@ -83,46 +87,46 @@ static inline float half(uint32_t bits)
 }
 
 /* `to` is the type read into; `bits` are those of the element. */
-#define EACH(size, to, value)                                          \
-    for (size_t k = 0; k < e->count; k++) {                            \
+#define EACH(size, to, value)                                                      \
+    for (size_t k = 0; k < e->count; k++) {                                        \
         const uint64_t bits = load(e->bytes + k * e->stride, size, e->big_endian); \
-        out[k] = (to)(value);                                          \
-    }                                                                  \
+        out[k] = (to)(value);                                                      \
+    }                                                                              \
     break
 
-#define DEFINE_READ(name, to)                            \
-    void name(const lstm__elements *e, to *out)          \
-    {                                                    \
-        switch (e->kind) {                               \
-        case LSTM__F16:                                  \
-            EACH(2, to, half((uint32_t)bits));           \
-        case LSTM__BF16:                                 \
-            EACH(2, to, single((uint32_t)bits << 16));   \
-        case LSTM__F32:                                  \
-            EACH(4, to, single((uint32_t)bits));         \
-        case LSTM__F64:                                  \
-            EACH(8, to, real(bits));                     \
-        case LSTM__I8:                                   \
-            EACH(1, to, (int8_t)bits);                   \
-        case LSTM__I16:                                  \
-            EACH(2, to, (int16_t)bits);                  \
-        case LSTM__I32:                                  \
-            EACH(4, to, (int32_t)bits);                  \
-        case LSTM__I64:                                  \
-            EACH(8, to, (int64_t)bits);                  \
-        case LSTM__U8:                                   \
-            EACH(1, to, bits);                           \
-        case LSTM__U16:                                  \
-            EACH(2, to, bits);                           \
-        case LSTM__U32:                                  \
-            EACH(4, to, bits);                           \
-        case LSTM__U64:                                  \
-            EACH(8, to, bits);                           \
-        case LSTM__BOOL:                                 \
-            EACH(1, to, bits != 0);                      \
-        default:                                         \
-            break;                                       \
-        }                                                \
+#define DEFINE_READ(name, to)                          \
+    void name(const lstm__elements *e, to *out)        \
+    {                                                  \
+        switch (e->kind) {                             \
+        case LSTM__F16:                                \
+            EACH(2, to, half((uint32_t)bits));         \
+        case LSTM__BF16:                               \
+            EACH(2, to, single((uint32_t)bits << 16)); \
+        case LSTM__F32:                                \
+            EACH(4, to, single((uint32_t)bits));       \
+        case LSTM__F64:                                \
+            EACH(8, to, real(bits));                   \
+        case LSTM__I8:                                 \
+            EACH(1, to, (int8_t)bits);                 \
+        case LSTM__I16:                                \
+            EACH(2, to, (int16_t)bits);                \
+        case LSTM__I32:                                \
+            EACH(4, to, (int32_t)bits);                \
+        case LSTM__I64:                                \
+            EACH(8, to, (int64_t)bits);                \
+        case LSTM__U8:                                 \
+            EACH(1, to, bits);                         \
+        case LSTM__U16:                                \
+            EACH(2, to, bits);                         \
+        case LSTM__U32:                                \
+            EACH(4, to, bits);                         \
+        case LSTM__U64:                                \
+            EACH(8, to, bits);                         \
+        case LSTM__BOOL:                               \
+            EACH(1, to, bits != 0);                    \
+        default:                                       \
+            break;                                     \
+        }                                              \
     }
 DEFINE_READ(lstm__read_floats, float)
 DEFINE_READ(lstm__read_doubles, double)
@@ -130,7 +134,8 @@ DEFINE_READ(lstm__read_doubles, double)
 lstm_status lstm__read_integers(const lstm__elements *e, uint64_t *out)
 {
     if (e->kind < LSTM__I8 || e->kind > LSTM__BOOL)
-        return lstm__fail(LSTM_ERROR_FORMAT, "elements are %s; expected integers", lstm__element_name(e->kind));
+        return lstm__fail(LSTM_ERROR_FORMAT, "elements are %s; expected integers",
+                          lstm__element_name(e->kind));
     const size_t size = lstm__element_size(e->kind);
     const bool may_be_negative = e->kind <= LSTM__I64;
     for (size_t k = 0; k < e->count; k++) {
@@ -162,8 +167,8 @@ bool lstm__is_name(const char *text, size_t length)
                 return false;
             code = code << 6 | (p[k + m] & 0x3fu);
         }
-        if ((more == 2 && code < 0x800) || (more == 3 && (code < 0x10000 || code > 0x10ffff))
-            || (code >= 0xd800 && code <= 0xdfff) || (more && code < 0xa0))
+        if ((more == 2 && code < 0x800) || (more == 3 && (code < 0x10000 || code > 0x10ffff)) ||
+            (code >= 0xd800 && code <= 0xdfff) || (more && code < 0xa0))
             return false;
         k += more + 1;
     }

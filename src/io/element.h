@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The kinds of numbers that array files hold, and reading them as float, double or unsigned integer.
+ * The kinds of numbers that array files hold, and reading them as float, double or unsigned
+ * integer.
  */
 #ifndef LSTM_IO_ELEMENT_H
 #define LSTM_IO_ELEMENT_H
@@ -26,7 +27,8 @@ enum {
 };
 enum { LSTM__MOST_DIMENSIONS = 8 };
 
-/* The bytes of one element / its name as safetensors writes it ("F32") / the kind of that name, 0 if there is none. */
+/* The bytes of one element / its name as safetensors writes it ("F32") / the kind of that name, 0
+ * if there is none. */
 size_t lstm__element_size(int32_t kind);
 const char *lstm__element_name(int32_t kind);
 int32_t lstm__element_from_name(const char *name);
@@ -47,7 +49,8 @@ void lstm__read_doubles(const lstm__elements *elements, double *out);
 /* Convert integers and bools. FORMAT if the kind is another one or a number is negative. */
 lstm_status lstm__read_integers(const lstm__elements *elements, uint64_t *out);
 
-/* Whether a text is well-formed UTF-8 without control characters, as every name of an array or file entry must be. */
+/* Whether a text is well-formed UTF-8 without control characters, as every name of an array or file
+ * entry must be. */
 bool lstm__is_name(const char *text, size_t length);
 
 #endif

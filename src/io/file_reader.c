@@ -2,17 +2,17 @@
  *
  * Whole files in memory, and bounds-checked reading from them.
  *
- * Files are read, not mapped. A mapped file that another process truncates kills this one with SIGBUS, which a library
- * cannot catch without owning the process' signals; a disk error does the same. Nearly every byte of a weight file is
- * needed anyway, so mapping would save one copy and nothing else. What is read is a snapshot: what was checked is what
- * is used.
+ * Files are read, not mapped. A mapped file that another process truncates kills this one with
+ * SIGBUS, which a library cannot catch without owning the process' signals; a disk error does the
+ * same. Nearly every byte of a weight file is needed anyway, so mapping would save one copy and
+ * nothing else. What is read is a snapshot: what was checked is what is used.
  *
- * The file is opened without blocking and looked at before anything is read, so that a FIFO without a writer gives an
- * error instead of a hang. The block is exactly as long as the file was when it was opened; one that shrinks meanwhile
- * is an error.
+ * The file is opened without blocking and looked at before anything is read, so that a FIFO without
+ * a writer gives an error instead of a hang. The block is exactly as long as the file was when it
+ * was opened; one that shrinks meanwhile is an error.
  *
- * Invariant of a cursor: offset <= size. Counts come as uint64_t, straight from files, and are compared with
- * size - offset, which cannot wrap.
+ * Invariant of a cursor: offset <= size. Counts come as uint64_t, straight from files, and are
+ * compared with size - offset, which cannot wrap.
  */
 #include "file_reader.h"
 
@@ -55,7 +55,8 @@ static lstm_status read_all(int descriptor, const char *path, unsigned char *byt
         if (got < 0)
             return lstm__fail_system(errno, "%s: cannot read at offset %zu", path, done);
         if (got == 0)
-            return lstm__fail(LSTM_ERROR_IO, "%s: became shorter while it was read: %zu of %zu bytes", path, done,
+            return lstm__fail(LSTM_ERROR_IO,
+                              "%s: became shorter while it was read: %zu of %zu bytes", path, done,
                               size);
         done += (size_t)got;
     }
@@ -79,7 +80,8 @@ lstm_status lstm__file_open(lstm__file *file, lstm_context *context, const char 
     if (information.st_size <= 0)
         FAIL(LSTM_ERROR_FORMAT, "%s: the file is empty", path);
     if ((uintmax_t)information.st_size > (uintmax_t)PTRDIFF_MAX)
-        FAIL(LSTM_ERROR_MEMORY, "%s: %jd bytes do not fit in memory", path, (intmax_t)information.st_size);
+        FAIL(LSTM_ERROR_MEMORY, "%s: %jd bytes do not fit in memory", path,
+             (intmax_t)information.st_size);
     file->size = (size_t)information.st_size;
     file->bytes = lstm__allocate(context, file->size);
     if (!file->bytes)
@@ -127,7 +129,8 @@ lstm_status lstm__fail_at(const lstm__cursor *cursor, const char *format, ...)
     if (vsnprintf(text, sizeof text, format, arguments) < 0)
         text[0] = 0;
     va_end(arguments);
-    return lstm__fail(LSTM_ERROR_FORMAT, "%s: offset %zu: %s", cursor->name, cursor->base + cursor->offset, text);
+    return lstm__fail(LSTM_ERROR_FORMAT, "%s: offset %zu: %s", cursor->name,
+                      cursor->base + cursor->offset, text);
 }
 
 lstm_status lstm__get_bytes(lstm__cursor *cursor, uint64_t count, const unsigned char **bytes)
@@ -149,8 +152,8 @@ lstm_status lstm__skip(lstm__cursor *cursor, uint64_t count)
 lstm_status lstm__seek(lstm__cursor *cursor, uint64_t offset)
 {
     if (offset > cursor->size)
-        return lstm__fail_at(cursor, "a pointer to offset %llu, beyond the end at %zu", (unsigned long long)offset,
-                             cursor->base + cursor->size);
+        return lstm__fail_at(cursor, "a pointer to offset %llu, beyond the end at %zu",
+                             (unsigned long long)offset, cursor->base + cursor->size);
     cursor->offset = (size_t)offset;
     return LSTM_OK;
 }
@@ -160,7 +163,8 @@ lstm_status lstm__get_part(lstm__cursor *cursor, uint64_t count, lstm__cursor *p
     const size_t start = cursor->offset;
     const unsigned char *bytes = NULL;
     RETURN_IF_ERROR(lstm__get_bytes(cursor, count, &bytes));
-    *part = (lstm__cursor){.name = cursor->name, .bytes = bytes, .size = (size_t)count, .base = cursor->base + start};
+    *part = (lstm__cursor){
+        .name = cursor->name, .bytes = bytes, .size = (size_t)count, .base = cursor->base + start};
     return LSTM_OK;
 }
 
@@ -183,13 +187,13 @@ lstm_status lstm__get_uint(lstm__cursor *cursor, size_t bytes, uint64_t *value)
 }
 
 /* One function for each width and order. */
-#define DEFINE_GET(name, type, bytes, big_endian)                              \
-    lstm_status name(lstm__cursor *cursor, type *value)                        \
-    {                                                                          \
-        uint64_t number = 0;                                                   \
-        RETURN_IF_ERROR(get_number(cursor, bytes, big_endian, &number));       \
-        *value = (type)number;                                                 \
-        return LSTM_OK;                                                        \
+#define DEFINE_GET(name, type, bytes, big_endian)                        \
+    lstm_status name(lstm__cursor *cursor, type *value)                  \
+    {                                                                    \
+        uint64_t number = 0;                                             \
+        RETURN_IF_ERROR(get_number(cursor, bytes, big_endian, &number)); \
+        *value = (type)number;                                           \
+        return LSTM_OK;                                                  \
     }
 DEFINE_GET(lstm__get_u8, uint8_t, 1, false)
 DEFINE_GET(lstm__get_u16, uint16_t, 2, false)

@@ -2,16 +2,19 @@
  *
  * Atomic file writing.
  *
- * A temporary file ".NAME.HEX.tmp" is created beside the target (same file system, so that rename is atomic) with
- * O_EXCL, written through a buffer, brought to the disk with fsync, and renamed over the target; then the folder is
- * brought to the disk too. Any failure before the rename removes the temporary file and leaves the target alone.
+ * A temporary file ".NAME.HEX.tmp" is created beside the target (same file system, so that rename
+ * is atomic) with O_EXCL, written through a buffer, brought to the disk with fsync, and renamed
+ * over the target; then the folder is brought to the disk too. Any failure before the rename
+ * removes the temporary file and leaves the target alone.
  *
- * The new file gets the mode of the one it replaces (and its owner and group where the system lets us), or 0666 less
- * the umask. A symbolic link is followed by hand and its target replaced, so the link stays. A target that may not be
- * written is refused, although rename alone would replace it. What is no regular file (/dev/null, a FIFO, a terminal)
- * and what is reached through /proc (/dev/stdout, /dev/fd/3) is written directly: there is nothing to rename.
+ * The new file gets the mode of the one it replaces (and its owner and group where the system lets
+ * us), or 0666 less the umask. A symbolic link is followed by hand and its target replaced, so the
+ * link stays. A target that may not be written is refused, although rename alone would replace it.
+ * What is no regular file (/dev/null, a FIFO, a terminal) and what is reached through /proc
+ * (/dev/stdout, /dev/fd/3) is written directly: there is nothing to rename.
  *
- * The name of the temporary file needs to be unlikely, not secret: O_EXCL decides, and a taken name is tried again.
+ * The name of the temporary file needs to be unlikely, not secret: O_EXCL decides, and a taken name
+ * is tried again.
  */
 #include "file_writer.h"
 
@@ -28,7 +31,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER_SIZE = 1 << 16, LARGEST_WRITE = 1 << 30, MOST_LINKS = 40, MOST_NAMES = 100, SHOWN_NAME = 100 };
+enum {
+    BUFFER_SIZE = 1 << 16,
+    LARGEST_WRITE = 1 << 30,
+    MOST_LINKS = 40,
+    MOST_NAMES = 100,
+    SHOWN_NAME = 100
+};
 
 struct lstm__writer {
     lstm_context *context;
@@ -72,8 +81,8 @@ static bool is_descriptor(const char *path)
     return strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/dev/fd/", 8) == 0;
 }
 
-/* Find what is to be written. *existing tells about it (st_nlink == 0: there is nothing yet), *direct whether it is
- * written without a temporary file. */
+/* Find what is to be written. *existing tells about it (st_nlink == 0: there is nothing yet),
+ * *direct whether it is written without a temporary file. */
 static lstm_status find_target(lstm__writer *writer, struct stat *existing, bool *direct)
 {
     memset(existing, 0, sizeof *existing);
@@ -86,7 +95,8 @@ static lstm_status find_target(lstm__writer *writer, struct stat *existing, bool
             return LSTM_OK;
         }
         if (faccessat(AT_FDCWD, writer->path, W_OK, AT_EACCESS) != 0)
-            return lstm__fail_system(errno, "%s: cannot replace the file that is there", writer->path);
+            return lstm__fail_system(errno, "%s: cannot replace the file that is there",
+                                     writer->path);
     } else if (errno != ENOENT) {
         return lstm__fail_system(errno, "%s: cannot write", writer->path);
     } else {
@@ -105,7 +115,8 @@ static lstm_status find_target(lstm__writer *writer, struct stat *existing, bool
     return lstm__fail_system(ELOOP, "%s: cannot follow the symbolic link", writer->path);
 }
 
-/* A number that another process, thread or attempt is unlikely to draw: time, process, address and attempt, mixed. */
+/* A number that another process, thread or attempt is unlikely to draw: time, process, address and
+ * attempt, mixed. */
 static unsigned draw(const void *address, unsigned attempt)
 {
     struct timespec now = {0};
@@ -122,14 +133,16 @@ static lstm_status create_temporary(lstm__writer *writer)
     const char *const target = writer->target;
     const size_t folder = folder_length(target);
     if (target[folder] == 0)
-        return lstm__fail(LSTM_ERROR_IO, "%s: is the name of a folder; expected that of a file", writer->path);
+        return lstm__fail(LSTM_ERROR_IO, "%s: is the name of a folder; expected that of a file",
+                          writer->path);
     const size_t size = folder + SHOWN_NAME + 32;
     char *const name = lstm__allocate(writer->context, size);
     if (!name)
         return lstm__fail_memory(size, "the name of a temporary file");
     memcpy(name, target, folder);
     for (unsigned attempt = 0; attempt < MOST_NAMES; attempt++) {
-        snprintf(name + folder, size - folder, ".%.*s.%08x.tmp", SHOWN_NAME, target + folder, draw(writer, attempt));
+        snprintf(name + folder, size - folder, ".%.*s.%08x.tmp", SHOWN_NAME, target + folder,
+                 draw(writer, attempt));
         writer->descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
         if (writer->descriptor >= 0) {
             writer->temporary = name;
@@ -138,8 +151,8 @@ static lstm_status create_temporary(lstm__writer *writer)
         if (errno != EEXIST)
             break;
     }
-    const lstm_status status =
-        lstm__fail_system(errno, "%s: cannot create a temporary file beside it", writer->path);
+    const lstm_status status = lstm__fail_system(
+        errno, "%s: cannot create a temporary file beside it", writer->path);
     lstm__release(writer->context, name);
     return status;
 }
@@ -153,7 +166,8 @@ static lstm_status copy_mode(const lstm__writer *writer, const struct stat *exis
     if (fchown(writer->descriptor, existing->st_uid, existing->st_gid) != 0) {
         struct stat now;
         if (fstat(writer->descriptor, &now) != 0 || now.st_gid != existing->st_gid)
-            mode &= 0707 | (mode & 07) << 3; /* another group must not get more than everybody has */
+            /* another group must not get more than everybody has */
+            mode &= 0707 | (mode & 07) << 3;
     }
     if (fchmod(writer->descriptor, mode) != 0)
         return lstm__fail_system(errno, "%s: cannot set the mode of the new file", writer->path);
@@ -178,7 +192,8 @@ lstm_status lstm__writer_open(lstm__writer **out, lstm_context *context, const c
     bool direct = false;
     TRY(find_target(writer, &existing, &direct));
     if (direct) {
-        const int append = S_ISREG(existing.st_mode) ? O_APPEND : 0; /* standard output sent to a file */
+        /* standard output sent to a file */
+        const int append = S_ISREG(existing.st_mode) ? O_APPEND : 0;
         writer->descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | append);
         if (writer->descriptor < 0) {
             status = lstm__fail_system(errno, "%s: cannot open for writing", path);
@@ -198,7 +213,8 @@ out:
 static lstm_status write_all(lstm__writer *writer, const unsigned char *bytes, size_t count)
 {
     while (count > 0) {
-        const ssize_t done = write(writer->descriptor, bytes, count < LARGEST_WRITE ? count : LARGEST_WRITE);
+        const ssize_t done = write(writer->descriptor, bytes,
+                                   count < LARGEST_WRITE ? count : LARGEST_WRITE);
         if (done < 0 && errno == EINTR)
             continue;
         if (done < 0)
@@ -248,11 +264,13 @@ uint64_t lstm__writer_position(const lstm__writer *writer)
     return writer->position;
 }
 
-/* Bring the folder's entry to the disk. The file has its name by now, so this cannot fail the call. */
+/* Bring the folder's entry to the disk. The file has its name by now, so this cannot fail the call.
+ */
 static void sync_folder(const lstm__writer *writer)
 {
     const size_t length = folder_length(writer->target);
-    writer->temporary[length] = 0; /* the temporary name is used up: its folder part serves once more */
+    /* the temporary name is used up: its folder part serves once more */
+    writer->temporary[length] = 0;
     const int folder = open(length ? writer->temporary : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder >= 0) {
         (void)fsync(folder);
@@ -266,7 +284,8 @@ lstm_status lstm__writer_close(lstm__writer **owner)
     lstm__writer *writer = *owner;
     *owner = NULL;
     TRY(flush(writer));
-    if (writer->temporary && fsync(writer->descriptor) != 0 && errno != EINVAL && errno != ENOTSUP) {
+    if (writer->temporary && fsync(writer->descriptor) != 0 && errno != EINVAL &&
+        errno != ENOTSUP) {
         status = lstm__fail_system(errno, "%s: cannot bring to the disk", writer->path);
         goto out;
     }

@@ -6,8 +6,9 @@
  *     version 2:  2 | flags | sizes | name | type | shape | data
  *     version 3:  the same with the name's character set behind the sizes
  *
- * A text is in the data, or the data names its length and its place in the global heap. All texts of one attribute together
- * cannot be longer than the file, however often they name the same object.
+ * A text is in the data, or the data names its length and its place in the global heap. All texts
+ * of one attribute together cannot be longer than the file, however often they name the same
+ * object.
  */
 #include "hdf5_format.h"
 
@@ -49,11 +50,13 @@ static lstm_status match_attribute(search *s, lstm__cursor body)
     RETURN_IF_ERROR(get_field(&body, sizes[1], version == 1, &type));
     RETURN_IF_ERROR(get_field(&body, sizes[2], version == 1, &shape));
     const size_t length = strlen(s->name);
-    const bool same = name.size > length && memcmp(name.bytes, s->name, length) == 0 && name.bytes[length] == 0;
+    const bool same = name.size > length && memcmp(name.bytes, s->name, length) == 0 &&
+                      name.bytes[length] == 0;
     if (!same || s->found)
         return LSTM_OK;
     if (version > 1 && (flags & FLAGS_SHARED))
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: attribute \"%s\" has a committed datatype: not read", start.name,
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: attribute \"%s\" has a committed datatype: not read", start.name,
                           s->name);
     s->found = true;
     s->type = type;
@@ -78,8 +81,8 @@ static lstm_status visit_message(void *user, uint32_t type, const lstm__cursor *
 }
 
 /* The bytes of element `k`, ended where its text ends. */
-static lstm_status get_text(const lstm__hdf5 *file, const lstm__hdf5_type *type, lstm__cursor *data, const char **text,
-                            size_t *length)
+static lstm_status get_text(const lstm__hdf5 *file, const lstm__hdf5_type *type, lstm__cursor *data,
+                            const char **text, size_t *length)
 {
     const unsigned char *bytes = NULL;
     uint64_t size = type->size;
@@ -109,7 +112,8 @@ static lstm_status get_text(const lstm__hdf5 *file, const lstm__hdf5_type *type,
 }
 
 /* Two rounds over the data: how long the texts are, then the copies. */
-static lstm_status copy_texts(const search *s, const lstm__hdf5_type *type, size_t count, lstm__hdf5_texts *texts)
+static lstm_status copy_texts(const search *s, const lstm__hdf5_type *type, size_t count,
+                              lstm__hdf5_texts *texts)
 {
     lstm_context *context = s->file->context;
     const char *text = NULL;
@@ -120,7 +124,8 @@ static lstm_status copy_texts(const search *s, const lstm__hdf5_type *type, size
         RETURN_IF_ERROR(get_text(s->file, type, &data, &text, &length));
         total += length + 1;
         if (total > s->file->whole.size + k + 1)
-            return lstm__fail_at(&data, "the texts of attribute \"%s\" are longer than the file", s->name);
+            return lstm__fail_at(&data, "the texts of attribute \"%s\" are longer than the file",
+                                 s->name);
     }
     texts->context = context;
     texts->items = lstm__allocate_array(context, count, sizeof *texts->items);
@@ -140,10 +145,13 @@ static lstm_status copy_texts(const search *s, const lstm__hdf5_type *type, size
     return LSTM_OK;
 }
 
-lstm_status lstm__hdf5_read_texts(const lstm__hdf5 *file, const lstm__hdf5_object *object, const char *name,
-                                  lstm__hdf5_texts *texts)
+lstm_status lstm__hdf5_read_texts(const lstm__hdf5 *file, const lstm__hdf5_object *object,
+                                  const char *name, lstm__hdf5_texts *texts)
 {
-    search s = {.file = file, .name = name, .dense_heap = LSTM__HDF5_NOWHERE, .dense_tree = LSTM__HDF5_NOWHERE};
+    search s = {.file = file,
+                .name = name,
+                .dense_heap = LSTM__HDF5_NOWHERE,
+                .dense_tree = LSTM__HDF5_NOWHERE};
     lstm__hdf5_type type;
     int32_t rank = 0;
     int64_t shape[LSTM__MOST_DIMENSIONS];
@@ -152,7 +160,8 @@ lstm_status lstm__hdf5_read_texts(const lstm__hdf5 *file, const lstm__hdf5_objec
     *texts = (lstm__hdf5_texts){.context = file->context};
     TRY(lstm__hdf5_messages(file, object->address, visit_message, &s));
     if (!s.found && s.dense_heap != LSTM__HDF5_NOWHERE)
-        TRY(lstm__hdf5_dense(file, s.dense_heap, s.dense_tree, visit_message, &s, LSTM__HDF5_ATTRIBUTE));
+        TRY(lstm__hdf5_dense(file, s.dense_heap, s.dense_tree, visit_message, &s,
+                             LSTM__HDF5_ATTRIBUTE));
     if (!s.found)
         return LSTM_OK;
     TRY(lstm__hdf5_parse_type(&s.type, &type));
@@ -161,11 +170,11 @@ lstm_status lstm__hdf5_read_texts(const lstm__hdf5 *file, const lstm__hdf5_objec
     if (count == 0)
         return LSTM_OK;
     if (!type.text || (type.text == 2 && type.size != 8 + file->offset_size))
-        FAIL(LSTM_ERROR_FORMAT, "%s: attribute \"%s\" of \"/%s\" is %s; expected text", file->whole.name, name, object->path,
-             lstm__hdf5_type_name(&type));
+        FAIL(LSTM_ERROR_FORMAT, "%s: attribute \"%s\" of \"/%s\" is %s; expected text",
+             file->whole.name, name, object->path, lstm__hdf5_type_name(&type));
     if (count > lstm__remaining(&s.data) / type.size) {
-        status = lstm__fail_at(&s.data, "attribute \"%s\": %zu texts of %zu bytes in %zu bytes", name, count, type.size,
-                               lstm__remaining(&s.data));
+        status = lstm__fail_at(&s.data, "attribute \"%s\": %zu texts of %zu bytes in %zu bytes",
+                               name, count, type.size, lstm__remaining(&s.data));
         goto out;
     }
     TRY(copy_texts(&s, &type, count, texts));

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * HDF5 datasets: where the numbers lie, and reading them (HDF5 File Format Specification 3.0, III.A.1, IV.A.2.f, IV.A.2.i,
- * IV.A.2.l).
+ * HDF5 datasets: where the numbers lie, and reading them (HDF5 File Format Specification 3.0,
+ * III.A.1, IV.A.2.f, IV.A.2.i, IV.A.2.l).
  *
  *     compact:     in the header         contiguous:  one run of bytes, or nowhere: all fill value
- *     chunked:     the array is cut into equal boxes, whose places a B-tree (version 1) lists by their first element. A box
- *                  that is not listed holds the fill value; boxes may reach over the edges. Filters were applied in the order
- *                  of their list, so they are undone backwards: deflate, and shuffle (byte b of every element together).
+ *     chunked:     the array is cut into equal boxes, whose places a B-tree (version 1) lists by
+ *                  their first element. A box
+ *                  that is not listed holds the fill value; boxes may reach over the edges. Filters
+ *                  were applied in the order
+ *                  of their list, so they are undone backwards: deflate, and shuffle (byte b of
+ *                  every element together).
  *
- * Nothing is allocated but two buffers for one box, and those only after the box' bytes in the file are enough for what they
- * are said to become (deflate: 1032 times at most). Boxes are counted, so that a tree cannot make the same work again and again.
+ * Nothing is allocated but two buffers for one box, and those only after the box' bytes in the file
+ * are enough for what they are said to become (deflate: 1032 times at most). Boxes are counted, so
+ * that a tree cannot make the same work again and again.
  */
 #include "checked.h"
 #include "hdf5_format.h"
@@ -35,12 +39,12 @@ enum {
 
 typedef struct layout {
     int class;
-    uint64_t address;        /* of contiguous data, of the tree, or of the single box */
-    lstm__cursor data;       /* compact */
+    uint64_t address;  /* of contiguous data, of the tree, or of the single box */
+    lstm__cursor data; /* compact */
     int64_t chunk[LSTM__MOST_DIMENSIONS];
-    size_t chunk_count;      /* elements of a box */
-    int index;               /* 0 = B-tree of version 1, INDEX_SINGLE = one box */
-    uint64_t single_size;    /* its bytes, if filtered */
+    size_t chunk_count;   /* elements of a box */
+    int index;            /* 0 = B-tree of version 1, INDEX_SINGLE = one box */
+    uint64_t single_size; /* its bytes, if filtered */
     uint64_t single_mask;
 } layout;
 
@@ -53,32 +57,36 @@ typedef struct filters {
 
 /* ---- Layout */
 
-static lstm_status read_chunk_shape(const lstm__hdf5_object *object, lstm__cursor *c, size_t dimensions, size_t width,
-                                    layout *l)
+static lstm_status read_chunk_shape(const lstm__hdf5_object *object, lstm__cursor *c,
+                                    size_t dimensions, size_t width, layout *l)
 {
     const lstm__cursor start = *c;
     if (dimensions != (size_t)object->rank + 1 || object->rank < 1)
-        return lstm__fail_at(&start, "chunks of rank %zu in an array of rank %d", dimensions - 1, (int)object->rank);
+        return lstm__fail_at(&start, "chunks of rank %zu in an array of rank %d", dimensions - 1,
+                             (int)object->rank);
     for (size_t k = 0; k < dimensions; k++) {
         uint64_t size = 0;
         RETURN_IF_ERROR(lstm__get_uint(c, width, &size));
         if (size == 0 || size > UINT32_MAX)
-            return lstm__fail_at(&start, "chunk dimension %zu is %llu", k, (unsigned long long)size);
+            return lstm__fail_at(&start, "chunk dimension %zu is %llu", k,
+                                 (unsigned long long)size);
         if (k + 1 < dimensions)
             l->chunk[k] = (int64_t)size;
         else if (size != object->type.size)
-            return lstm__fail_at(&start, "chunks of elements of %llu bytes; the type has %zu", (unsigned long long)size,
-                                 object->type.size);
+            return lstm__fail_at(&start, "chunks of elements of %llu bytes; the type has %zu",
+                                 (unsigned long long)size, object->type.size);
     }
     size_t bytes = 0;
-    if (!lstm__product(l->chunk, (size_t)object->rank, &l->chunk_count)
-        || !lstm__mul(l->chunk_count, object->type.size, &bytes) || bytes > MOST_CHUNK)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: dataset \"/%s\": chunks of more than %zu MiB", start.name, object->path,
-                          MOST_CHUNK >> 20);
+    if (!lstm__product(l->chunk, (size_t)object->rank, &l->chunk_count) ||
+        !lstm__mul(l->chunk_count, object->type.size, &bytes) || bytes > MOST_CHUNK)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: dataset \"/%s\": chunks of more than %zu MiB", start.name,
+                          object->path, MOST_CHUNK >> 20);
     return LSTM_OK;
 }
 
-static lstm_status read_old_layout(const lstm__hdf5 *file, const lstm__hdf5_object *object, lstm__cursor *c, layout *l)
+static lstm_status read_old_layout(const lstm__hdf5 *file, const lstm__hdf5_object *object,
+                                   lstm__cursor *c, layout *l)
 {
     uint8_t dimensions = 0;
     uint8_t class = 0;
@@ -98,10 +106,11 @@ static lstm_status read_old_layout(const lstm__hdf5 *file, const lstm__hdf5_obje
     return lstm__get_part(c, size, &l->data);
 }
 
-static lstm_status read_new_chunks(const lstm__hdf5 *file, const lstm__hdf5_object *object, lstm__cursor *c, layout *l)
+static lstm_status read_new_chunks(const lstm__hdf5 *file, const lstm__hdf5_object *object,
+                                   lstm__cursor *c, layout *l)
 {
-    static const char *const names[] = {"none", "single", "implicit", "fixed array", "extensible array",
-                                        "B-tree of version 2"};
+    static const char *const names[] = {"none",        "single",           "implicit",
+                                        "fixed array", "extensible array", "B-tree of version 2"};
     uint8_t flags = 0;
     uint8_t dimensions = 0;
     uint8_t width = 0;
@@ -113,7 +122,8 @@ static lstm_status read_new_chunks(const lstm__hdf5 *file, const lstm__hdf5_obje
     RETURN_IF_ERROR(lstm__get_u8(c, &index));
     if (index != INDEX_SINGLE)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                          "%s: dataset \"/%s\": chunks listed by an index of kind %s: only single chunks and B-trees of "
+                          "%s: dataset \"/%s\": chunks listed by an index of kind %s: only single "
+                          "chunks and B-trees of "
                           "version 1 are read (write the file without libver=\"latest\")",
                           c->name, object->path, index < 6 ? names[index] : "unknown");
     l->index = INDEX_SINGLE;
@@ -136,8 +146,10 @@ static lstm_status read_layout(const lstm__hdf5 *file, const lstm__hdf5_object *
     RETURN_IF_ERROR(lstm__get_u8(&c, &version));
     if (version < 1 || version > 4)
         return lstm__fail(version > 4 ? LSTM_ERROR_UNSUPPORTED : LSTM_ERROR_FORMAT,
-                          "%s: dataset \"/%s\": a data layout of version %d: 1 to 4 are read (write the file without "
-                          "libver=\"latest\")", c.name, object->path, (int)version);
+                          "%s: dataset \"/%s\": a data layout of version %d: 1 to 4 are read "
+                          "(write the file without "
+                          "libver=\"latest\")",
+                          c.name, object->path, (int)version);
     if (version < 3)
         return read_old_layout(file, object, &c, l);
     RETURN_IF_ERROR(lstm__get_u8(&c, &class));
@@ -172,8 +184,10 @@ static lstm_status read_filters(const lstm__hdf5_object *object, filters *f)
     RETURN_IF_ERROR(lstm__get_u8(&c, &version));
     RETURN_IF_ERROR(lstm__get_u8(&c, &count));
     if (version < 1 || version > 2 || count > MOST_FILTERS)
-        return lstm__fail_at(&object->filters, "%d filters in a list of version %d; expected at most %d, version 1 or 2",
-                             (int)count, (int)version, MOST_FILTERS);
+        return lstm__fail_at(
+            &object->filters,
+            "%d filters in a list of version %d; expected at most %d, version 1 or 2", (int)count,
+            (int)version, MOST_FILTERS);
     RETURN_IF_ERROR(lstm__skip(&c, version == 1 ? 6 : 0));
     for (size_t k = 0; k < count; k++) {
         uint16_t id = 0;
@@ -203,8 +217,8 @@ static const char *filter_name(uint16_t id)
     static const struct {
         uint16_t id;
         const char *name;
-    } names[] = {{3, "fletcher32"}, {4, "szip"},      {5, "nbit"},       {6, "scaleoffset"},
-                 {32000, "lzf"},    {32001, "blosc"}, {32004, "lz4"},    {32008, "bitshuffle"},
+    } names[] = {{3, "fletcher32"}, {4, "szip"},      {5, "nbit"},      {6, "scaleoffset"},
+                 {32000, "lzf"},    {32001, "blosc"}, {32004, "lz4"},   {32008, "bitshuffle"},
                  {32013, "zfp"},    {32015, "zstd"},  {32026, "blosc2"}};
     for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
         if (names[k].id == id)
@@ -212,19 +226,23 @@ static const char *filter_name(uint16_t id)
     return "unknown";
 }
 
-static lstm_status check_filters(const lstm__hdf5 *file, const lstm__hdf5_object *object, const filters *f)
+static lstm_status check_filters(const lstm__hdf5 *file, const lstm__hdf5_object *object,
+                                 const filters *f)
 {
     size_t deflates = 0;
     for (size_t k = 0; k < f->count; k++) {
         deflates += f->id[k] == FILTER_DEFLATE;
         if ((f->id[k] != FILTER_DEFLATE && f->id[k] != FILTER_SHUFFLE) || deflates > 1)
             return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                              "%s: dataset \"/%s\" is packed with filter %d (%s): only deflate, once, and shuffle are read",
+                              "%s: dataset \"/%s\" is packed with filter %d (%s): only deflate, "
+                              "once, and shuffle are read",
                               file->whole.name, object->path, (int)f->id[k],
                               deflates > 1 ? "a second deflate" : filter_name(f->id[k]));
         if (f->id[k] == FILTER_SHUFFLE && f->value[k] != object->type.size)
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: dataset \"/%s\": shuffled elements of %u bytes; the type has %zu",
-                              file->whole.name, object->path, (unsigned)f->value[k], object->type.size);
+            return lstm__fail(
+                LSTM_ERROR_FORMAT,
+                "%s: dataset \"/%s\": shuffled elements of %u bytes; the type has %zu",
+                file->whole.name, object->path, (unsigned)f->value[k], object->type.size);
     }
     return LSTM_OK;
 }
@@ -239,9 +257,12 @@ static void unshuffle(const unsigned char *from, unsigned char *to, size_t size,
 }
 
 /* Inflate to exactly `wanted` bytes. */
-static bool inflate_exactly(const unsigned char *from, size_t size, unsigned char *to, size_t wanted)
+static bool inflate_exactly(const unsigned char *from, size_t size, unsigned char *to,
+                            size_t wanted)
 {
-    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)from, .avail_in = (uInt)size, .next_out = to,
+    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)from,
+                       .avail_in = (uInt)size,
+                       .next_out = to,
                        .avail_out = (uInt)wanted};
     if (size > UINT32_MAX || wanted > UINT32_MAX || inflateInit(&stream) != Z_OK)
         return false;
@@ -260,13 +281,16 @@ lstm_status lstm__hdf5_check_dataset(const lstm__hdf5 *file, lstm__hdf5_object *
     RETURN_IF_ERROR(read_layout(file, object, &l));
     RETURN_IF_ERROR(read_filters(object, &f));
     if (l.class == VIRTUAL)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: dataset \"/%s\" is virtual, made of other datasets: not read",
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: dataset \"/%s\" is virtual, made of other datasets: not read",
                           file->whole.name, object->path);
     if (l.class > VIRTUAL)
         return lstm__fail_at(&object->layout, "a data layout of class %d", l.class);
     if (l.class == CHUNKED) {
         const size_t most = file->whole.size / object->type.size * (f.deflate ? MOST_RATIO : 1);
-        object->stored = l.address == LSTM__HDF5_NOWHERE ? 0 : object->count < most ? object->count : most;
+        object->stored = l.address == LSTM__HDF5_NOWHERE ? 0
+                         : object->count < most          ? object->count
+                                                         : most;
         return LSTM_OK;
     }
     const bool nowhere = l.class == CONTIGUOUS && l.address == LSTM__HDF5_NOWHERE;
@@ -274,9 +298,12 @@ lstm_status lstm__hdf5_check_dataset(const lstm__hdf5 *file, lstm__hdf5_object *
         return LSTM_OK;
     if (!lstm__mul(object->count, object->type.size, &bytes))
         bytes = SIZE_MAX;
-    if (l.class == COMPACT ? bytes > l.data.size : l.address > file->whole.size || bytes > file->whole.size - l.address)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: dataset \"/%s\": its %zu elements of %zu bytes do not lie in the file",
-                          file->whole.name, object->path, object->count, object->type.size);
+    if (l.class == COMPACT ? bytes > l.data.size
+                           : l.address > file->whole.size || bytes > file->whole.size - l.address)
+        return lstm__fail(
+            LSTM_ERROR_FORMAT,
+            "%s: dataset \"/%s\": its %zu elements of %zu bytes do not lie in the file",
+            file->whole.name, object->path, object->count, object->type.size);
     object->stored = object->count;
     return LSTM_OK;
 }
@@ -297,9 +324,11 @@ typedef struct reading {
     lstm__hdf5_budget budget;
 } reading;
 
-static void convert(const reading *r, const unsigned char *bytes, size_t stride, size_t count, float *values)
+static void convert(const reading *r, const unsigned char *bytes, size_t stride, size_t count,
+                    float *values)
 {
-    lstm__read_floats(&(lstm__elements){bytes, r->kind, r->object->type.big_endian, stride, count}, values);
+    lstm__read_floats(&(lstm__elements){bytes, r->kind, r->object->type.big_endian, stride, count},
+                      values);
 }
 
 /* Everything is the fill value until it is read: the message's, or 0. */
@@ -315,7 +344,8 @@ static lstm_status fill(const reading *r)
         return LSTM_OK;
     RETURN_IF_ERROR(lstm__get_u8(&c, &version));
     if (version < 1 || version > 3)
-        return lstm__fail_at(&r->object->fill, "a fill value of version %d; expected 1 to 3", (int)version);
+        return lstm__fail_at(&r->object->fill, "a fill value of version %d; expected 1 to 3",
+                             (int)version);
     RETURN_IF_ERROR(lstm__skip(&c, version == 3 ? 0 : 2));
     RETURN_IF_ERROR(lstm__get_u8(&c, &flags));
     if (version == 3 ? !(flags & 32) : version == 2 && flags == 0)
@@ -325,14 +355,15 @@ static lstm_status fill(const reading *r)
         return LSTM_OK;
     RETURN_IF_ERROR(lstm__get_bytes(&c, size, &value));
     if (size != r->object->type.size)
-        return lstm__fail_at(&r->object->fill, "a fill value of %u bytes for elements of %zu", (unsigned)size,
-                             r->object->type.size);
+        return lstm__fail_at(&r->object->fill, "a fill value of %u bytes for elements of %zu",
+                             (unsigned)size, r->object->type.size);
     convert(r, value, 0, r->object->count, r->values);
     return LSTM_OK;
 }
 
 /* Undo the filters of a box; *bytes becomes chunk_bytes bytes long. */
-static lstm_status unpack(reading *r, const lstm__cursor *packed, uint64_t mask, const unsigned char **bytes)
+static lstm_status unpack(reading *r, const lstm__cursor *packed, uint64_t mask,
+                          const unsigned char **bytes)
 {
     size_t size = packed->size;
     const unsigned char *from = packed->bytes;
@@ -363,7 +394,8 @@ static lstm_status unpack(reading *r, const lstm__cursor *packed, uint64_t mask,
             unshuffle(from, to, size, r->filters.value[k]);
         } else {
             if (!inflate_exactly(from, size, to, r->chunk_bytes))
-                return lstm__fail_at(packed, "a chunk that does not inflate to %zu bytes", r->chunk_bytes);
+                return lstm__fail_at(packed, "a chunk that does not inflate to %zu bytes",
+                                     r->chunk_bytes);
             size = r->chunk_bytes;
         }
         from = to;
@@ -401,7 +433,8 @@ static void place_box(const reading *r, const uint64_t *first, const unsigned ch
     }
 }
 
-static lstm_status read_box(reading *r, const uint64_t *first, uint64_t address, uint64_t size, uint64_t mask)
+static lstm_status read_box(reading *r, const uint64_t *first, uint64_t address, uint64_t size,
+                            uint64_t mask)
 {
     lstm__cursor c;
     lstm__cursor packed;
@@ -409,8 +442,8 @@ static lstm_status read_box(reading *r, const uint64_t *first, uint64_t address,
     RETURN_IF_ERROR(lstm__hdf5_at(r->file, address, "a chunk", &c));
     for (size_t k = 0; k < (size_t)r->object->rank; k++)
         if (first[k] >= (uint64_t)r->object->shape[k] || first[k] % (uint64_t)r->layout.chunk[k])
-            return lstm__fail_at(&c, "a chunk that begins at %llu in dimension %zu of %lld", (unsigned long long)first[k], k,
-                                 (long long)r->object->shape[k]);
+            return lstm__fail_at(&c, "a chunk that begins at %llu in dimension %zu of %lld",
+                                 (unsigned long long)first[k], k, (long long)r->object->shape[k]);
     if (r->boxes == 0)
         return lstm__fail_at(&c, "more chunks than the array has");
     r->boxes--;
@@ -433,8 +466,10 @@ static lstm_status read_tree(reading *r, uint64_t address, int level)
     RETURN_IF_ERROR(lstm__get_u8(&c, &own));
     RETURN_IF_ERROR(lstm__get_u16(&c, &count));
     if (type != 1 || own > MOST_LEVELS || (level >= 0 && own != level))
-        return lstm__fail_at(&c, "a B-tree node of type %d on level %d, where one of type 1 on a lower level belongs",
-                             (int)type, (int)own);
+        return lstm__fail_at(
+            &c,
+            "a B-tree node of type %d on level %d, where one of type 1 on a lower level belongs",
+            (int)type, (int)own);
     RETURN_IF_ERROR(lstm__skip(&c, 2 * r->file->offset_size));
     for (size_t k = 0; k < count; k++) {
         uint32_t size = 0;
@@ -447,7 +482,8 @@ static lstm_status read_tree(reading *r, uint64_t address, int level)
             RETURN_IF_ERROR(lstm__get_u64(&c, &first[d]));
         RETURN_IF_ERROR(lstm__skip(&c, 8));
         RETURN_IF_ERROR(lstm__hdf5_get_address(r->file, &c, &child));
-        RETURN_IF_ERROR(own > 0 ? read_tree(r, child, own - 1) : read_box(r, first, child, size, mask));
+        RETURN_IF_ERROR(own > 0 ? read_tree(r, child, own - 1)
+                                : read_box(r, first, child, size, mask));
     }
     return LSTM_OK;
 }
@@ -457,14 +493,19 @@ static lstm_status read_chunks(reading *r)
     const uint64_t zero[LSTM__MOST_DIMENSIONS] = {0};
     r->boxes = 1;
     for (size_t k = 0; k < (size_t)r->object->rank; k++)
-        r->boxes *= ((size_t)r->object->shape[k] - 1) / (size_t)r->layout.chunk[k] + 1; /* at most `count` */
+        /* at most `count` */
+        r->boxes *= ((size_t)r->object->shape[k] - 1) / (size_t)r->layout.chunk[k] + 1;
     r->chunk_bytes = r->layout.chunk_count * r->object->type.size;
     size_t work = 0;
-    if (!lstm__mul(r->boxes, r->chunk_bytes, &work) || work / MOST_WASTE > r->object->count * r->object->type.size + MOST_CHUNK)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: dataset \"/%s\": %zu chunks of %zu bytes for an array of %zu values",
-                          r->file->whole.name, r->object->path, r->boxes, r->chunk_bytes, r->object->count);
+    if (!lstm__mul(r->boxes, r->chunk_bytes, &work) ||
+        work / MOST_WASTE > r->object->count * r->object->type.size + MOST_CHUNK)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: dataset \"/%s\": %zu chunks of %zu bytes for an array of %zu values",
+                          r->file->whole.name, r->object->path, r->boxes, r->chunk_bytes,
+                          r->object->count);
     if (r->layout.index == INDEX_SINGLE)
-        return read_box(r, zero, r->layout.address, r->layout.single_size ? r->layout.single_size : r->chunk_bytes,
+        return read_box(r, zero, r->layout.address,
+                        r->layout.single_size ? r->layout.single_size : r->chunk_bytes,
                         r->layout.single_mask);
     return read_tree(r, r->layout.address, -1);
 }
@@ -482,19 +523,24 @@ static lstm_status find_kind(const lstm__hdf5 *file, const lstm__hdf5_object *ob
         lstm__hdf5_release_texts(&texts);
     }
     if (*kind == 0)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: dataset \"/%s\" holds elements of %zu bytes of type %s: only float16, "
-                          "bfloat16, float32, float64 and integers of 8 to 64 bits are read", file->whole.name, object->path,
-                          object->type.size, lstm__hdf5_type_name(&object->type));
+        return lstm__fail(
+            LSTM_ERROR_UNSUPPORTED,
+            "%s: dataset \"/%s\" holds elements of %zu bytes of type %s: only float16, "
+            "bfloat16, float32, float64 and integers of 8 to 64 bits are read",
+            file->whole.name, object->path, object->type.size, lstm__hdf5_type_name(&object->type));
     return LSTM_OK;
 }
 
-lstm_status lstm__hdf5_floats(const lstm__hdf5 *file, const lstm__hdf5_object *object, float *values, size_t count)
+lstm_status lstm__hdf5_floats(const lstm__hdf5 *file, const lstm__hdf5_object *object,
+                              float *values, size_t count)
 {
     lstm_status status = LSTM_OK;
-    reading r = {.file = file, .object = object, .values = values, .budget = lstm__hdf5_start(file)};
+    reading r = {
+        .file = file, .object = object, .values = values, .budget = lstm__hdf5_start(file)};
     if (!object->is_dataset || count != object->count)
-        return lstm__fail(LSTM_ERROR_SHAPE, "%s: \"/%s\" has %zu values; expected %zu", file->whole.name, object->path,
-                          object->is_dataset ? object->count : 0, count);
+        return lstm__fail(LSTM_ERROR_SHAPE, "%s: \"/%s\" has %zu values; expected %zu",
+                          file->whole.name, object->path, object->is_dataset ? object->count : 0,
+                          count);
     RETURN_IF_ERROR(find_kind(file, object, &r.kind));
     RETURN_IF_ERROR(read_layout(file, object, &r.layout));
     RETURN_IF_ERROR(read_filters(object, &r.filters));

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * HDF5 files: the superblock, and a walk through all groups (HDF5 File Format Specification 3.0, II.A).
+ * HDF5 files: the superblock, and a walk through all groups (HDF5 File Format Specification 3.0,
+ * II.A).
  *
- *     version 0, 1:  signature | versions | sizes of addresses and lengths | tree sizes | flags | base, …, end, … | root entry
+ *     version 0, 1:  signature | versions | sizes of addresses and lengths | tree sizes | flags |
+ *                    base, …, end, … | root entry
  *     version 2, 3:  signature | version | sizes | flags | base | extension | end | root | checksum
  *
- * The walk is breadth first: the list of objects is its queue, so depth costs no stack. An object that lies in itself is found
- * by going up its groups; objects with many names are bounded by the number of objects.
+ * The walk is breadth first: the list of objects is its queue, so depth costs no stack. An object
+ * that lies in itself is found by going up its groups; objects with many names are bounded by the
+ * number of objects.
  */
 #include "hdf5_format.h"
 
@@ -35,8 +38,8 @@ static lstm_status read_sizes(lstm__hdf5 *file, lstm__cursor *c)
     RETURN_IF_ERROR(lstm__get_u8(c, &offset_size));
     RETURN_IF_ERROR(lstm__get_u8(c, &length_size));
     if (!is_size(offset_size) || !is_size(length_size))
-        return lstm__fail_at(c, "addresses of %d and lengths of %d bytes; expected 2, 4 or 8", (int)offset_size,
-                             (int)length_size);
+        return lstm__fail_at(c, "addresses of %d and lengths of %d bytes; expected 2, 4 or 8",
+                             (int)offset_size, (int)length_size);
     file->offset_size = offset_size;
     file->length_size = length_size;
     return LSTM_OK;
@@ -47,8 +50,8 @@ static lstm_status read_base(const lstm__hdf5 *file, lstm__cursor *c)
     uint64_t base = 0;
     RETURN_IF_ERROR(lstm__hdf5_get_address(file, c, &base));
     if (base != 0)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: its HDF5 part begins at %llu; expected 0", c->name,
-                          (unsigned long long)base);
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: its HDF5 part begins at %llu; expected 0",
+                          c->name, (unsigned long long)base);
     return LSTM_OK;
 }
 
@@ -62,7 +65,8 @@ static lstm_status read_superblock(lstm__hdf5 *file, uint64_t *root)
     RETURN_IF_ERROR(lstm__skip(&c, sizeof signature));
     RETURN_IF_ERROR(lstm__get_u8(&c, &version));
     if (version > 3)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: HDF5 superblock of version %d: this version reads 0 to 3", c.name,
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: HDF5 superblock of version %d: this version reads 0 to 3", c.name,
                           (int)version);
     RETURN_IF_ERROR(lstm__skip(&c, version < 2 ? 4 : 0));
     RETURN_IF_ERROR(read_sizes(file, &c));
@@ -82,7 +86,8 @@ static lstm_status read_superblock(lstm__hdf5 *file, uint64_t *root)
         RETURN_IF_ERROR(lstm__hdf5_check(file, &c, 0));
     }
     if (end > file->whole.size)
-        return lstm__fail_at(&c, "the file is cut off: it has %zu of %llu bytes", file->whole.size, (unsigned long long)end);
+        return lstm__fail_at(&c, "the file is cut off: it has %zu of %llu bytes", file->whole.size,
+                             (unsigned long long)end);
     return LSTM_OK;
 }
 
@@ -123,7 +128,8 @@ static lstm_status visit_message(void *user, uint32_t type, const lstm__cursor *
         d->is_group = true;
         return LSTM_OK;
     case LSTM__HDF5_EXTERNAL:
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: dataset \"/%s\" lies in other files: external storage is not read",
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: dataset \"/%s\" lies in other files: external storage is not read",
                           d->file->whole.name, d->object->path);
     default:
         return LSTM_OK;
@@ -138,14 +144,16 @@ static lstm_status describe(lstm__hdf5 *file, lstm__hdf5_object *object)
     if (d.is_group && !d.has_layout)
         return LSTM_OK;
     if (!d.has_layout)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: object \"/%s\" is neither a group nor a dataset (a named type?)",
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: object \"/%s\" is neither a group nor a dataset (a named type?)",
                           file->whole.name, object->path);
     if (d.type.size == 0 || d.shape.size == 0)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: dataset \"/%s\" has no datatype or no dataspace", file->whole.name,
-                          object->path);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: dataset \"/%s\" has no datatype or no dataspace",
+                          file->whole.name, object->path);
     object->is_dataset = true;
     RETURN_IF_ERROR(lstm__hdf5_parse_type(&d.type, &object->type));
-    RETURN_IF_ERROR(lstm__hdf5_parse_shape(file, &d.shape, &object->rank, object->shape, &object->count));
+    RETURN_IF_ERROR(
+        lstm__hdf5_parse_shape(file, &d.shape, &object->rank, object->shape, &object->count));
     return lstm__hdf5_check_dataset(file, object);
 }
 
@@ -170,13 +178,15 @@ static char *join(lstm_context *context, const char *group, const char *name, si
     return path;
 }
 
-static lstm_status append(lstm__hdf5 *file, size_t parent, const char *name, size_t length, uint64_t address)
+static lstm_status append(lstm__hdf5 *file, size_t parent, const char *name, size_t length,
+                          uint64_t address)
 {
-    RETURN_IF_ERROR(lstm__grow(file->context, (void **)&file->objects, &file->capacity, file->count + 1,
-                               sizeof *file->objects));
+    RETURN_IF_ERROR(lstm__grow(file->context, (void **)&file->objects, &file->capacity,
+                               file->count + 1, sizeof *file->objects));
     const lstm__hdf5_object *group = file->count ? &file->objects[parent] : NULL;
     lstm__hdf5_object *object = &file->objects[file->count];
-    *object = (lstm__hdf5_object){.address = address, .parent = parent, .depth = group ? group->depth + 1 : 0};
+    *object = (lstm__hdf5_object){
+        .address = address, .parent = parent, .depth = group ? group->depth + 1 : 0};
     object->path = join(file->context, group ? group->path : "", name, length);
     if (!object->path)
         return lstm__fail_memory(length, "a name");
@@ -192,14 +202,19 @@ static lstm_status add_member(void *user, const char *name, size_t length, uint6
     lstm__hdf5 *file = a->file;
     const lstm__hdf5_object *group = &file->objects[a->group];
     if (file->count == MOST_OBJECTS)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: more than %d groups and datasets", file->whole.name, MOST_OBJECTS);
-    if (group->depth >= MOST_DEPTH || length > MOST_NAME || strlen(group->path) + 1 + length > MOST_PATH)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: group \"/%.100s\": names or groups beyond the limits (%d bytes a name, "
-                          "%d a path, %d levels)", file->whole.name, group->path, MOST_NAME, MOST_PATH, MOST_DEPTH);
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: more than %d groups and datasets",
+                          file->whole.name, MOST_OBJECTS);
+    if (group->depth >= MOST_DEPTH || length > MOST_NAME ||
+        strlen(group->path) + 1 + length > MOST_PATH)
+        return lstm__fail(
+            LSTM_ERROR_UNSUPPORTED,
+            "%s: group \"/%.100s\": names or groups beyond the limits (%d bytes a name, "
+            "%d a path, %d levels)",
+            file->whole.name, group->path, MOST_NAME, MOST_PATH, MOST_DEPTH);
     for (size_t above = a->group;; above = file->objects[above].parent) {
         if (file->objects[above].address == address)
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: group \"/%s\" contains itself", file->whole.name,
-                              file->objects[above].path);
+            return lstm__fail(LSTM_ERROR_FORMAT, "%s: group \"/%s\" contains itself",
+                              file->whole.name, file->objects[above].path);
         if (above == 0)
             break;
     }
@@ -239,11 +254,13 @@ static lstm_status sort(lstm__hdf5 *file)
     qsort(file->sorted, file->count, sizeof *file->sorted, by_path);
     for (size_t k = 1; k < file->count; k++)
         if (by_path(&file->sorted[k - 1], &file->sorted[k]) == 0)
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"/%s\" is there twice", file->whole.name, file->sorted[k]->path);
+            return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"/%s\" is there twice", file->whole.name,
+                              file->sorted[k]->path);
     return LSTM_OK;
 }
 
-lstm_status lstm__hdf5_open(lstm__hdf5 **out, lstm_context *context, const lstm__cursor *whole, bool checksums)
+lstm_status lstm__hdf5_open(lstm__hdf5 **out, lstm_context *context, const lstm__cursor *whole,
+                            bool checksums)
 {
     lstm_status status = LSTM_OK;
     uint64_t root = 0;

@@ -2,12 +2,13 @@
  *
  * The links of HDF5 groups (HDF5 File Format Specification 3.0, III.A.1, III.B, III.C, IV.A.2.g).
  *
- *     old groups:  the symbol table message names a B-tree (version 1) and a local heap; the tree's leaves name symbol table
+ *     old groups:  the symbol table message names a B-tree (version 1) and a local heap; the tree's
+ *                  leaves name symbol table
  *                  nodes ("SNOD"), whose entries hold offsets of names in the heap and addresses of object headers
  *     new groups:  link messages in the header, or, when there are many, in a fractal heap (hdf5_heap.c)
  *
- * A child of a B-tree node is one level below it, so the depth is bounded by the root's level; how often nodes are visited is
- * bounded by the budget.
+ * A child of a B-tree node is one level below it, so the depth is bounded by the root's level; how
+ * often nodes are visited is bounded by the budget.
  */
 #include "hdf5_format.h"
 #include "name_list.h"
@@ -32,32 +33,39 @@ typedef struct walk {
     lstm__hdf5_link visit;
     void *user;
     lstm__hdf5_budget budget;
-    lstm__cursor names; /* the local heap's data */
-    uint64_t tree, heap;             /* of an old group */
-    uint64_t link_heap, link_tree;   /* of a new one with many links */
+    lstm__cursor names;            /* the local heap's data */
+    uint64_t tree, heap;           /* of an old group */
+    uint64_t link_heap, link_tree; /* of a new one with many links */
 } walk;
 
 static lstm_status refuse_link(const walk *w, const char *kind, const char *name, size_t length)
 {
     char excerpt[LSTM__EXCERPT];
-    return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: group \"/%s\": \"%s\" is %s link: Keras writes none, and none is followed",
-                      w->file->whole.name, w->group->path, lstm__excerpt(excerpt, name, length), kind);
+    return lstm__fail(
+        LSTM_ERROR_UNSUPPORTED,
+        "%s: group \"/%s\": \"%s\" is %s link: Keras writes none, and none is followed",
+        w->file->whole.name, w->group->path, lstm__excerpt(excerpt, name, length), kind);
 }
 
-static lstm_status take(const walk *w, const lstm__cursor *place, const char *name, size_t length, uint64_t address)
+static lstm_status take(const walk *w, const lstm__cursor *place, const char *name, size_t length,
+                        uint64_t address)
 {
-    if (length == 0 || !lstm__is_name(name, length) || memchr(name, '/', length) || (length == 1 && name[0] == '.'))
-        return lstm__fail_at(place, "group \"/%s\": the name of a member is empty, or no text that a name can be",
-                             w->group->path);
+    if (length == 0 || !lstm__is_name(name, length) || memchr(name, '/', length) ||
+        (length == 1 && name[0] == '.'))
+        return lstm__fail_at(
+            place, "group \"/%s\": the name of a member is empty, or no text that a name can be",
+            w->group->path);
     return w->visit(w->user, name, length, address);
 }
 
 /* ---- Old groups */
 
-static lstm_status find_name(const walk *w, uint64_t offset, const lstm__cursor *place, const char **name, size_t *length)
+static lstm_status find_name(const walk *w, uint64_t offset, const lstm__cursor *place,
+                             const char **name, size_t *length)
 {
     if (offset >= w->names.size)
-        return lstm__fail_at(place, "a name at %llu in a heap of %zu bytes", (unsigned long long)offset, w->names.size);
+        return lstm__fail_at(place, "a name at %llu in a heap of %zu bytes",
+                             (unsigned long long)offset, w->names.size);
     *name = (const char *)w->names.bytes + offset;
     const char *end = memchr(*name, 0, w->names.size - (size_t)offset);
     if (!end)
@@ -76,7 +84,8 @@ static lstm_status read_symbols(walk *w, uint64_t address)
     RETURN_IF_ERROR(lstm__hdf5_expect(&cursor, "SNOD", "a symbol table node"));
     RETURN_IF_ERROR(lstm__get_u8(&cursor, &version));
     if (version != 1)
-        return lstm__fail_at(&cursor, "a symbol table node of version %d; expected 1", (int)version);
+        return lstm__fail_at(&cursor, "a symbol table node of version %d; expected 1",
+                             (int)version);
     RETURN_IF_ERROR(lstm__skip(&cursor, 1));
     RETURN_IF_ERROR(lstm__get_u16(&cursor, &count));
     for (size_t k = 0; k < count; k++) {
@@ -113,8 +122,10 @@ static lstm_status read_tree(walk *w, uint64_t address, int level)
     RETURN_IF_ERROR(lstm__get_u8(&cursor, &own));
     RETURN_IF_ERROR(lstm__get_u16(&cursor, &count));
     if (type != 0 || own > MOST_LEVELS || (level >= 0 && own != level))
-        return lstm__fail_at(&cursor, "a B-tree node of type %d on level %d, where one of type 0 on a lower level belongs",
-                             (int)type, (int)own);
+        return lstm__fail_at(
+            &cursor,
+            "a B-tree node of type %d on level %d, where one of type 0 on a lower level belongs",
+            (int)type, (int)own);
     RETURN_IF_ERROR(lstm__skip(&cursor, 2 * w->file->offset_size));
     for (size_t k = 0; k < count; k++) {
         RETURN_IF_ERROR(lstm__skip(&cursor, w->file->length_size));
@@ -160,11 +171,15 @@ static lstm_status read_link(const walk *w, lstm__cursor body)
         return lstm__fail_at(&start, "a link message of version %d; expected 1", (int)version);
     if (flags & LINK_TYPE)
         RETURN_IF_ERROR(lstm__get_u8(&body, &type));
-    RETURN_IF_ERROR(lstm__skip(&body, (flags & LINK_CREATION ? 8 : 0) + (flags & LINK_CHARSET ? 1 : 0)));
+    RETURN_IF_ERROR(
+        lstm__skip(&body, (flags & LINK_CREATION ? 8 : 0) + (flags & LINK_CHARSET ? 1 : 0)));
     RETURN_IF_ERROR(lstm__get_uint(&body, (size_t)1 << (flags & 3), &length));
     RETURN_IF_ERROR(lstm__get_bytes(&body, length, &name));
     if (type != LINK_HARD)
-        return refuse_link(w, type == LINK_SOFT ? "a soft" : type == LINK_EXTERNAL ? "an external" : "a user-defined",
+        return refuse_link(w,
+                           type == LINK_SOFT       ? "a soft"
+                           : type == LINK_EXTERNAL ? "an external"
+                                                   : "a user-defined",
                            (const char *)name, (size_t)length);
     RETURN_IF_ERROR(lstm__hdf5_get_address(w->file, &body, &address));
     return take(w, &start, (const char *)name, (size_t)length, address);
@@ -192,10 +207,17 @@ static lstm_status visit_message(void *user, uint32_t type, const lstm__cursor *
     }
 }
 
-lstm_status lstm__hdf5_links(const lstm__hdf5 *file, const lstm__hdf5_object *group, lstm__hdf5_link visit, void *user)
+lstm_status lstm__hdf5_links(const lstm__hdf5 *file, const lstm__hdf5_object *group,
+                             lstm__hdf5_link visit, void *user)
 {
-    walk w = {.file = file, .group = group, .visit = visit, .user = user, .budget = lstm__hdf5_start(file),
-              .tree = LSTM__HDF5_NOWHERE, .heap = LSTM__HDF5_NOWHERE, .link_heap = LSTM__HDF5_NOWHERE,
+    walk w = {.file = file,
+              .group = group,
+              .visit = visit,
+              .user = user,
+              .budget = lstm__hdf5_start(file),
+              .tree = LSTM__HDF5_NOWHERE,
+              .heap = LSTM__HDF5_NOWHERE,
+              .link_heap = LSTM__HDF5_NOWHERE,
               .link_tree = LSTM__HDF5_NOWHERE};
     RETURN_IF_ERROR(lstm__hdf5_messages(file, group->address, visit_message, &w));
     if (w.tree != LSTM__HDF5_NOWHERE) {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * HDF5 object headers, versions 1 and 2, and the small things that every part of the reader needs (HDF5 File Format
- * Specification 3.0, IV.A and appendix on checksums).
+ * HDF5 object headers, versions 1 and 2, and the small things that every part of the reader needs
+ * (HDF5 File Format Specification 3.0, IV.A and appendix on checksums).
  *
  *     version 1:  1 | 0 | messages (2) | references (4) | size (4) | 4 bytes, then messages
  *                 message: type (2) | size (2) | flags (1) | 3 bytes | body
  *     version 2:  "OHDR" | 2 | flags | [times] | [limits] | size, then messages, then a checksum
  *                 message: type (1) | size (2) | flags (1) | [order (2)] | body
  *
- * A continuation message names another block of messages ("OCHK" in version 2). Blocks are read in the order in which they
- * are named; together they cannot be longer than the file, which ends every loop.
+ * A continuation message names another block of messages ("OCHK" in version 2). Blocks are read in
+ * the order in which they are named; together they cannot be longer than the file, which ends every
+ * loop.
  */
 #include "hdf5_format.h"
 
@@ -43,20 +44,23 @@ lstm_status lstm__hdf5_spend(lstm__hdf5_budget *budget, const lstm__cursor *plac
 lstm_status lstm__hdf5_work(const lstm__hdf5 *file)
 {
     if (*file->work == 0)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: takes more work than a file of %zu bytes can be worth", file->whole.name,
-                          file->whole.size);
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: takes more work than a file of %zu bytes can be worth",
+                          file->whole.name, file->whole.size);
     --*file->work;
     return LSTM_OK;
 }
 
-lstm_status lstm__hdf5_at(const lstm__hdf5 *file, uint64_t address, const char *what, lstm__cursor *cursor)
+lstm_status lstm__hdf5_at(const lstm__hdf5 *file, uint64_t address, const char *what,
+                          lstm__cursor *cursor)
 {
     *cursor = file->whole;
     if (address == LSTM__HDF5_NOWHERE)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: %s has no place in the file", file->whole.name, what);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: %s has no place in the file", file->whole.name,
+                          what);
     if (address >= file->whole.size)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: %s is at offset %llu, beyond the end at %zu", file->whole.name, what,
-                          (unsigned long long)address, file->whole.size);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: %s is at offset %llu, beyond the end at %zu",
+                          file->whole.name, what, (unsigned long long)address, file->whole.size);
     cursor->offset = (size_t)address;
     return LSTM_OK;
 }
@@ -147,8 +151,9 @@ lstm_status lstm__hdf5_check(const lstm__hdf5 *file, lstm__cursor *cursor, size_
     const uint32_t computed = lstm__hdf5_checksum(cursor->bytes + start, end - start);
     if (file->checksums && computed != stored) {
         cursor->offset = start;
-        return lstm__fail_at(cursor, "damaged: the checksum of these %zu bytes is %08x, expected %08x", end - start,
-                             (unsigned)computed, (unsigned)stored);
+        return lstm__fail_at(cursor,
+                             "damaged: the checksum of these %zu bytes is %08x, expected %08x",
+                             end - start, (unsigned)computed, (unsigned)stored);
     }
     return LSTM_OK;
 }
@@ -172,7 +177,8 @@ static lstm_status add_block(const lstm__hdf5 *file, blocks *list, const lstm__c
     if (list->count == MOST_BLOCKS)
         return lstm__fail_at(message, "an object header of more than %d blocks", MOST_BLOCKS);
     if (size > file->whole.size || list->bytes + size > file->whole.size)
-        return lstm__fail_at(message, "the blocks of an object header are longer than the file, or lead in a loop");
+        return lstm__fail_at(
+            message, "the blocks of an object header are longer than the file, or lead in a loop");
     list->bytes += size;
     list->address[list->count] = address;
     list->size[list->count++] = size;
@@ -181,8 +187,9 @@ static lstm_status add_block(const lstm__hdf5 *file, blocks *list, const lstm__c
 
 static bool can_be_shared(uint32_t type)
 {
-    return type == LSTM__HDF5_DATASPACE || type == LSTM__HDF5_DATATYPE || type == LSTM__HDF5_FILL
-           || type == LSTM__HDF5_FILL_OLD || type == LSTM__HDF5_FILTERS || type == LSTM__HDF5_ATTRIBUTE;
+    return type == LSTM__HDF5_DATASPACE || type == LSTM__HDF5_DATATYPE || type == LSTM__HDF5_FILL ||
+           type == LSTM__HDF5_FILL_OLD || type == LSTM__HDF5_FILTERS ||
+           type == LSTM__HDF5_ATTRIBUTE;
 }
 
 static bool is_known(uint32_t type)
@@ -191,8 +198,8 @@ static bool is_known(uint32_t type)
 }
 
 /* One message: `header` is at its start and passes it. */
-static lstm_status read_message(const lstm__hdf5 *file, lstm__cursor *header, int version, bool ordered, blocks *list,
-                                lstm__hdf5_visit visit, void *user)
+static lstm_status read_message(const lstm__hdf5 *file, lstm__cursor *header, int version,
+                                bool ordered, blocks *list, lstm__hdf5_visit visit, void *user)
 {
     uint64_t type = 0;
     uint16_t size = 0;
@@ -209,17 +216,19 @@ static lstm_status read_message(const lstm__hdf5 *file, lstm__cursor *header, in
         return add_block(file, list, &body);
     if ((flags & FLAG_SHARED) && can_be_shared((uint32_t)type))
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                          "%s: offset %zu: a shared message (a committed datatype, or a table of shared messages): Keras "
+                          "%s: offset %zu: a shared message (a committed datatype, or a table of "
+                          "shared messages): Keras "
                           "writes none, and this version reads none",
                           file->whole.name, start.base + start.offset);
     if (!is_known((uint32_t)type) && (flags & FLAG_MUST_KNOW))
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: offset %zu: a header message of type %llu that must be understood",
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: offset %zu: a header message of type %llu that must be understood",
                           file->whole.name, start.base + start.offset, (unsigned long long)type);
     return type == 0 || !is_known((uint32_t)type) ? LSTM_OK : visit(user, (uint32_t)type, &body);
 }
 
-static lstm_status read_block(const lstm__hdf5 *file, lstm__cursor *block, int version, bool ordered, blocks *list,
-                              lstm__hdf5_visit visit, void *user)
+static lstm_status read_block(const lstm__hdf5 *file, lstm__cursor *block, int version,
+                              bool ordered, blocks *list, lstm__hdf5_visit visit, void *user)
 {
     const size_t smallest = version == 1 ? 8 : ordered ? 6 : 4;
     while (lstm__remaining(block) >= smallest)
@@ -227,17 +236,19 @@ static lstm_status read_block(const lstm__hdf5 *file, lstm__cursor *block, int v
     return LSTM_OK;
 }
 
-static lstm_status read_continuation(const lstm__hdf5 *file, size_t number, int version, bool ordered, blocks *list,
-                                     lstm__hdf5_visit visit, void *user)
+static lstm_status read_continuation(const lstm__hdf5 *file, size_t number, int version,
+                                     bool ordered, blocks *list, lstm__hdf5_visit visit, void *user)
 {
     lstm__cursor cursor;
     lstm__cursor block;
     uint64_t size = list->size[number];
-    RETURN_IF_ERROR(lstm__hdf5_at(file, list->address[number], "a part of an object header", &cursor));
+    RETURN_IF_ERROR(
+        lstm__hdf5_at(file, list->address[number], "a part of an object header", &cursor));
     const size_t start = cursor.offset;
     if (version == 2) {
         if (size < 8)
-            return lstm__fail_at(&cursor, "a part of an object header of %llu bytes", (unsigned long long)size);
+            return lstm__fail_at(&cursor, "a part of an object header of %llu bytes",
+                                 (unsigned long long)size);
         RETURN_IF_ERROR(lstm__hdf5_expect(&cursor, "OCHK", "a part of an object header"));
         size -= 8;
     }
@@ -253,14 +264,17 @@ static lstm_status open_old(lstm__cursor *cursor, lstm__cursor *block)
     uint32_t size = 0;
     RETURN_IF_ERROR(lstm__get_u8(cursor, &version));
     if (version != 1)
-        return lstm__fail_at(cursor, "an object header of version %d; expected 1, or \"OHDR\" of version 2", (int)version);
+        return lstm__fail_at(cursor,
+                             "an object header of version %d; expected 1, or \"OHDR\" of version 2",
+                             (int)version);
     RETURN_IF_ERROR(lstm__skip(cursor, 1 + 2 + 4));
     RETURN_IF_ERROR(lstm__get_u32(cursor, &size));
     RETURN_IF_ERROR(lstm__skip(cursor, 4));
     return lstm__get_part(cursor, size, block);
 }
 
-static lstm_status open_new(const lstm__hdf5 *file, lstm__cursor *cursor, lstm__cursor *block, bool *ordered)
+static lstm_status open_new(const lstm__hdf5 *file, lstm__cursor *cursor, lstm__cursor *block,
+                            bool *ordered)
 {
     const size_t start = cursor->offset;
     uint8_t version = 0;
@@ -270,15 +284,18 @@ static lstm_status open_new(const lstm__hdf5 *file, lstm__cursor *cursor, lstm__
     RETURN_IF_ERROR(lstm__get_u8(cursor, &version));
     RETURN_IF_ERROR(lstm__get_u8(cursor, &flags));
     if (version != 2)
-        return lstm__fail_at(cursor, "an object header \"OHDR\" of version %d; expected 2", (int)version);
-    RETURN_IF_ERROR(lstm__skip(cursor, (flags & HEADER_TIMES ? 16 : 0) + (flags & HEADER_LIMITS ? 4 : 0)));
+        return lstm__fail_at(cursor, "an object header \"OHDR\" of version %d; expected 2",
+                             (int)version);
+    RETURN_IF_ERROR(
+        lstm__skip(cursor, (flags & HEADER_TIMES ? 16 : 0) + (flags & HEADER_LIMITS ? 4 : 0)));
     RETURN_IF_ERROR(lstm__get_uint(cursor, (size_t)1 << (flags & HEADER_SIZE_BITS), &size));
     RETURN_IF_ERROR(lstm__get_part(cursor, size, block));
     *ordered = flags & HEADER_ORDER;
     return lstm__hdf5_check(file, cursor, start);
 }
 
-lstm_status lstm__hdf5_messages(const lstm__hdf5 *file, uint64_t address, lstm__hdf5_visit visit, void *user)
+lstm_status lstm__hdf5_messages(const lstm__hdf5 *file, uint64_t address, lstm__hdf5_visit visit,
+                                void *user)
 {
     lstm__cursor cursor;
     lstm__cursor block;
@@ -287,7 +304,8 @@ lstm_status lstm__hdf5_messages(const lstm__hdf5 *file, uint64_t address, lstm__
     list.count = 0;
     list.bytes = 0;
     RETURN_IF_ERROR(lstm__hdf5_at(file, address, "an object header", &cursor));
-    const bool is_new = lstm__remaining(&cursor) >= 4 && memcmp(cursor.bytes + cursor.offset, "OHDR", 4) == 0;
+    const bool is_new = lstm__remaining(&cursor) >= 4 &&
+                        memcmp(cursor.bytes + cursor.offset, "OHDR", 4) == 0;
     const int version = is_new ? 2 : 1;
     RETURN_IF_ERROR(is_new ? open_new(file, &cursor, &block, &ordered) : open_old(&cursor, &block));
     list.bytes = block.size;

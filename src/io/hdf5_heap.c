@@ -4,14 +4,15 @@
  *
  * Global heap: collections ("GCOL") of numbered objects, in which texts of variable length lie.
  *
- * Fractal heap: messages of groups with many links or attributes. The address space of the heap is cut into blocks by a
- * table of `width` columns, whose rows 0 and 1 hold blocks of the starting size and every further row blocks twice as large
- * as the row above. Blocks up to the largest direct size ("FHDB") hold bytes; beyond it a block is another such table
- * ("FHIB"). A B-tree of version 2 lists the heap's objects; a record ends with, or starts with, an ID that holds an offset
- * in the heap and a length.
+ * Fractal heap: messages of groups with many links or attributes. The address space of the heap is
+ * cut into blocks by a table of `width` columns, whose rows 0 and 1 hold blocks of the starting
+ * size and every further row blocks twice as large as the row above. Blocks up to the largest
+ * direct size ("FHDB") hold bytes; beyond it a block is another such table ("FHIB"). A B-tree of
+ * version 2 lists the heap's objects; a record ends with, or starts with, an ID that holds an
+ * offset in the heap and a length.
  *
- * Not read, by name: filtered heaps, and objects outside the blocks ("huge", "tiny"), which neither links nor the attributes
- * of Keras need.
+ * Not read, by name: filtered heaps, and objects outside the blocks ("huge", "tiny"), which neither
+ * links nor the attributes of Keras need.
  */
 #include "hdf5_format.h"
 
@@ -31,7 +32,8 @@ enum {
 
 /* ---- Global heap */
 
-lstm_status lstm__hdf5_global(const lstm__hdf5 *file, uint64_t address, uint32_t index, lstm__cursor *object)
+lstm_status lstm__hdf5_global(const lstm__hdf5 *file, uint64_t address, uint32_t index,
+                              lstm__cursor *object)
 {
     lstm__cursor cursor;
     lstm__cursor heap;
@@ -114,11 +116,13 @@ static lstm_status open_heap(fractal *h, const lstm__hdf5 *file, uint64_t addres
     if (version != 0)
         return lstm__fail_at(&c, "a fractal heap of version %d; expected 0", (int)version);
     if (filters > 0)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: offset %zu: a fractal heap with filters", c.name, start);
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: offset %zu: a fractal heap with filters",
+                          c.name, start);
     RETURN_IF_ERROR(lstm__hdf5_check(file, &c, start));
-    if (id_size < 3 || id_size > 64 || width == 0 || width > 4096 || heap_bits == 0 || heap_bits > 64 || rows > MOST_ROWS
-        || h->start_size == 0 || h->most_direct < h->start_size || h->most_direct > UINT32_MAX
-        || (h->start_size & (h->start_size - 1)) || (h->most_direct & (h->most_direct - 1)))
+    if (id_size < 3 || id_size > 64 || width == 0 || width > 4096 || heap_bits == 0 ||
+        heap_bits > 64 || rows > MOST_ROWS || h->start_size == 0 ||
+        h->most_direct < h->start_size || h->most_direct > UINT32_MAX ||
+        (h->start_size & (h->start_size - 1)) || (h->most_direct & (h->most_direct - 1)))
         return lstm__fail_at(&c, "a fractal heap whose sizes make no sense");
     h->id_size = id_size;
     h->block_checksums = flags & BLOCK_CHECKSUMS;
@@ -133,7 +137,8 @@ static lstm_status open_heap(fractal *h, const lstm__hdf5 *file, uint64_t addres
     const size_t by_object = lstm__hdf5_width(most_managed);
     h->length_width = by_block < by_object ? by_block : by_object;
     if (h->length_width == 0 || 1 + h->offset_width + h->length_width > id_size)
-        return lstm__fail_at(&c, "a fractal heap whose IDs of %d bytes are too short", (int)id_size);
+        return lstm__fail_at(&c, "a fractal heap whose IDs of %d bytes are too short",
+                             (int)id_size);
     return LSTM_OK;
 }
 
@@ -141,7 +146,9 @@ static lstm_status open_heap(fractal *h, const lstm__hdf5 *file, uint64_t addres
 static uint64_t row_size(const fractal *h, uint64_t row)
 {
     const uint64_t doublings = row == 0 ? 0 : row - 1;
-    return doublings >= 63 || h->start_size > UINT64_MAX >> (doublings + 1) ? 0 : h->start_size << doublings;
+    return doublings >= 63 || h->start_size > UINT64_MAX >> (doublings + 1)
+               ? 0
+               : h->start_size << doublings;
 }
 
 /* Rows of a table that covers `size` bytes. */
@@ -157,8 +164,8 @@ static uint64_t rows_of(const fractal *h, uint64_t size)
 }
 
 /* Bytes `offset` … `offset` + `length` of the direct block at an address. */
-static lstm_status read_direct(fractal *h, uint64_t address, uint64_t block_size, uint64_t offset, uint64_t length,
-                               lstm__cursor *object)
+static lstm_status read_direct(fractal *h, uint64_t address, uint64_t block_size, uint64_t offset,
+                               uint64_t length, lstm__cursor *object)
 {
     lstm__cursor c;
     lstm__cursor block;
@@ -168,15 +175,18 @@ static lstm_status read_direct(fractal *h, uint64_t address, uint64_t block_size
     const lstm__cursor start = block;
     RETURN_IF_ERROR(lstm__hdf5_expect(&block, "FHDB", "a block of a fractal heap"));
     if (offset < head || offset > block_size || length > block_size - offset)
-        return lstm__fail_at(&start, "an object of %llu bytes at %llu in a block of %llu bytes", (unsigned long long)length,
-                             (unsigned long long)offset, (unsigned long long)block_size);
+        return lstm__fail_at(&start, "an object of %llu bytes at %llu in a block of %llu bytes",
+                             (unsigned long long)length, (unsigned long long)offset,
+                             (unsigned long long)block_size);
     RETURN_IF_ERROR(lstm__seek(&block, offset));
     return lstm__get_part(&block, length, object);
 }
 
-/* Find the entry of the indirect block at *address that covers *offset, and make both those of the entry. *rows becomes the
- * number of rows of the entry's own table, 0 if it is a direct block; *size its bytes. */
-static lstm_status descend(fractal *h, uint64_t *address, uint64_t *offset, uint64_t *rows, uint64_t *size)
+/* Find the entry of the indirect block at *address that covers *offset, and make both those of the
+ * entry. *rows becomes the number of rows of the entry's own table, 0 if it is a direct block;
+ * *size its bytes. */
+static lstm_status descend(fractal *h, uint64_t *address, uint64_t *offset, uint64_t *rows,
+                           uint64_t *size)
 {
     lstm__cursor c;
     uint64_t entry = 0;
@@ -213,18 +223,22 @@ static lstm_status find_object(fractal *h, lstm__cursor id, lstm__cursor *object
     const lstm__cursor start = id;
     RETURN_IF_ERROR(lstm__get_u8(&id, &first));
     if (first >> 6 != 0)
-        return lstm__fail_at(&start, "an ID of version %d in a fractal heap; expected 0", first >> 6);
+        return lstm__fail_at(&start, "an ID of version %d in a fractal heap; expected 0",
+                             first >> 6);
     if (first >> 4 & 3)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: offset %zu: a %s object of a fractal heap: Keras writes none, and none "
-                          "is read", start.name, start.base + start.offset, (first >> 4 & 3) == ID_HUGE ? "huge" : "tiny");
+        return lstm__fail(
+            LSTM_ERROR_UNSUPPORTED,
+            "%s: offset %zu: a %s object of a fractal heap: Keras writes none, and none "
+            "is read",
+            start.name, start.base + start.offset, (first >> 4 & 3) == ID_HUGE ? "huge" : "tiny");
     RETURN_IF_ERROR(lstm__get_uint(&id, h->offset_width, &offset));
     RETURN_IF_ERROR(lstm__get_uint(&id, h->length_width, &length));
     uint64_t address = h->root;
     uint64_t rows = h->root_rows;
     uint64_t size = h->start_size;
     if (length > h->most_managed)
-        return lstm__fail_at(&start, "an object of %llu bytes in a fractal heap of at most %llu", (unsigned long long)length,
-                             (unsigned long long)h->most_managed);
+        return lstm__fail_at(&start, "an object of %llu bytes in a fractal heap of at most %llu",
+                             (unsigned long long)length, (unsigned long long)h->most_managed);
     for (int depth = 0; rows > 0; depth++) {
         if (depth > MOST_LEVELS)
             return lstm__fail_at(&start, "a fractal heap of more than %d levels", MOST_LEVELS);
@@ -242,12 +256,13 @@ typedef struct tree {
     uint32_t message;
     uint64_t node_size;
     size_t record_size;
-    size_t id_first;                      /* of the heap ID in a record */
-    size_t count_width;                   /* of a child's number of records */
-    size_t total_width[MOST_LEVELS + 1];  /* of the number below a node of this level */
+    size_t id_first;                     /* of the heap ID in a record */
+    size_t count_width;                  /* of a child's number of records */
+    size_t total_width[MOST_LEVELS + 1]; /* of the number below a node of this level */
 } tree;
 
-/* What widths the pointers of each level have (specification, III.A.2, "Maximum Number of Records"). */
+/* What widths the pointers of each level have (specification, III.A.2, "Maximum Number of
+ * Records"). */
 static lstm_status plan_tree(tree *t, uint64_t levels, const lstm__cursor *place)
 {
     const uint64_t leaf = (t->node_size - NODE_OVERHEAD) / t->record_size;
@@ -255,9 +270,11 @@ static lstm_status plan_tree(tree *t, uint64_t levels, const lstm__cursor *place
     t->count_width = lstm__hdf5_width(leaf);
     t->total_width[0] = 0;
     for (uint64_t k = 1; k <= levels; k++) {
-        const uint64_t pointer = t->heap->file->offset_size + t->count_width + t->total_width[k - 1];
+        const uint64_t pointer = t->heap->file->offset_size + t->count_width +
+                                 t->total_width[k - 1];
         if (t->node_size < NODE_OVERHEAD + pointer)
-            return lstm__fail_at(place, "a B-tree whose nodes of %llu bytes are too small", (unsigned long long)t->node_size);
+            return lstm__fail_at(place, "a B-tree whose nodes of %llu bytes are too small",
+                                 (unsigned long long)t->node_size);
         const uint64_t most = (t->node_size - NODE_OVERHEAD - pointer) / (t->record_size + pointer);
         total = total > UINT64_MAX / (most + 2) ? UINT64_MAX : (most + 1) * total + most;
         t->total_width[k] = lstm__hdf5_width(total);
@@ -289,9 +306,11 @@ static lstm_status read_node(tree *t, uint64_t address, uint64_t count, uint64_t
     const size_t start = node.offset;
     RETURN_IF_ERROR(lstm__hdf5_expect(&node, level ? "BTIN" : "BTLF", "a B-tree node"));
     RETURN_IF_ERROR(lstm__skip(&node, 2));
-    const size_t pointer = level ? file->offset_size + t->count_width + t->total_width[level - 1] : 0;
+    const size_t pointer = level ? file->offset_size + t->count_width + t->total_width[level - 1]
+                                 : 0;
     if (count > t->node_size / t->record_size)
-        return lstm__fail_at(&node, "a B-tree node of %llu records of %zu bytes", (unsigned long long)count, t->record_size);
+        return lstm__fail_at(&node, "a B-tree node of %llu records of %zu bytes",
+                             (unsigned long long)count, t->record_size);
     lstm__cursor records = node;
     RETURN_IF_ERROR(lstm__skip(&node, count * t->record_size));
     lstm__cursor children = node;
@@ -312,8 +331,8 @@ static lstm_status read_node(tree *t, uint64_t address, uint64_t count, uint64_t
     return LSTM_OK;
 }
 
-lstm_status lstm__hdf5_dense(const lstm__hdf5 *file, uint64_t heap, uint64_t address, lstm__hdf5_visit visit, void *user,
-                             uint32_t type)
+lstm_status lstm__hdf5_dense(const lstm__hdf5 *file, uint64_t heap, uint64_t address,
+                             lstm__hdf5_visit visit, void *user, uint32_t type)
 {
     lstm__cursor c;
     fractal h;
@@ -338,18 +357,23 @@ lstm_status lstm__hdf5_dense(const lstm__hdf5 *file, uint64_t heap, uint64_t add
     RETURN_IF_ERROR(lstm__get_u16(&c, &root_count));
     RETURN_IF_ERROR(lstm__skip(&c, file->length_size));
     RETURN_IF_ERROR(lstm__hdf5_check(file, &c, start));
-    tree t = {.heap = &h, .visit = visit, .user = user, .message = type, .node_size = node_size,
+    tree t = {.heap = &h,
+              .visit = visit,
+              .user = user,
+              .message = type,
+              .node_size = node_size,
               .record_size = record_size};
     if (kind == TREE_LINKS_BY_NAME)
         t.id_first = 4;
     else if (kind == TREE_LINKS_BY_ORDER)
         t.id_first = 8;
     else if (kind != TREE_ATTRIBUTES_BY_NAME && kind != TREE_ATTRIBUTES_BY_ORDER)
-        return lstm__fail_at(&c, "a B-tree of kind %d where links or attributes are listed", (int)kind);
-    if (version != 0 || levels > MOST_LEVELS || record_size < t.id_first + h.id_size
-        || node_size < NODE_OVERHEAD + (uint32_t)record_size)
-        return lstm__fail_at(&c, "a B-tree of version %d with %d levels and records of %d bytes", (int)version, (int)levels,
-                             (int)record_size);
+        return lstm__fail_at(&c, "a B-tree of kind %d where links or attributes are listed",
+                             (int)kind);
+    if (version != 0 || levels > MOST_LEVELS || record_size < t.id_first + h.id_size ||
+        node_size < NODE_OVERHEAD + (uint32_t)record_size)
+        return lstm__fail_at(&c, "a B-tree of version %d with %d levels and records of %d bytes",
+                             (int)version, (int)levels, (int)record_size);
     RETURN_IF_ERROR(plan_tree(&t, levels, &c));
     return root == LSTM__HDF5_NOWHERE ? LSTM_OK : read_node(&t, root, root_count, levels);
 }

@@ -5,20 +5,29 @@
  *     datatype:   class (4 bits) and version (4 bits) | 24 bits of the class | size (4) | properties of the class
  *     dataspace:  version | rank | flags | version 1: 5 bytes, version 2: kind | sizes | [largest sizes]
  *
- * Integers and floats are taken only in the exact forms that C has; every other type gets kind 0 and a name, and fails when
- * somebody wants its numbers.
+ * Integers and floats are taken only in the exact forms that C has; every other type gets kind 0
+ * and a name, and fails when somebody wants its numbers.
  */
 #include "checked.h"
 #include "hdf5_format.h"
 
 #include <string.h>
 
-enum { CLASS_INTEGER = 0, CLASS_FLOAT = 1, CLASS_TEXT = 3, CLASS_VARIABLE = 9, CLASSES = 12, NULL_SPACE = 2 };
+enum {
+    CLASS_INTEGER = 0,
+    CLASS_FLOAT = 1,
+    CLASS_TEXT = 3,
+    CLASS_VARIABLE = 9,
+    CLASSES = 12,
+    NULL_SPACE = 2
+};
 
 const char *lstm__hdf5_type_name(const lstm__hdf5_type *type)
 {
-    static const char *const names[CLASSES] = {"integer", "float",     "time", "text",            "bit field", "opaque",
-                                               "compound", "reference", "enum", "variable-length", "array",     "complex"};
+    static const char *const names[CLASSES] = {
+        "integer",   "float",           "time",     "text",
+        "bit field", "opaque",          "compound", "reference",
+        "enum",      "variable-length", "array",    "complex"};
     return type->class >= 0 && type->class < CLASSES ? names[type->class] : "unknown";
 }
 
@@ -58,9 +67,10 @@ static lstm_status parse_float(lstm__cursor *body, uint64_t bits, lstm__hdf5_typ
     const bool implied = (bits >> 4 & 3) == 2;
     const size_t sign = bits >> 8 & 255;
     for (size_t k = 0; k < sizeof forms / sizeof forms[0]; k++)
-        if (forms[k].size == type->size && p[0] == 0 && p[1] == 0 && p[2] == 8 * forms[k].size && p[3] == 0
-            && p[4] == forms[k].exponent_at && p[5] == forms[k].exponent_size && p[6] == 0
-            && p[7] == forms[k].mantissa_size && bias == forms[k].bias && sign == 8 * type->size - 1u && implied && !vax)
+        if (forms[k].size == type->size && p[0] == 0 && p[1] == 0 && p[2] == 8 * forms[k].size &&
+            p[3] == 0 && p[4] == forms[k].exponent_at && p[5] == forms[k].exponent_size &&
+            p[6] == 0 && p[7] == forms[k].mantissa_size && bias == forms[k].bias &&
+            sign == 8 * type->size - 1u && implied && !vax)
             type->kind = forms[k].kind;
     type->big_endian = bits & 1;
     return LSTM_OK;
@@ -100,7 +110,8 @@ lstm_status lstm__hdf5_parse_type(lstm__cursor *body, lstm__hdf5_type *type)
     }
 }
 
-lstm_status lstm__hdf5_parse_shape(const lstm__hdf5 *file, lstm__cursor *body, int32_t *rank, int64_t *shape, size_t *count)
+lstm_status lstm__hdf5_parse_shape(const lstm__hdf5 *file, lstm__cursor *body, int32_t *rank,
+                                   int64_t *shape, size_t *count)
 {
     uint8_t version = 0;
     uint8_t dimensions = 0;
@@ -116,10 +127,13 @@ lstm_status lstm__hdf5_parse_shape(const lstm__hdf5 *file, lstm__cursor *body, i
     else
         return lstm__fail_at(&start, "a dataspace of version %d; expected 1 or 2", (int)version);
     if (kind > NULL_SPACE || (kind != 1 && dimensions > 0))
-        return lstm__fail_at(&start, "a dataspace of kind %d and rank %d", (int)kind, (int)dimensions);
+        return lstm__fail_at(&start, "a dataspace of kind %d and rank %d", (int)kind,
+                             (int)dimensions);
     if (dimensions > LSTM__MOST_DIMENSIONS)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: offset %zu: an array of %d dimensions: at most %d are read",
-                          start.name, start.base + start.offset, (int)dimensions, LSTM__MOST_DIMENSIONS);
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: offset %zu: an array of %d dimensions: at most %d are read",
+                          start.name, start.base + start.offset, (int)dimensions,
+                          LSTM__MOST_DIMENSIONS);
     for (size_t k = 0; k < dimensions; k++) {
         uint64_t size = 0;
         RETURN_IF_ERROR(lstm__hdf5_get_length(file, body, &size));

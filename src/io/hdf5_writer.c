@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writing HDF5 (HDF5 File Format Specification 3.0): superblock of version 2, object headers of version 2, links in the
- * headers of their groups, contiguous data. Readable by every libhdf5 from 1.8 (2008) on.
+ * Writing HDF5 (HDF5 File Format Specification 3.0): superblock of version 2, object headers of
+ * version 2, links in the headers of their groups, contiguous data. Readable by every libhdf5 from
+ * 1.8 (2008) on.
  *
- *     superblock | data of all arrays, each from a multiple of 64 on | headers, members before their groups, the root last
+ *     superblock | data of all arrays, each from a multiple of 64 on | headers, members before
+ *     their groups, the root last
  *
- * A header needs the addresses of what it links to, so entries are written from the last to the first: a member is always added
- * after its group.
+ * A header needs the addresses of what it links to, so entries are written from the last to the
+ * first: a member is always added after its group.
  */
 #include "hdf5_writer.h"
 
@@ -34,7 +36,8 @@ struct lstm__hdf5_writer {
     entry *entries;
     size_t count;
     size_t capacity;
-    size_t *first, *next; /* for each entry: its first member, the next member of its group; 0 = none */
+    /* for each entry: its first member, the next member of its group; 0 = none */
+    size_t *first, *next;
     unsigned char *bytes;
     size_t used;
     size_t room;
@@ -114,26 +117,29 @@ void lstm__hdf5_writer_destroy(lstm__hdf5_writer *w)
 static lstm_status add(lstm__hdf5_writer *w, size_t parent, const char *name, const char *attribute)
 {
     if (strlen(name) > MOST_NAME || (attribute && strlen(attribute) > MOST_NAME))
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "name \"%.100s...\" in an HDF5 file: expected at most %d bytes", name,
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "name \"%.100s...\" in an HDF5 file: expected at most %d bytes", name,
                           MOST_NAME);
-    RETURN_IF_ERROR(lstm__grow(w->context, (void **)&w->entries, &w->capacity, w->count + 1, sizeof *w->entries));
+    RETURN_IF_ERROR(lstm__grow(w->context, (void **)&w->entries, &w->capacity, w->count + 1,
+                               sizeof *w->entries));
     entry *e = &w->entries[w->count];
     *e = (entry){.parent = parent};
     e->name = lstm__copy_text(w->context, name);
     e->attribute = attribute ? lstm__copy_text(w->context, attribute) : NULL;
     w->count++;
-    return e->name && (e->attribute || !attribute) ? LSTM_OK : lstm__fail_memory(strlen(name), "a name");
+    return e->name && (e->attribute || !attribute) ? LSTM_OK
+                                                   : lstm__fail_memory(strlen(name), "a name");
 }
 
-lstm_status lstm__hdf5_add_group(lstm__hdf5_writer *w, size_t parent, const char *name, const char *name_attribute,
-                                 size_t *number)
+lstm_status lstm__hdf5_add_group(lstm__hdf5_writer *w, size_t parent, const char *name,
+                                 const char *name_attribute, size_t *number)
 {
     *number = w->count;
     return add(w, parent, name, name_attribute);
 }
 
-lstm_status lstm__hdf5_add_array(lstm__hdf5_writer *w, size_t parent, const char *name, int32_t rank, const int64_t *shape,
-                                 const float *values)
+lstm_status lstm__hdf5_add_array(lstm__hdf5_writer *w, size_t parent, const char *name,
+                                 int32_t rank, const int64_t *shape, const float *values)
 {
     size_t count = 0;
     RETURN_IF_ERROR(add(w, parent, name, NULL));
@@ -152,8 +158,10 @@ lstm_status lstm__hdf5_add_array(lstm__hdf5_writer *w, size_t parent, const char
 
 static lstm_status put_array_messages(lstm__hdf5_writer *w, const entry *e)
 {
-    /* Class and version, 24 bits of the class, size; then bit offset, precision, places and sizes, bias. */
-    static const unsigned char single[20] = {0x11, 0x20, 31, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0};
+    /* Class and version, 24 bits of the class, size; then bit offset, precision, places and sizes,
+     * bias. */
+    static const unsigned char single[20] = {0x11, 0x20, 31, 0, 4, 0,  0,   0, 0, 0,
+                                             32,   0,    23, 8, 0, 23, 127, 0, 0, 0};
     RETURN_IF_ERROR(put_message(w, LSTM__HDF5_DATASPACE, 4 + 8 * (size_t)e->rank, 0));
     RETURN_IF_ERROR(put(w, 1, 2));
     RETURN_IF_ERROR(put(w, 1, (uint64_t)e->rank));
@@ -164,7 +172,8 @@ static lstm_status put_array_messages(lstm__hdf5_writer *w, const entry *e)
     RETURN_IF_ERROR(put_message(w, LSTM__HDF5_DATATYPE, sizeof single, CONSTANT));
     RETURN_IF_ERROR(put_bytes(w, single, sizeof single));
     RETURN_IF_ERROR(put_message(w, LSTM__HDF5_FILL, 2, CONSTANT));
-    RETURN_IF_ERROR(put(w, 2, 3 | 0x0a << 8)); /* version 3: allocated late, written if set, not set */
+    /* version 3: allocated late, written if set, not set */
+    RETURN_IF_ERROR(put(w, 2, 3 | 0x0a << 8));
     RETURN_IF_ERROR(put_message(w, LSTM__HDF5_LAYOUT, 18, 0));
     RETURN_IF_ERROR(put(w, 2, 3 | 1 << 8)); /* version 3, contiguous */
     RETURN_IF_ERROR(put(w, 8, e->size ? e->data : LSTM__HDF5_NOWHERE));
@@ -203,7 +212,8 @@ static lstm_status put_group_messages(lstm__hdf5_writer *w, size_t number)
         const entry *member = &w->entries[k];
         const size_t length = strlen(member->name);
         RETURN_IF_ERROR(put_message(w, LSTM__HDF5_LINK, 4 + length + 8, 0));
-        RETURN_IF_ERROR(put(w, 3, 1 | 0x10 << 8 | 1 << 16)); /* version 1, with character set: UTF-8 */
+        /* version 1, with character set: UTF-8 */
+        RETURN_IF_ERROR(put(w, 3, 1 | 0x10 << 8 | 1 << 16));
         RETURN_IF_ERROR(put(w, 1, length));
         RETURN_IF_ERROR(put_bytes(w, member->name, length));
         RETURN_IF_ERROR(put(w, 8, member->address));
@@ -229,7 +239,8 @@ static lstm_status put_header(lstm__hdf5_writer *w, size_t number)
     const size_t messages = w->used;
     RETURN_IF_ERROR(e->is_array ? put_array_messages(w, e) : put_group_messages(w, number));
     if (w->used - messages > UINT32_MAX)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "a group of more members than an HDF5 header holds");
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "a group of more members than an HDF5 header holds");
     patch(w, messages - 4, 4, w->used - messages);
     return put(w, 4, lstm__hdf5_checksum(w->bytes + start, w->used - start));
 }
@@ -237,7 +248,9 @@ static lstm_status put_header(lstm__hdf5_writer *w, size_t number)
 lstm_status lstm__hdf5_finish(lstm__hdf5_writer *w, const unsigned char **bytes, size_t *size)
 {
     static const unsigned char head[12] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n', 2, 8, 8, 0};
-    w->first = w->count <= SIZE_MAX / 2 ? lstm__allocate_array(w->context, 2 * w->count, sizeof *w->first) : NULL;
+    w->first = w->count <= SIZE_MAX / 2
+                   ? lstm__allocate_array(w->context, 2 * w->count, sizeof *w->first)
+                   : NULL;
     if (!w->first)
         return lstm__fail_memory(w->count, "an HDF5 file");
     memset(w->first, 0, 2 * w->count * sizeof *w->first);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * HDF5 files put together in memory: groups, each with a text attribute "name" if wanted, and arrays.
+ * HDF5 files put together in memory: groups, each with a text attribute "name" if wanted, and
+ * arrays.
  */
 #ifndef LSTM_IO_HDF5_WRITER_H
 #define LSTM_IO_HDF5_WRITER_H
@@ -11,13 +12,14 @@ typedef struct lstm__hdf5_writer lstm__hdf5_writer;
 lstm_status lstm__hdf5_writer_create(lstm__hdf5_writer **out, lstm_context *context);
 void lstm__hdf5_writer_destroy(lstm__hdf5_writer *writer);
 
-/* Add a group to a group (0 = the root); *number is its own. `name_attribute` may be NULL. Names: at most 255 bytes. */
-lstm_status lstm__hdf5_add_group(lstm__hdf5_writer *writer, size_t parent, const char *name, const char *name_attribute,
-                                 size_t *number);
+/* Add a group to a group (0 = the root); *number is its own. `name_attribute` may be NULL. Names:
+ * at most 255 bytes. */
+lstm_status lstm__hdf5_add_group(lstm__hdf5_writer *writer, size_t parent, const char *name,
+                                 const char *name_attribute, size_t *number);
 
 /* Add an array. `values` are copied. */
-lstm_status lstm__hdf5_add_array(lstm__hdf5_writer *writer, size_t parent, const char *name, int32_t rank, const int64_t *shape,
-                                 const float *values);
+lstm_status lstm__hdf5_add_array(lstm__hdf5_writer *writer, size_t parent, const char *name,
+                                 int32_t rank, const int64_t *shape, const float *values);
 
 /* Put the file together; *bytes belong to the writer. Once. */
 lstm_status lstm__hdf5_finish(lstm__hdf5_writer *writer, const unsigned char **bytes, size_t *size);

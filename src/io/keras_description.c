@@ -2,12 +2,14 @@
  *
  * Our description of a model turned into Keras 3's, always as a Functional model.
  *
- * A layer of ours becomes {"class_name", "config", "inbound_nodes"}: options move into config under the same names, references
- * to tensors with their shapes. An LSTM whose last states are read must return them in Keras.
+ * A layer of ours becomes {"class_name", "config", "inbound_nodes"}: options move into config under
+ * the same names, references to tensors with their shapes. An LSTM whose last states are read must
+ * return them in Keras.
  *
- * Order. Keras does not keep the layers as they were written: it sorts them by depth, the longest way to an output, deepest
- * first, and where that is equal by when a depth-first walk from the outputs first meets them. The groups of weights in its
- * files are numbered in that order, so two parallel LSTMs would silently swap their weights if we used another.
+ * Order. Keras does not keep the layers as they were written: it sorts them by depth, the longest
+ * way to an output, deepest first, and where that is equal by when a depth-first walk from the
+ * outputs first meets them. The groups of weights in its files are numbered in that order, so two
+ * parallel LSTMs would silently swap their weights if we used another.
  */
 #include "keras_description.h"
 #include "model_json.h"
@@ -96,8 +98,9 @@ static json_t *shape_of(const lstm_layer *layer)
     const lstm__shape shape = layer->node->shapes[layer->port];
     if (shape.steps == 0)
         return json_pack("[n, I]", (json_int_t)shape.features);
-    return shape.steps < 0 ? json_pack("[n, n, I]", (json_int_t)shape.features)
-                           : json_pack("[n, I, I]", (json_int_t)shape.steps, (json_int_t)shape.features);
+    return shape.steps < 0
+               ? json_pack("[n, n, I]", (json_int_t)shape.features)
+               : json_pack("[n, I, I]", (json_int_t)shape.steps, (json_int_t)shape.features);
 }
 
 /* ["lstm", 0, port] */
@@ -108,17 +111,19 @@ static json_t *history_of(const lstm_layer *layer)
 
 static json_t *tensor_of(const lstm_layer *layer)
 {
-    return json_pack("{s:s, s:{s:o, s:s, s:o}}", "class_name", "__keras_tensor__", "config", "shape", shape_of(layer), "dtype",
-                     "float32", "keras_history", history_of(layer));
+    return json_pack("{s:s, s:{s:o, s:s, s:o}}", "class_name", "__keras_tensor__", "config",
+                     "shape", shape_of(layer), "dtype", "float32", "keras_history",
+                     history_of(layer));
 }
 
 static json_t *call_of(const lstm__node *node)
 {
     if (node->input_count == 0)
         return json_array();
-    json_t *keywords = node->input_count == 3 ? json_pack("{s:[o, o]}", "initial_state", tensor_of(node->inputs[1]),
-                                                          tensor_of(node->inputs[2]))
-                                              : json_object();
+    json_t *keywords = node->input_count == 3
+                           ? json_pack("{s:[o, o]}", "initial_state", tensor_of(node->inputs[1]),
+                                       tensor_of(node->inputs[2]))
+                           : json_object();
     return json_pack("[{s:[o], s:o}]", "args", tensor_of(node->inputs[0]), "kwargs", keywords);
 }
 
@@ -139,14 +144,18 @@ static json_t *config_of(const lstm__node *node, const json_t *layer)
     static const char *const initializers[] = {"kernel_initializer", "recurrent_initializer"};
     for (size_t k = 0; k < 2; k++) {
         const char *name = json_string_value(json_object_get(config, initializers[k]));
-        if (name && strcmp(name, "torch_uniform") == 0) /* Keras has no such thing, and does not draw these again */
-            failed = failed || json_object_set_new(config, initializers[k], json_string("glorot_uniform")) != 0;
+        /* Keras has no such thing, and does not draw these again */
+        if (name && strcmp(name, "torch_uniform") == 0)
+            failed = failed || json_object_set_new(config, initializers[k],
+                                                   json_string("glorot_uniform")) != 0;
     }
     if (node->class == &lstm__class_input)
-        failed = failed || json_object_set_new(config, "batch_shape", shape_of(&node->ports[0])) != 0;
+        failed = failed ||
+                 json_object_set_new(config, "batch_shape", shape_of(&node->ports[0])) != 0;
     if (reads_states(node))
         failed = failed || json_object_set_new(config, "return_state", json_true()) != 0;
-    if (node->class == &lstm__class_dropout && json_integer_value(json_object_get(config, "seed")) == 0)
+    if (node->class == &lstm__class_dropout &&
+        json_integer_value(json_object_get(config, "seed")) == 0)
         failed = failed || json_object_set_new(config, "seed", json_null()) != 0;
     if (failed) {
         json_decref(config);
@@ -159,8 +168,8 @@ static json_t *describe_layer(const lstm__node *node, const json_t *layer)
 {
     const bool input = node->class == &lstm__class_input;
     return json_pack("{s:s, s:s, s:o, s:n, s:s, s:o}", "module", "keras.layers", "class_name",
-                     input ? "InputLayer" : node->class->type, "config", config_of(node, layer), "registered_name", "name",
-                     node->name, "inbound_nodes", call_of(node));
+                     input ? "InputLayer" : node->class->type, "config", config_of(node, layer),
+                     "registered_name", "name", node->name, "inbound_nodes", call_of(node));
 }
 
 lstm_status lstm__keras_describe(const lstm_model *model, const size_t *order, json_t **out)
@@ -175,16 +184,19 @@ lstm_status lstm__keras_describe(const lstm_model *model, const size_t *order, j
     lstm__release(model->context, text);
     int failed = !own;
     for (size_t k = 0; k < model->node_count; k++)
-        failed = failed || json_array_append_new(layers, describe_layer(model->nodes[order[k]],
-                                                                        json_array_get(own_layers, order[k]))) != 0;
+        failed = failed || json_array_append_new(
+                               layers, describe_layer(model->nodes[order[k]],
+                                                      json_array_get(own_layers, order[k]))) != 0;
     for (size_t k = 0; k < model->node_count; k++)
         if (model->nodes[k]->class == &lstm__class_input)
-            failed = failed || json_array_append_new(inputs, history_of(&model->nodes[k]->ports[0])) != 0;
+            failed = failed ||
+                     json_array_append_new(inputs, history_of(&model->nodes[k]->ports[0])) != 0;
     for (size_t k = 0; k < model->output_count; k++)
         failed = failed || json_array_append_new(outputs, history_of(model->outputs[k])) != 0;
-    json_t *root = json_pack("{s:s, s:s, s:{s:s, s:b, s:o, s:o, s:o}, s:s}", "module", "keras.src.models.functional",
-                             "class_name", "Functional", "config", "name", "model", "trainable", 1, "layers", layers,
-                             "input_layers", inputs, "output_layers", outputs, "registered_name", "Functional");
+    json_t *root = json_pack("{s:s, s:s, s:{s:s, s:b, s:o, s:o, s:o}, s:s}", "module",
+                             "keras.src.models.functional", "class_name", "Functional", "config",
+                             "name", "model", "trainable", 1, "layers", layers, "input_layers",
+                             inputs, "output_layers", outputs, "registered_name", "Functional");
     json_decref(own);
     if (failed || !root) {
         json_decref(root);

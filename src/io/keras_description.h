@@ -8,8 +8,8 @@
 
 #include <jansson.h>
 
-/* The order that Keras gives the layers of a Functional model: order[k] is the number of the node that comes k-th; room for
- * node_count numbers. The weights in its files are numbered after it. */
+/* The order that Keras gives the layers of a Functional model: order[k] is the number of the node
+ * that comes k-th; room for node_count numbers. The weights in its files are numbered after it. */
 lstm_status lstm__keras_order(const lstm_model *model, size_t *order);
 
 /* The description as config.json holds it, layers in this order; *root is a new reference. */

@@ -2,8 +2,9 @@
  *
  * Writing .keras archives and .weights.h5 files.
  *
- * Parameters lie in the model's block in Keras' form whatever the profile is: inputs in rows, gates i, f, c, o in columns. Of the
- * two biases of the PyTorch profile the sum is written, which is all that the network uses.
+ * Parameters lie in the model's block in Keras' form whatever the profile is: inputs in rows, gates
+ * i, f, c, o in columns. Of the two biases of the PyTorch profile the sum is written, which is all
+ * that the network uses.
  */
 #include "keras_export.h"
 #include "file_writer.h"
@@ -16,10 +17,11 @@
 #include <string.h>
 
 /* What Keras must be able to read this: the first version that has all of it. */
-static const char metadata[] = "{\"keras_version\": \"3.0.0\", \"date_saved\": \"1980-01-01@00:00:00\"}";
+static const char metadata[] =
+    "{\"keras_version\": \"3.0.0\", \"date_saved\": \"1980-01-01@00:00:00\"}";
 
-static lstm_status add_weights(lstm__hdf5_writer *w, const lstm_model *model, const lstm__node *node, size_t group,
-                               float *values)
+static lstm_status add_weights(lstm__hdf5_writer *w, const lstm_model *model,
+                               const lstm__node *node, size_t group, float *values)
 {
     const bool recurrent = node->class == &lstm__class_lstm;
     const size_t count = recurrent && node->parameter_count == 4 ? 3 : node->parameter_count;
@@ -27,7 +29,8 @@ static lstm_status add_weights(lstm__hdf5_writer *w, const lstm_model *model, co
         char name[24];
         const lstm__parameter *p = &model->parameters[node->parameter_first + k];
         const size_t size = lstm__parameter_size(p);
-        const int64_t shape[2] = {p->rank == 1 ? (int64_t)size : (int64_t)p->rows, (int64_t)p->columns};
+        const int64_t shape[2] = {p->rank == 1 ? (int64_t)size : (int64_t)p->rows,
+                                  (int64_t)p->columns};
         for (size_t v = 0; v < size; v++)
             values[v] = (float)model->values[p->offset + v];
         for (size_t v = 0; count < node->parameter_count && k == 2 && v < size; v++)
@@ -39,8 +42,8 @@ static lstm_status add_weights(lstm__hdf5_writer *w, const lstm_model *model, co
 }
 
 /* layers/lstm_1/vars with the layer's name, and the weights in it or in layers/lstm_1/cell/vars. */
-static lstm_status add_layer(lstm__hdf5_writer *w, const lstm_model *model, const lstm__node *node, size_t layers,
-                             size_t number, float *values)
+static lstm_status add_layer(lstm__hdf5_writer *w, const lstm_model *model, const lstm__node *node,
+                             size_t layers, size_t number, float *values)
 {
     char name[64];
     size_t group = 0;
@@ -69,7 +72,8 @@ static lstm_status add_layers(lstm__hdf5_writer *w, const lstm_model *model, con
         classes++;
     numbers = lstm__allocate_zeroed(model->context, classes * sizeof *numbers);
     if (!values || !numbers) {
-        status = lstm__fail_memory(model->value_count * sizeof *values, "the parameters of the file");
+        status = lstm__fail_memory(model->value_count * sizeof *values,
+                                   "the parameters of the file");
         goto out;
     }
     TRY(lstm__hdf5_add_group(w, 0, "layers", NULL, &layers));
@@ -78,7 +82,7 @@ static lstm_status add_layers(lstm__hdf5_writer *w, const lstm_model *model, con
         const lstm__node *node = model->nodes[order[k]];
         size_t class = 0;
         while (lstm__layer_classes[class] != node->class)
-            class++;
+            class ++;
         TRY(add_layer(w, model, node, layers, numbers[class]++, values));
     }
 out:
@@ -87,7 +91,8 @@ out:
     return status;
 }
 
-static lstm_status write_weights(lstm_context *context, const char *path, const unsigned char *bytes, size_t size)
+static lstm_status write_weights(lstm_context *context, const char *path,
+                                 const unsigned char *bytes, size_t size)
 {
     lstm_status status = LSTM_OK;
     lstm__writer *file = NULL;
@@ -99,8 +104,8 @@ out:
     return status;
 }
 
-static lstm_status write_archive(const lstm_model *model, const size_t *order, const char *path, const unsigned char *bytes,
-                                 size_t size)
+static lstm_status write_archive(const lstm_model *model, const size_t *order, const char *path,
+                                 const unsigned char *bytes, size_t size)
 {
     lstm_status status = LSTM_OK;
     json_t *root = NULL;
@@ -111,7 +116,8 @@ static lstm_status write_archive(const lstm_model *model, const size_t *order, c
     if (!text)
         FAIL(LSTM_ERROR_MEMORY, "no memory for the model's description");
     TRY(lstm__zip_writer_open(&zip, model->context, path));
-    TRY(lstm__zip_writer_add(zip, "metadata.json", &(lstm__piece){metadata, sizeof metadata - 1}, 1));
+    TRY(lstm__zip_writer_add(zip, "metadata.json", &(lstm__piece){metadata, sizeof metadata - 1},
+                             1));
     TRY(lstm__zip_writer_add(zip, "config.json", &(lstm__piece){text, strlen(text)}, 1));
     TRY(lstm__zip_writer_add(zip, "model.weights.h5", &(lstm__piece){bytes, size}, 1));
     status = lstm__zip_writer_close(&zip);
@@ -126,14 +132,16 @@ out:
 static lstm_status check_classes(const lstm_model *model)
 {
     const lstm__layer_class *const written[] = {
-        &lstm__class_input,         &lstm__class_lstm,    &lstm__class_dense,   &lstm__class_dropout, &lstm__class_activation,
-        &lstm__class_repeat_vector, &lstm__class_reshape, &lstm__class_flatten, NULL};
+        &lstm__class_input,   &lstm__class_lstm,       &lstm__class_dense,
+        &lstm__class_dropout, &lstm__class_activation, &lstm__class_repeat_vector,
+        &lstm__class_reshape, &lstm__class_flatten,    NULL};
     for (size_t k = 0; k < model->node_count; k++) {
         size_t c = 0;
         while (written[c] && written[c] != model->nodes[k]->class)
             c++;
         if (!written[c])
-            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer \"%s\": this version does not write a %s for Keras",
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                              "layer \"%s\": this version does not write a %s for Keras",
                               model->nodes[k]->name, model->nodes[k]->class->type);
     }
     return LSTM_OK;
@@ -147,7 +155,8 @@ lstm_status lstm__keras_save(const lstm_model *model, const char *path)
     const unsigned char *bytes = NULL;
     size_t size = 0;
     const size_t length = strlen(path);
-    const bool alone = length >= sizeof suffix - 1 && strcmp(path + length - (sizeof suffix - 1), suffix) == 0;
+    const bool alone = length >= sizeof suffix - 1 &&
+                       strcmp(path + length - (sizeof suffix - 1), suffix) == 0;
     RETURN_IF_ERROR(check_classes(model));
     size_t *order = lstm__allocate_array(model->context, model->node_count, sizeof *order);
     if (!order)

@@ -6,7 +6,8 @@
 
 #include "graph.h"
 
-/* Write a built model: NAME.weights.h5, its weights alone; any other name, a .keras archive. Atomic as lstm__writer. */
+/* Write a built model: NAME.weights.h5, its weights alone; any other name, a .keras archive. Atomic
+ * as lstm__writer. */
 lstm_status lstm__keras_save(const lstm_model *model, const char *path);
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Keras' model.to_json() to our own description.
  *
- * Sequential: a plain list of layers. Functional: each layer has inbound_nodes, which name the tensors it reads as
- * [layer, node, port]: in Keras 3 inside "__keras_tensor__" objects of args and kwargs, before as nested lists. Layers are
- * put into an order in which each reads only what stands before it, inputs first and in the model's input order. A layer
- * that is called twice (shared weights) is refused by name.
+ * Sequential: a plain list of layers. Functional: each layer has inbound_nodes, which name the
+ * tensors it reads as [layer, node, port]: in Keras 3 inside "__keras_tensor__" objects of args and
+ * kwargs, before as nested lists. Layers are put into an order in which each reads only what stands
+ * before it, inputs first and in the model's input order. A layer that is called twice (shared
+ * weights) is refused by name.
  *
- * hard_sigmoid is clip(x/5 + 1/2, 0, 1) in Keras 1 and 2 and clip(x/6 + 1/2, 0, 1) in Keras 3, under the same name.
+ * hard_sigmoid is clip(x/5 + 1/2, 0, 1) in Keras 1 and 2 and clip(x/6 + 1/2, 0, 1) in Keras 3,
+ * under the same name.
  */
 #include "keras_json.h"
 
@@ -18,12 +20,14 @@ enum { MOST_LAYERS = 10000 };
 
 bool lstm__is_keras_json(const json_t *root)
 {
-    return json_is_object(root) && json_is_string(json_object_get(root, "class_name")) && json_object_get(root, "config");
+    return json_is_object(root) && json_is_string(json_object_get(root, "class_name")) &&
+           json_object_get(root, "config");
 }
 
 int lstm__keras_version(const char *text)
 {
-    return text && text[0] >= '1' && text[0] <= '9' && (text[1] == '.' || !text[1]) ? text[0] - '0' : 0;
+    return text && text[0] >= '1' && text[0] <= '9' && (text[1] == '.' || !text[1]) ? text[0] - '0'
+                                                                                    : 0;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -44,10 +48,13 @@ static lstm_status append_reference(json_t *list, const json_t *history, const c
     const json_int_t node = json_integer_value(json_array_get(history, 1));
     const json_int_t port = json_integer_value(json_array_get(history, 2));
     if (!name || port < 0 || port > 2)
-        return lstm__fail(LSTM_ERROR_FORMAT, "layer \"%s\": an inbound node does not name a layer and its output", reader);
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "layer \"%s\": an inbound node does not name a layer and its output",
+                          reader);
     if (node != 0)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                          "layer \"%s\" reads call %lld of layer \"%s\": layers that are called more than once are not "
+                          "layer \"%s\" reads call %lld of layer \"%s\": layers that are called "
+                          "more than once are not "
                           "supported",
                           reader, (long long)node + 1, name);
     json_t *text = json_sprintf(port == 0 ? "%s" : port == 1 ? "%s:h" : "%s:c", name);
@@ -60,23 +67,25 @@ static lstm_status collect_tensors(json_t *list, const json_t *value, const char
     if (depth > 8)
         return lstm__fail(LSTM_ERROR_FORMAT, "layer \"%s\": arguments nested too deeply", reader);
     if (json_is_object(value) && strcmp(text_of(value, "class_name"), "__keras_tensor__") == 0)
-        return append_reference(list, json_object_get(json_object_get(value, "config"), "keras_history"), reader);
+        return append_reference(
+            list, json_object_get(json_object_get(value, "config"), "keras_history"), reader);
     for (size_t k = 0; json_is_array(value) && k < json_array_size(value); k++)
         RETURN_IF_ERROR(collect_tensors(list, json_array_get(value, k), reader, depth + 1));
     return LSTM_OK;
 }
 
-/* Keras 3: {"args": […], "kwargs": {…}}; initial_state, and query, value and key of attention, may carry tensors among the
- * keywords. use_causal_mask becomes an option. */
-static lstm_status collect_call(json_t *list, const json_t *call, const char *reader, json_t *converted)
+/* Keras 3: {"args": […], "kwargs": {…}}; initial_state, and query, value and key of attention, may
+ * carry tensors among the keywords. use_causal_mask becomes an option. */
+static lstm_status collect_call(json_t *list, const json_t *call, const char *reader,
+                                json_t *converted)
 {
     const char *key = NULL;
     json_t *value = NULL;
     json_t *keywords = json_object_get(call, "kwargs");
     static const char *const carriers[] = {"query", "value", "key", "initial_state"};
     RETURN_IF_ERROR(collect_tensors(list, json_object_get(call, "args"), reader, 0));
-    if (json_is_true(json_object_get(keywords, "use_causal_mask"))
-        && json_object_set_new(converted, "use_causal_mask", json_true()) != 0)
+    if (json_is_true(json_object_get(keywords, "use_causal_mask")) &&
+        json_object_set_new(converted, "use_causal_mask", json_true()) != 0)
         return no_memory();
     for (size_t k = 0; k < sizeof carriers / sizeof *carriers; k++)
         RETURN_IF_ERROR(collect_tensors(list, json_object_get(keywords, carriers[k]), reader, 0));
@@ -90,7 +99,9 @@ static lstm_status collect_call(json_t *list, const json_t *call, const char *re
         const size_t before = json_array_size(list);
         RETURN_IF_ERROR(collect_tensors(list, value, reader, 0));
         if (json_array_size(list) > before)
-            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer \"%s\" is called with the tensor argument \"%s\"", reader, key);
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                              "layer \"%s\" is called with the tensor argument \"%s\"", reader,
+                              key);
     }
     return LSTM_OK;
 }
@@ -110,27 +121,41 @@ static lstm_status convert_inputs(const json_t *layer, const char *name, json_t 
         return LSTM_OK;
     if (json_array_size(nodes) > 1)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                          "layer \"%s\" is called %zu times: layers that are called more than once are not supported", name,
-                          json_array_size(nodes));
+                          "layer \"%s\" is called %zu times: layers that are called more than once "
+                          "are not supported",
+                          name, json_array_size(nodes));
     json_t *list = json_array();
     if (!list || json_object_set_new(converted, "inputs", list) != 0)
         return no_memory();
     const json_t *call = json_array_get(nodes, 0);
-    return json_is_object(call) ? collect_call(list, call, name, converted) : collect_old_call(list, call, name);
+    return json_is_object(call) ? collect_call(list, call, name, converted)
+                                : collect_old_call(list, call, name);
 }
 
 /* What Keras 1 called the options; "" = gone, and without a meaning for the result. */
 static lstm_status rename_old_options(json_t *converted)
 {
-    static const char *const names[][2] = {
-        {"output_dim", "units"}, {"init", "kernel_initializer"}, {"inner_init", "recurrent_initializer"},
-        {"inner_activation", "recurrent_activation"}, {"W_regularizer", "kernel_regularizer"},
-        {"U_regularizer", "recurrent_regularizer"}, {"b_regularizer", "bias_regularizer"},
-        {"W_constraint", "kernel_constraint"}, {"b_constraint", "bias_constraint"}, {"dropout_W", "dropout"},
-        {"dropout_U", "recurrent_dropout"}, {"bias", "use_bias"}, {"p", "rate"}, {"input_dim", ""}, {"input_length", ""},
-        {"input_dtype", ""}, {"consume_less", ""}, {"forget_bias_init", ""}};
+    static const char *const names[][2] = {{"output_dim", "units"},
+                                           {"init", "kernel_initializer"},
+                                           {"inner_init", "recurrent_initializer"},
+                                           {"inner_activation", "recurrent_activation"},
+                                           {"W_regularizer", "kernel_regularizer"},
+                                           {"U_regularizer", "recurrent_regularizer"},
+                                           {"b_regularizer", "bias_regularizer"},
+                                           {"W_constraint", "kernel_constraint"},
+                                           {"b_constraint", "bias_constraint"},
+                                           {"dropout_W", "dropout"},
+                                           {"dropout_U", "recurrent_dropout"},
+                                           {"bias", "use_bias"},
+                                           {"p", "rate"},
+                                           {"input_dim", ""},
+                                           {"input_length", ""},
+                                           {"input_dtype", ""},
+                                           {"consume_less", ""},
+                                           {"forget_bias_init", ""}};
     const char *forget = json_string_value(json_object_get(converted, "forget_bias_init"));
-    if (forget && json_object_set_new(converted, "unit_forget_bias", json_boolean(strcmp(forget, "one") == 0)) != 0)
+    if (forget && json_object_set_new(converted, "unit_forget_bias",
+                                      json_boolean(strcmp(forget, "one") == 0)) != 0)
         return no_memory();
     for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
         json_t *value = json_object_get(converted, names[k][0]);
@@ -148,7 +173,8 @@ static lstm_status check_version(const json_t *config, const char *name, int ver
     for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
         if (version < 3 && strcmp(text_of(config, keys[k]), "hard_sigmoid") == 0)
             return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                              "layer \"%.100s\": \"%s\" is hard_sigmoid as of Keras %d, clip(x/5 + 1/2, 0, 1): this version "
+                              "layer \"%.100s\": \"%s\" is hard_sigmoid as of Keras %d, clip(x/5 + "
+                              "1/2, 0, 1): this version "
                               "has only that of Keras 3, clip(x/6 + 1/2, 0, 1)",
                               name, keys[k], version);
     return LSTM_OK;
@@ -167,15 +193,16 @@ static lstm_status convert_layer(const json_t *layer, bool functional, int versi
         status = no_memory();
         goto out;
     }
-    /* Keras' Conv1D and GlobalMaxPooling1D know no masks: padding takes part, and the mask ends there. */
+    /* Keras' Conv1D and GlobalMaxPooling1D know no masks: padding takes part, and the mask ends
+     * there. */
     const bool maskless = strcmp(type, "Conv1D") == 0 || strcmp(type, "GlobalMaxPooling1D") == 0;
-    if (maskless && !json_object_get(converted, "ignore_mask")
-        && json_object_set_new(converted, "ignore_mask", json_true()) != 0) {
+    if (maskless && !json_object_get(converted, "ignore_mask") &&
+        json_object_set_new(converted, "ignore_mask", json_true()) != 0) {
         status = no_memory();
         goto out;
     }
-    if (!json_object_get(converted, "name") && json_is_string(json_object_get(layer, "name"))
-        && json_object_set(converted, "name", json_object_get(layer, "name")) != 0) {
+    if (!json_object_get(converted, "name") && json_is_string(json_object_get(layer, "name")) &&
+        json_object_set(converted, "name", json_object_get(layer, "name")) != 0) {
         status = no_memory();
         goto out;
     }
@@ -193,8 +220,9 @@ out:
 
 /* ---- Order */
 
-/* Layers being put into an order. A layer that is not ready waits for the first of its inputs that is not placed, and is tried
- * again when that one is: work grows with the number of inputs, not with its square. */
+/* Layers being put into an order. A layer that is not ready waits for the first of its inputs that
+ * is not placed, and is tried again when that one is: work grows with the number of inputs, not
+ * with its square. */
 typedef struct placing {
     json_t *converted; /* layers, in the file's order */
     json_t *numbers;   /* name: number of the layer */
@@ -209,7 +237,8 @@ static lstm_status name_of(const char *reference, char name[LSTM__NAME_SIZE])
 {
     const size_t length = strcspn(reference, ":");
     if (length >= LSTM__NAME_SIZE)
-        return lstm__fail(LSTM_ERROR_FORMAT, "layer name of %zu bytes: expected 1 to %d", length, LSTM__NAME_SIZE - 1);
+        return lstm__fail(LSTM_ERROR_FORMAT, "layer name of %zu bytes: expected 1 to %d", length,
+                          LSTM__NAME_SIZE - 1);
     memcpy(name, reference, length);
     name[length] = 0;
     return LSTM_OK;
@@ -219,7 +248,8 @@ static lstm_status place(placing *p, size_t number)
 {
     json_t *layer = json_array_get(p->converted, number);
     const char *name = text_of(layer, "name");
-    if (json_array_append(p->placed, layer) != 0 || json_object_set_new(p->names, name, json_true()) != 0)
+    if (json_array_append(p->placed, layer) != 0 ||
+        json_object_set_new(p->names, name, json_true()) != 0)
         return no_memory();
     const json_t *waiting = json_object_get(p->waiting, name);
     for (size_t k = 0; k < json_array_size(waiting); k++)
@@ -245,7 +275,8 @@ static lstm_status try_layer(placing *p, size_t number)
             if (json_object_set_new(p->waiting, name, list) != 0)
                 return no_memory();
         }
-        return json_array_append_new(list, json_integer((json_int_t)number)) == 0 ? LSTM_OK : no_memory();
+        return json_array_append_new(list, json_integer((json_int_t)number)) == 0 ? LSTM_OK
+                                                                                  : no_memory();
     }
     return place(p, number);
 }
@@ -263,7 +294,8 @@ static lstm_status try_layers(placing *p, size_t number)
 /* A list of [name, node, port], or one such entry alone. */
 static const json_t *entry_of(const json_t *list, size_t k)
 {
-    return json_is_string(json_array_get(list, 0)) ? (k == 0 ? list : NULL) : json_array_get(list, k);
+    return json_is_string(json_array_get(list, 0)) ? (k == 0 ? list : NULL)
+                                                   : json_array_get(list, k);
 }
 
 static lstm_status place_inputs(placing *p, const json_t *config)
@@ -287,15 +319,18 @@ static lstm_status convert_all(placing *p, const json_t *layers, int version)
         if (json_array_append_new(p->converted, layer) != 0)
             return no_memory();
         if (json_object_get(p->numbers, text_of(layer, "name")))
-            return lstm__fail(LSTM_ERROR_FORMAT, "two layers are called \"%.100s\"", text_of(layer, "name"));
-        if (json_object_set_new(p->numbers, text_of(layer, "name"), json_integer((json_int_t)k)) != 0)
+            return lstm__fail(LSTM_ERROR_FORMAT, "two layers are called \"%.100s\"",
+                              text_of(layer, "name"));
+        if (json_object_set_new(p->numbers, text_of(layer, "name"), json_integer((json_int_t)k)) !=
+            0)
             return no_memory();
     }
     return LSTM_OK;
 }
 
 /* A Functional model: inputs first, then each layer as soon as what it reads is placed. */
-static lstm_status place_graph(const json_t *config, const json_t *layers, int version, json_t *placed)
+static lstm_status place_graph(const json_t *config, const json_t *layers, int version,
+                               json_t *placed)
 {
     lstm_status status = LSTM_OK;
     placing p = {json_array(), json_object(), json_object(), json_object(), json_array(), placed};
@@ -324,14 +359,15 @@ static lstm_status place_called_shape(const json_t *config, const json_t *layers
     const json_t *shape = json_object_get(config, "build_input_shape");
     const json_t *first = json_array_get(layers, 0);
     const json_t *options = json_object_get(first, "config");
-    if (!json_is_array(shape) || strcmp(text_of(first, "class_name"), "InputLayer") == 0
-        || json_object_get(options, "batch_input_shape") || json_object_get(options, "batch_shape"))
+    if (!json_is_array(shape) || strcmp(text_of(first, "class_name"), "InputLayer") == 0 ||
+        json_object_get(options, "batch_input_shape") || json_object_get(options, "batch_shape"))
         return LSTM_OK;
     json_t *input = json_pack("{s:s, s:O}", "type", "Input", "batch_shape", shape);
     return input && json_array_append_new(placed, input) == 0 ? LSTM_OK : no_memory();
 }
 
-static lstm_status place_sequence(const json_t *config, const json_t *layers, int version, json_t *placed)
+static lstm_status place_sequence(const json_t *config, const json_t *layers, int version,
+                                  json_t *placed)
 {
     RETURN_IF_ERROR(place_called_shape(config, layers, placed));
     for (size_t k = 0; k < json_array_size(layers); k++) {
@@ -375,8 +411,10 @@ lstm_status lstm__keras_json_convert(const json_t *root, int version, json_t **o
         goto out;
     }
     if (!sequential && strcmp(type, "Functional") != 0 && strcmp(type, "Model") != 0)
-        FAIL(LSTM_ERROR_UNSUPPORTED, "a Keras object of class \"%s\": expected Sequential or Functional", type);
-    if (!json_is_array(layers) || json_array_size(layers) == 0 || json_array_size(layers) > MOST_LAYERS)
+        FAIL(LSTM_ERROR_UNSUPPORTED,
+             "a Keras object of class \"%s\": expected Sequential or Functional", type);
+    if (!json_is_array(layers) || json_array_size(layers) == 0 ||
+        json_array_size(layers) > MOST_LAYERS)
         FAIL(LSTM_ERROR_FORMAT, "the Keras model has no list of 1 to %d layers", MOST_LAYERS);
     if (sequential) {
         TRY(place_sequence(config, layers, version, placed));

@@ -3,18 +3,22 @@
  * Weights in HDF5 files of Keras. Two forms:
  *
  *     by attribute path (Keras 3, and Keras 2.12 and later with the suffixes .keras and .weights.h5):
- *         layers/lstm_1/cell/vars/0    the layer's class in snake case, numbered in the order of the layers, whatever they are
+ *         layers/lstm_1/cell/vars/0    the layer's class in snake case, numbered in the order of
+ *                                      the layers, whatever they are
  *                                      called; then the object that owns the variable; then the number of the variable.
  *                                      Keras 3 also notes the real name, in the attribute "name" of layers/lstm_1/vars
  *     legacy (every Keras, suffix .h5):
- *         model_weights/NAME           with the list "weight_names", paths of datasets in the layer's group; the group itself
- *                                      (or the root, without model_weights) lists its layers in "layer_names". Lists of more
+ *         model_weights/NAME           with the list "weight_names", paths of datasets in the
+ *                                      layer's group; the group itself
+ *                                      (or the root, without model_weights) lists its layers in
+ *                                      "layer_names". Lists of more
  *                                      than 64 KiB are cut into layer_names0, layer_names1, …
  *
- * Layers are matched by name if every layer that has parameters finds its own, and else by order (Keras' order, see
- * keras_description.c), as Keras does it: the k-th LSTM takes the k-th group of an LSTM, or, in the legacy form, the k-th layer
- * with weights takes the k-th list that is not empty. Inside a layer the order of variables is that of our parameters: kernel,
- * recurrent kernel, bias, gates i, f, c, o. Keras 1 kept twelve arrays, W, U and b of the gates i, c, f, o.
+ * Layers are matched by name if every layer that has parameters finds its own, and else by order
+ * (Keras' order, see keras_description.c), as Keras does it: the k-th LSTM takes the k-th group of
+ * an LSTM, or, in the legacy form, the k-th layer with weights takes the k-th list that is not
+ * empty. Inside a layer the order of variables is that of our parameters: kernel, recurrent kernel,
+ * bias, gates i, f, c, o. Keras 1 kept twelve arrays, W, U and b of the gates i, c, f, o.
  *
  * The state of optimizers, metrics and random seeds is not read; everything else must be used.
  */
@@ -40,11 +44,12 @@ typedef struct matching {
     lstm_context *context;
     lstm_model *model;
     const lstm__hdf5 *file;
-    bool *used;        /* for each object */
-    real *block;       /* laid out like the model's values; those themselves where a failure ends the model anyway */
-    float *values;     /* of one parameter */
-    long *numbers;     /* for each node: the number of its source in the order of its class */
-    size_t *order;     /* in which the layers are counted */
+    bool *used; /* for each object */
+    /* laid out like the model's values; those themselves where a failure ends the model anyway */
+    real *block;
+    float *values; /* of one parameter */
+    long *numbers; /* for each node: the number of its source in the order of its class */
+    size_t *order; /* in which the layers are counted */
     source *sources;
     size_t source_count;
     size_t source_capacity;
@@ -64,7 +69,8 @@ static bool is_below(const char *path, const char *group)
 /* State that no layer of ours has. */
 static bool is_other_state(const char *path)
 {
-    static const char *const groups[] = {"optimizer", "optimizer_weights", "metrics", "compile_metrics", NULL};
+    static const char *const groups[] = {"optimizer", "optimizer_weights", "metrics",
+                                         "compile_metrics", NULL};
     for (size_t k = 0; groups[k]; k++)
         if (is_below(path, groups[k]))
             return true;
@@ -73,12 +79,14 @@ static bool is_other_state(const char *path)
 
 size_t lstm__keras_most_values(const lstm__hdf5 *file)
 {
-    enum { GAP = 64 }; /* values that a parameter may take beyond its own in the model's block, and more */
+    /* values that a parameter may take beyond its own in the model's block, and more */
+    enum { GAP = 64 };
     size_t most = 0;
     for (size_t k = 0; k < lstm__hdf5_count(file); k++) {
         const lstm__hdf5_object *object = lstm__hdf5_get(file, k);
         if (object->is_dataset && !is_other_state(object->path))
-            most += object->stored + GAP; /* stored <= 1100 times the file's bytes, objects <= 200000 */
+            /* stored <= 1100 times the file's bytes, objects <= 200000 */
+            most += object->stored + GAP;
     }
     return most;
 }
@@ -88,13 +96,14 @@ static void describe_shape(char *text, size_t size, size_t rank, const int64_t *
     size_t used = 0;
     text[0] = 0;
     for (size_t k = 0; k < rank && used < size; k++)
-        used += (size_t)snprintf(text + used, size - used, "%s%lld", k ? ", " : "", (long long)shape[k]);
+        used += (size_t)snprintf(text + used, size - used, "%s%lld", k ? ", " : "",
+                                 (long long)shape[k]);
 }
 
 /* ---- One parameter */
 
-static lstm_status check_shape(const matching *m, const lstm__hdf5_object *object, const char *parameter, size_t rank,
-                               const int64_t *shape)
+static lstm_status check_shape(const matching *m, const lstm__hdf5_object *object,
+                               const char *parameter, size_t rank, const int64_t *shape)
 {
     char found[200];
     char expected[64];
@@ -105,8 +114,8 @@ static lstm_status check_shape(const matching *m, const lstm__hdf5_object *objec
         return LSTM_OK;
     describe_shape(found, sizeof found, object->rank < 0 ? 0 : (size_t)object->rank, object->shape);
     describe_shape(expected, sizeof expected, rank, shape);
-    return lstm__fail(LSTM_ERROR_SHAPE, "%s: tensor \"%.300s\": shape [%s], expected [%s] (%.100s)", lstm__hdf5_name(m->file),
-                      object->path, found, expected, parameter);
+    return lstm__fail(LSTM_ERROR_SHAPE, "%s: tensor \"%.300s\": shape [%s], expected [%s] (%.100s)",
+                      lstm__hdf5_name(m->file), object->path, found, expected, parameter);
 }
 
 static size_t index_of(const matching *m, const lstm__hdf5_object *object)
@@ -114,23 +123,25 @@ static size_t index_of(const matching *m, const lstm__hdf5_object *object)
     return (size_t)(object - lstm__hdf5_get(m->file, 0));
 }
 
-static lstm_status read_tensor(matching *m, const lstm__hdf5_object *object, const char *parameter, size_t rank,
-                               const int64_t *shape, float *values, size_t count)
+static lstm_status read_tensor(matching *m, const lstm__hdf5_object *object, const char *parameter,
+                               size_t rank, const int64_t *shape, float *values, size_t count)
 {
     RETURN_IF_ERROR(check_shape(m, object, parameter, rank, shape));
     if (m->used[index_of(m, object)])
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: tensor \"%.300s\" is wanted twice, the second time for %.100s",
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: tensor \"%.300s\" is wanted twice, the second time for %.100s",
                           lstm__hdf5_name(m->file), object->path, parameter);
     m->used[index_of(m, object)] = true;
     RETURN_IF_ERROR(lstm__hdf5_floats(m->file, object, values, count));
     for (size_t k = 0; k < count; k++)
         if (!isfinite(values[k]))
-            return lstm__fail(LSTM_ERROR_NUMERIC, "%s: tensor \"%.300s\": value %zu is not finite", lstm__hdf5_name(m->file),
-                              object->path, k);
+            return lstm__fail(LSTM_ERROR_NUMERIC, "%s: tensor \"%.300s\": value %zu is not finite",
+                              lstm__hdf5_name(m->file), object->path, k);
     return LSTM_OK;
 }
 
-static lstm_status fill_parameter(matching *m, const lstm__parameter *p, const lstm__hdf5_object *object)
+static lstm_status fill_parameter(matching *m, const lstm__parameter *p,
+                                  const lstm__hdf5_object *object)
 {
     const size_t count = lstm__parameter_size(p);
     RETURN_IF_ERROR(read_tensor(m, object, p->name, (size_t)p->rank, p->shape, m->values, count));
@@ -138,8 +149,10 @@ static lstm_status fill_parameter(matching *m, const lstm__parameter *p, const l
     return LSTM_OK;
 }
 
-/* The twelve arrays of Keras 1: of the gates i, c, f, o, each W [inputs][units], U [units][units], b [units]. */
-static lstm_status fill_old_lstm(matching *m, const lstm__node *node, const lstm__hdf5_object *const *objects)
+/* The twelve arrays of Keras 1: of the gates i, c, f, o, each W [inputs][units], U [units][units],
+ * b [units]. */
+static lstm_status fill_old_lstm(matching *m, const lstm__node *node,
+                                 const lstm__hdf5_object *const *objects)
 {
     static const size_t block_of_gate[4] = {0, 2, 1, 3}; /* in our order i, f, c, o */
     for (size_t k = 0; k < 3; k++) {
@@ -149,7 +162,8 @@ static lstm_status fill_old_lstm(matching *m, const lstm__node *node, const lstm
         const int64_t shape[2] = {p->rank == 1 ? (int64_t)units : (int64_t)p->rows, (int64_t)units};
         for (size_t gate = 0; gate < 4; gate++) {
             float *part = m->values;
-            RETURN_IF_ERROR(read_tensor(m, objects[3 * gate + k], p->name, (size_t)p->rank, shape, part, count));
+            RETURN_IF_ERROR(read_tensor(m, objects[3 * gate + k], p->name, (size_t)p->rank, shape,
+                                        part, count));
             real *to = m->block + p->offset + block_of_gate[gate] * units;
             for (size_t r = 0; r < p->rows; r++)
                 memcpy(to + r * p->columns, part + r * units, units * sizeof *to);
@@ -158,16 +172,20 @@ static lstm_status fill_old_lstm(matching *m, const lstm__node *node, const lstm
     return LSTM_OK;
 }
 
-static lstm_status fill_layer(matching *m, const lstm__node *node, const lstm__hdf5_object *const *objects, size_t count,
+static lstm_status fill_layer(matching *m, const lstm__node *node,
+                              const lstm__hdf5_object *const *objects, size_t count,
                               const char *group)
 {
     if (count == OLD_LSTM && node->class == &lstm__class_lstm && node->parameter_count == 3)
         return fill_old_lstm(m, node, objects);
     if (count != node->parameter_count)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"%.300s\" holds %zu weights; layer \"%s\" (%s) has %zu",
-                          lstm__hdf5_name(m->file), group, count, node->name, node->class->type, node->parameter_count);
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: \"%.300s\" holds %zu weights; layer \"%s\" (%s) has %zu",
+                          lstm__hdf5_name(m->file), group, count, node->name, node->class->type,
+                          node->parameter_count);
     for (size_t k = 0; k < count; k++)
-        RETURN_IF_ERROR(fill_parameter(m, &m->model->parameters[node->parameter_first + k], objects[k]));
+        RETURN_IF_ERROR(
+            fill_parameter(m, &m->model->parameters[node->parameter_first + k], objects[k]));
     return LSTM_OK;
 }
 
@@ -175,22 +193,25 @@ static lstm_status fill_layer(matching *m, const lstm__node *node, const lstm__h
 
 static lstm_status add_source(matching *m, size_t object, const char *name)
 {
-    RETURN_IF_ERROR(lstm__grow(m->context, (void **)&m->sources, &m->source_capacity, m->source_count + 1,
-                               sizeof *m->sources));
+    RETURN_IF_ERROR(lstm__grow(m->context, (void **)&m->sources, &m->source_capacity,
+                               m->source_count + 1, sizeof *m->sources));
     m->sources[m->source_count++] = (source){object, name};
     return LSTM_OK;
 }
 
 /* Keep the texts of an attribute, in which names of sources lie. */
-static lstm_status keep_texts(matching *m, const lstm__hdf5_object *object, const char *attribute, lstm__hdf5_texts *texts)
+static lstm_status keep_texts(matching *m, const lstm__hdf5_object *object, const char *attribute,
+                              lstm__hdf5_texts *texts)
 {
-    RETURN_IF_ERROR(lstm__grow(m->context, (void **)&m->texts, &m->text_capacity, m->text_count + 1, sizeof *m->texts));
+    RETURN_IF_ERROR(lstm__grow(m->context, (void **)&m->texts, &m->text_capacity, m->text_count + 1,
+                               sizeof *m->texts));
     RETURN_IF_ERROR(lstm__hdf5_read_texts(m->file, object, attribute, texts));
     m->texts[m->text_count++] = *texts;
     return LSTM_OK;
 }
 
-/* Whether every layer with parameters finds a source of its own by its name; m->sources[k].name may be NULL. */
+/* Whether every layer with parameters finds a source of its own by its name; m->sources[k].name may
+ * be NULL. */
 static bool names_fit(const matching *m)
 {
     for (size_t k = 0; k < m->model->node_count; k++) {
@@ -209,8 +230,10 @@ static lstm_status no_weights(const matching *m, const lstm__node *node)
     const lstm__parameter *first = &m->model->parameters[node->parameter_first];
     char text[64];
     describe_shape(text, sizeof text, (size_t)first->rank, first->shape);
-    return lstm__fail(LSTM_ERROR_FORMAT, "%s: no weights for layer \"%s\" (%s): expected %zu, the first %.100s [%s]",
-                      lstm__hdf5_name(m->file), node->name, node->class->type, node->parameter_count, first->name, text);
+    return lstm__fail(LSTM_ERROR_FORMAT,
+                      "%s: no weights for layer \"%s\" (%s): expected %zu, the first %.100s [%s]",
+                      lstm__hdf5_name(m->file), node->name, node->class->type,
+                      node->parameter_count, first->name, text);
 }
 
 static const source *by_name(const matching *m, const lstm__node *node)
@@ -224,11 +247,20 @@ static const source *by_name(const matching *m, const lstm__node *node)
 /* ---- By attribute path */
 
 /* Where variables of a layer may be owned, in the order of the layer's weights. */
-static const char *const owners[] = {"", "cell/", "forward_layer/cell/", "backward_layer/cell/", "layer/",
-                                     "query_dense/", "key_dense/", "value_dense/", "output_dense/", NULL};
+static const char *const owners[] = {"",
+                                     "cell/",
+                                     "forward_layer/cell/",
+                                     "backward_layer/cell/",
+                                     "layer/",
+                                     "query_dense/",
+                                     "key_dense/",
+                                     "value_dense/",
+                                     "output_dense/",
+                                     NULL};
 
 /* Call for each weight in order: fills `objects` up to `most`, returns how many there are. */
-static size_t weights_below(const matching *m, const char *group, const lstm__hdf5_object **objects, size_t most)
+static size_t weights_below(const matching *m, const char *group, const lstm__hdf5_object **objects,
+                            size_t most)
 {
     size_t count = 0;
     for (size_t o = 0; owners[o]; o++)
@@ -253,16 +285,20 @@ static long number_behind(const char *name, const char *stem)
         return 0;
     const char *digits = name + length + 1;
     const size_t count = strspn(digits, "0123456789");
-    return name[length] == '_' && count > 0 && count <= 6 && !digits[count] ? strtol(digits, NULL, 10) : -1;
+    return name[length] == '_' && count > 0 && count <= 6 && !digits[count]
+               ? strtol(digits, NULL, 10)
+               : -1;
 }
 
-/* The source with the lowest number behind the stem that is larger than *above, which becomes that number. */
+/* The source with the lowest number behind the stem that is larger than *above, which becomes that
+ * number. */
 static const source *next_of(const matching *m, const char *stem, long *above)
 {
     long lowest = LONG_MAX;
     const source *best = NULL;
     for (size_t s = 0; s < m->source_count; s++) {
-        const long number = number_behind(lstm__hdf5_get(m->file, m->sources[s].object)->name, stem);
+        const long number = number_behind(lstm__hdf5_get(m->file, m->sources[s].object)->name,
+                                          stem);
         if (number > *above && number < lowest) {
             lowest = number;
             best = &m->sources[s];
@@ -280,11 +316,12 @@ static lstm_status collect_paths(matching *m, const lstm__hdf5_object *layers)
         const lstm__hdf5_object *first = NULL;
         lstm__hdf5_texts texts = {0};
         char path[TEXT];
-        if (object->parent != parent || object->is_dataset || k == parent || weights_below(m, object->path, &first, 1) == 0)
+        if (object->parent != parent || object->is_dataset || k == parent ||
+            weights_below(m, object->path, &first, 1) == 0)
             continue;
         if (m->source_count == MOST_SOURCES)
-            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: weights of more than %d layers", lstm__hdf5_name(m->file),
-                              MOST_SOURCES);
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: weights of more than %d layers",
+                              lstm__hdf5_name(m->file), MOST_SOURCES);
         snprintf(path, sizeof path, "%s/vars", object->path);
         const lstm__hdf5_object *vars = lstm__hdf5_find(m->file, path);
         if (vars)
@@ -334,8 +371,10 @@ static lstm_status fill_by_path(matching *m, const lstm__hdf5_object *layers)
 /* ---- Legacy */
 
 /* Call `use` for every text of a list that may be cut into LIST0, LIST1, … */
-typedef lstm_status (*use_text)(matching *m, const lstm__hdf5_object *group, const char *text, void *user);
-static lstm_status each_text(matching *m, const lstm__hdf5_object *group, const char *list, use_text use, void *user)
+typedef lstm_status (*use_text)(matching *m, const lstm__hdf5_object *group, const char *text,
+                                void *user);
+static lstm_status each_text(matching *m, const lstm__hdf5_object *group, const char *list,
+                             use_text use, void *user)
 {
     for (int part = -1; part < MOST_PARTS; part++) {
         char name[64];
@@ -355,28 +394,33 @@ typedef struct weights {
     size_t count;
 } weights;
 
-static lstm_status find_member(const matching *m, const lstm__hdf5_object *group, const char *name, bool is_dataset,
-                               const lstm__hdf5_object **found)
+static lstm_status find_member(const matching *m, const lstm__hdf5_object *group, const char *name,
+                               bool is_dataset, const lstm__hdf5_object **found)
 {
     char path[TEXT];
     snprintf(path, sizeof path, "%s%s%s", group->path, group->path[0] ? "/" : "", name);
     *found = lstm__hdf5_find(m->file, path);
     if (!*found || (*found)->is_dataset != is_dataset)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"/%.300s\" is listed but is no %s of the file", lstm__hdf5_name(m->file),
-                          path, is_dataset ? "dataset" : "group");
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"/%.300s\" is listed but is no %s of the file",
+                          lstm__hdf5_name(m->file), path, is_dataset ? "dataset" : "group");
     return LSTM_OK;
 }
 
-static lstm_status take_weight(matching *m, const lstm__hdf5_object *group, const char *name, void *user)
+static lstm_status take_weight(matching *m, const lstm__hdf5_object *group, const char *name,
+                               void *user)
 {
     weights *w = user;
     if (w->count == OLD_LSTM)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: \"/%.300s\" lists more than %d weights: no layer of this version has so "
-                          "many", lstm__hdf5_name(m->file), group->path, (int)OLD_LSTM);
+        return lstm__fail(
+            LSTM_ERROR_UNSUPPORTED,
+            "%s: \"/%.300s\" lists more than %d weights: no layer of this version has so "
+            "many",
+            lstm__hdf5_name(m->file), group->path, (int)OLD_LSTM);
     return find_member(m, group, name, true, &w->objects[w->count++]);
 }
 
-static lstm_status take_layer(matching *m, const lstm__hdf5_object *group, const char *name, void *user)
+static lstm_status take_layer(matching *m, const lstm__hdf5_object *group, const char *name,
+                              void *user)
 {
     const lstm__hdf5_object *layer = NULL;
     weights w = {.count = 0};
@@ -384,8 +428,8 @@ static lstm_status take_layer(matching *m, const lstm__hdf5_object *group, const
     RETURN_IF_ERROR(find_member(m, group, name, false, &layer));
     RETURN_IF_ERROR(each_text(m, layer, "weight_names", take_weight, &w));
     if (m->source_count == MOST_SOURCES)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: weights of more than %d layers", lstm__hdf5_name(m->file),
-                          MOST_SOURCES);
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: weights of more than %d layers",
+                          lstm__hdf5_name(m->file), MOST_SOURCES);
     return w.count == 0 ? LSTM_OK : add_source(m, index_of(m, layer), name);
 }
 
@@ -423,12 +467,15 @@ static lstm_status check_unused(const matching *m)
             others++;
             continue;
         }
-        describe_shape(shape, sizeof shape, object->rank < 0 ? 0 : (size_t)object->rank, object->shape);
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: tensor \"%.300s\" [%s] belongs to no layer of the model",
+        describe_shape(shape, sizeof shape, object->rank < 0 ? 0 : (size_t)object->rank,
+                       object->shape);
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: tensor \"%.300s\" [%s] belongs to no layer of the model",
                           lstm__hdf5_name(m->file), object->path, shape);
     }
     if (others > 0)
-        lstm__log(m->context, "%s: %zu arrays of the optimizer, metrics and random seeds are not read",
+        lstm__log(m->context,
+                  "%s: %zu arrays of the optimizer, metrics and random seeds are not read",
                   lstm__hdf5_name(m->file), others);
     return LSTM_OK;
 }
@@ -447,7 +494,8 @@ static void end(matching *m)
     lstm__release(m->context, m->values);
 }
 
-lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file, bool own_description)
+lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file,
+                                     bool own_description)
 {
     lstm_status status = LSTM_OK;
     size_t largest = 0;
@@ -457,12 +505,19 @@ lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file, 
     matching m = {.context = model->context, .model = model, .file = file};
     layers = layers ? layers : lstm__hdf5_find(file, "_layer_checkpoint_dependencies");
     if (model->profile != LSTM_PROFILE_KERAS)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: weights of Keras for a model of the profile %s: expected one of the "
-                          "profile keras", lstm__hdf5_name(file), lstm__constant_name(LSTM_NAMES_PROFILE, model->profile));
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: weights of Keras for a model of the profile %s: expected one of the "
+                          "profile keras",
+                          lstm__hdf5_name(file),
+                          lstm__constant_name(LSTM_NAMES_PROFILE, model->profile));
     m.used = lstm__allocate_zeroed(m.context, lstm__hdf5_count(file) * sizeof *m.used);
-    m.block = own_description ? model->values : lstm__allocate_zeroed(m.context, model->value_count * sizeof *m.block);
+    m.block = own_description
+                  ? model->values
+                  : lstm__allocate_zeroed(m.context, model->value_count * sizeof *m.block);
     for (size_t k = 0; k < model->parameter_count; k++)
-        largest = largest > lstm__parameter_size(&model->parameters[k]) ? largest : lstm__parameter_size(&model->parameters[k]);
+        largest = largest > lstm__parameter_size(&model->parameters[k])
+                      ? largest
+                      : lstm__parameter_size(&model->parameters[k]);
     m.values = lstm__allocate_array(m.context, largest, sizeof *m.values);
     m.order = lstm__allocate_array(m.context, model->node_count, sizeof *m.order);
     if (!m.used || !m.block || !m.values || !m.order) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Model files. Texts: "lstm.model" (the description), "lstm.metadata" (a JSON object of the notes). Tensors: the parameters
- * under their public names and shapes, scalers as F64, and the self-test: an input for every input and what the network
- * makes of it. On loading the network runs on that input; a description that does not fit its weights is refused.
+ * Model files. Texts: "lstm.model" (the description), "lstm.metadata" (a JSON object of the notes).
+ * Tensors: the parameters under their public names and shapes, scalers as F64, and the self-test:
+ * an input for every input and what the network makes of it. On loading the network runs on that
+ * input; a description that does not fit its weights is refused.
  */
 #include "model_file.h"
 #include "hdf5.h"
@@ -30,9 +31,9 @@ typedef struct test {
     const lstm_model *model;
     size_t input_count;
     const float **inputs;
-    float *block;   /* inputs */
+    float *block; /* inputs */
     float **outputs;
-    size_t *sizes;  /* of outputs */
+    size_t *sizes; /* of outputs */
     float *results;
 } test;
 
@@ -94,14 +95,19 @@ static lstm_status test_start(test *t, const lstm_model *model)
 static lstm_status test_run(test *t)
 {
     lstm_session *session = NULL;
-    const lstm__batch batch = {.layout = LSTM_LAYOUT_BATCH_FIRST, .samples = TEST_BATCH, .steps = TEST_STEPS,
-                               .inputs = t->inputs, .count = TEST_BATCH};
-    RETURN_IF_ERROR(lstm__session_create(&session, (lstm_model *)(uintptr_t)t->model, false, false, TEST_BATCH, TEST_STEPS, 0));
+    const lstm__batch batch = {.layout = LSTM_LAYOUT_BATCH_FIRST,
+                               .samples = TEST_BATCH,
+                               .steps = TEST_STEPS,
+                               .inputs = t->inputs,
+                               .count = TEST_BATCH};
+    RETURN_IF_ERROR(lstm__session_create(&session, (lstm_model *)(uintptr_t)t->model, false, false,
+                                         TEST_BATCH, TEST_STEPS, 0));
     lstm__session_forward(session, &batch);
     for (size_t k = 0; k < t->model->output_count; k++) {
         const lstm_layer *layer = t->model->outputs[k];
-        lstm__session_export(session, layer->node->shapes[layer->port], lstm__session_port(session, layer)->value,
-                             LSTM_LAYOUT_BATCH_FIRST, t->outputs[k]);
+        lstm__session_export(session, layer->node->shapes[layer->port],
+                             lstm__session_port(session, layer)->value, LSTM_LAYOUT_BATCH_FIRST,
+                             t->outputs[k]);
     }
     lstm__session_destroy(session);
     return LSTM_OK;
@@ -122,10 +128,13 @@ static lstm_status notes_to_text(const lstm_model *model, char **text)
     json_t *notes = json_object();
     int failed = !notes;
     for (size_t k = 0; !failed && k < model->note_count; k++)
-        failed = json_object_set_new(notes, model->notes[k].key, json_string(model->notes[k].text)) != 0;
+        failed = json_object_set_new(notes, model->notes[k].key,
+                                     json_string(model->notes[k].text)) != 0;
     *text = failed ? NULL : json_dumps(notes, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(notes);
-    return *text ? LSTM_OK : lstm__fail(LSTM_ERROR_ARGUMENT, "metadata is not valid UTF-8, or there is no memory for it");
+    return *text ? LSTM_OK
+                 : lstm__fail(LSTM_ERROR_ARGUMENT,
+                              "metadata is not valid UTF-8, or there is no memory for it");
 }
 
 static lstm_status seal_parameters(lstm__seal *seal, const lstm_model *model, float *values)
@@ -150,8 +159,10 @@ static lstm_status seal_scalers(lstm__seal *seal, const lstm_model *model)
         const int64_t shape[1] = {(int64_t)scaler->columns};
         if (scaler->columns == 0)
             continue;
-        RETURN_IF_ERROR(lstm__seal_tensor(seal, scaler_names[k][0], LSTM__F64, 1, shape, scaler->offset));
-        RETURN_IF_ERROR(lstm__seal_tensor(seal, scaler_names[k][1], LSTM__F64, 1, shape, scaler->scale));
+        RETURN_IF_ERROR(
+            lstm__seal_tensor(seal, scaler_names[k][0], LSTM__F64, 1, shape, scaler->offset));
+        RETURN_IF_ERROR(
+            lstm__seal_tensor(seal, scaler_names[k][1], LSTM__F64, 1, shape, scaler->scale));
     }
     return LSTM_OK;
 }
@@ -165,7 +176,8 @@ lstm_status lstm__model_save(const lstm_model *model, const char *path)
     char *notes = NULL;
     float *values = lstm__allocate_array(model->context, model->value_count, sizeof *values);
     if (!values) {
-        status = lstm__fail_memory(model->value_count * sizeof *values, "the parameters of the file");
+        status = lstm__fail_memory(model->value_count * sizeof *values,
+                                   "the parameters of the file");
         goto out;
     }
     TRY(lstm__model_to_json(model, &description));
@@ -209,8 +221,8 @@ static lstm_status load_parameters(lstm_model *model, const lstm__safetensors *f
         TRY(lstm__tensor_floats(t, values, count));
         for (size_t v = 0; v < count; v++)
             if (!isfinite(values[v]))
-                FAIL(LSTM_ERROR_NUMERIC, "%s: parameter \"%s\": value %zu is not finite", lstm__safetensors_path(file),
-                     p->name, v);
+                FAIL(LSTM_ERROR_NUMERIC, "%s: parameter \"%s\": value %zu is not finite",
+                     lstm__safetensors_path(file), p->name, v);
         lstm__parameter_write(p, model->values, values);
         lstm__graph_changed(model);
     }
@@ -230,14 +242,17 @@ static lstm_status load_scalers(lstm_model *model, const lstm__safetensors *file
             continue;
         TRY(lstm__safetensors_need(file, scaler_names[k][1], &scale));
         lstm__release(model->context, values);
-        values = offset->count <= SIZE_MAX / 2 ? lstm__allocate_array(model->context, 2 * offset->count, sizeof *values) : NULL;
+        values = offset->count <= SIZE_MAX / 2
+                     ? lstm__allocate_array(model->context, 2 * offset->count, sizeof *values)
+                     : NULL;
         if (!values) {
             status = lstm__fail_memory(offset->count, "a scaler");
             goto out;
         }
         TRY(lstm__tensor_doubles(offset, values, offset->count));
         TRY(lstm__tensor_doubles(scale, values + offset->count, offset->count));
-        TRY(lstm__graph_set_scaler(model, LSTM_SCALER_INPUT + k, offset->count, values, values + offset->count));
+        TRY(lstm__graph_set_scaler(model, LSTM_SCALER_INPUT + k, offset->count, values,
+                                   values + offset->count));
     }
 out:
     lstm__release(model->context, values);
@@ -250,13 +265,16 @@ static lstm_status load_notes(lstm_model *model, const lstm__safetensors *file)
     json_error_t error;
     const char *key = NULL;
     json_t *value = NULL;
-    json_t *notes = json_loads(lstm__safetensors_metadata(file, texts[1]), JSON_REJECT_DUPLICATES, &error);
+    json_t *notes = json_loads(lstm__safetensors_metadata(file, texts[1]), JSON_REJECT_DUPLICATES,
+                               &error);
     if (!json_is_object(notes))
-        FAIL(LSTM_ERROR_FORMAT, "%s: its metadata notes are no JSON object", lstm__safetensors_path(file));
+        FAIL(LSTM_ERROR_FORMAT, "%s: its metadata notes are no JSON object",
+             lstm__safetensors_path(file));
     json_object_foreach(notes, key, value)
     {
         if (!json_is_string(value))
-            FAIL(LSTM_ERROR_FORMAT, "%s: the metadata note \"%.100s\" is no text", lstm__safetensors_path(file), key);
+            FAIL(LSTM_ERROR_FORMAT, "%s: the metadata note \"%.100s\" is no text",
+                 lstm__safetensors_path(file), key);
         TRY(lstm__graph_set_note(model, key, json_string_value(value)));
     }
 out:
@@ -288,8 +306,11 @@ static lstm_status run_self_test(const lstm_model *model, const lstm__safetensor
             largest = fmaxf(largest, fabsf(expected[v]));
         for (size_t v = 0; v < t.sizes[k]; v++)
             if (!(fabsf(t.outputs[k][v] - expected[v]) <= (float)TEST_TOLERANCE * largest))
-                FAIL(LSTM_ERROR_NUMERIC, "%s: self-test: output %zu, value %zu is %g: expected %g as stored in the file",
-                     lstm__safetensors_path(file), k, v, (double)t.outputs[k][v], (double)expected[v]);
+                FAIL(
+                    LSTM_ERROR_NUMERIC,
+                    "%s: self-test: output %zu, value %zu is %g: expected %g as stored in the file",
+                    lstm__safetensors_path(file), k, v, (double)t.outputs[k][v],
+                    (double)expected[v]);
     }
 out:
     lstm__release(model->context, expected);
@@ -302,9 +323,10 @@ static lstm_status check_unused(const lstm_model *model, const lstm__safetensors
 {
     for (size_t k = 0; k < lstm__safetensors_count(file); k++) {
         const char *name = lstm__safetensors_get(file, k)->name;
-        if (lstm__graph_find_parameter(model, name) == model->parameter_count && strncmp(name, "scaler.", 7) != 0
-            && strncmp(name, "selftest.", 9) != 0)
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: tensor \"%.100s\" belongs to no layer of the model",
+        if (lstm__graph_find_parameter(model, name) == model->parameter_count &&
+            strncmp(name, "scaler.", 7) != 0 && strncmp(name, "selftest.", 9) != 0)
+            return lstm__fail(LSTM_ERROR_FORMAT,
+                              "%s: tensor \"%.100s\" belongs to no layer of the model",
                               lstm__safetensors_path(file), name);
     }
     return LSTM_OK;
@@ -319,7 +341,8 @@ static lstm_status load_sealed(lstm_model **out, lstm_context *context, lstm__fi
     TRY(lstm__safetensors_parse(&file, opened));
     TRY(lstm__seal_check(file, "model", texts));
     const char *description = lstm__safetensors_metadata(file, texts[0]);
-    status = lstm__model_from_json_of_file(&model, context, description, strlen(description), most_values, 0);
+    status = lstm__model_from_json_of_file(&model, context, description, strlen(description),
+                                           most_values, 0);
     if (status != LSTM_OK) {
         lstm__prefix_error(status, "%s", lstm__safetensors_path(file));
         goto out;
@@ -347,7 +370,8 @@ static const char *foreign_format(const unsigned char *bytes, size_t size)
     return NULL;
 }
 
-/* Plain safetensors: the parameters under their names, and nothing else but scalers and self-tests. */
+/* Plain safetensors: the parameters under their names, and nothing else but scalers and self-tests.
+ */
 static lstm_status load_named(lstm_model *model, lstm__file *opened)
 {
     lstm_status status = LSTM_OK;
@@ -391,7 +415,8 @@ lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char
     lstm_context *held = lstm__context_acquire(context);
     *out = NULL;
     TRY(lstm__file_open(&file, held, path));
-    if (lstm__is_safetensors(file.bytes, file.size)) { /* first: the length of its header may look like anything */
+    /* first: the length of its header may look like anything */
+    if (lstm__is_safetensors(file.bytes, file.size)) {
         status = load_sealed(out, context, &file);
         goto out;
     }
@@ -404,15 +429,17 @@ lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char
         first++;
     const char *foreign = foreign_format(file.bytes, file.size);
     if (foreign)
-        FAIL(LSTM_ERROR_UNSUPPORTED, "%s: %s: this version reads liblstm's own model files, JSON "
-             "descriptions and files of Keras", path,
-             foreign);
+        FAIL(LSTM_ERROR_UNSUPPORTED,
+             "%s: %s: this version reads liblstm's own model files, JSON "
+             "descriptions and files of Keras",
+             path, foreign);
     if (first < file.size && file.bytes[first] == '{') {
         status = lstm__model_from_json(out, context, (const char *)file.bytes, file.size);
         if (status != LSTM_OK)
             lstm__prefix_error(status, "%s", path);
     } else {
-        FAIL(LSTM_ERROR_FORMAT, "%s: neither a liblstm model file, nor a JSON description, nor a file of Keras", path);
+        FAIL(LSTM_ERROR_FORMAT,
+             "%s: neither a liblstm model file, nor a JSON description, nor a file of Keras", path);
     }
 out:
     lstm__file_close(&file);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Model files: safetensors with the description, metadata, scalers and a self-test inside; and reading those of others.
+ * Model files: safetensors with the description, metadata, scalers and a self-test inside; and
+ * reading those of others.
  */
 #ifndef LSTM_IO_MODEL_FILE_H
 #define LSTM_IO_MODEL_FILE_H

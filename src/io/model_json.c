@@ -6,8 +6,9 @@
  *                 {"type": "LSTM", "name": "lstm", "inputs": ["x"], "units": 32}, …],
  *      "outputs": ["dense"]}
  *
- * Options are read and written by the option tables of the layer classes; only shapes of Input and Reshape are special.
- * A reference is a layer's name, with ":h" or ":c" behind it for an LSTM's last states. Every unknown key is an error.
+ * Options are read and written by the option tables of the layer classes; only shapes of Input and
+ * Reshape are special. A reference is a layer's name, with ":h" or ":c" behind it for an LSTM's
+ * last states. Every unknown key is an error.
  */
 #include "model_json.h"
 #include "bidirectional_json.h"
@@ -46,7 +47,8 @@ static const char *constant_text(const json_t *value)
 static lstm_status expected(const char *key, const char *what, const json_t *value)
 {
     char *found = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    const lstm_status status = lstm__fail(LSTM_ERROR_FORMAT, "\"%s\" is %.80s: expected %s", key, found ? found : "?", what);
+    const lstm_status status = lstm__fail(LSTM_ERROR_FORMAT, "\"%s\" is %.80s: expected %s", key,
+                                          found ? found : "?", what);
     free(found);
     return status;
 }
@@ -68,21 +70,27 @@ static lstm_status check_fixed(const lstm__option *option, const json_t *value)
     if (json_array_size(value) == 1)
         value = json_array_get(value, 0);
     const char *text = constant_text(value);
-    const bool off = json_is_null(value) || json_is_false(value) || (json_is_number(value) && json_number_value(value) == 0);
+    const bool off = json_is_null(value) || json_is_false(value) ||
+                     (json_is_number(value) && json_number_value(value) == 0);
     /* Our tensors have at most three axes (sample, step, feature): the last one may be called 2. */
-    const bool last = option->only && strcmp(option->key, "axis") == 0 && json_integer_value(value) == 2;
-    const bool same = last || (option->only && ((text && lstm__compare_names(text, option->only) == 0)
-                                       || (json_is_integer(value) && json_integer_value(value) == atoi(option->only))));
+    const bool last = option->only && strcmp(option->key, "axis") == 0 &&
+                      json_integer_value(value) == 2;
+    const bool same = last ||
+                      (option->only && ((text && lstm__compare_names(text, option->only) == 0) ||
+                                        (json_is_integer(value) &&
+                                         json_integer_value(value) == atoi(option->only))));
     if (off || same)
         return LSTM_OK;
     char *found = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    const lstm_status status = lstm__fail(LSTM_ERROR_UNSUPPORTED, "\"%s\" is %.80s: this version supports only %s",
-                                          option->key, found ? found : "?", option->only ? option->only : "null");
+    const lstm_status status = lstm__fail(
+        LSTM_ERROR_UNSUPPORTED, "\"%s\" is %.80s: this version supports only %s", option->key,
+        found ? found : "?", option->only ? option->only : "null");
     free(found);
     return status;
 }
 
-/* A seed: a whole number, or, beyond what JSON readers agree on, its decimal digits as a text; null is 0. */
+/* A seed: a whole number, or, beyond what JSON readers agree on, its decimal digits as a text; null
+ * is 0. */
 static lstm_status read_seed(const char *key, const json_t *value, uint64_t *seed)
 {
     const char *text = json_string_value(value);
@@ -139,8 +147,8 @@ static lstm_status read_option(const lstm__option *option, const json_t *value, 
     }
 }
 
-/* Where the parameters come from a file, how they would be drawn is of no account: an initialiser that this version lacks
- * becomes the default, and a log line says so. */
+/* Where the parameters come from a file, how they would be drawn is of no account: an initialiser
+ * that this version lacks becomes the default, and a log line says so. */
 static bool is_idle_initializer(const reader *r, const lstm__option *option, const json_t *value)
 {
     int32_t number = 0;
@@ -148,10 +156,13 @@ static bool is_idle_initializer(const reader *r, const lstm__option *option, con
     const bool drawn = option->kind == LSTM__OPTION_NAMED && option->set == LSTM_NAMES_INITIALIZER;
     if (!r->model->loading || !text || (!drawn && strcmp(option->key, "bias_initializer") != 0))
         return false;
-    if (drawn ? lstm__constant_find(option->set, text, &number) == LSTM_OK : check_fixed(option, value) == LSTM_OK)
+    if (drawn ? lstm__constant_find(option->set, text, &number) == LSTM_OK
+              : check_fixed(option, value) == LSTM_OK)
         return false;
-    lstm__log(r->model->context, "\"%s\": %.80s is not in this version; the default is noted, the parameters are the file's",
-              option->key, text);
+    lstm__log(
+        r->model->context,
+        "\"%s\": %.80s is not in this version; the default is noted, the parameters are the file's",
+        option->key, text);
     return true;
 }
 
@@ -169,13 +180,16 @@ static lstm_status unknown_key(const reader *r, const char *key)
 /* Keys of every layer that are read elsewhere or carry nothing. */
 static bool is_general(const reader *r, const char *key)
 {
-    static const char *const general[] = {"type", "name", "inputs", "initial_state", "dtype", "batch_input_shape", "batch_shape",
-                                          "input_shape", "build_config", NULL};
+    static const char *const general[] = {"type",         "name",
+                                          "inputs",       "initial_state",
+                                          "dtype",        "batch_input_shape",
+                                          "batch_shape",  "input_shape",
+                                          "build_config", NULL};
     for (size_t k = 0; general[k]; k++)
         if (strcmp(key, general[k]) == 0)
             return true;
-    return (r->class == &lstm__class_input && strcmp(key, "shape") == 0)
-           || (r->class == &lstm__class_reshape && strcmp(key, "target_shape") == 0);
+    return (r->class == &lstm__class_input && strcmp(key, "shape") == 0) ||
+           (r->class == &lstm__class_reshape && strcmp(key, "target_shape") == 0);
 }
 
 static lstm_status read_options(const reader *r)
@@ -187,7 +201,8 @@ static lstm_status read_options(const reader *r)
         const lstm__option *option = r->class->options;
         while (option->key && strcmp(option->key, key) != 0)
             option++;
-        if (lstm__penalty_key(r->class, key) || (option->key && is_idle_initializer(r, option, value)))
+        if (lstm__penalty_key(r->class, key) ||
+            (option->key && is_idle_initializer(r, option, value)))
             continue;
         if (option->key)
             RETURN_IF_ERROR(read_option(option, value, r->options));
@@ -207,12 +222,16 @@ static lstm_status read_size(const json_t *shape, size_t index, bool may_be_free
     if (may_be_free && json_is_null(value))
         return LSTM_OK;
     if (!json_is_integer(value) || json_integer_value(value) < 1)
-        return expected("shape", may_be_free ? "a whole number of at least 1, or null" : "a whole number of at least 1", value);
+        return expected("shape",
+                        may_be_free ? "a whole number of at least 1, or null"
+                                    : "a whole number of at least 1",
+                        value);
     *size = json_integer_value(value);
     return LSTM_OK;
 }
 
-/* "shape": [features] or [steps, features]; Keras' batch_shape and batch_input_shape have the batch in front. */
+/* "shape": [features] or [steps, features]; Keras' batch_shape and batch_input_shape have the batch
+ * in front. */
 static lstm_status read_input_shape(const json_t *layer, lstm_input_options *input)
 {
     const json_t *shape = json_object_get(layer, "shape");
@@ -224,9 +243,11 @@ static lstm_status read_input_shape(const json_t *layer, lstm_input_options *inp
     }
     const size_t rank = json_array_size(shape);
     if (!json_is_array(shape) || (rank != first + 1 && rank != first + 2))
-        return lstm__fail(LSTM_ERROR_FORMAT, "an input needs \"shape\": [steps, features] or [features]");
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "an input needs \"shape\": [steps, features] or [features]");
     input->struct_size = sizeof *input;
-    if (rank == first + 1 && json_is_null(json_array_get(shape, first))) { /* any number of tokens */
+    /* any number of tokens */
+    if (rank == first + 1 && json_is_null(json_array_get(shape, first))) {
         input->features = 1;
         input->vector = LSTM_NO;
         return LSTM_OK;
@@ -241,7 +262,8 @@ static lstm_status read_target_shape(const json_t *layer, lstm_reshape_options *
     const json_t *shape = json_object_get(layer, "target_shape");
     const size_t rank = json_array_size(shape);
     if (!json_is_array(shape) || rank < 1 || rank > 2)
-        return lstm__fail(LSTM_ERROR_FORMAT, "a reshape needs \"target_shape\": [steps, features] or [features]");
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "a reshape needs \"target_shape\": [steps, features] or [features]");
     RETURN_IF_ERROR(read_size(shape, rank - 1, false, &reshape->features));
     return rank == 2 ? read_size(shape, 0, false, &reshape->steps) : LSTM_OK;
 }
@@ -277,7 +299,9 @@ static lstm_status read_references(const reader *r, const lstm_layer **inputs, i
     const json_t *list = json_object_get(r->layer, "inputs");
     const char *state = json_string_value(json_object_get(r->layer, "initial_state"));
     const size_t given = json_is_string(list) ? 1 : json_array_size(list);
-    const int least = r->class->least_inputs ? r->class->least_inputs : r->class == &lstm__class_input ? 0 : 1;
+    const int least = r->class->least_inputs           ? r->class->least_inputs
+                      : r->class == &lstm__class_input ? 0
+                                                       : 1;
     const int most = r->class->most_inputs ? r->class->most_inputs : least;
     if (list && !json_is_string(list) && !json_is_array(list))
         return expected("inputs", "a layer's name or a list of names", list);
@@ -292,19 +316,22 @@ static lstm_status read_references(const reader *r, const lstm_layer **inputs, i
         *count = (int)k + 1;
     }
     if (state && (least != 1 || (most != 2 && most != 3)))
-        return lstm__fail(LSTM_ERROR_FORMAT, "\"initial_state\": a %s has no states", r->class->type);
+        return lstm__fail(LSTM_ERROR_FORMAT, "\"initial_state\": a %s has no states",
+                          r->class->type);
     if (state) {
         const lstm_layer *layer = NULL;
         RETURN_IF_ERROR(find_reference(r->model, state, &layer));
         if (layer->node->port_count < most)
-            return lstm__fail(LSTM_ERROR_FORMAT, "\"initial_state\": layer \"%s\" has no states", state);
+            return lstm__fail(LSTM_ERROR_FORMAT, "\"initial_state\": layer \"%s\" has no states",
+                              state);
         for (int k = 1; k < most; k++)
             inputs[k] = &layer->node->ports[k];
         *count = most;
     }
     if (*count < least || (*count == 2 && r->class == &lstm__class_lstm))
         return lstm__fail(LSTM_ERROR_FORMAT, "reads %d layers: expected %s", *count,
-                          r->class == &lstm__class_lstm ? "one, or three (sequence, h, c)" : "more");
+                          r->class == &lstm__class_lstm ? "one, or three (sequence, h, c)"
+                                                        : "more");
     return LSTM_OK;
 }
 
@@ -345,7 +372,8 @@ static lstm_status add_layer(reader *r, const char *name)
     const lstm_layer *inputs[LSTM__INPUTS] = {NULL};
     int count = 0;
     if (r->class->options_size > OPTIONS_ROOM)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer type %s has more options than can be read", r->class->type);
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer type %s has more options than can be read",
+                          r->class->type);
     r->options = &options;
     *(uint32_t *)r->options = (uint32_t)r->class->options_size;
     RETURN_IF_ERROR(read_options(r));
@@ -388,7 +416,8 @@ static lstm_status read_wrapped(lstm_model *model, const json_t *layer, size_t i
     const char *type = json_string_value(json_object_get(inner, "type"));
     status = find_class(type, &class);
     if (status == LSTM_OK && !class->stepwise)
-        status = lstm__fail(LSTM_ERROR_UNSUPPORTED, "TimeDistributed of a %s: expected a layer that treats each step alone",
+        status = lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                            "TimeDistributed of a %s: expected a layer that treats each step alone",
                             class->type);
     if (status == LSTM_OK)
         status = read_layer(model, inner, index);
@@ -410,16 +439,20 @@ static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t ind
         return lstm__fail(LSTM_ERROR_FORMAT, "layer %zu has no \"type\"", index);
     if (name && !json_is_null(name) && !json_is_string(name))
         return lstm__fail(LSTM_ERROR_FORMAT, "layer %zu (%s): \"name\" is not a text", index, type);
-    if (json_string_length(name) > 0 && !lstm__is_name(json_string_value(name), json_string_length(name)))
-        return lstm__fail(LSTM_ERROR_FORMAT, "layer %zu (%s): \"name\" holds control characters", index, type);
+    if (json_string_length(name) > 0 &&
+        !lstm__is_name(json_string_value(name), json_string_length(name)))
+        return lstm__fail(LSTM_ERROR_FORMAT, "layer %zu (%s): \"name\" holds control characters",
+                          index, type);
     if (lstm__is_bidirectional_json(layer))
         return read_parts(model, layer, index);
     lstm_status status = find_class(type, &r.class);
     if (status == LSTM_OK)
         status = add_layer(&r, json_string_value(name));
     if (status != LSTM_OK && name)
-        return lstm__prefix_error(status, "layer %zu \"%.100s\" (%.40s)", index, json_string_value(name), type);
-    return status == LSTM_OK ? status : lstm__prefix_error(status, "layer %zu (%.40s)", index, type);
+        return lstm__prefix_error(status, "layer %zu \"%.100s\" (%.40s)", index,
+                                  json_string_value(name), type);
+    return status == LSTM_OK ? status
+                             : lstm__prefix_error(status, "layer %zu (%.40s)", index, type);
 }
 
 /* Bidirectional: the layers that it consists of. */
@@ -443,7 +476,8 @@ static lstm_status read_outputs(lstm_model *model, const json_t *outputs)
     if (!layers)
         return lstm__fail_memory(count, "the outputs");
     for (size_t k = 0; k < count; k++) {
-        const char *text = json_string_value(json_is_string(outputs) ? outputs : json_array_get(outputs, k));
+        const char *text = json_string_value(json_is_string(outputs) ? outputs
+                                                                     : json_array_get(outputs, k));
         if (!text)
             FAIL(LSTM_ERROR_FORMAT, "\"outputs\" is not a list of layer names");
         TRY(find_reference(model, text, &layers[k]));
@@ -475,7 +509,8 @@ static lstm_status check_root(const json_t *root)
 }
 
 /* most_values SIZE_MAX: no file with values. */
-static lstm_status read_root(lstm_model **out, lstm_context *context, const json_t *root, size_t most_values)
+static lstm_status read_root(lstm_model **out, lstm_context *context, const json_t *root,
+                             size_t most_values)
 {
     lstm_status status = LSTM_OK;
     lstm_model *model = NULL;
@@ -497,7 +532,8 @@ static lstm_status read_root(lstm_model **out, lstm_context *context, const json
     if (outputs)
         TRY(read_outputs(model, outputs));
     status = lstm__graph_build(model);
-    if (status == LSTM_ERROR_STATE) /* no call came at the wrong time: the description is incomplete */
+    /* no call came at the wrong time: the description is incomplete */
+    if (status == LSTM_ERROR_STATE)
         status = lstm__prefix_error(LSTM_ERROR_FORMAT, "the description");
     if (status != LSTM_OK)
         goto out;
@@ -508,8 +544,8 @@ out:
     return status;
 }
 
-lstm_status lstm__model_from_json_of_file(lstm_model **out, lstm_context *context, const char *text, size_t length,
-                                          size_t most_values, int keras_version)
+lstm_status lstm__model_from_json_of_file(lstm_model **out, lstm_context *context, const char *text,
+                                          size_t length, size_t most_values, int keras_version)
 {
     json_error_t error;
     json_t *converted = NULL;
@@ -517,7 +553,8 @@ lstm_status lstm__model_from_json_of_file(lstm_model **out, lstm_context *contex
     *out = NULL;
     json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (!root)
-        return lstm__fail(LSTM_ERROR_FORMAT, "JSON, line %d, column %d: %s", error.line, error.column, error.text);
+        return lstm__fail(LSTM_ERROR_FORMAT, "JSON, line %d, column %d: %s", error.line,
+                          error.column, error.text);
     if (lstm__is_keras_json(root))
         TRY(lstm__keras_json_convert(root, keras_version, &converted));
     TRY(read_root(out, context, converted ? converted : root, most_values));
@@ -527,7 +564,8 @@ out:
     return status;
 }
 
-lstm_status lstm__model_from_json(lstm_model **out, lstm_context *context, const char *text, size_t length)
+lstm_status lstm__model_from_json(lstm_model **out, lstm_context *context, const char *text,
+                                  size_t length)
 {
     return lstm__model_from_json_of_file(out, context, text, length, SIZE_MAX, 0);
 }
@@ -579,7 +617,8 @@ static int set_shape(json_t *layer, const lstm__node *node)
         return 0;
     if (shape.steps == 0)
         return json_object_set_new(layer, key, json_pack("[I]", (json_int_t)shape.features));
-    return json_object_set_new(layer, key, json_pack("[o, I]", size_or_null(shape.steps), (json_int_t)shape.features));
+    return json_object_set_new(
+        layer, key, json_pack("[o, I]", size_or_null(shape.steps), (json_int_t)shape.features));
 }
 
 static json_t *write_layer(const lstm__node *node)
@@ -607,13 +646,16 @@ lstm_status lstm__model_to_json(const lstm_model *model, char **text)
 {
     lstm_status status = LSTM_OK;
     char *dump = NULL;
-    json_t *root = json_pack("{s:s, s:o, s:[], s:[]}", "profile", lstm__constant_name(LSTM_NAMES_PROFILE, model->profile),
-                             "seed", write_seed(model->seed), "layers", "outputs");
+    json_t *root = json_pack("{s:s, s:o, s:[], s:[]}", "profile",
+                             lstm__constant_name(LSTM_NAMES_PROFILE, model->profile), "seed",
+                             write_seed(model->seed), "layers", "outputs");
     int failed = !root;
     for (size_t k = 0; !failed && k < model->node_count; k++)
-        failed = json_array_append_new(json_object_get(root, "layers"), write_layer(model->nodes[k])) != 0;
+        failed = json_array_append_new(json_object_get(root, "layers"),
+                                       write_layer(model->nodes[k])) != 0;
     for (size_t k = 0; !failed && k < model->output_count; k++)
-        failed = json_array_append_new(json_object_get(root, "outputs"), reference(model->outputs[k])) != 0;
+        failed = json_array_append_new(json_object_get(root, "outputs"),
+                                       reference(model->outputs[k])) != 0;
     dump = failed ? NULL : json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
     *text = dump ? lstm__copy_text(model->context, dump) : NULL;
     if (!*text)

@@ -2,8 +2,8 @@
  *
  * Parts of messages: the names that there are, and excerpts of what a file holds.
  *
- * Both work in fixed buffers, so that telling of a failure needs no memory. An excerpt is never cut inside a UTF-8
- * character, and what could disturb a terminal does not reach it.
+ * Both work in fixed buffers, so that telling of a failure needs no memory. An excerpt is never cut
+ * inside a UTF-8 character, and what could disturb a terminal does not reach it.
  */
 #include "name_list.h"
 
@@ -45,11 +45,11 @@ lstm_status lstm__fail_not_found(const lstm__name_list *list, const char *place,
     char best[LSTM__EXCERPT];
     lstm__excerpt(wanted, list->nearest.wanted, strlen(list->nearest.wanted));
     if (!list->nearest.best)
-        return lstm__fail(LSTM_ERROR_NOT_FOUND, "%s has no %s \"%s\"; it has: %s", place, what, wanted,
-                          list->used ? list->text : "none");
+        return lstm__fail(LSTM_ERROR_NOT_FOUND, "%s has no %s \"%s\"; it has: %s", place, what,
+                          wanted, list->used ? list->text : "none");
     lstm__excerpt(best, list->nearest.best, strlen(list->nearest.best));
-    return lstm__fail(LSTM_ERROR_NOT_FOUND, "%s has no %s \"%s\"; did you mean \"%s\"? It has: %s", place, what, wanted,
-                      best, list->text);
+    return lstm__fail(LSTM_ERROR_NOT_FOUND, "%s has no %s \"%s\"; did you mean \"%s\"? It has: %s",
+                      place, what, wanted, best, list->text);
 }
 
 const char *lstm__excerpt(char excerpt[LSTM__EXCERPT], const char *text, size_t length)

@@ -22,7 +22,8 @@ void lstm__name_list_add(lstm__name_list *list, const char *name);
 /* Fail with NOT_FOUND: `PLACE has no WHAT "WANTED"; did you mean "NEAREST"? It has: A, B, C`. */
 lstm_status lstm__fail_not_found(const lstm__name_list *list, const char *place, const char *what);
 
-/* Copy at most 40 bytes of a text for a message: control characters and quotes become '?', a cut is shown by "...". */
+/* Copy at most 40 bytes of a text for a message: control characters and quotes become '?', a cut is
+ * shown by "...". */
 enum { LSTM__EXCERPT = 48 };
 const char *lstm__excerpt(char excerpt[LSTM__EXCERPT], const char *text, size_t length);
 

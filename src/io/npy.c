@@ -8,9 +8,10 @@
  *     N bytes        a Python dictionary literal with exactly 'descr', 'fortran_order' and 'shape', then blanks
  *     the rest       the elements
  *
- * The dictionary is read by a parser of the few things that it may hold: quoted texts without escapes, True and False,
- * tuples of whole numbers (with the L that Python 2 wrote). Anything else is an error, nothing is ever evaluated.
- * Every key must be there once. The elements must fill the rest of the file exactly.
+ * The dictionary is read by a parser of the few things that it may hold: quoted texts without
+ * escapes, True and False, tuples of whole numbers (with the L that Python 2 wrote). Anything else
+ * is an error, nothing is ever evaluated. Every key must be there once. The elements must fill the
+ * rest of the file exactly.
  */
 #include "npy.h"
 
@@ -38,7 +39,8 @@ static char peek(const lstm__cursor *c)
 
 static void skip_blanks(lstm__cursor *c)
 {
-    while (c->offset < c->size && (peek(c) == ' ' || peek(c) == '\n' || peek(c) == '\t' || peek(c) == '\r'))
+    while (c->offset < c->size &&
+           (peek(c) == ' ' || peek(c) == '\n' || peek(c) == '\t' || peek(c) == '\r'))
         c->offset++;
 }
 
@@ -71,9 +73,11 @@ static lstm_status read_text(lstm__cursor *c, char *text, size_t capacity)
     while (peek(c) != quote) {
         const char next = peek(c);
         if (next < 0x20 || next > 0x7e || next == '\\')
-            return lstm__fail_at(c, "a text in the .npy header is not closed or holds unusual characters");
+            return lstm__fail_at(
+                c, "a text in the .npy header is not closed or holds unusual characters");
         if (length + 1 >= capacity)
-            return lstm__fail_at(c, "a text in the .npy header is longer than %zu characters", capacity - 1);
+            return lstm__fail_at(c, "a text in the .npy header is longer than %zu characters",
+                                 capacity - 1);
         text[length++] = next;
         c->offset++;
     }
@@ -112,7 +116,8 @@ static lstm_status read_dimension(lstm__cursor *c, int64_t *value)
         return lstm__fail_at(c, "shape needs a whole number here");
     *value = 0;
     while (peek(c) >= '0' && peek(c) <= '9') {
-        if (__builtin_mul_overflow(*value, 10, value) || __builtin_add_overflow(*value, peek(c) - '0', value))
+        if (__builtin_mul_overflow(*value, 10, value) ||
+            __builtin_add_overflow(*value, peek(c) - '0', value))
             return lstm__fail_at(c, "a dimension in shape does not fit in 64 bits");
         c->offset++;
     }
@@ -129,8 +134,8 @@ static lstm_status read_shape(lstm__cursor *c, lstm__npy *npy)
         if (!comma)
             return lstm__fail_at(c, "shape is not a tuple of whole numbers");
         if (npy->rank == LSTM__MOST_DIMENSIONS)
-            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: the array has more than %d dimensions", c->name,
-                              LSTM__MOST_DIMENSIONS);
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: the array has more than %d dimensions",
+                              c->name, LSTM__MOST_DIMENSIONS);
         RETURN_IF_ERROR(read_dimension(c, &npy->shape[npy->rank++]));
         comma = accept(c, ',');
     }
@@ -151,8 +156,9 @@ static lstm_status read_descr(lstm__cursor *c, lstm__npy *npy)
     };
     skip_blanks(c);
     if (peek(c) == '[' || peek(c) == '(')
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: a structured array (a table of records); save one array of "
-                                                  "numbers",
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: a structured array (a table of records); save one array of "
+                          "numbers",
                           c->name);
     char text[MOST_DESCR + 1];
     RETURN_IF_ERROR(read_text(c, text, sizeof text));
@@ -167,11 +173,13 @@ static lstm_status read_descr(lstm__cursor *c, lstm__npy *npy)
             return lstm__fail_at(c, "descr '%s' has no byte order; expected '<' or '>'", text);
         }
     if (strcmp(text, "|O") == 0)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: an array of Python objects (dtype object), which is never read: "
-                                                  "it could run code; save numbers",
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: an array of Python objects (dtype object), which is never read: "
+                          "it could run code; save numbers",
                           c->name);
-    return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: elements of type '%s'; supported are float16, 32, 64, int8 to 64, "
-                                              "uint8 to 64 and bool",
+    return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                      "%s: elements of type '%s'; supported are float16, 32, 64, int8 to 64, "
+                      "uint8 to 64 and bool",
                       c->name, text);
 }
 
@@ -190,10 +198,13 @@ static lstm_status read_dictionary(lstm__cursor *c, lstm__npy *npy)
         while (k < 3 && strcmp(key, keys[k]) != 0)
             k++;
         if (k == 3 || seen & 1u << k)
-            return lstm__fail_at(c, "the .npy header has %s key '%s'", k == 3 ? "an unknown" : "twice the", key);
+            return lstm__fail_at(c, "the .npy header has %s key '%s'",
+                                 k == 3 ? "an unknown" : "twice the", key);
         seen |= 1u << k;
         RETURN_IF_ERROR(expect(c, ':'));
-        RETURN_IF_ERROR(k == 0 ? read_descr(c, npy) : k == 1 ? read_order(c, npy) : read_shape(c, npy));
+        RETURN_IF_ERROR(k == 0   ? read_descr(c, npy)
+                        : k == 1 ? read_order(c, npy)
+                                 : read_shape(c, npy));
         comma = accept(c, ',');
     }
     for (unsigned k = 0; k < 3; k++)
@@ -219,11 +230,13 @@ static lstm_status read_header(lstm__cursor *cursor, lstm__cursor *header)
     RETURN_IF_ERROR(lstm__get_u8(cursor, &major));
     RETURN_IF_ERROR(lstm__get_u8(cursor, &minor));
     if (major < 1 || major > 3 || minor != 0)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: version %d.%d of the .npy format; supported are 1.0, 2.0, 3.0",
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: version %d.%d of the .npy format; supported are 1.0, 2.0, 3.0",
                           cursor->name, major, minor);
     RETURN_IF_ERROR(lstm__get_uint(cursor, major == 1 ? 2 : 4, &length));
     if (length > MOST_HEADER)
-        return lstm__fail_at(cursor, "a .npy header of %" PRIu64 " bytes; at most %d are allowed", length, MOST_HEADER);
+        return lstm__fail_at(cursor, "a .npy header of %" PRIu64 " bytes; at most %d are allowed",
+                             length, MOST_HEADER);
     return lstm__get_part(cursor, length, header);
 }
 
@@ -234,13 +247,14 @@ lstm_status lstm__npy_parse(lstm__npy *npy, lstm__cursor *cursor)
     RETURN_IF_ERROR(read_header(cursor, &header));
     RETURN_IF_ERROR(read_dictionary(&header, npy));
     size_t bytes = 0;
-    if (!lstm__product(npy->shape, (size_t)npy->rank, &npy->count)
-        || !lstm__mul(npy->count, lstm__element_size(npy->kind), &bytes))
+    if (!lstm__product(npy->shape, (size_t)npy->rank, &npy->count) ||
+        !lstm__mul(npy->count, lstm__element_size(npy->kind), &bytes))
         return lstm__fail_at(cursor, "the product of the array's shape overflows");
     if (bytes != lstm__remaining(cursor))
-        return lstm__fail_at(cursor, "%zu elements of %zu bytes need %zu bytes, the file holds %zu: it %s", npy->count,
-                             lstm__element_size(npy->kind), bytes, lstm__remaining(cursor),
-                             bytes > lstm__remaining(cursor) ? "is cut off" : "goes on after the array");
+        return lstm__fail_at(
+            cursor, "%zu elements of %zu bytes need %zu bytes, the file holds %zu: it %s",
+            npy->count, lstm__element_size(npy->kind), bytes, lstm__remaining(cursor),
+            bytes > lstm__remaining(cursor) ? "is cut off" : "goes on after the array");
     return lstm__get_bytes(cursor, bytes, &npy->bytes);
 }
 
@@ -256,7 +270,8 @@ void lstm__npy_floats(const lstm__npy *npy, float *values)
         lstm__read_floats(&elements, values);
         return;
     }
-    /* Row by row of the result: `index` counts through all dimensions but the last, `place` is its row's source. */
+    /* Row by row of the result: `index` counts through all dimensions but the last, `place` is its
+     * row's source. */
     const int32_t last = npy->rank - 1;
     const size_t row = (size_t)npy->shape[last];
     int64_t index[LSTM__MOST_DIMENSIONS] = {0};
@@ -278,13 +293,15 @@ void lstm__npy_floats(const lstm__npy *npy, float *values)
 
 size_t lstm__npy_header(char header[LSTM__NPY_HEADER], int32_t rank, const int64_t *shape)
 {
-    /* 10 bytes before the dictionary; 8 dimensions of at most 19 digits and a ", " fit in the rest. */
+    /* 10 bytes before the dictionary; 8 dimensions of at most 19 digits and a ", " fit in the rest.
+     */
     char *const text = header + sizeof magic + 4;
     const size_t room = LSTM__NPY_HEADER - sizeof magic - 4;
-    size_t used = (size_t)snprintf(text, room, "{'descr': '<f4', 'fortran_order': False, 'shape': (");
+    size_t used = (size_t)snprintf(text, room,
+                                   "{'descr': '<f4', 'fortran_order': False, 'shape': (");
     for (int32_t d = 0; d < rank; d++)
-        used += (size_t)snprintf(text + used, room - used, "%s%" PRId64 "%s", d ? ", " : "", shape[d],
-                                 rank == 1 ? "," : "");
+        used += (size_t)snprintf(text + used, room - used, "%s%" PRId64 "%s", d ? ", " : "",
+                                 shape[d], rank == 1 ? "," : "");
     used += (size_t)snprintf(text + used, room - used, "), }");
     while ((sizeof magic + 4 + used + 1) % ALIGNMENT != 0)
         text[used++] = ' ';

@@ -21,8 +21,8 @@ typedef struct lstm__npy {
 /* Whether bytes start like a .npy file. */
 bool lstm__is_npy(const unsigned char *bytes, size_t size);
 
-/* Check a whole .npy file, from the cursor to its end, and describe it. FORMAT: anything wrong. UNSUPPORTED: another
- * version, more than 8 dimensions, elements that are no numbers. */
+/* Check a whole .npy file, from the cursor to its end, and describe it. FORMAT: anything wrong.
+ * UNSUPPORTED: another version, more than 8 dimensions, elements that are no numbers. */
 lstm_status lstm__npy_parse(lstm__npy *npy, lstm__cursor *cursor);
 
 /* Convert the elements to row-major floats, npy->count of them. */

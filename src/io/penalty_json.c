@@ -6,7 +6,8 @@
  *     "trainable": false          the rate 0
  *     "learning_rate_factor": 0.1
  *
- * as Keras writes them, also for "recurrent" and "bias". A name alone stands for Keras' defaults: l1 and l2 of 0.01.
+ * as Keras writes them, also for "recurrent" and "bias". A name alone stands for Keras' defaults:
+ * l1 and l2 of 0.01.
  */
 #include "penalty_json.h"
 #include "constants.h"
@@ -36,19 +37,23 @@ bool lstm__penalty_key(const lstm__layer_class *class, const char *key)
     const int part = regularizer >= 0 ? regularizer : part_of(key, "_constraint");
     if (part >= 0)
         return lstm__penalty_suits(class, part);
-    return strcmp(key, "trainable") == 0 || (class->declare && strcmp(key, "learning_rate_factor") == 0);
+    return strcmp(key, "trainable") == 0 ||
+           (class->declare && strcmp(key, "learning_rate_factor") == 0);
 }
 
-static lstm_status wrong(lstm_status code, const char *key, const json_t *value, const char *expected)
+static lstm_status wrong(lstm_status code, const char *key, const json_t *value,
+                         const char *expected)
 {
     char *found = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    const lstm_status status = lstm__fail(code, "\"%s\" is %.120s: expected %s", key, found ? found : "?", expected);
+    const lstm_status status = lstm__fail(code, "\"%s\" is %.120s: expected %s", key,
+                                          found ? found : "?", expected);
     free(found);
     return status;
 }
 
 /* A number of a config; `standard` where it is absent. */
-static lstm_status read_number(const char *key, const json_t *config, const char *name, double standard, double *number)
+static lstm_status read_number(const char *key, const json_t *config, const char *name,
+                               double standard, double *number)
 {
     const json_t *value = json_object_get(config, name);
     *number = value ? json_number_value(value) : standard;
@@ -59,14 +64,17 @@ static lstm_status read_number(const char *key, const json_t *config, const char
 
 static lstm_status read_regularizer(const char *key, const json_t *value, lstm__penalty *penalty)
 {
-    const char *name = json_is_string(value) ? json_string_value(value) : json_string_value(json_object_get(value, "class_name"));
+    const char *name = json_is_string(value)
+                           ? json_string_value(value)
+                           : json_string_value(json_object_get(value, "class_name"));
     const json_t *config = json_object_get(value, "config");
     penalty->l1 = penalty->l2 = 0;
     if (json_is_null(value))
         return LSTM_OK;
     const bool l1 = name && lstm__compare_names(name, "L1") == 0;
     const bool l2 = name && lstm__compare_names(name, "L2") == 0;
-    const bool both = name && (lstm__compare_names(name, "L1L2") == 0 || lstm__compare_names(name, "l1_l2") == 0);
+    const bool both = name && (lstm__compare_names(name, "L1L2") == 0 ||
+                               lstm__compare_names(name, "l1_l2") == 0);
     if (!l1 && !l2 && !both)
         return wrong(LSTM_ERROR_UNSUPPORTED, key, value, "L1, L2 or L1L2");
     if (l1 || both)
@@ -78,7 +86,9 @@ static lstm_status read_regularizer(const char *key, const json_t *value, lstm__
 
 static lstm_status read_constraint(const char *key, const json_t *value, lstm__penalty *penalty)
 {
-    const char *name = json_is_string(value) ? json_string_value(value) : json_string_value(json_object_get(value, "class_name"));
+    const char *name = json_is_string(value)
+                           ? json_string_value(value)
+                           : json_string_value(json_object_get(value, "class_name"));
     const json_t *config = json_object_get(value, "config");
     const json_t *axis = json_object_get(config, "axis");
     penalty->constraint = 0;
@@ -89,7 +99,8 @@ static lstm_status read_constraint(const char *key, const json_t *value, lstm__p
     if (axis && (!json_is_integer(axis) || json_integer_value(axis) != 0))
         return wrong(LSTM_ERROR_UNSUPPORTED, key, value, "the axis 0");
     RETURN_IF_ERROR(read_number(key, config, "max_value", 2, &penalty->max_norm));
-    return penalty->max_norm > 0 ? LSTM_OK : wrong(LSTM_ERROR_FORMAT, key, value, "a max_value above 0");
+    return penalty->max_norm > 0 ? LSTM_OK
+                                 : wrong(LSTM_ERROR_FORMAT, key, value, "a max_value above 0");
 }
 
 static lstm_status read_rate(lstm__node *node, const char *key, const json_t *value)
@@ -129,7 +140,8 @@ lstm_status lstm__penalty_from_json(lstm__node *node, const json_t *layer)
 static json_t *constraint_object(const lstm__penalty *p)
 {
     if (p->constraint == LSTM_CONSTRAINT_MAX_NORM)
-        return json_pack("{s:s, s:{s:f, s:i}}", "class_name", "MaxNorm", "config", "max_value", p->max_norm, "axis", 0);
+        return json_pack("{s:s, s:{s:f, s:i}}", "class_name", "MaxNorm", "config", "max_value",
+                         p->max_norm, "axis", 0);
     if (p->constraint == LSTM_CONSTRAINT_UNIT_NORM)
         return json_pack("{s:s, s:{s:i}}", "class_name", "UnitNorm", "config", "axis", 0);
     return json_pack("{s:s, s:{}}", "class_name", "NonNeg", "config");
@@ -143,8 +155,9 @@ int lstm__penalty_to_json(const lstm__node *node, json_t *layer)
         const lstm__penalty *p = &node->penalties[k];
         if (p->l1 > 0 || p->l2 > 0) {
             snprintf(key, sizeof key, "%s_regularizer", parts[k]);
-            failed |= json_object_set_new(layer, key, json_pack("{s:s, s:{s:f, s:f}}", "class_name", "L1L2", "config", "l1",
-                                                                p->l1, "l2", p->l2)) != 0;
+            failed |= json_object_set_new(layer, key,
+                                          json_pack("{s:s, s:{s:f, s:f}}", "class_name", "L1L2",
+                                                    "config", "l1", p->l1, "l2", p->l2)) != 0;
         }
         if (p->constraint > LSTM_CONSTRAINT_NONE) {
             snprintf(key, sizeof key, "%s_constraint", parts[k]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What every layer with parameters may carry in a description: Keras' *_regularizer and *_constraint, and its rate.
+ * What every layer with parameters may carry in a description: Keras' *_regularizer and
+ * *_constraint, and its rate.
  */
 #ifndef LSTM_IO_PENALTY_JSON_H
 #define LSTM_IO_PENALTY_JSON_H

@@ -6,13 +6,15 @@
  *     N bytes            header: a JSON object, blanks allowed at its end
  *     the rest           data
  *
- * The header maps each tensor's name to {"dtype", "shape", "data_offsets": [begin, end]}, offsets counted from the
- * start of the data, and "__metadata__" to texts by name. Checked here, as in the reference: N <= 100 MB and inside the
- * file, no name twice, every shape's product times the element size is end - begin, and the tensors in order of their
- * offsets fill the data exactly, so that none overlaps another and no byte is left unexplained.
+ * The header maps each tensor's name to {"dtype", "shape", "data_offsets": [begin, end]}, offsets
+ * counted from the start of the data, and "__metadata__" to texts by name. Checked here, as in the
+ * reference: N <= 100 MB and inside the file, no name twice, every shape's product times the
+ * element size is end - begin, and the tensors in order of their offsets fill the data exactly, so
+ * that none overlaps another and no byte is left unexplained.
  *
- * Jansson parses the header: it refuses duplicate keys, invalid UTF-8, NUL characters, integers beyond 64 bits and
- * nesting beyond 2048. It allocates with malloc, in proportion to the header; names and metadata stay in its tree.
+ * Jansson parses the header: it refuses duplicate keys, invalid UTF-8, NUL characters, integers
+ * beyond 64 bits and nesting beyond 2048. It allocates with malloc, in proportion to the header;
+ * names and metadata stay in its tree.
  */
 #include "safetensors.h"
 
@@ -37,8 +39,8 @@ struct lstm__safetensors {
 
 bool lstm__is_safetensors(const unsigned char *bytes, size_t size)
 {
-    return size > LENGTH_BYTES && bytes[4] == 0 && bytes[5] == 0 && bytes[6] == 0 && bytes[7] == 0
-           && bytes[LENGTH_BYTES] == '{';
+    return size > LENGTH_BYTES && bytes[4] == 0 && bytes[5] == 0 && bytes[6] == 0 &&
+           bytes[7] == 0 && bytes[LENGTH_BYTES] == '{';
 }
 
 static lstm_status parse_header(lstm__safetensors *s, lstm__cursor *cursor)
@@ -46,25 +48,30 @@ static lstm_status parse_header(lstm__safetensors *s, lstm__cursor *cursor)
     uint64_t length = 0;
     RETURN_IF_ERROR(lstm__get_u64(cursor, &length));
     if (length > MOST_HEADER)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: a safetensors header of %" PRIu64 " bytes; at most %d are allowed",
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: a safetensors header of %" PRIu64 " bytes; at most %d are allowed",
                           cursor->name, length, MOST_HEADER);
     if (length > lstm__remaining(cursor))
         return lstm__fail(LSTM_ERROR_FORMAT,
-                          "%s: the safetensors header has %" PRIu64 " bytes, the file only %zu after offset %d: it is "
+                          "%s: the safetensors header has %" PRIu64
+                          " bytes, the file only %zu after offset %d: it is "
                           "cut off",
                           cursor->name, length, lstm__remaining(cursor), LENGTH_BYTES);
     const unsigned char *text = NULL;
     RETURN_IF_ERROR(lstm__get_bytes(cursor, length, &text));
     if (length == 0 || text[0] != '{')
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: offset %d: the safetensors header is not a JSON object", cursor->name,
-                          LENGTH_BYTES);
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: offset %d: the safetensors header is not a JSON object",
+                          cursor->name, LENGTH_BYTES);
     json_error_t error;
     s->header = json_loadb((const char *)text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
     if (s->header)
         return LSTM_OK;
     if (json_error_code(&error) == json_error_out_of_memory)
-        return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory for the header of %" PRIu64 " bytes", cursor->name, length);
-    return lstm__fail(LSTM_ERROR_FORMAT, "%s: offset %d: the safetensors header is not valid JSON: %s", cursor->name,
+        return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory for the header of %" PRIu64 " bytes",
+                          cursor->name, length);
+    return lstm__fail(LSTM_ERROR_FORMAT,
+                      "%s: offset %d: the safetensors header is not valid JSON: %s", cursor->name,
                       LENGTH_BYTES + (error.position > 0 ? error.position : 0), error.text);
 }
 
@@ -74,9 +81,10 @@ static lstm_status check_metadata(lstm__safetensors *s, const json_t *metadata)
         return lstm__fail(LSTM_ERROR_FORMAT, "%s: __metadata__ is not a JSON object", s->file.name);
     const char *key = NULL;
     json_t *value = NULL;
-    json_object_foreach ((json_t *)metadata, key, value)
-        if (!json_is_string(value))
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: __metadata__ \"%.100s\" is not a text", s->file.name, key);
+    json_object_foreach((json_t *)metadata, key, value) if (
+        !json_is_string(value)) return lstm__fail(LSTM_ERROR_FORMAT,
+                                                  "%s: __metadata__ \"%.100s\" is not a text",
+                                                  s->file.name, key);
     s->metadata = metadata;
     return LSTM_OK;
 }
@@ -91,37 +99,42 @@ static lstm_status read_shape(const lstm__safetensors *s, lstm__tensor *tensor, 
     if (!json_is_array(shape))
         return fail_tensor(s, tensor->name, "shape is missing or not a list");
     if (json_array_size(shape) > LSTM__MOST_DIMENSIONS)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: tensor \"%.200s\" has %zu dimensions; at most %d are supported",
-                          s->file.name, tensor->name, json_array_size(shape), LSTM__MOST_DIMENSIONS);
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: tensor \"%.200s\" has %zu dimensions; at most %d are supported",
+                          s->file.name, tensor->name, json_array_size(shape),
+                          LSTM__MOST_DIMENSIONS);
     tensor->rank = (int32_t)json_array_size(shape);
     for (int32_t k = 0; k < tensor->rank; k++) {
         const json_t *dimension = json_array_get(shape, (size_t)k);
         if (!json_is_integer(dimension) || json_integer_value(dimension) < 0)
-            return fail_tensor(s, tensor->name, "shape holds something else than whole numbers from 0");
+            return fail_tensor(s, tensor->name,
+                               "shape holds something else than whole numbers from 0");
         tensor->shape[k] = json_integer_value(dimension);
     }
     size_t unused = 0;
-    if (!lstm__product(tensor->shape, (size_t)tensor->rank, &tensor->count)
-        || !lstm__mul(tensor->count, lstm__element_size(tensor->kind), &unused))
+    if (!lstm__product(tensor->shape, (size_t)tensor->rank, &tensor->count) ||
+        !lstm__mul(tensor->count, lstm__element_size(tensor->kind), &unused))
         return fail_tensor(s, tensor->name, "the product of its shape overflows");
     return LSTM_OK;
 }
 
-static lstm_status read_tensor(const lstm__safetensors *s, lstm__tensor *tensor, const char *name, const json_t *entry,
-                               const lstm__cursor *data)
+static lstm_status read_tensor(const lstm__safetensors *s, lstm__tensor *tensor, const char *name,
+                               const json_t *entry, const lstm__cursor *data)
 {
     tensor->name = name;
     if (!json_is_object(entry))
         return fail_tensor(s, name, "its description is not a JSON object");
     if (!lstm__is_name(name, strlen(name)))
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: a tensor's name is empty or holds control characters", s->file.name);
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: a tensor's name is empty or holds control characters", s->file.name);
     const char *dtype = json_string_value(json_object_get(entry, "dtype"));
     if (!dtype)
         return fail_tensor(s, name, "dtype is missing or not a text");
     tensor->kind = lstm__element_from_name(dtype);
     if (tensor->kind == 0)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                          "%s: tensor \"%.200s\": dtype \"%.40s\" is none of F64, F32, F16, BF16, I64, I32, I16, I8, "
+                          "%s: tensor \"%.200s\": dtype \"%.40s\" is none of F64, F32, F16, BF16, "
+                          "I64, I32, I16, I8, "
                           "U64, U32, U16, U8, BOOL",
                           s->file.name, name, dtype);
     RETURN_IF_ERROR(read_shape(s, tensor, json_object_get(entry, "shape")));
@@ -129,21 +142,23 @@ static lstm_status read_tensor(const lstm__safetensors *s, lstm__tensor *tensor,
     const json_t *offsets = json_object_get(entry, "data_offsets");
     const json_t *begin = json_array_get(offsets, 0);
     const json_t *end = json_array_get(offsets, 1);
-    if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end)
-        || json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin))
+    if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
+        json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin))
         return fail_tensor(s, name, "data_offsets is not a list of two rising whole numbers");
     const uint64_t first = (uint64_t)json_integer_value(begin);
     const uint64_t last = (uint64_t)json_integer_value(end);
     if (last > data->size)
         return lstm__fail(LSTM_ERROR_FORMAT,
-                          "%s: tensor \"%.200s\" ends at byte %" PRIu64 " of the data, the file holds %zu: it is "
+                          "%s: tensor \"%.200s\" ends at byte %" PRIu64
+                          " of the data, the file holds %zu: it is "
                           "cut off",
                           s->file.name, name, last, data->size);
     tensor->size = tensor->count * lstm__element_size(tensor->kind);
     if (last - first != tensor->size)
         return lstm__fail(LSTM_ERROR_FORMAT,
-                          "%s: tensor \"%.200s\" has %" PRIu64 " bytes, its shape and dtype %s need %zu", s->file.name,
-                          name, last - first, dtype, tensor->size);
+                          "%s: tensor \"%.200s\" has %" PRIu64
+                          " bytes, its shape and dtype %s need %zu",
+                          s->file.name, name, last - first, dtype, tensor->size);
     tensor->offset = (size_t)first;
     tensor->bytes = data->bytes + first;
     return LSTM_OK;
@@ -172,14 +187,15 @@ static lstm_status check_places(const lstm__safetensors *s, size_t data_size)
     for (size_t k = 0; k < s->count; k++) {
         if (order[k]->offset != expected)
             FAIL(LSTM_ERROR_FORMAT,
-                 "%s: tensor \"%.200s\" begins at byte %zu of the data, the one before ends at %zu: %s",
+                 "%s: tensor \"%.200s\" begins at byte %zu of the data, the one before ends at "
+                 "%zu: %s",
                  s->file.name, order[k]->name, order[k]->offset, expected,
                  order[k]->offset < expected ? "they overlap" : "there is a hole");
         expected = order[k]->offset + order[k]->size;
     }
     if (expected != data_size)
-        FAIL(LSTM_ERROR_FORMAT, "%s: the tensors end at byte %zu of the data, the file at %zu", s->file.name, expected,
-             data_size);
+        FAIL(LSTM_ERROR_FORMAT, "%s: the tensors end at byte %zu of the data, the file at %zu",
+             s->file.name, expected, data_size);
 out:
     lstm__release(s->context, order);
     return status;
@@ -190,10 +206,12 @@ static lstm_status read_tensors(lstm__safetensors *s, const lstm__cursor *data)
     const size_t entries = json_object_size(s->header);
     s->tensors = lstm__allocate_array(s->context, entries, sizeof *s->tensors);
     if (!s->tensors)
-        return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory for the list of %zu tensors", s->file.name, entries);
+        return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory for the list of %zu tensors",
+                          s->file.name, entries);
     const char *name = NULL;
     json_t *entry = NULL;
-    json_object_foreach (s->header, name, entry) {
+    json_object_foreach(s->header, name, entry)
+    {
         if (strcmp(name, "__metadata__") == 0) {
             RETURN_IF_ERROR(check_metadata(s, entry));
             continue;
@@ -268,7 +286,8 @@ const lstm__tensor *lstm__safetensors_find(const lstm__safetensors *s, const cha
     return NULL;
 }
 
-lstm_status lstm__safetensors_need(const lstm__safetensors *s, const char *name, const lstm__tensor **tensor)
+lstm_status lstm__safetensors_need(const lstm__safetensors *s, const char *name,
+                                   const lstm__tensor **tensor)
 {
     *tensor = lstm__safetensors_find(s, name);
     if (*tensor)
@@ -278,9 +297,11 @@ lstm_status lstm__safetensors_need(const lstm__safetensors *s, const char *name,
     for (size_t k = 0; k < s->count; k++)
         lstm__nearest_offer(&nearest, s->tensors[k].name);
     if (nearest.best)
-        return lstm__fail(LSTM_ERROR_NOT_FOUND, "%s: has no tensor \"%.200s\"; the nearest name is \"%.200s\"",
+        return lstm__fail(LSTM_ERROR_NOT_FOUND,
+                          "%s: has no tensor \"%.200s\"; the nearest name is \"%.200s\"",
                           s->file.name, name, nearest.best);
-    return lstm__fail(LSTM_ERROR_NOT_FOUND, "%s: has no tensor \"%.200s\" among its %zu", s->file.name, name, s->count);
+    return lstm__fail(LSTM_ERROR_NOT_FOUND, "%s: has no tensor \"%.200s\" among its %zu",
+                      s->file.name, name, s->count);
 }
 
 const char *lstm__safetensors_metadata(const lstm__safetensors *s, const char *key)
@@ -305,8 +326,8 @@ static lstm_status check_count(const lstm__tensor *tensor, size_t count)
 {
     if (count == tensor->count)
         return LSTM_OK;
-    return lstm__fail(LSTM_ERROR_SHAPE, "tensor \"%.200s\" has %zu elements, expected %zu", tensor->name, tensor->count,
-                      count);
+    return lstm__fail(LSTM_ERROR_SHAPE, "tensor \"%.200s\" has %zu elements, expected %zu",
+                      tensor->name, tensor->count, count);
 }
 
 lstm_status lstm__tensor_floats(const lstm__tensor *tensor, float *values, size_t count)
@@ -330,5 +351,6 @@ lstm_status lstm__tensor_integers(const lstm__tensor *tensor, uint64_t *values, 
     RETURN_IF_ERROR(check_count(tensor, count));
     const lstm__elements elements = elements_of(tensor);
     const lstm_status status = lstm__read_integers(&elements, values);
-    return status == LSTM_OK ? status : lstm__prefix_error(status, "tensor \"%.200s\"", tensor->name);
+    return status == LSTM_OK ? status
+                             : lstm__prefix_error(status, "tensor \"%.200s\"", tensor->name);
 }

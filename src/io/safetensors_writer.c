@@ -2,11 +2,13 @@
  *
  * Writing safetensors files; the format is described in safetensors_reader.c.
  *
- * The header names metadata and tensors in the order in which they were added. The data holds the tensors in the order
- * of falling element size, and the header is filled up with blanks to a multiple of 64 bytes: so every tensor is
- * aligned to its element's size in the file, and in memory when the file is read or mapped.
+ * The header names metadata and tensors in the order in which they were added. The data holds the
+ * tensors in the order of falling element size, and the header is filled up with blanks to a
+ * multiple of 64 bytes: so every tensor is aligned to its element's size in the file, and in memory
+ * when the file is read or mapped.
  *
- * The header is built as a Jansson tree, which checks UTF-8 and escapes. The same additions give the same bytes.
+ * The header is built as a Jansson tree, which checks UTF-8 and escapes. The same additions give
+ * the same bytes.
  */
 #include "safetensors.h"
 
@@ -22,9 +24,9 @@ enum { LENGTH_BYTES = 8, ALIGNMENT = 64, MOST_HEADER = 100000000 };
 typedef struct tensor {
     const void *values;
     char *name;
-    size_t size;         /* bytes */
+    size_t size; /* bytes */
     size_t element_size;
-    uint64_t offset;     /* in the data, once laid out */
+    uint64_t offset; /* in the data, once laid out */
     int32_t kind;
     int32_t rank;
     int64_t shape[LSTM__MOST_DIMENSIONS];
@@ -75,7 +77,8 @@ static lstm_status check_text(const char *text, const char *what)
     return LSTM_OK;
 }
 
-lstm_status lstm__safetensors_add_metadata(lstm__safetensors_writer *writer, const char *key, const char *text)
+lstm_status lstm__safetensors_add_metadata(lstm__safetensors_writer *writer, const char *key,
+                                           const char *text)
 {
     RETURN_IF_ERROR(check_text(key, "a metadata key"));
     RETURN_IF_ERROR(check_text(text, "a metadata text"));
@@ -86,26 +89,32 @@ lstm_status lstm__safetensors_add_metadata(lstm__safetensors_writer *writer, con
     return LSTM_OK;
 }
 
-lstm_status lstm__safetensors_add_tensor(lstm__safetensors_writer *writer, const char *name, int32_t kind, int32_t rank,
-                                         const int64_t *shape, const void *values)
+lstm_status lstm__safetensors_add_tensor(lstm__safetensors_writer *writer, const char *name,
+                                         int32_t kind, int32_t rank, const int64_t *shape,
+                                         const void *values)
 {
     if (!lstm__is_name(name, strlen(name)) || strcmp(name, "__metadata__") == 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "\"%.200s\" cannot be the name of a tensor: expected UTF-8 text without "
-                                               "control characters that is not \"__metadata__\"",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "\"%.200s\" cannot be the name of a tensor: expected UTF-8 text without "
+                          "control characters that is not \"__metadata__\"",
                           name);
     for (size_t k = 0; k < writer->count; k++)
         if (strcmp(writer->tensors[k].name, name) == 0)
             return lstm__fail(LSTM_ERROR_ARGUMENT, "a tensor \"%.200s\" is there already", name);
-    tensor t = {.values = values, .kind = kind, .rank = rank, .element_size = lstm__element_size(kind)};
+    tensor t = {
+        .values = values, .kind = kind, .rank = rank, .element_size = lstm__element_size(kind)};
     size_t count = 0;
     if (t.element_size == 0 || rank < 0 || rank > LSTM__MOST_DIMENSIONS)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "tensor \"%.200s\": kind %d, rank %d", name, (int)kind, (int)rank);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "tensor \"%.200s\": kind %d, rank %d", name,
+                          (int)kind, (int)rank);
     if (!lstm__product(shape, (size_t)rank, &count) || !lstm__mul(count, t.element_size, &t.size))
-        return lstm__fail(LSTM_ERROR_SHAPE, "tensor \"%.200s\": the product of its shape overflows", name);
+        return lstm__fail(LSTM_ERROR_SHAPE, "tensor \"%.200s\": the product of its shape overflows",
+                          name);
     if (rank > 0)
         memcpy(t.shape, shape, (size_t)rank * sizeof *shape);
     void *memory = writer->tensors;
-    RETURN_IF_ERROR(lstm__grow(writer->context, &memory, &writer->capacity, writer->count + 1, sizeof(tensor)));
+    RETURN_IF_ERROR(
+        lstm__grow(writer->context, &memory, &writer->capacity, writer->count + 1, sizeof(tensor)));
     writer->tensors = memory;
     t.name = lstm__copy_text(writer->context, name);
     if (!t.name)
@@ -140,9 +149,9 @@ static json_t *describe(const lstm__safetensors_writer *writer)
         json_t *const shape = json_array();
         for (int32_t d = 0; d < t->rank; d++)
             good = json_array_append_new(shape, json_integer(t->shape[d])) == 0 && good;
-        json_t *const entry =
-            json_pack("{s:s, s:o, s:[I, I]}", "dtype", lstm__element_name(t->kind), "shape", shape, "data_offsets",
-                      (json_int_t)t->offset, (json_int_t)(t->offset + t->size));
+        json_t *const entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype",
+                                        lstm__element_name(t->kind), "shape", shape, "data_offsets",
+                                        (json_int_t)t->offset, (json_int_t)(t->offset + t->size));
         good = json_object_set_new(header, t->name, entry) == 0 && good;
     }
     if (good)
@@ -156,7 +165,8 @@ static lstm_status write_header(lstm__writer *file, const char *text, size_t len
     const size_t padding = (ALIGNMENT - (LENGTH_BYTES + length) % ALIGNMENT) % ALIGNMENT;
     uint64_t announced = length + padding;
     if (announced > MOST_HEADER)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "a safetensors header of %" PRIu64 " bytes; at most %d are allowed",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "a safetensors header of %" PRIu64 " bytes; at most %d are allowed",
                           announced, MOST_HEADER);
     unsigned char number[LENGTH_BYTES];
     for (size_t k = 0; k < LENGTH_BYTES; k++, announced >>= 8)

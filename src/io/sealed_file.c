@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Sealed files. The checksum is zlib's CRC-32 over the library's version, keys and texts in the order written, then name,
- * kind, shape and bytes of every tensor in the order of the header. Kind and version are checked first, so that a newer
- * file is called newer and not damaged.
+ * Sealed files. The checksum is zlib's CRC-32 over the library's version, keys and texts in the
+ * order written, then name, kind, shape and bytes of every tensor in the order of the header. Kind
+ * and version are checked first, so that a newer file is called newer and not damaged.
  */
 #include "sealed_file.h"
 
@@ -27,8 +27,8 @@ static unsigned long add_text(unsigned long checksum, const char *text)
     return add_bytes(checksum, text, strlen(text) + 1);
 }
 
-static unsigned long add_tensor(unsigned long checksum, const char *name, int32_t kind, int32_t rank, const int64_t *shape,
-                                const void *bytes, size_t size)
+static unsigned long add_tensor(unsigned long checksum, const char *name, int32_t kind,
+                                int32_t rank, const int64_t *shape, const void *bytes, size_t size)
 {
     checksum = add_text(checksum, name);
     checksum = add_bytes(checksum, &kind, sizeof kind);
@@ -53,8 +53,8 @@ lstm_status lstm__seal_text(lstm__seal *seal, const char *key, const char *text)
     return lstm__safetensors_add_metadata(seal->writer, key, text);
 }
 
-lstm_status lstm__seal_tensor(lstm__seal *seal, const char *name, int32_t kind, int32_t rank, const int64_t *shape,
-                              const void *values)
+lstm_status lstm__seal_tensor(lstm__seal *seal, const char *name, int32_t kind, int32_t rank,
+                              const int64_t *shape, const void *values)
 {
     size_t size = lstm__element_size(kind);
     for (int32_t k = 0; k < rank; k++)
@@ -85,23 +85,29 @@ static lstm_status check_kind(const lstm__safetensors *file, const char *kind)
     const char *library = lstm__safetensors_metadata(file, KEY_LIBRARY);
     if (!found || !version)
         return lstm__fail(LSTM_ERROR_FORMAT,
-                          "%s: a safetensors file, but not one of liblstm (no \"%s\" in its metadata): plain weights need a "
+                          "%s: a safetensors file, but not one of liblstm (no \"%s\" in its "
+                          "metadata): plain weights need a "
                           "model description",
                           path, found ? KEY_VERSION : KEY_KIND);
     if (strcmp(found, kind) != 0)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: a liblstm file of kind \"%.40s\": expected a %s", path, found, kind);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: a liblstm file of kind \"%.40s\": expected a %s",
+                          path, found, kind);
     char *end = NULL;
     const long number = strtol(version, &end, 10);
     if (end == version || *end || number < 1)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: format version \"%.40s\" is no number", path, version);
+        return lstm__fail(LSTM_ERROR_FORMAT, "%s: format version \"%.40s\" is no number", path,
+                          version);
     if (number > FORMAT_VERSION)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                          "%s: format version %ld, written by liblstm %.40s: this library (%s) reads up to version %d", path,
-                          number, library ? library : "?", lstm_version_string(), FORMAT_VERSION);
+                          "%s: format version %ld, written by liblstm %.40s: this library (%s) "
+                          "reads up to version %d",
+                          path, number, library ? library : "?", lstm_version_string(),
+                          FORMAT_VERSION);
     return LSTM_OK;
 }
 
-lstm_status lstm__seal_check(const lstm__safetensors *file, const char *kind, const char *const *texts)
+lstm_status lstm__seal_check(const lstm__safetensors *file, const char *kind,
+                             const char *const *texts)
 {
     RETURN_IF_ERROR(check_kind(file, kind));
     char computed[32];
@@ -110,8 +116,8 @@ lstm_status lstm__seal_check(const lstm__safetensors *file, const char *kind, co
     for (size_t k = 0; texts[k]; k++) {
         const char *text = lstm__safetensors_metadata(file, texts[k]);
         if (!text)
-            return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"%s\" is missing from its metadata", lstm__safetensors_path(file),
-                              texts[k]);
+            return lstm__fail(LSTM_ERROR_FORMAT, "%s: \"%s\" is missing from its metadata",
+                              lstm__safetensors_path(file), texts[k]);
         checksum = add_text(add_text(checksum, texts[k]), text);
     }
     for (size_t k = 0; k < lstm__safetensors_count(file); k++) {
@@ -121,7 +127,8 @@ lstm_status lstm__seal_check(const lstm__safetensors *file, const char *kind, co
     snprintf(computed, sizeof computed, "%08lx", checksum);
     const char *stored = lstm__safetensors_metadata(file, KEY_CHECKSUM);
     if (!stored || strcmp(stored, computed) != 0)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the file is damaged: checksum %.40s, expected %.40s",
-                          lstm__safetensors_path(file), computed, stored ? stored : "one in the metadata");
+        return lstm__fail(
+            LSTM_ERROR_FORMAT, "%s: the file is damaged: checksum %.40s, expected %.40s",
+            lstm__safetensors_path(file), computed, stored ? stored : "one in the metadata");
     return LSTM_OK;
 }

@@ -2,8 +2,9 @@
  *
  * The system's reason for a failure, as text.
  *
- * strerror may share one buffer between threads, and strerror_r comes in two kinds: POSIX' returns an int and fills the
- * buffer, GNU's returns the text. _Generic picks by the returned type, so that no build-time test is needed.
+ * strerror may share one buffer between threads, and strerror_r comes in two kinds: POSIX' returns
+ * an int and fills the buffer, GNU's returns the text. _Generic picks by the returned type, so that
+ * no build-time test is needed.
  */
 #include "system_error.h"
 

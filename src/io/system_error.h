@@ -6,7 +6,8 @@
 
 #include "status.h"
 
-/* Fail with LSTM_ERROR_IO and the text "…: No space left on device"; `error` is a value of errno. */
+/* Fail with LSTM_ERROR_IO and the text "…: No space left on device"; `error` is a value of errno.
+ */
 lstm_status lstm__fail_system(int error, const char *format, ...) LSTM__PRINTF(2, 3);
 
 #endif

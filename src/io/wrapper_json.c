@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * TimeDistributed: our layers treat the steps of a sequence alike by themselves, so the wrapped layer takes the wrapper's
- * place. Its description is {"type": …, options} (ours) or {"class_name": …, "config": {options}} (Keras').
+ * TimeDistributed: our layers treat the steps of a sequence alike by themselves, so the wrapped
+ * layer takes the wrapper's place. Its description is {"type": …, options} (ours) or {"class_name":
+ * …, "config": {options}} (Keras').
  */
 #include "wrapper_json.h"
 
@@ -20,8 +21,9 @@ static lstm_status no_memory(void)
 /* Of the wrapper only these keys and what carries nothing. */
 static lstm_status check_keys(const json_t *layer)
 {
-    static const char *const known[] = {"type", "name", "inputs", "layer", "dtype", "trainable", "batch_input_shape",
-                                        "build_config", NULL};
+    static const char *const known[] = {
+        "type",         "name", "inputs", "layer", "dtype", "trainable", "batch_input_shape",
+        "build_config", NULL};
     const char *key = NULL;
     json_t *value = NULL;
     json_object_foreach((json_t *)layer, key, value)
@@ -52,7 +54,8 @@ lstm_status lstm__unwrap_layer(const json_t *layer, json_t **out)
         json_object_del(merged, "name");
     for (size_t k = 0; !failed && k < sizeof from_wrapper / sizeof *from_wrapper; k++)
         if (json_object_get(layer, from_wrapper[k]))
-            failed = json_object_set(merged, from_wrapper[k], json_object_get(layer, from_wrapper[k])) != 0;
+            failed = json_object_set(merged, from_wrapper[k],
+                                     json_object_get(layer, from_wrapper[k])) != 0;
     if (failed) {
         json_decref(merged);
         return no_memory();

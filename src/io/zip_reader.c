@@ -7,13 +7,15 @@
  *     [zip64 end record, zip64 locator]
  *     end record, comment                     the end of the file
  *
- * The end record is found from the end of the file and must reach exactly there. Sizes, CRC and method come from the
- * central directory; the local header is only checked (signature, name, method), since writers that stream leave its
- * sizes 0. Each entry occupies its local header to the end of its content; these ranges must lie before the directory
- * and must not overlap, which rules out the bombs that share one content.
+ * The end record is found from the end of the file and must reach exactly there. Sizes, CRC and
+ * method come from the central directory; the local header is only checked (signature, name,
+ * method), since writers that stream leave its sizes 0. Each entry occupies its local header to the
+ * end of its content; these ranges must lie before the directory and must not overlap, which rules
+ * out the bombs that share one content.
  *
- * Content is inflated into a block of exactly the announced size, never more. Deflate cannot expand more than 1032
- * times, so an entry that announces more than 1100 times its bytes is a lie and refused before anything is allocated.
+ * Content is inflated into a block of exactly the announced size, never more. Deflate cannot expand
+ * more than 1032 times, so an entry that announces more than 1100 times its bytes is a lie and
+ * refused before anything is allocated.
  */
 #include "zip_archive.h"
 
@@ -111,7 +113,8 @@ static lstm_status find_end(const lstm__file *file, lstm__cursor *cursor)
             return LSTM_OK;
         }
     }
-    return lstm__fail(LSTM_ERROR_FORMAT, "%s: the ZIP archive has no end record: it is cut off, or bytes follow it",
+    return lstm__fail(LSTM_ERROR_FORMAT,
+                      "%s: the ZIP archive has no end record: it is cut off, or bytes follow it",
                       file->name);
 }
 
@@ -167,24 +170,28 @@ static lstm_status read_end(const lstm__file *file, directory *d)
     RETURN_IF_ERROR(lstm__get_u16(&c, &count));
     RETURN_IF_ERROR(lstm__get_u32(&c, &size));
     RETURN_IF_ERROR(lstm__get_u32(&c, &offset));
-    if ((disk != 0 && disk != UINT16_MAX) || (directory_disk != 0 && directory_disk != UINT16_MAX)
-        || on_this_disk != count)
+    if ((disk != 0 && disk != UINT16_MAX) ||
+        (directory_disk != 0 && directory_disk != UINT16_MAX) || on_this_disk != count)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: a ZIP archive of several disks", file->name);
     *d = (directory){.count = count, .size = size, .offset = offset};
     RETURN_IF_ERROR(read_end64(file, end, d));
     if (d->offset > end || d->size > end - d->offset)
         return lstm__fail(LSTM_ERROR_FORMAT,
-                          "%s: the ZIP directory (offset %" PRIu64 ", %" PRIu64 " bytes) lies outside the file",
+                          "%s: the ZIP directory (offset %" PRIu64 ", %" PRIu64
+                          " bytes) lies outside the file",
                           file->name, d->offset, d->size);
     if (d->count > d->size / RECORD_SIZE)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: a ZIP directory of %" PRIu64 " bytes cannot hold %" PRIu64 " entries",
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: a ZIP directory of %" PRIu64 " bytes cannot hold %" PRIu64
+                          " entries",
                           file->name, d->size, d->count);
     return LSTM_OK;
 }
 
 /* ---- The directory ---- */
 
-/* Take from a zip64 extra field those values that did not fit in the record: in this order, and only those. */
+/* Take from a zip64 extra field those values that did not fit in the record: in this order, and
+ * only those. */
 static lstm_status read_zip64(lstm__cursor *extra, record *r)
 {
     while (lstm__remaining(extra) >= 4) {
@@ -249,22 +256,27 @@ static lstm_status read_record(lstm__cursor *c, record *r)
 static lstm_status check_record(const lstm__cursor *c, const record *r, const char *name)
 {
     if (!lstm__zip_is_name(name, r->name_length) || strlen(name) != r->name_length)
-        return lstm__fail(LSTM_ERROR_FORMAT,
-                          "%s: the ZIP entry \"%.100s\" has a name that leads outside the archive or is no text",
-                          c->name, name);
+        return lstm__fail(
+            LSTM_ERROR_FORMAT,
+            "%s: the ZIP entry \"%.100s\" has a name that leads outside the archive or is no text",
+            c->name, name);
     if (r->flags & (FLAG_ENCRYPTED | FLAG_STRONG | FLAG_MASKED))
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: the ZIP entry \"%.100s\" is encrypted", c->name, name);
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: the ZIP entry \"%.100s\" is encrypted",
+                          c->name, name);
     if (r->method != METHOD_STORED && r->method != METHOD_DEFLATED)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                          "%s: the ZIP entry \"%.100s\" is packed by method %d; supported are stored (0) and "
-                          "deflate (8)",
-                          c->name, name, r->method);
+        return lstm__fail(
+            LSTM_ERROR_UNSUPPORTED,
+            "%s: the ZIP entry \"%.100s\" is packed by method %d; supported are stored (0) and "
+            "deflate (8)",
+            c->name, name, r->method);
     if (r->disk != 0)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "%s: the ZIP entry \"%.100s\" lies on another disk", c->name, name);
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: the ZIP entry \"%.100s\" lies on another disk", c->name, name);
     if (r->method == METHOD_STORED && r->size != r->packed_size)
         return lstm__fail(LSTM_ERROR_FORMAT,
-                          "%s: the ZIP entry \"%.100s\" is stored in %" PRIu64 " bytes but has %" PRIu64, c->name, name,
-                          r->packed_size, r->size);
+                          "%s: the ZIP entry \"%.100s\" is stored in %" PRIu64
+                          " bytes but has %" PRIu64,
+                          c->name, name, r->packed_size, r->size);
     if (r->size / MOST_RATIO > r->packed_size)
         return lstm__fail(LSTM_ERROR_FORMAT,
                           "%s: the ZIP entry \"%.100s\" announces %" PRIu64 " bytes in %" PRIu64
@@ -274,7 +286,8 @@ static lstm_status check_record(const lstm__cursor *c, const record *r, const ch
 }
 
 /* Find an entry's content behind its local header. `before` is where the directory starts. */
-static lstm_status find_content(const lstm__file *file, const record *r, uint64_t before, lstm__zip_entry *entry)
+static lstm_status find_content(const lstm__file *file, const record *r, uint64_t before,
+                                lstm__zip_entry *entry)
 {
     lstm__cursor c = lstm__file_cursor(file);
     c.size = (size_t)before;
@@ -294,7 +307,8 @@ static lstm_status find_content(const lstm__file *file, const record *r, uint64_
     RETURN_IF_ERROR(lstm__get_u16(&c, &extra_length));
     RETURN_IF_ERROR(lstm__get_bytes(&c, name_length, &name));
     RETURN_IF_ERROR(lstm__skip(&c, extra_length));
-    if (method != r->method || name_length != r->name_length || memcmp(name, r->name, name_length) != 0)
+    if (method != r->method || name_length != r->name_length ||
+        memcmp(name, r->name, name_length) != 0)
         return lstm__fail_at(&c, "the entry's own header and the ZIP directory disagree");
     return lstm__get_bytes(&c, r->packed_size, &entry->packed);
 }
@@ -322,10 +336,12 @@ static lstm_status read_entry(lstm__zip *zip, lstm__cursor *c, const directory *
     entry->stored = r.method == METHOD_STORED;
     if (r.size > PTRDIFF_MAX)
         return lstm__fail(LSTM_ERROR_MEMORY,
-                          "%s: the ZIP entry \"%.100s\" has %" PRIu64 " bytes, more than fit in memory",
+                          "%s: the ZIP entry \"%.100s\" has %" PRIu64
+                          " bytes, more than fit in memory",
                           c->name, entry->name, r.size);
     if (r.size > most_bytes - *total)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the ZIP archive announces more than %" PRIu64 " bytes", c->name,
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: the ZIP archive announces more than %" PRIu64 " bytes", c->name,
                           most_bytes);
     *total += r.size;
     return LSTM_OK;
@@ -333,7 +349,8 @@ static lstm_status read_entry(lstm__zip *zip, lstm__cursor *c, const directory *
 
 static int compare_names(const void *a, const void *b)
 {
-    return strcmp((*(const lstm__zip_entry *const *)a)->name, (*(const lstm__zip_entry *const *)b)->name);
+    return strcmp((*(const lstm__zip_entry *const *)a)->name,
+                  (*(const lstm__zip_entry *const *)b)->name);
 }
 
 static int compare_places(const void *a, const void *b)
@@ -347,7 +364,8 @@ static int compare_places(const void *a, const void *b)
 static lstm_status check_entries(const lstm__zip *zip)
 {
     lstm_status status = LSTM_OK;
-    const lstm__zip_entry **const order = lstm__allocate_array(zip->context, zip->count, sizeof *order);
+    const lstm__zip_entry **const order = lstm__allocate_array(zip->context, zip->count,
+                                                               sizeof *order);
     if (!order)
         return lstm__fail_memory(zip->count * sizeof *order, "the order of ZIP entries");
     for (size_t k = 0; k < zip->count; k++)
@@ -355,13 +373,14 @@ static lstm_status check_entries(const lstm__zip *zip)
     qsort(order, zip->count, sizeof *order, compare_names);
     for (size_t k = 1; k < zip->count; k++)
         if (strcmp(order[k - 1]->name, order[k]->name) == 0)
-            FAIL(LSTM_ERROR_FORMAT, "%s: two ZIP entries are called \"%.200s\"", zip->file->name, order[k]->name);
+            FAIL(LSTM_ERROR_FORMAT, "%s: two ZIP entries are called \"%.200s\"", zip->file->name,
+                 order[k]->name);
     qsort(order, zip->count, sizeof *order, compare_places);
     for (size_t k = 1; k < zip->count; k++) {
         const unsigned char *end = order[k - 1]->packed + order[k - 1]->packed_size;
         if (order[k]->offset < (size_t)(end - zip->file->bytes))
-            FAIL(LSTM_ERROR_FORMAT, "%s: the ZIP entries \"%.100s\" and \"%.100s\" overlap", zip->file->name,
-                 order[k - 1]->name, order[k]->name);
+            FAIL(LSTM_ERROR_FORMAT, "%s: the ZIP entries \"%.100s\" and \"%.100s\" overlap",
+                 zip->file->name, order[k - 1]->name, order[k]->name);
     }
 out:
     lstm__release(zip->context, order);
@@ -391,7 +410,8 @@ lstm_status lstm__zip_open(lstm__zip **out, lstm_context *context, const lstm__f
     for (uint64_t k = 0; k < d.count; k++)
         TRY(read_entry(zip, &c, &d, &total));
     if (lstm__remaining(&c) > 0) {
-        status = lstm__fail_at(&c, "%zu bytes are left over in the ZIP directory", lstm__remaining(&c));
+        status = lstm__fail_at(&c, "%zu bytes are left over in the ZIP directory",
+                               lstm__remaining(&c));
         goto out;
     }
     TRY(check_entries(zip));
@@ -442,12 +462,15 @@ static void zlib_release(void *context, void *memory)
     lstm__release(context, memory);
 }
 
-/* Inflate an entry into exactly its size. zlib counts in unsigned int, so both sides are handed over in parts. */
-static lstm_status inflate_all(const lstm__zip *zip, const lstm__zip_entry *entry, unsigned char *bytes)
+/* Inflate an entry into exactly its size. zlib counts in unsigned int, so both sides are handed
+ * over in parts. */
+static lstm_status inflate_all(const lstm__zip *zip, const lstm__zip_entry *entry,
+                               unsigned char *bytes)
 {
     z_stream stream = {.zalloc = zlib_allocate, .zfree = zlib_release, .opaque = zip->context};
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
-        return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory to unpack \"%.100s\"", zip->file->name, entry->name);
+        return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory to unpack \"%.100s\"", zip->file->name,
+                          entry->name);
     const unsigned char *in = entry->packed;
     uint64_t in_left = entry->packed_size;
     uint64_t out_left = entry->size;
@@ -467,24 +490,29 @@ static lstm_status inflate_all(const lstm__zip *zip, const lstm__zip_entry *entr
         }
         result = inflate(&stream, Z_NO_FLUSH);
     }
-    const bool exact = stream.avail_in == 0 && in_left == 0 && stream.avail_out == 0 && out_left == 0;
+    const bool exact = stream.avail_in == 0 && in_left == 0 && stream.avail_out == 0 &&
+                       out_left == 0;
     inflateEnd(&stream);
     if (result == Z_MEM_ERROR)
-        return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory to unpack \"%.100s\"", zip->file->name, entry->name);
+        return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory to unpack \"%.100s\"", zip->file->name,
+                          entry->name);
     if (result != Z_STREAM_END || !exact)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the ZIP entry \"%.100s\" does not unpack to the %" PRIu64
-                                             " bytes announced: it is damaged",
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: the ZIP entry \"%.100s\" does not unpack to the %" PRIu64
+                          " bytes announced: it is damaged",
                           zip->file->name, entry->name, entry->size);
     return LSTM_OK;
 }
 
-static lstm_status check_crc(const lstm__zip *zip, const lstm__zip_entry *entry, const unsigned char *bytes)
+static lstm_status check_crc(const lstm__zip *zip, const lstm__zip_entry *entry,
+                             const unsigned char *bytes)
 {
     const uint32_t crc = (uint32_t)crc32_z(crc32_z(0, NULL, 0), bytes, (size_t)entry->size);
     if (crc == entry->crc)
         return LSTM_OK;
     return lstm__fail(LSTM_ERROR_FORMAT,
-                      "%s: the ZIP entry \"%.100s\" is damaged: CRC %08" PRIx32 ", expected %08" PRIx32,
+                      "%s: the ZIP entry \"%.100s\" is damaged: CRC %08" PRIx32
+                      ", expected %08" PRIx32,
                       zip->file->name, entry->name, crc, entry->crc);
 }
 
@@ -502,8 +530,9 @@ lstm_status lstm__zip_content(const lstm__zip *zip, const lstm__zip_entry *entry
 {
     *owned = NULL;
     if (entry->size > most)
-        return lstm__fail(LSTM_ERROR_FORMAT, "%s: the ZIP entry \"%.100s\" has %" PRIu64 " bytes; at most %" PRIu64
-                                             " are allowed",
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "%s: the ZIP entry \"%.100s\" has %" PRIu64 " bytes; at most %" PRIu64
+                          " are allowed",
                           zip->file->name, entry->name, entry->size, most);
     if (entry->stored) {
         *bytes = entry->packed;
@@ -511,7 +540,8 @@ lstm_status lstm__zip_content(const lstm__zip *zip, const lstm__zip_entry *entry
     }
     void *const block = lstm__allocate(zip->context, (size_t)entry->size);
     if (!block)
-        return lstm__fail(LSTM_ERROR_MEMORY, "%s: no memory for the %" PRIu64 " bytes of the ZIP entry \"%.100s\"",
+        return lstm__fail(LSTM_ERROR_MEMORY,
+                          "%s: no memory for the %" PRIu64 " bytes of the ZIP entry \"%.100s\"",
                           zip->file->name, entry->size, entry->name);
     const lstm_status status = lstm__zip_read(zip, entry, block);
     if (status != LSTM_OK) {

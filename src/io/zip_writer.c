@@ -2,10 +2,11 @@
  *
  * Writing ZIP archives of stored entries; the format is described in zip_reader.c.
  *
- * All of an entry is in memory, so its size and CRC stand in its local header and nothing is written twice. An extra
- * field (0xD935, the one that Android's zipalign uses) fills up each local header so that content starts at a multiple
- * of 64 bytes. Sizes, offsets and counts that do not fit in the old fields go to zip64 ones, and only then. Entries are
- * dated 1980-01-01, the earliest date there is, so that equal content gives equal files.
+ * All of an entry is in memory, so its size and CRC stand in its local header and nothing is
+ * written twice. An extra field (0xD935, the one that Android's zipalign uses) fills up each local
+ * header so that content starts at a multiple of 64 bytes. Sizes, offsets and counts that do not
+ * fit in the old fields go to zip64 ones, and only then. Entries are dated 1980-01-01, the earliest
+ * date there is, so that equal content gives equal files.
  */
 #include "zip_archive.h"
 
@@ -117,12 +118,14 @@ static lstm_status write_local(lstm__writer *file, const entry *e)
     return lstm__writer_pad(file, filling);
 }
 
-lstm_status lstm__zip_writer_add(lstm__zip_writer *zip, const char *name, const lstm__piece *pieces, size_t count)
+lstm_status lstm__zip_writer_add(lstm__zip_writer *zip, const char *name, const lstm__piece *pieces,
+                                 size_t count)
 {
     const size_t length = strlen(name);
     if (length > MOST_NAME || !lstm__zip_is_name(name, length))
         return lstm__fail(LSTM_ERROR_ARGUMENT,
-                          "\"%.200s\" cannot be the name of a ZIP entry: expected a relative path in UTF-8 without "
+                          "\"%.200s\" cannot be the name of a ZIP entry: expected a relative path "
+                          "in UTF-8 without "
                           "\"..\" and backslashes, of at most %d bytes",
                           name, MOST_NAME);
     for (size_t k = 0; k < zip->count; k++)
@@ -135,7 +138,8 @@ lstm_status lstm__zip_writer_add(lstm__zip_writer *zip, const char *name, const 
         e.size += pieces[k].size;
     }
     void *memory = zip->entries;
-    RETURN_IF_ERROR(lstm__grow(zip->context, &memory, &zip->capacity, zip->count + 1, sizeof(entry)));
+    RETURN_IF_ERROR(
+        lstm__grow(zip->context, &memory, &zip->capacity, zip->count + 1, sizeof(entry)));
     zip->entries = memory;
     e.name = lstm__copy_text(zip->context, name);
     if (!e.name)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Access to n <= LANES elements, for kernels whose body is written once for whole vectors (n is the constant LANES and
- * the comparison disappears) and for the tail.
+ * Access to n <= LANES elements, for kernels whose body is written once for whole vectors (n is the
+ * constant LANES and the comparison disappears) and for the tail.
  */
 #ifndef LSTM_KERNELS_ACCESS_TPL_H
 #define LSTM_KERNELS_ACCESS_TPL_H
@@ -21,18 +21,19 @@ static INLINE void put(real *p, V v, size_t n)
         vstore_part(p, v, n);
 }
 
-/* Run `statement` for every vector of an array of `count` elements, k being its place and n its length. */
-#define FOR_EACH_VECTOR(count, statement)                            \
-    do {                                                             \
-        size_t k = 0;                                                \
-        for (; k + LANES <= (count); k += LANES) {                   \
-            enum { n = LANES };                                      \
-            statement;                                               \
-        }                                                            \
-        if (k < (count)) {                                           \
-            const size_t n = (count)-k;                              \
-            statement;                                               \
-        }                                                            \
+/* Run `statement` for every vector of an array of `count` elements, k being its place and n its
+ * length. */
+#define FOR_EACH_VECTOR(count, statement)          \
+    do {                                           \
+        size_t k = 0;                              \
+        for (; k + LANES <= (count); k += LANES) { \
+            enum { n = LANES };                    \
+            statement;                             \
+        }                                          \
+        if (k < (count)) {                         \
+            const size_t n = (count)-k;            \
+            statement;                             \
+        }                                          \
     } while (0)
 
 #endif

@@ -36,8 +36,7 @@ static INLINE V hard_sigmoid_keras2(V x)
     return vmin(vset(1), vmax(vset(0), vfma(x, vset((real)0.2), vset((real)0.5))));
 }
 
-#define MAP(expression) \
-    FOR_EACH_VECTOR(count, const V v = get(x + k, n); put(y + k, expression, n))
+#define MAP(expression) FOR_EACH_VECTOR(count, const V v = get(x + k, n); put(y + k, expression, n))
 
 static void activation_forward(int32_t activation, size_t count, const real *x, real *y)
 {
@@ -102,12 +101,12 @@ static INLINE void add_or_put(real *p, V v, int accumulate, size_t n)
     put(p, accumulate ? vadd(get(p, n), v) : v, n);
 }
 
-#define MAP(slope)                                                           \
+#define MAP(slope)                                                                \
     FOR_EACH_VECTOR(count, const V v = get(y + k, n); const V d = get(dy + k, n); \
                     add_or_put(dx + k, vmul(d, slope), accumulate, n))
 
-static void activation_backward(int32_t activation, size_t count, const real *y, const real *dy, real *dx,
-                                int accumulate)
+static void activation_backward(int32_t activation, size_t count, const real *y, const real *dy,
+                                real *dx, int accumulate)
 {
     switch (activation) {
     case LSTM_ACTIVATION_TANH:
@@ -151,27 +150,29 @@ static void softmax_row(size_t columns, const real *x, real *y)
     FOR_EACH_VECTOR(columns, most = vmax(most, vpart(get(x + k, n), n, most)));
     const V offset = vset(vlargest(most));
     V sums = vset(0);
-    FOR_EACH_VECTOR(columns, const V e = vpart(vexp_negative(vsub(get(x + k, n), offset)), n, vset(0));
+    FOR_EACH_VECTOR(columns,
+                    const V e = vpart(vexp_negative(vsub(get(x + k, n), offset)), n, vset(0));
                     sums = vadd(sums, e); put(y + k, e, n));
     const V factor = vset(1 / vsum(sums));
     FOR_EACH_VECTOR(columns, put(y + k, vmul(get(y + k, n), factor), n));
 }
 
-static void softmax_forward(size_t rows, size_t columns, const real *x, size_t ld_x, real *y, size_t ld_y)
+static void softmax_forward(size_t rows, size_t columns, const real *x, size_t ld_x, real *y,
+                            size_t ld_y)
 {
     for (size_t row = 0; row < rows; row++)
         softmax_row(columns, x + row * ld_x, y + row * ld_y);
 }
 
-static void softmax_backward(size_t rows, size_t columns, const real *y, size_t ld_y, const real *dy, size_t ld_dy,
-                             real *dx, size_t ld_dx, int accumulate)
+static void softmax_backward(size_t rows, size_t columns, const real *y, size_t ld_y,
+                             const real *dy, size_t ld_dy, real *dx, size_t ld_dx, int accumulate)
 {
     for (size_t row = 0; row < rows; row++, y += ld_y, dy += ld_dy, dx += ld_dx) {
         V sums = vset(0);
         FOR_EACH_VECTOR(columns, sums = vfma(get(y + k, n), get(dy + k, n), sums));
         const V mean = vset(vsum(sums));
-        FOR_EACH_VECTOR(columns,
-                        add_or_put(dx + k, vmul(get(y + k, n), vsub(get(dy + k, n), mean)), accumulate, n));
+        FOR_EACH_VECTOR(columns, add_or_put(dx + k, vmul(get(y + k, n), vsub(get(dy + k, n), mean)),
+                                            accumulate, n));
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The cell of an LSTM with any activations, apart from the product that feeds it (steps_tpl.h has both in one for tanh and
- * sigmoid). r = recurrent activation, s = activation:
+ * The cell of an LSTM with any activations, apart from the product that feeds it (steps_tpl.h has
+ * both in one for tanh and sigmoid). r = recurrent activation, s = activation:
  *     i = r(a_i)   f = r(a_f)   g = s(a_g)   o = r(a_o)   c = f c_previous + i g   h = o s(c)
  * Slopes are taken from the values, as in activation_tpl.h. Padding stays zero whatever s(0) is.
  */
@@ -100,7 +100,8 @@ static void cell_backward(const lstm__cell *s)
             const V dh = vload(s->dh + cell);
             const V dc = vfma(vmul(dh, o), slope_by(s->activation, t), vload(s->dc + cell));
             vstore(gates, vmul(vmul(dc, g), slope_by(s->recurrent, i)));
-            vstore(gates + LANES, vmul(vmul(dc, vload(s->c_previous + cell)), slope_by(s->recurrent, f)));
+            vstore(gates + LANES,
+                   vmul(vmul(dc, vload(s->c_previous + cell)), slope_by(s->recurrent, f)));
             vstore(gates + 2 * LANES, vmul(vmul(dc, i), slope_by(s->activation, g)));
             vstore(gates + 3 * LANES, vmul(vmul(dh, t), slope_by(s->recurrent, o)));
             vstore(s->dc + cell, vmul(dc, f));

@@ -2,25 +2,26 @@
  *
  * exp, tanh, sigmoid and log1p on the float vocabulary, one formula for every level.
  *
- * Reduction (Cody and Waite): n = round(x / ln 2), by adding and subtracting 1.5 * 2^23, which leaves no room for a
- * fraction; r = x - n ln 2 in two parts, the first of which has so few bits that its product with n is exact.
- * |r| <= 0.3466, where
+ * Reduction (Cody and Waite): n = round(x / ln 2), by adding and subtracting 1.5 * 2^23, which
+ * leaves no room for a fraction; r = x - n ln 2 in two parts, the first of which has so few bits
+ * that its product with n is exact. |r| <= 0.3466, where
  *     exp(r) - 1 = r + r^2 P(r)
- * with P of degree 4, minimax for the relative error of exp(r) - 1 (1.4e-8, a ninth of an ulp; fitted by Lawson's
- * iteration). The 1 and the factor 2^n are added last and differently by each function:
+ * with P of degree 4, minimax for the relative error of exp(r) - 1 (1.4e-8, a ninth of an ulp;
+ * fitted by Lawson's iteration). The 1 and the factor 2^n are added last and differently by each
+ * function:
  *     exp(x)      2^n (1 + q)                         q = exp(r) - 1
  *     expm1(x)    2^n q + (2^n - 1)                   no cancellation: for n = 0 it is q itself
  *     sigmoid(x)  1 / (1 + exp(-x))
  *     tanh(x)     -m / (2 + m), m = expm1(-2 |x|), with the sign of x
  *     log1p(e)    2 atanh(s), s = e / (2 + e)         for 0 <= e <= 1, a polynomial of degree 3 in s^2
  *
- * Largest errors against double libm, in ulp, over all finite arguments whose result is a normal number (measured by
- * tests/test_kernels.c, with and without FMA): exp 1.1, expm1 1.1, sigmoid 2.6, tanh 2.6, softplus = max(x, 0) +
- * log1p(exp(-|x|)) 3.0. Results below the smallest normal number are 0 or a denormal one. NaN comes through; infinite
- * arguments give the exact limits.
+ * Largest errors against double libm, in ulp, over all finite arguments whose result is a normal
+ * number (measured by tests/test_kernels.c, with and without FMA): exp 1.1, expm1 1.1, sigmoid 2.6,
+ * tanh 2.6, softplus = max(x, 0) + log1p(exp(-|x|)) 3.0. Results below the smallest normal number
+ * are 0 or a denormal one. NaN comes through; infinite arguments give the exact limits.
  *
- * The divisions stay: estimated reciprocals with a Newton step were slower (AVX-512 on a Sapphire Rapids core: 1.63
- * against 1.46 ns a unit of the cell).
+ * The divisions stay: estimated reciprocals with a Newton step were slower (AVX-512 on a Sapphire
+ * Rapids core: 1.63 against 1.46 ns a unit of the cell).
  */
 #ifndef LSTM_KERNELS_FUNCTIONS_TPL_H
 #define LSTM_KERNELS_FUNCTIONS_TPL_H
@@ -46,8 +47,8 @@ static inline reduced reduce(V x)
     return (reduced){vfma(vmul(r, r), p, r), n, t};
 }
 
-/* exp over the whole range. The factor is applied in two halves, so that neither leaves the range of exponents and a
- * denormal result is rounded once. */
+/* exp over the whole range. The factor is applied in two halves, so that neither leaves the range
+ * of exponents and a denormal result is rounded once. */
 static inline V vexp(V x)
 {
     const reduced e = reduce(vmax(vset(-104.0f), vmin(vset(89.0f), x)));
@@ -82,11 +83,11 @@ static inline V vtanh(V x)
     return vcopysign(vdiv(m, vadd(m, vset(2.0f))), x);
 }
 
-/* For the cell, where instructions count: the same reduction and polynomial, in s = -r and with signs and powers of two
- * drawn into the coefficients.
+/* For the cell, where instructions count: the same reduction and polynomial, in s = -r and with
+ * signs and powers of two drawn into the coefficients.
  *
- * 1 + exp(-x), which is what a sigmoid divides by. x is cut at -40, where the sigmoid is 4e-18, so that products of two of
- * them stay in range, and at 87. */
+ * 1 + exp(-x), which is what a sigmoid divides by. x is cut at -40, where the sigmoid is 4e-18, so
+ * that products of two of them stay in range, and at 87. */
 static inline V vsigmoid_divisor(V x)
 {
     const V a = vmax(vset(-40.0f), vmin(vset(87.0f), x));

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The gates of a GRU (Cho et al. 2014) in one step, forward and backward, around products made elsewhere. Arguments:
- * lstm__gru_step in kernels.h.
+ * The gates of a GRU (Cho et al. 2014) in one step, forward and backward, around products made
+ * elsewhere. Arguments: lstm__gru_step in kernels.h.
  *
  *     z = sigmoid(a_z)    r = sigmoid(a_r)    g = tanh(a_g)    h = g + z (h_previous - g)
- * where a = x W + b + what comes from h: for the candidate r (h U + c) with the reset after the product, (r h) U before it.
+ * where a = x W + b + what comes from h: for the candidate r (h U + c) with the reset after the
+ * product, (r h) U before it.
  *     dz = dh (h_previous - g) z (1 - z)      da_g = dh (1 - z)(1 - g^2)      dh_previous = dh z + ...
  *     after:   dr = da_g (h U + c) r (1 - r), and da_g r goes back through U
  *     before:  dr = drh h_previous r (1 - r), and dh_previous += drh r, where drh = da_g U^T
@@ -13,8 +14,8 @@
 #define LSTM_KERNELS_GRU_TPL_H
 
 typedef struct gru_row {
-    real *z, *r, *g;                     /* of the row */
-    const real *hz, *hr, *hg;            /* what comes from h */
+    real *z, *r, *g;          /* of the row */
+    const real *hz, *hr, *hg; /* what comes from h */
     const real *h_previous;
     real *h, *second;
 } gru_row;
@@ -23,8 +24,14 @@ static INLINE gru_row gru_row_of(const lstm__gru_step *s, size_t row)
 {
     real *const gates = s->gates + row * 3 * s->units;
     const real *const recurrent = s->recurrent ? s->recurrent + row * 3 * s->units : gates;
-    return (gru_row){gates + s->z, gates + s->r, gates + 2 * s->units, recurrent + s->z, recurrent + s->r,
-                     recurrent + 2 * s->units, s->h_previous + row * s->ld_previous, s->h + row * s->units,
+    return (gru_row){gates + s->z,
+                     gates + s->r,
+                     gates + 2 * s->units,
+                     recurrent + s->z,
+                     recurrent + s->r,
+                     recurrent + 2 * s->units,
+                     s->h_previous + row * s->ld_previous,
+                     s->h + row * s->units,
                      s->second ? s->second + row * s->units : NULL};
 }
 
@@ -41,8 +48,9 @@ static void gru_after_forward(const lstm__gru_step *s)
         FOR_EACH_VECTOR(s->units, const V z = vsigmoid(vadd(get(p.z + k, n), get(p.hz + k, n)));
                         const V r = vsigmoid(vadd(get(p.r + k, n), get(p.hr + k, n)));
                         const V second = get(p.hg + k, n);
-                        const V g = vtanh(vfma(r, second, get(p.g + k, n))); put(p.z + k, z, n); put(p.r + k, r, n);
-                        put(p.g + k, g, n); if (p.second) put(p.second + k, second, n);
+                        const V g = vtanh(vfma(r, second, get(p.g + k, n))); put(p.z + k, z, n);
+                        put(p.r + k, r, n); put(p.g + k, g, n);
+                        if (p.second) put(p.second + k, second, n);
                         put(p.h + k, gru_blend(z, g, get(p.h_previous + k, n)), n));
     }
 }
@@ -53,8 +61,9 @@ static void gru_before_reset(const lstm__gru_step *s)
     for (size_t row = 0; row < s->rows; row++) {
         const gru_row p = gru_row_of(s, row);
         FOR_EACH_VECTOR(s->units, const V z = vsigmoid(vadd(get(p.z + k, n), get(p.hz + k, n)));
-                        const V r = vsigmoid(vadd(get(p.r + k, n), get(p.hr + k, n))); put(p.z + k, z, n);
-                        put(p.r + k, r, n); put(p.second + k, vmul(r, get(p.h_previous + k, n)), n));
+                        const V r = vsigmoid(vadd(get(p.r + k, n), get(p.hr + k, n)));
+                        put(p.z + k, z, n); put(p.r + k, r, n);
+                        put(p.second + k, vmul(r, get(p.h_previous + k, n)), n));
     }
 }
 
@@ -67,21 +76,22 @@ static void gru_before_forward(const lstm__gru_step *s)
     }
 }
 
-/* In place of the gates the gradients of their sums (r: later, where the reset stands before the product); h holds dh and
- * becomes dh z. */
+/* In place of the gates the gradients of their sums (r: later, where the reset stands before the
+ * product); h holds dh and becomes dh z. */
 static void gru_backward(const lstm__gru_step *s)
 {
     for (size_t row = 0; row < s->rows; row++) {
         const gru_row p = gru_row_of(s, row);
-        FOR_EACH_VECTOR(s->units, const V z = get(p.z + k, n); const V g = get(p.g + k, n); const V dh = get(p.h + k, n);
-                        const V dg = vmul(vsub(dh, vmul(dh, z)), vfnma(g, g, vset(1)));
-                        put(p.z + k, vmul(vmul(dh, vsub(get(p.h_previous + k, n), g)), vfnma(z, z, z)), n);
-                        put(p.g + k, dg, n); put(p.h + k, vmul(dh, z), n);
-                        if (s->after) {
-                            const V r = get(p.r + k, n);
-                            put(p.r + k, vmul(vmul(dg, get(p.second + k, n)), vfnma(r, r, r)), n);
-                            put(p.second + k, vmul(dg, r), n);
-                        });
+        FOR_EACH_VECTOR(
+            s->units, const V z = get(p.z + k, n); const V g = get(p.g + k, n);
+            const V dh = get(p.h + k, n);
+            const V dg = vmul(vsub(dh, vmul(dh, z)), vfnma(g, g, vset(1)));
+            put(p.z + k, vmul(vmul(dh, vsub(get(p.h_previous + k, n), g)), vfnma(z, z, z)), n);
+            put(p.g + k, dg, n); put(p.h + k, vmul(dh, z), n); if (s->after) {
+                const V r = get(p.r + k, n);
+                put(p.r + k, vmul(vmul(dg, get(p.second + k, n)), vfnma(r, r, r)), n);
+                put(p.second + k, vmul(dg, r), n);
+            });
     }
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * The hot loops, one const table of pure functions per instruction level. No allocation, no status, no threads:
- * pointers and sizes in, numbers out. Rows are contiguous; `ld_*` is the distance of two rows in elements. Any
- * alignment, any size including 0. All levels use the same formulas and agree within the tolerance that
- * tests/test_kernels.c states.
+ * The hot loops, one const table of pure functions per instruction level. No allocation, no status,
+ * no threads: pointers and sizes in, numbers out. Rows are contiguous; `ld_*` is the distance of
+ * two rows in elements. Any alignment, any size including 0. All levels use the same formulas and
+ * agree within the tolerance that tests/test_kernels.c states.
  *
- * `real` is float. The gradient checks of the tests compile the layers a second time with LSTM__DOUBLE, where real is
- * double and the table is lstm__kernels_double, built on libm.
+ * `real` is float. The gradient checks of the tests compile the layers a second time with
+ * LSTM__DOUBLE, where real is double and the table is lstm__kernels_double, built on libm.
  */
 #ifndef LSTM_KERNELS_KERNELS_H
 #define LSTM_KERNELS_KERNELS_H
@@ -14,15 +14,16 @@
 
 #include <lstm/lstm.h>
 
-/* Coefficients of one Adam step, with everything that depends on the step count already multiplied in:
+/* Coefficients of one Adam step, with everything that depends on the step count already multiplied
+ * in:
  *     g += coupled_decay * w                               (PyTorch's Adam with weight decay)
  *     w -= decay * w                                       (decoupled: learning rate * weight decay)
  *     m  = beta_1 * m + (1 - beta_1) * g
  *     v  = beta_2 * v + (1 - beta_2) * g * g;   v^ = max(v^, v) with amsgrad
  *     w -= (rate * m + gradient_rate * g) / (sqrt(v or v^) * root_scale + epsilon)
- * Keras: rate = lr sqrt(1-b2^t)/(1-b1^t), root_scale = 1. PyTorch: rate = lr/(1-b1^t), root_scale = 1/sqrt(1-b2^t).
- * Nadam alone has a gradient_rate; RAdam is rate = lr r_t sqrt(1-b2^t)/(1-b1^t), or while the variance is intractable
- * root_scale = 0 and epsilon = 1. */
+ * Keras: rate = lr sqrt(1-b2^t)/(1-b1^t), root_scale = 1. PyTorch: rate = lr/(1-b1^t), root_scale =
+ * 1/sqrt(1-b2^t). Nadam alone has a gradient_rate; RAdam is rate = lr r_t sqrt(1-b2^t)/(1-b1^t), or
+ * while the variance is intractable root_scale = 0 and epsilon = 1. */
 typedef struct lstm__adam_step {
     real rate, beta_1, beta_2, epsilon, decay, coupled_decay, root_scale, gradient_rate;
 } lstm__adam_step;
@@ -46,7 +47,8 @@ typedef struct lstm__rmsprop_step {
     int keras;
 } lstm__rmsprop_step;
 
-/* One step of a GRU, see gru_tpl.h. `z` and `r` are where these gates begin in a row of 3 units; the candidate is the last.
+/* One step of a GRU, see gru_tpl.h. `z` and `r` are where these gates begin in a row of 3 units;
+ * the candidate is the last.
  *
  *                         gates               recurrent             second            h
  *   gru_after_forward     a from x -> z r g   h U + c, [3 units]    -> its last part  -> h
@@ -58,11 +60,11 @@ typedef struct lstm__rmsprop_step {
 typedef struct lstm__gru_step {
     size_t rows, units, z, r;
     int after;
-    real *gates;            /* [rows][3 units] */
+    real *gates; /* [rows][3 units] */
     const real *recurrent;
     const real *h_previous; /* [rows], ld_previous apart */
     size_t ld_previous;
-    real *h, *second;       /* [rows][units] */
+    real *h, *second; /* [rows][units] */
 } lstm__gru_step;
 /* The same two decays come first in each of these.
  * Adagrad:  v += g*g;  w -= rate * (keras ? g / sqrt(v + epsilon) : g / (sqrt(v) + epsilon)) */
@@ -92,33 +94,40 @@ typedef struct lstm__kernels {
     int32_t isa;      /* LSTM_ISA_* */
     const char *name; /* "avx2" */
 
-    /* The LSTM engine, see packed.h for layouts and arguments. `lanes` is V; groups of columns in the across layout have
-     * at most `cross_vectors` vectors. Panels are numbers of groups of V units; a step's panels or groups, and an outer
-     * product's panels, may be shared among threads, first to last - 1. */
+    /* The LSTM engine, see packed.h for layouts and arguments. `lanes` is V; groups of columns in
+     * the across layout have at most `cross_vectors` vectors. Panels are numbers of groups of V
+     * units; a step's panels or groups, and an outer product's panels, may be shared among threads,
+     * first to last - 1. */
     size_t lanes, cross_vectors;
     void (*pack_gates)(size_t units, size_t rows, const real *w, size_t ld, real *packed);
-    void (*pack_bias)(size_t units, const real *first, const real *second, real *packed); /* sum; each may be NULL */
+    /* sum; each may be NULL */
+    void (*pack_bias)(size_t units, const real *first, const real *second, real *packed);
     void (*pack_across)(size_t units, size_t columns, const real *w, size_t ld, real *packed);
     void (*pack_narrow)(size_t units, size_t columns, const real *w, size_t ld, real *packed);
     void (*step_forward)(const lstm__step_forward *step, size_t first_panel, size_t last_panel);
     void (*step_backward)(const lstm__step_backward *step, size_t first_group, size_t last_group);
     void (*cell_forward)(const lstm__cell *cell); /* any activations; the products apart */
     void (*cell_backward)(const lstm__cell *cell);
-    void (*multiply_gates)(const lstm__multiplication *product, size_t units);    /* b: gates; c: in gate order */
-    void (*multiply_across)(const lstm__multiplication *product, size_t columns); /* b: across; a: in gate order, k = 4 U */
-    void (*multiply_narrow)(const lstm__multiplication *product, size_t columns); /* b: narrow; a: in gate order, k = 4 U */
+    /* b: gates; c: in gate order */
+    void (*multiply_gates)(const lstm__multiplication *product, size_t units);
+    /* b: across; a: in gate order, k = 4 U */
+    void (*multiply_across)(const lstm__multiplication *product, size_t columns);
+    /* b: narrow; a: in gate order, k = 4 U */
+    void (*multiply_narrow)(const lstm__multiplication *product, size_t columns);
     void (*outer_gates)(const lstm__outer *outer, size_t first_panel, size_t last_panel);
 
-    /* y = activation(x) (softmax excluded), x may be y. Backward from the output alone: dx = (or +=) dy * f'(x(y));
-     * dy may be dx. */
+    /* y = activation(x) (softmax excluded), x may be y. Backward from the output alone: dx = (or
+     * +=) dy * f'(x(y)); dy may be dx. */
     void (*activation_forward)(int32_t activation, size_t count, const real *x, real *y);
-    void (*activation_backward)(int32_t activation, size_t count, const real *y, const real *dy, real *dx,
-                                int accumulate);
+    void (*activation_backward)(int32_t activation, size_t count, const real *y, const real *dy,
+                                real *dx, int accumulate);
 
-    /* Softmax of each row (max subtracted); backward dx = (or +=) y * (dy - sum(dy * y)). In place is allowed. */
-    void (*softmax_forward)(size_t rows, size_t columns, const real *x, size_t ld_x, real *y, size_t ld_y);
-    void (*softmax_backward)(size_t rows, size_t columns, const real *y, size_t ld_y, const real *dy, size_t ld_dy,
-                             real *dx, size_t ld_dx, int accumulate);
+    /* Softmax of each row (max subtracted); backward dx = (or +=) y * (dy - sum(dy * y)). In place
+     * is allowed. */
+    void (*softmax_forward)(size_t rows, size_t columns, const real *x, size_t ld_x, real *y,
+                            size_t ld_y);
+    void (*softmax_backward)(size_t rows, size_t columns, const real *y, size_t ld_y,
+                             const real *dy, size_t ld_dy, real *dx, size_t ld_dx, int accumulate);
 
     void (*gru_after_forward)(const lstm__gru_step *step);
     void (*gru_before_reset)(const lstm__gru_step *step);
@@ -126,10 +135,13 @@ typedef struct lstm__kernels {
     void (*gru_backward)(const lstm__gru_step *step);
     void (*gru_before_backward)(const lstm__gru_step *step);
 
-    /* Rows: y = bias in every row (bias NULL: zeros); out[column] = (or +=) sum over rows of x; y = (or +=) x. */
+    /* Rows: y = bias in every row (bias NULL: zeros); out[column] = (or +=) sum over rows of x; y =
+     * (or +=) x. */
     void (*fill_rows)(size_t rows, size_t columns, const real *bias, real *y, size_t ld_y);
-    void (*column_sum)(size_t rows, size_t columns, const real *x, size_t ld_x, real *out, int accumulate);
-    void (*copy_rows)(size_t rows, size_t columns, const real *x, size_t ld_x, real *y, size_t ld_y, int accumulate);
+    void (*column_sum)(size_t rows, size_t columns, const real *x, size_t ld_x, real *out,
+                       int accumulate);
+    void (*copy_rows)(size_t rows, size_t columns, const real *x, size_t ld_x, real *y, size_t ld_y,
+                      int accumulate);
 
     /* Sum of squares, in double; x *= factor; x = clamp(x, -limit, limit). */
     double (*sum_squares)(size_t count, const real *x);
@@ -137,12 +149,16 @@ typedef struct lstm__kernels {
     void (*clip)(size_t count, real limit, real *x);
 
     /* Optimizer updates, one pass. `g` is read only. vmax is NULL without amsgrad. */
-    void (*adam)(size_t count, const lstm__adam_step *step, real *w, const real *g, real *m, real *v, real *vmax);
+    void (*adam)(size_t count, const lstm__adam_step *step, real *w, const real *g, real *m,
+                 real *v, real *vmax);
     void (*sgd)(size_t count, const lstm__sgd_step *step, real *w, const real *g, real *m);
-    void (*rmsprop)(size_t count, const lstm__rmsprop_step *step, real *w, const real *g, real *v, real *m, real *a);
+    void (*rmsprop)(size_t count, const lstm__rmsprop_step *step, real *w, const real *g, real *v,
+                    real *m, real *a);
     void (*adagrad)(size_t count, const lstm__adagrad_step *step, real *w, const real *g, real *v);
-    void (*adadelta)(size_t count, const lstm__adadelta_step *step, real *w, const real *g, real *v, real *u);
-    void (*adamax)(size_t count, const lstm__adamax_step *step, real *w, const real *g, real *m, real *u);
+    void (*adadelta)(size_t count, const lstm__adadelta_step *step, real *w, const real *g, real *v,
+                     real *u);
+    void (*adamax)(size_t count, const lstm__adamax_step *step, real *w, const real *g, real *m,
+                   real *u);
     void (*lion)(size_t count, const lstm__lion_step *step, real *w, const real *g, real *m);
 
     /* y = keep * y + (1 - keep) * x; y += factor * x. */
@@ -150,8 +166,8 @@ typedef struct lstm__kernels {
     void (*add_scaled)(size_t count, real factor, const real *x, real *y);
 } lstm__kernels;
 
-/* The table of a level that the CPU supports (the caller has asked lstm__cpu_level). In the double build there is one
- * table, whatever the level. */
+/* The table of a level that the CPU supports (the caller has asked lstm__cpu_level). In the double
+ * build there is one table, whatever the level. */
 const lstm__kernels *lstm__kernels_for(int32_t isa);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The AVX-512 level. Compiled with -mavx512f and its companions; called only where lstm__cpu_supports says so.
+ * The AVX-512 level. Compiled with -mavx512f and its companions; called only where
+ * lstm__cpu_supports says so.
  */
 #if defined(__x86_64__)
 #include "vec_avx512.h"

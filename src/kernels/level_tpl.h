@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of one level. A kernels_*.c includes its vocabulary (and functions_tpl.h for floats) and then this file,
- * with
+ * The table of one level. A kernels_*.c includes its vocabulary (and functions_tpl.h for floats)
+ * and then this file, with
  *     LEVEL_TABLE   the table's name
  *     LEVEL_ISA     LSTM_ISA_*
  *     LEVEL_NAME    "avx2"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Optimizer updates in one pass over parameters, gradients and moments. The formulas stand beside the step structs in
- * kernels.h; the papers are Kingma and Ba 2015 (Adam), Reddi et al. 2018 (AMSGrad), Loshchilov and Hutter 2019 (AdamW),
- * Sutskever et al. 2013 (momentum, Nesterov), Tieleman and Hinton 2012 (RMSprop), Duchi et al. 2011 (Adagrad), Zeiler 2012
- * (Adadelta), Dozat 2016 (Nadam), Liu et al. 2020 (RAdam) and Chen et al. 2023 (Lion).
+ * Optimizer updates in one pass over parameters, gradients and moments. The formulas stand beside
+ * the step structs in kernels.h; the papers are Kingma and Ba 2015 (Adam), Reddi et al. 2018
+ * (AMSGrad), Loshchilov and Hutter 2019 (AdamW), Sutskever et al. 2013 (momentum, Nesterov),
+ * Tieleman and Hinton 2012 (RMSprop), Duchi et al. 2011 (Adagrad), Zeiler 2012 (Adadelta), Dozat
+ * 2016 (Nadam), Liu et al. 2020 (RAdam) and Chen et al. 2023 (Lion).
  */
 #ifndef LSTM_KERNELS_OPTIMIZER_TPL_H
 #define LSTM_KERNELS_OPTIMIZER_TPL_H
@@ -25,8 +26,8 @@ static INLINE V blend(real keep, V old, V now)
     return vfma(vset(keep), old, vmul(vset(1 - keep), now));
 }
 
-static INLINE void adam_vector(const lstm__adam_step *s, real *w, const real *g, real *m, real *v, real *vmax_,
-                               size_t n)
+static INLINE void adam_vector(const lstm__adam_step *s, real *w, const real *g, real *m, real *v,
+                               real *vmax_, size_t n)
 {
     const V before = get(w, n);
     const V gradient = decayed_gradient(before, get(g, n), s->coupled_decay);
@@ -39,14 +40,17 @@ static INLINE void adam_vector(const lstm__adam_step *s, real *w, const real *g,
         put(vmax_, second, n);
     }
     const V divisor = vfma(vsqrt(second), vset(s->root_scale), vset(s->epsilon));
-    const V change = vdiv(vfma(vset(s->gradient_rate), gradient, vmul(vset(s->rate), first)), divisor);
+    const V change = vdiv(vfma(vset(s->gradient_rate), gradient, vmul(vset(s->rate), first)),
+                          divisor);
     put(w, vsub(decayed_weight(before, s->decay), change), n);
 }
 
-static void adam(size_t count, const lstm__adam_step *step, real *w, const real *g, real *m, real *v, real *vmax_)
+static void adam(size_t count, const lstm__adam_step *step, real *w, const real *g, real *m,
+                 real *v, real *vmax_)
 {
     const lstm__adam_step s = *step;
-    FOR_EACH_VECTOR(count, adam_vector(&s, w + k, g + k, m + k, v + k, vmax_ ? vmax_ + k : NULL, n));
+    FOR_EACH_VECTOR(count,
+                    adam_vector(&s, w + k, g + k, m + k, v + k, vmax_ ? vmax_ + k : NULL, n));
 }
 
 static INLINE void sgd_vector(const lstm__sgd_step *s, real *w, const real *g, real *m, size_t n)
@@ -61,10 +65,13 @@ static INLINE void sgd_vector(const lstm__sgd_step *s, real *w, const real *g, r
     } else if (s->keras) {
         const V velocity = vfnma(rate, gradient, vmul(momentum, get(m, n)));
         put(m, velocity, n);
-        put(w, vadd(weight, s->nesterov ? vfnma(rate, gradient, vmul(momentum, velocity)) : velocity), n);
+        put(w,
+            vadd(weight, s->nesterov ? vfnma(rate, gradient, vmul(momentum, velocity)) : velocity),
+            n);
     } else {
-        const V buffer = s->first ? gradient
-                                  : vfma(momentum, get(m, n), vmul(vset(1 - s->dampening), gradient));
+        const V buffer = s->first
+                             ? gradient
+                             : vfma(momentum, get(m, n), vmul(vset(1 - s->dampening), gradient));
         put(m, buffer, n);
         put(w, vfnma(rate, s->nesterov ? vfma(momentum, buffer, gradient) : buffer, weight), n);
     }
@@ -76,8 +83,8 @@ static void sgd(size_t count, const lstm__sgd_step *step, real *w, const real *g
     FOR_EACH_VECTOR(count, sgd_vector(&s, w + k, g + k, m ? m + k : NULL, n));
 }
 
-static INLINE void rmsprop_vector(const lstm__rmsprop_step *s, real *w, const real *g, real *v, real *m, real *a,
-                                  size_t n)
+static INLINE void rmsprop_vector(const lstm__rmsprop_step *s, real *w, const real *g, real *v,
+                                  real *m, real *a, size_t n)
 {
     const V before = get(w, n);
     const V epsilon = vset(s->epsilon);
@@ -88,7 +95,8 @@ static INLINE void rmsprop_vector(const lstm__rmsprop_step *s, real *w, const re
     if (a) {
         const V mean = blend(s->rho, get(a, n), gradient);
         put(a, mean, n);
-        square = vmax(vset(0), vfnma(mean, mean, square)); /* rounding can leave a variance below zero */
+        /* rounding can leave a variance below zero */
+        square = vmax(vset(0), vfnma(mean, mean, square));
     }
     const V divisor = s->keras ? vsqrt(vadd(square, epsilon)) : vadd(vsqrt(square), epsilon);
     const V direction = vdiv(gradient, divisor);
@@ -102,13 +110,16 @@ static INLINE void rmsprop_vector(const lstm__rmsprop_step *s, real *w, const re
     put(w, s->keras ? vsub(weight, velocity) : vfnma(vset(s->rate), velocity, weight), n);
 }
 
-static void rmsprop(size_t count, const lstm__rmsprop_step *step, real *w, const real *g, real *v, real *m, real *a)
+static void rmsprop(size_t count, const lstm__rmsprop_step *step, real *w, const real *g, real *v,
+                    real *m, real *a)
 {
     const lstm__rmsprop_step s = *step;
-    FOR_EACH_VECTOR(count, rmsprop_vector(&s, w + k, g + k, v + k, m ? m + k : NULL, a ? a + k : NULL, n));
+    FOR_EACH_VECTOR(count,
+                    rmsprop_vector(&s, w + k, g + k, v + k, m ? m + k : NULL, a ? a + k : NULL, n));
 }
 
-static INLINE void adagrad_vector(const lstm__adagrad_step *s, real *w, const real *g, real *v, size_t n)
+static INLINE void adagrad_vector(const lstm__adagrad_step *s, real *w, const real *g, real *v,
+                                  size_t n)
 {
     const V before = get(w, n);
     const V epsilon = vset(s->epsilon);
@@ -125,7 +136,8 @@ static void adagrad(size_t count, const lstm__adagrad_step *step, real *w, const
     FOR_EACH_VECTOR(count, adagrad_vector(&s, w + k, g + k, v + k, n));
 }
 
-static INLINE void adadelta_vector(const lstm__adadelta_step *s, real *w, const real *g, real *v, real *u, size_t n)
+static INLINE void adadelta_vector(const lstm__adadelta_step *s, real *w, const real *g, real *v,
+                                   real *u, size_t n)
 {
     const V before = get(w, n);
     const V old = get(u, n);
@@ -138,13 +150,15 @@ static INLINE void adadelta_vector(const lstm__adadelta_step *s, real *w, const 
     put(w, vfnma(vset(s->rate), change, decayed_weight(before, s->decay)), n);
 }
 
-static void adadelta(size_t count, const lstm__adadelta_step *step, real *w, const real *g, real *v, real *u)
+static void adadelta(size_t count, const lstm__adadelta_step *step, real *w, const real *g, real *v,
+                     real *u)
 {
     const lstm__adadelta_step s = *step;
     FOR_EACH_VECTOR(count, adadelta_vector(&s, w + k, g + k, v + k, u + k, n));
 }
 
-static INLINE void adamax_vector(const lstm__adamax_step *s, real *w, const real *g, real *m, real *u, size_t n)
+static INLINE void adamax_vector(const lstm__adamax_step *s, real *w, const real *g, real *m,
+                                 real *u, size_t n)
 {
     const V before = get(w, n);
     const V gradient = decayed_gradient(before, get(g, n), s->coupled_decay);
@@ -157,7 +171,8 @@ static INLINE void adamax_vector(const lstm__adamax_step *s, real *w, const real
     put(w, vsub(decayed_weight(before, s->decay), change), n);
 }
 
-static void adamax(size_t count, const lstm__adamax_step *step, real *w, const real *g, real *m, real *u)
+static void adamax(size_t count, const lstm__adamax_step *step, real *w, const real *g, real *m,
+                   real *u)
 {
     const lstm__adamax_step s = *step;
     FOR_EACH_VECTOR(count, adamax_vector(&s, w + k, g + k, m + k, u + k, n));

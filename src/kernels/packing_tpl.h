@@ -2,8 +2,8 @@
  *
  * Packing of weights into the layouts of packed.h, once per update.
  *
- * The way back needs W transposed. Blocks of LANES columns are read row by row in whole vectors and written lane by lane to
- * a block of LANES x wide that stays in the first cache.
+ * The way back needs W transposed. Blocks of LANES columns are read row by row in whole vectors and
+ * written lane by lane to a block of LANES x wide that stays in the first cache.
  */
 #ifndef LSTM_KERNELS_PACKING_TPL_H
 #define LSTM_KERNELS_PACKING_TPL_H
@@ -13,7 +13,8 @@ static INLINE size_t lanes_left(size_t units, size_t panel)
     return units - panel * LANES < LANES ? units - panel * LANES : LANES;
 }
 
-/* w [rows][4 units] -> gates layout. A few rows at a time through all panels: each row is on pages of its own. */
+/* w [rows][4 units] -> gates layout. A few rows at a time through all panels: each row is on pages
+ * of its own. */
 static void pack_gates(size_t units, size_t rows, const real *w, size_t ld, real *packed)
 {
     enum { TOGETHER = 16 };

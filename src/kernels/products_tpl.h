@@ -2,8 +2,9 @@
  *
  * The products of whole sequences: x W for all steps, dx, and the weight gradient.
  *
- * Walk of c += a b: blocks of rows whose part of a stays in the second cache; pieces of k; strips of b (a panel of gates, or
- * a group of columns) whose piece stays in the first; tiles. Only the pieces of k have a say in the bits.
+ * Walk of c += a b: blocks of rows whose part of a stays in the second cache; pieces of k; strips
+ * of b (a panel of gates, or a group of columns) whose piece stays in the first; tiles. Only the
+ * pieces of k have a say in the bits.
  */
 #ifndef LSTM_KERNELS_PRODUCTS_TPL_H
 #define LSTM_KERNELS_PRODUCTS_TPL_H
@@ -16,7 +17,8 @@ typedef struct strip {
     size_t first, columns, vectors;
 } strip;
 
-static void copy_part(size_t rows, size_t columns, const real *from, size_t ld_from, real *to, size_t ld_to)
+static void copy_part(size_t rows, size_t columns, const real *from, size_t ld_from, real *to,
+                      size_t ld_to)
 {
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < columns; c += LANES) {
@@ -26,8 +28,8 @@ static void copy_part(size_t rows, size_t columns, const real *from, size_t ld_f
 }
 
 /* One piece of k for rows first to first + rows - 1 of a strip. */
-static void multiply_piece(const lstm__multiplication *p, const strip *s, size_t first, size_t rows, size_t k, size_t count,
-                           size_t most_rows, tile_function *const *by_rows)
+static void multiply_piece(const lstm__multiplication *p, const strip *s, size_t first, size_t rows,
+                           size_t k, size_t count, size_t most_rows, tile_function *const *by_rows)
 {
     real edge[MOST_ROWS * MOST_VECTORS * LANES] __attribute__((aligned(64)));
     const size_t wide = s->vectors * LANES;
@@ -70,12 +72,14 @@ static void multiply_gates(const lstm__multiplication *p, size_t units)
             for (size_t panel = 0; panel < panels_of(units); panel++) {
                 const size_t at = panel * 4 * LANES;
                 const strip s = {p->b + at * p->k, p->bias ? p->bias + at : NULL, at, 4 * LANES, 4};
-                multiply_piece(p, &s, row, p->rows - row < most ? p->rows - row : most, part_first(&depths, d),
-                               part_size(&depths, d), GATE_ROWS, gate_tiles);
+                multiply_piece(p, &s, row, p->rows - row < most ? p->rows - row : most,
+                               part_first(&depths, d), part_size(&depths, d), GATE_ROWS,
+                               gate_tiles);
             }
 }
 
-/* c [rows][columns] = (or +=) a in gate order times W transposed, b being its across layout; k = 4 U. */
+/* c [rows][columns] = (or +=) a in gate order times W transposed, b being its across layout; k = 4
+ * U. */
 static void multiply_across(const lstm__multiplication *p, size_t columns)
 {
     const parts groups = cut(panels_of(columns), CROSS_VECTORS);
@@ -86,10 +90,11 @@ static void multiply_across(const lstm__multiplication *p, size_t columns)
             for (size_t g = 0; g < groups.count; g++) {
                 const size_t first = part_first(&groups, g) * LANES;
                 const size_t wide = part_size(&groups, g) * LANES;
-                const strip s = {p->b + first * p->k, NULL, first, columns - first < wide ? columns - first : wide,
-                                 wide / LANES};
-                multiply_piece(p, &s, row, p->rows - row < most ? p->rows - row : most, part_first(&depths, d),
-                               part_size(&depths, d), CROSS_ROWS, cross_tiles[s.vectors - 1]);
+                const strip s = {p->b + first * p->k, NULL, first,
+                                 columns - first < wide ? columns - first : wide, wide / LANES};
+                multiply_piece(p, &s, row, p->rows - row < most ? p->rows - row : most,
+                               part_first(&depths, d), part_size(&depths, d), CROSS_ROWS,
+                               cross_tiles[s.vectors - 1]);
             }
 }
 
@@ -112,7 +117,8 @@ static void multiply_narrow(const lstm__multiplication *p, size_t columns)
 
 /* ---- Weight gradient */
 
-/* Four gates of a panel in a matrix [..][4 units] lie `units` apart: to and from a tile's [rows][4][V]. */
+/* Four gates of a panel in a matrix [..][4 units] lie `units` apart: to and from a tile's
+ * [rows][4][V]. */
 static INLINE void gather_panel(size_t rows, size_t units, size_t n, const real *matrix, real *sums)
 {
     for (size_t r = 0; r < rows; r++)
@@ -120,7 +126,8 @@ static INLINE void gather_panel(size_t rows, size_t units, size_t n, const real 
             vstore(sums + (r * 4 + v) * LANES, get(matrix + (r * 4 + v) * units, n));
 }
 
-static INLINE void scatter_panel(size_t rows, size_t units, size_t n, const real *sums, real *matrix)
+static INLINE void scatter_panel(size_t rows, size_t units, size_t n, const real *sums,
+                                 real *matrix)
 {
     for (size_t r = 0; r < rows; r++)
         UNROLL for (size_t v = 0; v < 4; v++)
@@ -128,21 +135,21 @@ static INLINE void scatter_panel(size_t rows, size_t units, size_t n, const real
 }
 
 /* db of a panel = (fresh) or += sums of the rows of d, a block of that panel. */
-static void sum_panel(const lstm__outer *o, size_t panel, const real *d, size_t ld_d, size_t rows, bool fresh)
+static void sum_panel(const lstm__outer *o, size_t panel, const real *d, size_t ld_d, size_t rows,
+                      bool fresh)
 {
     const size_t n = lanes_left(o->units, panel);
     real *db = o->db + panel * LANES;
     V sum[4];
-    UNROLL for (size_t v = 0; v < 4; v++)
-        sum[v] = fresh ? vset(0) : get(db + v * o->units, n);
+    UNROLL for (size_t v = 0; v < 4; v++) sum[v] = fresh ? vset(0) : get(db + v * o->units, n);
     for (size_t r = 0; r < rows; r++)
         UNROLL for (size_t v = 0; v < 4; v++)
             sum[v] = vadd(sum[v], vload(d + r * ld_d + v * LANES));
-    UNROLL for (size_t v = 0; v < 4; v++)
-        put(db + v * o->units, sum[v], n);
+    UNROLL for (size_t v = 0; v < 4; v++) put(db + v * o->units, sum[v], n);
 }
 
-/* Rows this far apart are on a page each, or nearly so: then a block of them is copied before it is read again and again. */
+/* Rows this far apart are on a page each, or nearly so: then a block of them is copied before it is
+ * read again and again. */
 enum { FAR_BYTES = 1024 };
 
 static INLINE bool is_far(size_t ld)
@@ -150,9 +157,10 @@ static INLINE bool is_far(size_t ld)
     return ld * sizeof(real) >= FAR_BYTES;
 }
 
-/* Columns of a [rows][inputs] cut into tiles, each [rows][height]. A vector is written where `height` elements count: the
- * rest is overwritten by the next row, or is room. */
-static void copy_tiles(const real *a, size_t ld, const uint32_t *list, size_t rows, size_t inputs, real *room)
+/* Columns of a [rows][inputs] cut into tiles, each [rows][height]. A vector is written where
+ * `height` elements count: the rest is overwritten by the next row, or is room. */
+static void copy_tiles(const real *a, size_t ld, const uint32_t *list, size_t rows, size_t inputs,
+                       real *room)
 {
     const parts tiles = cut(inputs, GATE_ROWS);
     for (size_t t = 0; t < tiles.count; t++) {
@@ -162,7 +170,8 @@ static void copy_tiles(const real *a, size_t ld, const uint32_t *list, size_t ro
             const real *from = a + (list ? list[r] : r) * ld + first;
             for (size_t c = 0; c < height; c += LANES) {
                 const size_t left = inputs - first - c;
-                vstore(room + (first * rows + r * height) + c, get(from + c, left < LANES ? left : LANES));
+                vstore(room + (first * rows + r * height) + c,
+                       get(from + c, left < LANES ? left : LANES));
             }
         }
     }
@@ -198,8 +207,14 @@ static void outer_panel(const outer_block *b, size_t units, size_t panel, real *
     real sums[GATE_ROWS * 4 * LANES] __attribute__((aligned(64)));
     const parts tiles = cut(b->inputs, GATE_ROWS);
     const size_t n = lanes_left(units, panel);
-    tile_job job = {.count = b->rows, .row = 1, .b = b->d, .wide = b->ld_d, .start = b->fresh ? NULL : sums,
-                    .ld_start = 4 * LANES, .out = sums, .ld_out = 4 * LANES};
+    tile_job job = {.count = b->rows,
+                    .row = 1,
+                    .b = b->d,
+                    .wide = b->ld_d,
+                    .start = b->fresh ? NULL : sums,
+                    .ld_start = 4 * LANES,
+                    .out = sums,
+                    .ld_out = 4 * LANES};
     for (size_t t = 0; t < tiles.count; t++) {
         const size_t first = part_first(&tiles, t);
         const size_t height = part_size(&tiles, t);
@@ -216,7 +231,8 @@ static void outer_panel(const outer_block *b, size_t units, size_t panel, real *
 }
 
 /* Panels of dw and db for some rows, by blocks of inputs. */
-static void outer_rows(const lstm__outer *o, size_t first, size_t rows, size_t first_panel, size_t last_panel)
+static void outer_rows(const lstm__outer *o, size_t first, size_t rows, size_t first_panel,
+                       size_t last_panel)
 {
     const parts chunks = cut(o->inputs, LSTM__OUTER_INPUTS);
     real *d_room = o->scratch;
@@ -225,8 +241,11 @@ static void outer_rows(const lstm__outer *o, size_t first, size_t rows, size_t f
     const size_t start = o->list ? 0 : first;
     for (size_t c = 0; c < chunks.count; c++) {
         const size_t input = part_first(&chunks, c);
-        outer_block b = {.a = o->a + start * o->ld_a + input, .ld_a = o->ld_a, .rows = rows,
-                         .inputs = part_size(&chunks, c), .fresh = first == 0 && !o->accumulate};
+        outer_block b = {.a = o->a + start * o->ld_a + input,
+                         .ld_a = o->ld_a,
+                         .rows = rows,
+                         .inputs = part_size(&chunks, c),
+                         .fresh = first == 0 && !o->accumulate};
         if (o->dw && (list || is_far(o->ld_a))) {
             copy_tiles(b.a, o->ld_a, list, rows, b.inputs, a_room);
             b.a = a_room;

@@ -2,8 +2,9 @@
  *
  * Rows filled, copied, added up; sum of squares, scaling, clipping.
  *
- * column_sum adds in blocks of BLOCK rows, each block in row order, then the blocks in order: the order is the same
- * whatever the number of columns, and rounding errors grow with rows / BLOCK + BLOCK instead of rows.
+ * column_sum adds in blocks of BLOCK rows, each block in row order, then the blocks in order: the
+ * order is the same whatever the number of columns, and rounding errors grow with rows / BLOCK +
+ * BLOCK instead of rows.
  */
 #ifndef LSTM_KERNELS_ROWS_TPL_H
 #define LSTM_KERNELS_ROWS_TPL_H
@@ -52,7 +53,8 @@ static INLINE void sum_block_by_four(size_t rows, const real *x, size_t ld_x, re
     vstore(out + 3 * LANES, add ? vadd(vload(out + 3 * LANES), d) : d);
 }
 
-static void column_sum(size_t rows, size_t columns, const real *x, size_t ld_x, real *out, int accumulate)
+static void column_sum(size_t rows, size_t columns, const real *x, size_t ld_x, real *out,
+                       int accumulate)
 {
     if (rows == 0 && !accumulate && columns > 0)
         memset(out, 0, columns * sizeof *out);
@@ -63,11 +65,13 @@ static void column_sum(size_t rows, size_t columns, const real *x, size_t ld_x, 
         size_t done = 0;
         for (; done + 4 * LANES <= columns; done += 4 * LANES)
             sum_block_by_four(block, from + done, ld_x, out + done, add);
-        FOR_EACH_VECTOR(columns - done, sum_block(block, from + done + k, ld_x, out + done + k, add, n));
+        FOR_EACH_VECTOR(columns - done,
+                        sum_block(block, from + done + k, ld_x, out + done + k, add, n));
     }
 }
 
-static void copy_rows(size_t rows, size_t columns, const real *x, size_t ld_x, real *y, size_t ld_y, int accumulate)
+static void copy_rows(size_t rows, size_t columns, const real *x, size_t ld_x, real *y, size_t ld_y,
+                      int accumulate)
 {
     if (columns == 0)
         return;

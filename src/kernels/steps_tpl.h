@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * One step of an LSTM, forward and backward: products whose tiles end in the mathematics of the cell, so that neither
- * pre-activations nor the gradient at h ever go through memory (but for a tile's worth of it in the first cache).
+ * One step of an LSTM, forward and backward: products whose tiles end in the mathematics of the
+ * cell, so that neither pre-activations nor the gradient at h ever go through memory (but for a
+ * tile's worth of it in the first cache).
  *
  * The cell (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000):
  *     i = sigmoid(a_i)   f = sigmoid(a_f)   g = tanh(a_g)   o = sigmoid(a_o)
@@ -33,11 +34,13 @@ static INLINE four_gates activate(V ai, V af, V ag, V ao)
     return (four_gates){vmul(ig, g), vmul(fo, o), vcopysign(vmul(vmul(m, ig), i), ag), vmul(fo, f)};
 }
 
-/* The activations and c of one row of a panel, from the sums of its tile, in whose place o and c are left. */
+/* The activations and c of one row of a panel, from the sums of its tile, in whose place o and c
+ * are left. */
 static INLINE void finish_gates(const lstm__step_forward *s, size_t row, size_t panel, real *sums)
 {
     const size_t cell = row * s->ld_cell + panel * LANES;
-    const four_gates a = activate(vload(sums), vload(sums + LANES), vload(sums + 2 * LANES), vload(sums + 3 * LANES));
+    const four_gates a = activate(vload(sums), vload(sums + LANES), vload(sums + 2 * LANES),
+                                  vload(sums + 3 * LANES));
     const V c = vfma(a.f, vload(s->c_previous + cell), vmul(a.i, a.g));
     vstore(sums, a.o);
     vstore(sums + LANES, c);
@@ -51,7 +54,8 @@ static INLINE void finish_gates(const lstm__step_forward *s, size_t row, size_t 
     }
 }
 
-static INLINE void finish_output(const lstm__step_forward *s, size_t row, size_t panel, size_t n, const real *sums)
+static INLINE void finish_output(const lstm__step_forward *s, size_t row, size_t panel, size_t n,
+                                 const real *sums)
 {
     const V c = vload(sums + LANES);
     const V m = vtanh_minus(c);
@@ -64,10 +68,11 @@ static INLINE void finish_output(const lstm__step_forward *s, size_t row, size_t
         put(s->y + row * s->ld_y + panel * LANES, h, n);
 }
 
-/* From sums to h for rows x panels tiles. In two passes: a processor looks only so far ahead, and one chain of
- * instructions from sums to h fills that window while it waits for its divisions (AVX-512: 99 cycles a row and panel
- * against 84). */
-static void finish(const lstm__step_forward *s, size_t first, size_t rows, size_t first_panel, size_t panels, real *sums)
+/* From sums to h for rows x panels tiles. In two passes: a processor looks only so far ahead, and
+ * one chain of instructions from sums to h fills that window while it waits for its divisions
+ * (AVX-512: 99 cycles a row and panel against 84). */
+static void finish(const lstm__step_forward *s, size_t first, size_t rows, size_t first_panel,
+                   size_t panels, real *sums)
 {
     for (size_t p = 0; p < panels; p++)
         for (size_t r = 0; r < rows; r++)
@@ -76,7 +81,8 @@ static void finish(const lstm__step_forward *s, size_t first, size_t rows, size_
         const size_t n = lanes_left(s->units, first_panel + p);
         if (n == LANES)
             for (size_t r = 0; r < rows; r++)
-                finish_output(s, first + r, first_panel + p, LANES, sums + (p * rows + r) * 4 * LANES);
+                finish_output(s, first + r, first_panel + p, LANES,
+                              sums + (p * rows + r) * 4 * LANES);
         else
             for (size_t r = 0; r < rows; r++)
                 finish_output(s, first + r, first_panel + p, n, sums + (p * rows + r) * 4 * LANES);
@@ -88,7 +94,8 @@ static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t
 {
     real sums[MOST_ROWS * 4 * LANES] __attribute__((aligned(64)));
     const parts tiles = cut(s->rows, GATE_ROWS);
-    const size_t together = s->rows > 0 && s->rows <= MOST_ROWS / 2 ? MOST_ROWS / s->rows : 1; /* panels */
+    /* panels */
+    const size_t together = s->rows > 0 && s->rows <= MOST_ROWS / 2 ? MOST_ROWS / s->rows : 1;
     for (size_t p = first_panel; p < last_panel; p += together) {
         const size_t panels = last_panel - p < together ? last_panel - p : together;
         for (size_t t = 0; t < tiles.count; t++) {
@@ -96,11 +103,19 @@ static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t
             const size_t rows = part_size(&tiles, t);
             for (size_t k = 0; k < panels; k++) {
                 const size_t at = (p + k) * 4 * LANES;
-                const bool last = t + 1 == tiles.count; /* with several panels there is one tile of rows */
+                /* with several panels there is one tile of rows */
+                const bool last = t + 1 == tiles.count;
                 const tile_job job = {
-                    .count = s->k, .a = s->a + first * s->ld_a, .row = s->ld_a, .step = 1, .b = s->packed + at * s->k,
-                    .wide = 4 * LANES, .start = s->start ? s->start + first * s->ld_start + at : s->bias + at,
-                    .ld_start = s->start ? s->ld_start : 0, .out = sums + k * rows * 4 * LANES, .ld_out = 4 * LANES,
+                    .count = s->k,
+                    .a = s->a + first * s->ld_a,
+                    .row = s->ld_a,
+                    .step = 1,
+                    .b = s->packed + at * s->k,
+                    .wide = 4 * LANES,
+                    .start = s->start ? s->start + first * s->ld_start + at : s->bias + at,
+                    .ld_start = s->start ? s->ld_start : 0,
+                    .out = sums + k * rows * 4 * LANES,
+                    .ld_out = 4 * LANES,
                     .then = last ? s->packed + (at + 4 * LANES) * s->k : NULL,
                     .far = far_part(s->packed + (at + 4 * LANES) * s->k, t, s->k, 4 * LANES),
                 };
@@ -138,8 +153,10 @@ static INLINE void back_row(const lstm__step_backward *s, size_t row, size_t pan
     vstore(s->dc + cell, vmul(dc, f));
 }
 
-/* Some rows of one group of columns: dh of all of them by pieces of k, which the rows share while it is near, then the cell. */
-static void back_block(const lstm__step_backward *s, size_t first, size_t rows, size_t panel, size_t vectors, real *sums)
+/* Some rows of one group of columns: dh of all of them by pieces of k, which the rows share while
+ * it is near, then the cell. */
+static void back_block(const lstm__step_backward *s, size_t first, size_t rows, size_t panel,
+                       size_t vectors, real *sums)
 {
     const size_t k = panels_of(s->units) * 4 * LANES;
     const size_t wide = vectors * LANES;
@@ -153,9 +170,18 @@ static void back_block(const lstm__step_backward *s, size_t first, size_t rows, 
             const size_t row = part_first(&tiles, t);
             real *out = sums + row * wide;
             const tile_job job = {
-                .count = count, .a = s->next + (first + row) * s->ld_next + from, .row = s->ld_next, .step = 1, .b = b,
-                .wide = wide, .start = d > 0 ? out : NULL, .ld_start = wide, .out = out, .ld_out = wide,
-                .then = t + 1 == tiles.count ? b + count * wide : NULL, .far = far_part(b + count * wide, t, count, wide),
+                .count = count,
+                .a = s->next + (first + row) * s->ld_next + from,
+                .row = s->ld_next,
+                .step = 1,
+                .b = b,
+                .wide = wide,
+                .start = d > 0 ? out : NULL,
+                .ld_start = wide,
+                .out = out,
+                .ld_out = wide,
+                .then = t + 1 == tiles.count ? b + count * wide : NULL,
+                .far = far_part(b + count * wide, t, count, wide),
             };
             if (s->single)
                 single_tiles[vectors - 1](&job);
@@ -183,7 +209,8 @@ static void step_backward(const lstm__step_backward *s, size_t first_group, size
     const parts blocks = cut(s->rows, TOGETHER);
     for (size_t g = first_group; g < last_group; g++)
         for (size_t b = 0; b < blocks.count; b++)
-            back_block(s, part_first(&blocks, b), part_size(&blocks, b), part_first(&groups, g), part_size(&groups, g), sums);
+            back_block(s, part_first(&blocks, b), part_size(&blocks, b), part_first(&groups, g),
+                       part_size(&groups, g), sums);
 }
 
 #endif

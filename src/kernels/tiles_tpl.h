@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * The tiles of all products: some rows by some vectors of accumulators; each step of k broadcasts one value a row of A and
- * multiplies it with the vectors of B. An element is summed in the order of k whatever the tile, so results do not depend
- * on how rows and columns are cut among tiles or threads.
+ * The tiles of all products: some rows by some vectors of accumulators; each step of k broadcasts
+ * one value a row of A and multiplies it with the vectors of B. An element is summed in the order
+ * of k whatever the tile, so results do not depend on how rows and columns are cut among tiles or
+ * threads.
  *
- * GCC keeps an array of accumulators in registers only if the loops over it are unrolled. Each size is a function of its
- * own, so that nothing around it pushes accumulators out of registers.
+ * GCC keeps an array of accumulators in registers only if the loops over it are unrolled. Each size
+ * is a function of its own, so that nothing around it pushes accumulators out of registers.
  *
- * A level may define GATE_ROWS (rows of tiles of four vectors), CROSS_ROWS and CROSS_VECTORS for its number of registers.
+ * A level may define GATE_ROWS (rows of tiles of four vectors), CROSS_ROWS and CROSS_VECTORS for
+ * its number of registers.
  */
 #ifndef LSTM_KERNELS_TILES_TPL_H
 #define LSTM_KERNELS_TILES_TPL_H
@@ -21,13 +23,13 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #define NOINLINE __attribute__((noinline))
 
-/* k is cut into pieces of at most DEPTH, equal if possible, so that what a piece reads of B stays in the second cache. From
- * there tiles fetch it AHEAD steps of k before they need it: the hardware alone is late (AVX-512: 183 against 193 of 245
- * GFLOP/s). */
+/* k is cut into pieces of at most DEPTH, equal if possible, so that what a piece reads of B stays
+ * in the second cache. From there tiles fetch it AHEAD steps of k before they need it: the hardware
+ * alone is late (AVX-512: 183 against 193 of 245 GFLOP/s). */
 enum { MOST_ROWS = 6, MOST_VECTORS = 4, DEPTH = 512, AHEAD = 12 };
 
-/* out[r][v] = start[r][v] (NULL: 0) + sum over k of a[r * row + k * step] * b[k * wide + v]. The distances ld_start (0: the
- * same for all rows) and ld_out are of rows. */
+/* out[r][v] = start[r][v] (NULL: 0) + sum over k of a[r * row + k * step] * b[k * wide + v]. The
+ * distances ld_start (0: the same for all rows) and ld_out are of rows. */
 typedef struct tile_job {
     size_t count;
     const real *a;
@@ -42,49 +44,45 @@ typedef struct tile_job {
     const real *far;  /* what this tile brings nearer, a line each step of k; NULL = nothing */
 } tile_job;
 
-#define TILE(ROWS, VECTORS)                                                                                            \
-    static NOINLINE void tile_##ROWS##_##VECTORS(const tile_job *job)                                                  \
-    {                                                                                                                  \
-        const real *a = job->a;                                                                                        \
-        const real *b = job->b;                                                                                        \
-        const size_t row = job->row;                                                                                   \
-        const size_t step = job->step;                                                                                 \
-        const size_t wide = job->wide;                                                                                 \
-        const real *const then = job->then ? job->then : b;                                                            \
-        const real *far = job->far ? job->far : b;                                                                     \
-        const real *ahead = job->count > AHEAD ? b + AHEAD * wide : then;                                              \
-        V sum[ROWS][VECTORS];                                                                                          \
-        UNROLL for (int r = 0; r < ROWS; r++)                                                                          \
-            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
-                sum[r][v] =                                                                                            \
-                    job->start ? vload(job->start + (size_t)r * job->ld_start + (size_t)v * LANES) : vset(0);          \
-        UNROLL for (int r = 0; r < ROWS; r++)                                                                          \
-            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
-                if (v * LANES * sizeof(real) % 64 == 0)                                                                \
-                    __builtin_prefetch(job->out + (size_t)r * job->ld_out + (size_t)v * LANES, 1);                     \
-        for (size_t k = job->count; k > 0; k--) {                                                                      \
-            V w[VECTORS];                                                                                              \
-            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
-                w[v] = vload(b + v * LANES);                                                                           \
-            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
-                if (v * LANES * sizeof(real) % 64 == 0)                                                                \
-                    __builtin_prefetch(ahead + v * LANES);                                                             \
-            __builtin_prefetch(far, 0, 2);                                                                             \
-            far += 64 / sizeof(real);                                                                                  \
-            if (step != 1)                                                                                             \
-                __builtin_prefetch(a + AHEAD * step);                                                                  \
-            UNROLL for (int r = 0; r < ROWS; r++) {                                                                    \
-                const V x = vset(a[(size_t)r * row]);                                                                  \
-                UNROLL for (int v = 0; v < VECTORS; v++)                                                               \
-                    sum[r][v] = vfma(x, w[v], sum[r][v]);                                                              \
-            }                                                                                                          \
-            ahead = k == AHEAD + 1 ? then : ahead + wide;                                                              \
-            a += step;                                                                                                 \
-            b += wide;                                                                                                 \
-        }                                                                                                              \
-        UNROLL for (int r = 0; r < ROWS; r++)                                                                          \
-            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
-                vstore(job->out + (size_t)r * job->ld_out + (size_t)v * LANES, sum[r][v]);                             \
+#define TILE(ROWS, VECTORS)                                                                     \
+    static NOINLINE void tile_##ROWS##_##VECTORS(const tile_job *job)                           \
+    {                                                                                           \
+        const real *a = job->a;                                                                 \
+        const real *b = job->b;                                                                 \
+        const size_t row = job->row;                                                            \
+        const size_t step = job->step;                                                          \
+        const size_t wide = job->wide;                                                          \
+        const real *const then = job->then ? job->then : b;                                     \
+        const real *far = job->far ? job->far : b;                                              \
+        const real *ahead = job->count > AHEAD ? b + AHEAD * wide : then;                       \
+        V sum[ROWS][VECTORS];                                                                   \
+        UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < VECTORS; v++)          \
+            sum[r][v] = job->start                                                              \
+                            ? vload(job->start + (size_t)r * job->ld_start + (size_t)v * LANES) \
+                            : vset(0);                                                          \
+        UNROLL for (int r = 0; r < ROWS; r++)                                                   \
+            UNROLL for (int v = 0; v < VECTORS; v++) if (v * LANES * sizeof(real) % 64 == 0)    \
+                __builtin_prefetch(job->out + (size_t)r * job->ld_out + (size_t)v * LANES, 1);  \
+        for (size_t k = job->count; k > 0; k--) {                                               \
+            V w[VECTORS];                                                                       \
+            UNROLL for (int v = 0; v < VECTORS; v++) w[v] = vload(b + v * LANES);               \
+            UNROLL for (int v = 0; v < VECTORS; v++) if (v * LANES * sizeof(real) % 64 == 0)    \
+                __builtin_prefetch(ahead + v * LANES);                                          \
+            __builtin_prefetch(far, 0, 2);                                                      \
+            far += 64 / sizeof(real);                                                           \
+            if (step != 1)                                                                      \
+                __builtin_prefetch(a + AHEAD * step);                                           \
+            UNROLL for (int r = 0; r < ROWS; r++)                                               \
+            {                                                                                   \
+                const V x = vset(a[(size_t)r * row]);                                           \
+                UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] = vfma(x, w[v], sum[r][v]);  \
+            }                                                                                   \
+            ahead = k == AHEAD + 1 ? then : ahead + wide;                                       \
+            a += step;                                                                          \
+            b += wide;                                                                          \
+        }                                                                                       \
+        UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < VECTORS; v++)          \
+            vstore(job->out + (size_t)r * job->ld_out + (size_t)v * LANES, sum[r][v]);          \
     }
 
 typedef void tile_function(const tile_job *job);
@@ -110,56 +108,60 @@ static tile_function *const gate_tiles[] = {NAMES(4)};
 #if CROSS_VECTORS == 4
 TILES(3)
 MORE_TILES(3)
-static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)}, {NAMES(2), MORE_NAMES(2)},
-                                                {NAMES(3), MORE_NAMES(3)}, {NAMES(4), MORE_NAMES(4)}};
+static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)},
+                                                {NAMES(2), MORE_NAMES(2)},
+                                                {NAMES(3), MORE_NAMES(3)},
+                                                {NAMES(4), MORE_NAMES(4)}};
 #else
-static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)}, {NAMES(2), MORE_NAMES(2)}};
+static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)},
+                                                {NAMES(2), MORE_NAMES(2)}};
 #endif
 
-/* The first tiles of rows over a strip of b share out the strip after it and bring it to the second cache.
- * AHEAD is too late for what lies in the third. */
+/* The first tiles of rows over a strip of b share out the strip after it and bring it to the second
+ * cache. AHEAD is too late for what lies in the third. */
 static INLINE const real *far_part(const real *next, size_t tile, size_t count, size_t wide)
 {
     const size_t line = 64 / sizeof(real);
     return tile * line < wide ? next + tile * count * line : NULL;
 }
 
-/* One row alone, for which a tile has too few accumulators to hide the latency of its additions: every second, fourth or
- * eighth k goes to sums of its own, which are added at the end. `wide` is that of the vectors. */
-#define SINGLE(VECTORS, WAYS)                                                                                          \
-    static NOINLINE void tile_single_##VECTORS(const tile_job *job)                                                    \
-    {                                                                                                                  \
-        const real *a = job->a;                                                                                        \
-        const real *b = job->b;                                                                                        \
-        V sum[WAYS][VECTORS];                                                                                          \
-        UNROLL for (int way = 0; way < WAYS; way++)                                                                    \
-            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
-                sum[way][v] = way == 0 && job->start ? vload(job->start + (size_t)v * LANES) : vset(0);                \
-        size_t k = 0;                                                                                                  \
-        for (; k + WAYS <= job->count; k += WAYS) {                                                                    \
-            UNROLL for (int way = 0; way < WAYS; way++) {                                                              \
-                const V x = vset(a[k + (size_t)way]);                                                                  \
-                UNROLL for (int v = 0; v < VECTORS; v++)                                                               \
-                    sum[way][v] = vfma(x, vload(b + (way * VECTORS + v) * LANES), sum[way][v]);                        \
-            }                                                                                                          \
-            b += WAYS * VECTORS * LANES;                                                                               \
-        }                                                                                                              \
-        for (; k < job->count; k++, b += VECTORS * LANES)                                                              \
-            UNROLL for (int v = 0; v < VECTORS; v++)                                                                   \
-                sum[0][v] = vfma(vset(a[k]), vload(b + v * LANES), sum[0][v]);                                         \
-        UNROLL for (int half = WAYS / 2; half > 0; half /= 2)                                                          \
-            UNROLL for (int way = 0; way < half; way++)                                                                \
-                UNROLL for (int v = 0; v < VECTORS; v++)                                                               \
-                    sum[way][v] = vadd(sum[way][v], sum[way + half][v]);                                               \
-        UNROLL for (int v = 0; v < VECTORS; v++)                                                                       \
-            vstore(job->out + (size_t)v * LANES, sum[0][v]);                                                           \
+/* One row alone, for which a tile has too few accumulators to hide the latency of its additions:
+ * every second, fourth or eighth k goes to sums of its own, which are added at the end. `wide` is
+ * that of the vectors. */
+#define SINGLE(VECTORS, WAYS)                                                                     \
+    static NOINLINE void tile_single_##VECTORS(const tile_job *job)                               \
+    {                                                                                             \
+        const real *a = job->a;                                                                   \
+        const real *b = job->b;                                                                   \
+        V sum[WAYS][VECTORS];                                                                     \
+        UNROLL for (int way = 0; way < WAYS; way++) UNROLL for (int v = 0; v < VECTORS; v++)      \
+            sum[way][v] = way == 0 && job->start ? vload(job->start + (size_t)v * LANES)          \
+                                                 : vset(0);                                       \
+        size_t k = 0;                                                                             \
+        for (; k + WAYS <= job->count; k += WAYS) {                                               \
+            UNROLL for (int way = 0; way < WAYS; way++)                                           \
+            {                                                                                     \
+                const V x = vset(a[k + (size_t)way]);                                             \
+                UNROLL for (int v = 0; v < VECTORS; v++)                                          \
+                    sum[way][v] = vfma(x, vload(b + (way * VECTORS + v) * LANES), sum[way][v]);   \
+            }                                                                                     \
+            b += WAYS * VECTORS * LANES;                                                          \
+        }                                                                                         \
+        for (; k < job->count; k++, b += VECTORS * LANES)                                         \
+            UNROLL for (int v = 0; v < VECTORS; v++)                                              \
+                sum[0][v] = vfma(vset(a[k]), vload(b + v * LANES), sum[0][v]);                    \
+        UNROLL for (int half = WAYS / 2; half > 0; half /= 2)                                     \
+            UNROLL for (int way = 0; way < half; way++) UNROLL for (int v = 0; v < VECTORS; v++)  \
+                sum[way][v] = vadd(sum[way][v], sum[way + half][v]);                              \
+        UNROLL for (int v = 0; v < VECTORS; v++) vstore(job->out + (size_t)v * LANES, sum[0][v]); \
     }
 SINGLE(1, 8)
 SINGLE(2, 4)
 SINGLE(4, 2)
 #if CROSS_VECTORS == 4
 SINGLE(3, 2)
-static tile_function *const single_tiles[] = {tile_single_1, tile_single_2, tile_single_3, tile_single_4};
+static tile_function *const single_tiles[] = {tile_single_1, tile_single_2, tile_single_3,
+                                              tile_single_4};
 #else
 static tile_function *const single_tiles[] = {tile_single_1, tile_single_2};
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The vector vocabulary (see vec_generic.h) on AVX2 and FMA: eight floats. Tails go through maskload and maskstore,
- * which touch no memory behind the last lane.
+ * The vector vocabulary (see vec_generic.h) on AVX2 and FMA: eight floats. Tails go through
+ * maskload and maskstore, which touch no memory behind the last lane.
  */
 #ifndef LSTM_KERNELS_VEC_AVX2_H
 #define LSTM_KERNELS_VEC_AVX2_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The vector vocabulary (see vec_generic.h) on AVX-512 F, BW, DQ, VL: sixteen floats, tails by mask registers.
+ * The vector vocabulary (see vec_generic.h) on AVX-512 F, BW, DQ, VL: sixteen floats, tails by mask
+ * registers.
  */
 #ifndef LSTM_KERNELS_VEC_AVX512_H
 #define LSTM_KERNELS_VEC_AVX512_H
@@ -100,8 +101,10 @@ static inline V vabs(V a)
 
 static inline V vcopysign(V a, V b)
 {
-    const __m512i sign = _mm512_set1_epi32((int)0x80000000u); /* 0xD8: bits of b where sign is set, else of a */
-    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b), sign, 0xD8));
+    /* 0xD8: bits of b where sign is set, else of a */
+    const __m512i sign = _mm512_set1_epi32((int)0x80000000u);
+    return _mm512_castsi512_ps(
+        _mm512_ternarylogic_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b), sign, 0xD8));
 }
 
 static inline V vmin(V a, V b)
@@ -167,7 +170,8 @@ static inline D dsquare_add(D d, V v)
 static inline double dsum(D d)
 {
     const __m512d eight = _mm512_add_pd(d.low, d.high);
-    const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd(eight, 1));
+    const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(eight),
+                                       _mm512_extractf64x4_pd(eight, 1));
     const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The vector vocabulary (see vec_generic.h) with one lane of double, and the functions of functions_tpl.h on libm: for
- * the gradient checks of the tests.
+ * The vector vocabulary (see vec_generic.h) with one lane of double, and the functions of
+ * functions_tpl.h on libm: for the gradient checks of the tests.
  */
 #ifndef LSTM_KERNELS_VEC_DOUBLE_H
 #define LSTM_KERNELS_VEC_DOUBLE_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The vector vocabulary on GCC's vector extension: four floats, on any architecture. No FMA: vfma rounds twice.
+ * The vector vocabulary on GCC's vector extension: four floats, on any architecture. No FMA: vfma
+ * rounds twice.
  *
  * The vocabulary, which every vec_*.h provides and every template uses:
  *
@@ -125,7 +126,8 @@ static inline V vreciprocal(V a)
 
 static inline V vsqrt(V a)
 {
-    return (V){__builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]), __builtin_sqrtf(a[3])};
+    return (V){__builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]),
+               __builtin_sqrtf(a[3])};
 }
 
 static inline V vabs(V a)

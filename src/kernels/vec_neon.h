@@ -124,7 +124,8 @@ static inline V vselect(B b, V x, V y)
     return vbslq_f32(b, x, y);
 }
 
-/* Not vminq and vmaxq, which make NaN of any NaN operand: the vocabulary promises the second one. */
+/* Not vminq and vmaxq, which make NaN of any NaN operand: the vocabulary promises the second one.
+ */
 static inline V vmin(V a, V b)
 {
     return vselect(vgreater(b, a), a, b);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * What the attention layers share: their inputs (query, value, and a key or the value again), and weights from scores.
+ * What the attention layers share: their inputs (query, value, and a key or the value again), and
+ * weights from scores.
  *
- * Rows are time first, so the steps of one sample are a matrix whose rows are `batch` rows apart: products of one sample
- * need no copy.
+ * Rows are time first, so the steps of one sample are a matrix whose rows are `batch` rows apart:
+ * products of one sample need no copy.
  */
 #ifndef LSTM_NN_ATTENTION_H
 #define LSTM_NN_ATTENTION_H
@@ -24,9 +25,12 @@ static inline lstm_status lstm__attention_define(lstm__node *node)
     for (int k = 0; k < node->input_count; k++)
         RETURN_IF_ERROR(lstm__need_sequence(node, k));
     if (lstm__input_shape(node, LSTM__VALUE).steps != lstm__input_shape(node, key).steps)
-        return lstm__fail(LSTM_ERROR_SHAPE, "value (layer \"%s\") has %lld steps, key (layer \"%s\") %lld: expected as many",
-                          node->inputs[LSTM__VALUE]->node->name, (long long)lstm__input_shape(node, LSTM__VALUE).steps,
-                          node->inputs[key]->node->name, (long long)lstm__input_shape(node, key).steps);
+        return lstm__fail(
+            LSTM_ERROR_SHAPE,
+            "value (layer \"%s\") has %lld steps, key (layer \"%s\") %lld: expected as many",
+            node->inputs[LSTM__VALUE]->node->name,
+            (long long)lstm__input_shape(node, LSTM__VALUE).steps, node->inputs[key]->node->name,
+            (long long)lstm__input_shape(node, key).steps);
     node->port_count = 1;
     return LSTM_OK;
 }
@@ -45,33 +49,40 @@ typedef struct lstm__attention_call {
     bool causal;
 } lstm__attention_call;
 
-static inline lstm__attention_call lstm__attention_start(const lstm__node *node, lstm_session *session, bool causal)
+static inline lstm__attention_call lstm__attention_start(const lstm__node *node,
+                                                         lstm_session *session, bool causal)
 {
     lstm__session_own(session, node, 0)->mask = lstm__input_mask(node, session, LSTM__QUERY);
-    return (lstm__attention_call){session->model->kernels,
-                                  session->batch,
-                                  lstm__session_steps(session, lstm__input_shape(node, LSTM__QUERY)),
-                                  lstm__session_steps(session, lstm__input_shape(node, LSTM__VALUE)),
-                                  lstm__input_mask(node, session, LSTM__QUERY),
-                                  lstm__input_mask(node, session, LSTM__VALUE),
-                                  causal};
+    return (lstm__attention_call){
+        session->model->kernels,
+        session->batch,
+        lstm__session_steps(session, lstm__input_shape(node, LSTM__QUERY)),
+        lstm__session_steps(session, lstm__input_shape(node, LSTM__VALUE)),
+        lstm__input_mask(node, session, LSTM__QUERY),
+        lstm__input_mask(node, session, LSTM__VALUE),
+        causal};
 }
 
-static inline bool lstm__attends(const lstm__attention_call *call, size_t sample, size_t query, size_t key)
+static inline bool lstm__attends(const lstm__attention_call *call, size_t sample, size_t query,
+                                 size_t key)
 {
-    return !(call->causal && key > query) && !(call->value_mask && !call->value_mask[key * call->batch + sample])
-           && !(call->query_mask && !call->query_mask[query * call->batch + sample]);
+    return !(call->causal && key > query) &&
+           !(call->value_mask && !call->value_mask[key * call->batch + sample]) &&
+           !(call->query_mask && !call->query_mask[query * call->batch + sample]);
 }
 
-/* Scores [queries][keys] of one sample to weights: a softmax over the keys that may be seen, 0 for the others. */
-static inline void lstm__attention_softmax(const lstm__attention_call *call, size_t sample, real *scores)
+/* Scores [queries][keys] of one sample to weights: a softmax over the keys that may be seen, 0 for
+ * the others. */
+static inline void lstm__attention_softmax(const lstm__attention_call *call, size_t sample,
+                                           real *scores)
 {
     const bool all = !call->causal && !call->value_mask && !call->query_mask;
     for (size_t t = 0; t < call->queries && !all; t++)
         for (size_t s = 0; s < call->keys; s++)
             if (!lstm__attends(call, sample, t, s))
                 scores[t * call->keys + s] = (real)-1e30;
-    call->kernels->softmax_forward(call->queries, call->keys, scores, call->keys, scores, call->keys);
+    call->kernels->softmax_forward(call->queries, call->keys, scores, call->keys, scores,
+                                   call->keys);
     for (size_t t = 0; t < call->queries && !all; t++)
         for (size_t s = 0; s < call->keys; s++)
             if (!lstm__attends(call, sample, t, s))

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * What the cells that run step by step share (GRU, SimpleRNN): options and states, the order of the steps, the tape of h,
- * and steps that a mask leaves out.
+ * What the cells that run step by step share (GRU, SimpleRNN): options and states, the order of the
+ * steps, the tape of h, and steps that a mask leaves out.
  *
- *     h     training or all outputs wanted: [T+1][B][U], block s before and block s+1 behind step s; else two blocks in turn
- *     gates [segment][B][G]: x W + bias of the steps of a segment, by their time; while training one segment is everything
+ *     h     training or all outputs wanted: [T+1][B][U], block s before and block s+1 behind step
+ *     s; else two blocks in turn
+ *     gates [segment][B][G]: x W + bias of the steps of a segment, by their time; while training
+ *     one segment is everything
  *     y     [T][B][U], where masked outputs are to be zeros: a copy of h made after the last step
  * Step s reads time s, or T - 1 - s backwards; outputs come in the order of the steps, as in Keras.
  */
@@ -20,12 +22,13 @@ enum { LSTM__CELL_SEGMENT = 32 };
 typedef struct lstm__cell_tape {
     size_t units, inputs, columns; /* H, I, and G: columns of the gates */
     bool sequences, reverse, training;
-    bool zeros;                    /* outputs of steps that are left out are zeros */
-    size_t batch, steps;           /* of the call */
+    bool zeros;          /* outputs of steps that are left out are zeros */
+    size_t batch, steps; /* of the call */
     size_t segment;
-    const unsigned char *mask;     /* of the latest forward */
+    const unsigned char *mask; /* of the latest forward */
     real *h, *gates, *y;
-    real *carry, *kept;            /* [batch][H], training: the gradient at h, and as it was before a step */
+    /* [batch][H], training: the gradient at h, and as it was before a step */
+    real *carry, *kept;
 } lstm__cell_tape;
 
 static inline size_t lstm__cell_time(const lstm__cell_tape *cell, size_t step)
@@ -52,14 +55,16 @@ static inline lstm_status lstm__cell_define(lstm__node *node, int64_t units, int
     const lstm__shape in = lstm__input_shape(node, 0);
     RETURN_IF_ERROR(lstm__need_sequence(node, 0));
     if (units < 1 || units > INT32_MAX / 8)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "units is %lld: expected 1 to %d", (long long)units, INT32_MAX / 8);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "units is %lld: expected 1 to %d", (long long)units,
+                          INT32_MAX / 8);
     if (node->input_count == 2) {
         const lstm__shape h = lstm__input_shape(node, 1);
         if (h.steps != 0 || h.features != units)
-            return lstm__fail(LSTM_ERROR_SHAPE,
-                              "initial h is layer \"%s\" with %lld features%s: expected a vector of %lld units",
-                              node->inputs[1]->node->name, (long long)h.features, h.steps ? " a step" : "",
-                              (long long)units);
+            return lstm__fail(
+                LSTM_ERROR_SHAPE,
+                "initial h is layer \"%s\" with %lld features%s: expected a vector of %lld units",
+                node->inputs[1]->node->name, (long long)h.features, h.steps ? " a step" : "",
+                (long long)units);
     }
     node->port_count = 2;
     node->shapes[0] = (lstm__shape){sequences == LSTM_YES ? in.steps : 0, units};
@@ -68,7 +73,8 @@ static inline lstm_status lstm__cell_define(lstm__node *node, int64_t units, int
 }
 
 /* kernel (I, G) and recurrent_kernel (H, G). */
-static inline lstm_status lstm__cell_declare(lstm__node *node, size_t units, size_t columns, int32_t kernel, int32_t recurrent)
+static inline lstm_status lstm__cell_declare(lstm__node *node, size_t units, size_t columns,
+                                             int32_t kernel, int32_t recurrent)
 {
     const size_t inputs = (size_t)lstm__input_shape(node, 0).features;
     size_t count = 0;
@@ -76,27 +82,48 @@ static inline lstm_status lstm__cell_declare(lstm__node *node, size_t units, siz
     if (!lstm__mul(inputs, columns, &count))
         count = SIZE_MAX;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, count, &offset));
-    RETURN_IF_ERROR(lstm__graph_add_parameter(
-        node, &(lstm__parameter_spec){.keras_name = "kernel", .torch_name = "weight_ih_l0", .offset = offset,
-                                      .rows = inputs, .columns = columns, .rank = 2, .torch_transposed = true,
-                                      .initializer = kernel, .fan_in = inputs, .fan_out = columns, .units = units}));
+    RETURN_IF_ERROR(
+        lstm__graph_add_parameter(node, &(lstm__parameter_spec){.keras_name = "kernel",
+                                                                .torch_name = "weight_ih_l0",
+                                                                .offset = offset,
+                                                                .rows = inputs,
+                                                                .columns = columns,
+                                                                .rank = 2,
+                                                                .torch_transposed = true,
+                                                                .initializer = kernel,
+                                                                .fan_in = inputs,
+                                                                .fan_out = columns,
+                                                                .units = units}));
     if (!lstm__mul(units, columns, &count))
         count = SIZE_MAX;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, count, &offset));
-    return lstm__graph_add_parameter(
-        node, &(lstm__parameter_spec){.keras_name = "recurrent_kernel", .torch_name = "weight_hh_l0", .offset = offset,
-                                      .rows = units, .columns = columns, .rank = 2, .torch_transposed = true,
-                                      .initializer = recurrent, .fan_in = units, .fan_out = columns, .units = units});
+    return lstm__graph_add_parameter(node, &(lstm__parameter_spec){.keras_name = "recurrent_kernel",
+                                                                   .torch_name = "weight_hh_l0",
+                                                                   .offset = offset,
+                                                                   .rows = units,
+                                                                   .columns = columns,
+                                                                   .rank = 2,
+                                                                   .torch_transposed = true,
+                                                                   .initializer = recurrent,
+                                                                   .fan_in = units,
+                                                                   .fan_out = columns,
+                                                                   .units = units});
 }
 
 /* One bias vector. */
-static inline lstm_status lstm__cell_declare_bias(lstm__node *node, const char *torch_name, size_t units, size_t columns)
+static inline lstm_status lstm__cell_declare_bias(lstm__node *node, const char *torch_name,
+                                                  size_t units, size_t columns)
 {
     size_t offset = 0;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, columns, &offset));
     return lstm__graph_add_parameter(
-        node, &(lstm__parameter_spec){.keras_name = "bias", .torch_name = torch_name, .offset = offset, .rows = 1,
-                                      .columns = columns, .rank = 1, .units = units,
+        node, &(lstm__parameter_spec){.keras_name = "bias",
+                                      .torch_name = torch_name,
+                                      .offset = offset,
+                                      .rows = 1,
+                                      .columns = columns,
+                                      .rank = 1,
+                                      .units = units,
                                       .initializer = node->model->profile == LSTM_PROFILE_TORCH
                                                          ? LSTM_INITIALIZER_TORCH_UNIFORM
                                                          : LSTM_INITIALIZER_ZEROS});
@@ -104,7 +131,8 @@ static inline lstm_status lstm__cell_declare_bias(lstm__node *node, const char *
 
 /* ---- Running */
 
-static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *session, lstm__cell_tape *cell, lstm__arena *arena)
+static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *session,
+                                   lstm__cell_tape *cell, lstm__arena *arena)
 {
     const size_t steps = lstm__session_max_steps(session, lstm__input_shape(node, 0));
     const size_t batch = session->max_batch;
@@ -113,8 +141,8 @@ static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *s
     cell->training = session->training;
     cell->inputs = (size_t)lstm__input_shape(node, 0).features;
     cell->segment = session->training || steps < LSTM__CELL_SEGMENT ? steps : LSTM__CELL_SEGMENT;
-    if (!lstm__mul(batch, cell->training || cell->sequences ? steps + 1 : 2, &rows)
-        || !lstm__mul(batch, cell->segment, &gates))
+    if (!lstm__mul(batch, cell->training || cell->sequences ? steps + 1 : 2, &rows) ||
+        !lstm__mul(batch, cell->segment, &gates))
         arena->overflow = true;
     cell->h = lstm__carve_matrix(arena, rows, cell->units);
     cell->gates = lstm__carve_matrix(arena, gates, cell->columns);
@@ -124,10 +152,12 @@ static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *s
 }
 
 /* Take over the call: sizes, mask, first h; set the ports. */
-static inline void lstm__cell_start(const lstm__node *node, lstm_session *session, lstm__cell_tape *cell)
+static inline void lstm__cell_start(const lstm__node *node, lstm_session *session,
+                                    lstm__cell_tape *cell)
 {
     const lstm__kernels *kernels = session->model->kernels;
-    const lstm__view h0 = node->input_count == 2 ? lstm__input_value(node, session, 1) : (lstm__view){NULL, 0};
+    const lstm__view h0 = node->input_count == 2 ? lstm__input_value(node, session, 1)
+                                                 : (lstm__view){NULL, 0};
     cell->batch = session->batch;
     cell->steps = lstm__session_steps(session, lstm__input_shape(node, 0));
     cell->mask = lstm__input_mask(node, session, 0);
@@ -136,37 +166,43 @@ static inline void lstm__cell_start(const lstm__node *node, lstm_session *sessio
     else
         kernels->fill_rows(cell->batch, cell->units, NULL, cell->h, cell->units);
     const lstm__view last = {lstm__cell_h(cell, cell->steps), cell->units};
-    lstm__session_own(session, node, 0)->value = cell->sequences ? (lstm__view){lstm__cell_h(cell, 1), cell->units} : last;
+    lstm__session_own(session, node, 0)->value =
+        cell->sequences ? (lstm__view){lstm__cell_h(cell, 1), cell->units} : last;
     lstm__session_own(session, node, 0)->mask = cell->sequences ? cell->mask : NULL;
     lstm__session_own(session, node, 1)->value = last;
 }
 
-/* Steps [step, step + count) read these times: x W + bias into the gates. Returns the first time. */
-static inline size_t lstm__cell_inputs(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell, size_t step,
-                                       size_t count, const real *bias)
+/* Steps [step, step + count) read these times: x W + bias into the gates. Returns the first time.
+ */
+static inline size_t lstm__cell_inputs(const lstm__node *node, lstm_session *session,
+                                       const lstm__cell_tape *cell, size_t step, size_t count,
+                                       const real *bias)
 {
     const size_t first = cell->reverse ? cell->steps - step - count : step;
     const size_t rows = count * cell->batch;
     const lstm__view x = lstm__input_value(node, session, 0);
     if (bias)
         session->model->kernels->fill_rows(rows, cell->columns, bias, cell->gates, cell->columns);
-    lstm__gemm(0, 0, rows, cell->columns, cell->inputs, x.data + first * cell->batch * x.stride, x.stride,
-               lstm__values_of(node, 0), cell->columns, bias != NULL, cell->gates, cell->columns);
+    lstm__gemm(0, 0, rows, cell->columns, cell->inputs, x.data + first * cell->batch * x.stride,
+               x.stride, lstm__values_of(node, 0), cell->columns, bias != NULL, cell->gates,
+               cell->columns);
     return first;
 }
 
 /* Rows of a step that the mask leaves out keep the h before it. */
 static inline void lstm__cell_hold(const lstm__cell_tape *cell, size_t step)
 {
-    const unsigned char *mask = cell->mask ? cell->mask + lstm__cell_time(cell, step) * cell->batch : NULL;
+    const unsigned char *mask = cell->mask ? cell->mask + lstm__cell_time(cell, step) * cell->batch
+                                           : NULL;
     for (size_t b = 0; mask && b < cell->batch; b++)
         if (!mask[b])
-            memcpy(lstm__cell_h(cell, step + 1) + b * cell->units, lstm__cell_h(cell, step) + b * cell->units,
-                   cell->units * sizeof(real));
+            memcpy(lstm__cell_h(cell, step + 1) + b * cell->units,
+                   lstm__cell_h(cell, step) + b * cell->units, cell->units * sizeof(real));
 }
 
 /* After the last step: the outputs, with zeros at the steps that are left out. */
-static inline void lstm__cell_finish(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell)
+static inline void lstm__cell_finish(const lstm__node *node, lstm_session *session,
+                                     const lstm__cell_tape *cell)
 {
     const size_t rows = cell->steps * cell->batch;
     if (!cell->zeros || !cell->sequences || !cell->mask)
@@ -181,48 +217,61 @@ static inline void lstm__cell_finish(const lstm__node *node, lstm_session *sessi
 /* ---- Back */
 
 /* The gradient at the last h. */
-static inline void lstm__cell_back_start(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell)
+static inline void lstm__cell_back_start(const lstm__node *node, lstm_session *session,
+                                         const lstm__cell_tape *cell)
 {
     const lstm__kernels *kernels = session->model->kernels;
-    const lstm__view last[2] = {cell->sequences ? (lstm__view){NULL, 0} : lstm__own_gradient(session, node, 0),
+    const lstm__view last[2] = {cell->sequences ? (lstm__view){NULL, 0}
+                                                : lstm__own_gradient(session, node, 0),
                                 lstm__own_gradient(session, node, 1)};
     kernels->fill_rows(cell->batch, cell->units, NULL, cell->carry, cell->units);
     for (int k = 0; k < 2; k++)
         if (last[k].data)
-            kernels->copy_rows(cell->batch, cell->units, last[k].data, last[k].stride, cell->carry, cell->units, 1);
+            kernels->copy_rows(cell->batch, cell->units, last[k].data, last[k].stride, cell->carry,
+                               cell->units, 1);
 }
 
 /* Add the gradient at the output of a step to the carried one. */
-static inline void lstm__cell_back_output(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell, size_t step)
+static inline void lstm__cell_back_output(const lstm__node *node, lstm_session *session,
+                                          const lstm__cell_tape *cell, size_t step)
 {
     const lstm__view dy = lstm__own_gradient(session, node, 0);
-    const unsigned char *mask = cell->zeros && cell->mask ? cell->mask + lstm__cell_time(cell, step) * cell->batch : NULL;
+    const unsigned char *mask = cell->zeros && cell->mask
+                                    ? cell->mask + lstm__cell_time(cell, step) * cell->batch
+                                    : NULL;
     for (size_t b = 0; cell->sequences && dy.data && b < cell->batch; b++)
         if (!mask || mask[b])
-            session->model->kernels->copy_rows(1, cell->units, dy.data + (step * cell->batch + b) * dy.stride, dy.stride,
-                                               cell->carry + b * cell->units, cell->units, 1);
+            session->model->kernels->copy_rows(
+                1, cell->units, dy.data + (step * cell->batch + b) * dy.stride, dy.stride,
+                cell->carry + b * cell->units, cell->units, 1);
     if (cell->mask)
         memcpy(cell->kept, cell->carry, cell->batch * cell->units * sizeof(real));
 }
 
-/* Rows that the mask leaves out: no gradient at `gates` [batch][columns], the carried one as it was. */
-static inline void lstm__cell_back_hold(const lstm__cell_tape *cell, size_t step, real *gates, size_t columns)
+/* Rows that the mask leaves out: no gradient at `gates` [batch][columns], the carried one as it
+ * was. */
+static inline void lstm__cell_back_hold(const lstm__cell_tape *cell, size_t step, real *gates,
+                                        size_t columns)
 {
-    const unsigned char *mask = cell->mask ? cell->mask + lstm__cell_time(cell, step) * cell->batch : NULL;
+    const unsigned char *mask = cell->mask ? cell->mask + lstm__cell_time(cell, step) * cell->batch
+                                           : NULL;
     for (size_t b = 0; mask && b < cell->batch; b++)
         if (!mask[b]) {
             memset(gates + b * columns, 0, columns * sizeof(real));
-            memcpy(cell->carry + b * cell->units, cell->kept + b * cell->units, cell->units * sizeof(real));
+            memcpy(cell->carry + b * cell->units, cell->kept + b * cell->units,
+                   cell->units * sizeof(real));
         }
 }
 
-/* to [H][count] (ld apart) = sum over the steps of h(step)^T times `count` columns of a tape by time. */
-static inline void lstm__cell_back_recurrent(const lstm__cell_tape *cell, const real *tape, size_t ld, size_t count, real *to,
-                                             size_t ld_to)
+/* to [H][count] (ld apart) = sum over the steps of h(step)^T times `count` columns of a tape by
+ * time. */
+static inline void lstm__cell_back_recurrent(const lstm__cell_tape *cell, const real *tape,
+                                             size_t ld, size_t count, real *to, size_t ld_to)
 {
     const size_t rows = cell->batch;
     if (!cell->reverse) {
-        lstm__gemm(1, 0, cell->units, count, cell->steps * rows, cell->h, cell->units, tape, ld, 0, to, ld_to);
+        lstm__gemm(1, 0, cell->units, count, cell->steps * rows, cell->h, cell->units, tape, ld, 0,
+                   to, ld_to);
         return;
     }
     for (size_t step = 0; step < cell->steps; step++)
@@ -231,25 +280,27 @@ static inline void lstm__cell_back_recurrent(const lstm__cell_tape *cell, const 
 }
 
 /* From the finished gradients at the gates to those of kernel, first bias, input and first h. */
-static inline void lstm__cell_back_inputs(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell, real *bias)
+static inline void lstm__cell_back_inputs(const lstm__node *node, lstm_session *session,
+                                          const lstm__cell_tape *cell, real *bias)
 {
     const lstm__kernels *kernels = session->model->kernels;
     const size_t rows = cell->steps * cell->batch;
     const lstm__view x = lstm__input_value(node, session, 0);
     bool add = false;
-    lstm__gemm(1, 0, cell->inputs, cell->columns, rows, x.data, x.stride, cell->gates, cell->columns, 0,
-               lstm__gradients_of(node, session, 0), cell->columns);
+    lstm__gemm(1, 0, cell->inputs, cell->columns, rows, x.data, x.stride, cell->gates,
+               cell->columns, 0, lstm__gradients_of(node, session, 0), cell->columns);
     if (bias)
         kernels->column_sum(rows, cell->columns, cell->gates, cell->columns, bias, 0);
     const lstm__view dx = lstm__take_gradient(node, session, 0, &add);
     if (dx.data)
-        lstm__gemm(0, 1, rows, cell->inputs, cell->columns, cell->gates, cell->columns, lstm__values_of(node, 0),
-                   cell->columns, add, dx.data, dx.stride);
+        lstm__gemm(0, 1, rows, cell->inputs, cell->columns, cell->gates, cell->columns,
+                   lstm__values_of(node, 0), cell->columns, add, dx.data, dx.stride);
     if (node->input_count < 2)
         return;
     const lstm__view dh0 = lstm__take_gradient(node, session, 1, &add);
     if (dh0.data)
-        kernels->copy_rows(cell->batch, cell->units, cell->carry, cell->units, dh0.data, dh0.stride, add);
+        kernels->copy_rows(cell->batch, cell->units, cell->carry, cell->units, dh0.data, dh0.stride,
+                           add);
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The name tables of the public constants. Keras' names come first, its class names and PyTorch's as aliases.
+ * The name tables of the public constants. Keras' names come first, its class names and PyTorch's
+ * as aliases.
  */
 #include "constants.h"
 
@@ -16,18 +17,19 @@ static const lstm__name levels[] = {{"generic", LSTM_ISA_GENERIC},
                                     {"neon", LSTM_ISA_NEON},
                                     {NULL, 0}};
 
-static const lstm__name activations[] = {{"linear", LSTM_ACTIVATION_LINEAR},
-                                         {"tanh", LSTM_ACTIVATION_TANH},
-                                         {"sigmoid", LSTM_ACTIVATION_SIGMOID},
-                                         {"relu", LSTM_ACTIVATION_RELU},
-                                         {"softmax", LSTM_ACTIVATION_SOFTMAX},
-                                         {"elu", LSTM_ACTIVATION_ELU},
-                                         {"softplus", LSTM_ACTIVATION_SOFTPLUS},
-                                         {"softsign", LSTM_ACTIVATION_SOFTSIGN},
-                                         {"exponential", LSTM_ACTIVATION_EXPONENTIAL},
-                                         {"hard_sigmoid", LSTM_ACTIVATION_HARD_SIGMOID},
-                                         {"hard_sigmoid_keras2", LSTM_ACTIVATION_HARD_SIGMOID_KERAS2},
-                                         {NULL, 0}};
+static const lstm__name activations[] = {
+    {"linear", LSTM_ACTIVATION_LINEAR},
+    {"tanh", LSTM_ACTIVATION_TANH},
+    {"sigmoid", LSTM_ACTIVATION_SIGMOID},
+    {"relu", LSTM_ACTIVATION_RELU},
+    {"softmax", LSTM_ACTIVATION_SOFTMAX},
+    {"elu", LSTM_ACTIVATION_ELU},
+    {"softplus", LSTM_ACTIVATION_SOFTPLUS},
+    {"softsign", LSTM_ACTIVATION_SOFTSIGN},
+    {"exponential", LSTM_ACTIVATION_EXPONENTIAL},
+    {"hard_sigmoid", LSTM_ACTIVATION_HARD_SIGMOID},
+    {"hard_sigmoid_keras2", LSTM_ACTIVATION_HARD_SIGMOID_KERAS2},
+    {NULL, 0}};
 
 static const lstm__name losses[] = {
     {"mse", LSTM_LOSS_MSE},
@@ -72,37 +74,33 @@ static const lstm__name metrics[] = {{"accuracy", LSTM_METRIC_ACCURACY},
                                      {"mean_squared_error", LSTM_METRIC_MSE},
                                      {NULL, 0}};
 
-static const lstm__name optimizers[] = {{"sgd", LSTM_OPTIMIZER_SGD},
-                                        {"rmsprop", LSTM_OPTIMIZER_RMSPROP},
-                                        {"adam", LSTM_OPTIMIZER_ADAM},
-                                        {"adamw", LSTM_OPTIMIZER_ADAMW},
-                                        {"adagrad", LSTM_OPTIMIZER_ADAGRAD},
-                                        {"adadelta", LSTM_OPTIMIZER_ADADELTA},
-                                        {"adamax", LSTM_OPTIMIZER_ADAMAX},
-                                        {"nadam", LSTM_OPTIMIZER_NADAM},
-                                        {"radam", LSTM_OPTIMIZER_RADAM},
-                                        {"lion", LSTM_OPTIMIZER_LION},
-                                        {"lbfgs", LSTM_OPTIMIZER_LBFGS},
-                                        {NULL, 0}};
+static const lstm__name optimizers[] = {
+    {"sgd", LSTM_OPTIMIZER_SGD},         {"rmsprop", LSTM_OPTIMIZER_RMSPROP},
+    {"adam", LSTM_OPTIMIZER_ADAM},       {"adamw", LSTM_OPTIMIZER_ADAMW},
+    {"adagrad", LSTM_OPTIMIZER_ADAGRAD}, {"adadelta", LSTM_OPTIMIZER_ADADELTA},
+    {"adamax", LSTM_OPTIMIZER_ADAMAX},   {"nadam", LSTM_OPTIMIZER_NADAM},
+    {"radam", LSTM_OPTIMIZER_RADAM},     {"lion", LSTM_OPTIMIZER_LION},
+    {"lbfgs", LSTM_OPTIMIZER_LBFGS},     {NULL, 0}};
 
-static const lstm__name schedules[] = {{"constant", LSTM_SCHEDULE_CONSTANT},
-                                       {"step", LSTM_SCHEDULE_STEP},
-                                       {"StepLR", LSTM_SCHEDULE_STEP},
-                                       {"exponential", LSTM_SCHEDULE_EXPONENTIAL},
-                                       {"ExponentialDecay", LSTM_SCHEDULE_EXPONENTIAL},
-                                       {"ExponentialLR", LSTM_SCHEDULE_EXPONENTIAL},
-                                       {"cosine", LSTM_SCHEDULE_COSINE},
-                                       {"CosineDecay", LSTM_SCHEDULE_COSINE},
-                                       {"CosineAnnealingLR", LSTM_SCHEDULE_COSINE},
-                                       {"cosine_restarts", LSTM_SCHEDULE_COSINE_RESTARTS},
-                                       {"CosineDecayRestarts", LSTM_SCHEDULE_COSINE_RESTARTS},
-                                       {"CosineAnnealingWarmRestarts", LSTM_SCHEDULE_COSINE_RESTARTS},
-                                       {"one_cycle", LSTM_SCHEDULE_ONE_CYCLE},
-                                       {"OneCycleLR", LSTM_SCHEDULE_ONE_CYCLE},
-                                       {"plateau", LSTM_SCHEDULE_PLATEAU},
-                                       {"ReduceLROnPlateau", LSTM_SCHEDULE_PLATEAU},
-                                       {"callback", LSTM_SCHEDULE_CALLBACK},
-                                       {NULL, 0}};
+static const lstm__name schedules[] = {
+    {"constant", LSTM_SCHEDULE_CONSTANT},
+    {"step", LSTM_SCHEDULE_STEP},
+    {"StepLR", LSTM_SCHEDULE_STEP},
+    {"exponential", LSTM_SCHEDULE_EXPONENTIAL},
+    {"ExponentialDecay", LSTM_SCHEDULE_EXPONENTIAL},
+    {"ExponentialLR", LSTM_SCHEDULE_EXPONENTIAL},
+    {"cosine", LSTM_SCHEDULE_COSINE},
+    {"CosineDecay", LSTM_SCHEDULE_COSINE},
+    {"CosineAnnealingLR", LSTM_SCHEDULE_COSINE},
+    {"cosine_restarts", LSTM_SCHEDULE_COSINE_RESTARTS},
+    {"CosineDecayRestarts", LSTM_SCHEDULE_COSINE_RESTARTS},
+    {"CosineAnnealingWarmRestarts", LSTM_SCHEDULE_COSINE_RESTARTS},
+    {"one_cycle", LSTM_SCHEDULE_ONE_CYCLE},
+    {"OneCycleLR", LSTM_SCHEDULE_ONE_CYCLE},
+    {"plateau", LSTM_SCHEDULE_PLATEAU},
+    {"ReduceLROnPlateau", LSTM_SCHEDULE_PLATEAU},
+    {"callback", LSTM_SCHEDULE_CALLBACK},
+    {NULL, 0}};
 
 static const lstm__name reductions[] = {{"mean", LSTM_REDUCTION_MEAN},
                                         {"sum_over_batch_size", LSTM_REDUCTION_MEAN},
@@ -111,14 +109,11 @@ static const lstm__name reductions[] = {{"mean", LSTM_REDUCTION_MEAN},
                                         {"mean_with_sample_weight", LSTM_REDUCTION_WEIGHTED_MEAN},
                                         {NULL, 0}};
 
-static const lstm__name constraints[] = {{"none", LSTM_CONSTRAINT_NONE},
-                                         {"max_norm", LSTM_CONSTRAINT_MAX_NORM},
-                                         {"MaxNorm", LSTM_CONSTRAINT_MAX_NORM},
-                                         {"unit_norm", LSTM_CONSTRAINT_UNIT_NORM},
-                                         {"UnitNorm", LSTM_CONSTRAINT_UNIT_NORM},
-                                         {"non_neg", LSTM_CONSTRAINT_NON_NEGATIVE},
-                                         {"NonNeg", LSTM_CONSTRAINT_NON_NEGATIVE},
-                                         {NULL, 0}};
+static const lstm__name constraints[] = {
+    {"none", LSTM_CONSTRAINT_NONE},           {"max_norm", LSTM_CONSTRAINT_MAX_NORM},
+    {"MaxNorm", LSTM_CONSTRAINT_MAX_NORM},    {"unit_norm", LSTM_CONSTRAINT_UNIT_NORM},
+    {"UnitNorm", LSTM_CONSTRAINT_UNIT_NORM},  {"non_neg", LSTM_CONSTRAINT_NON_NEGATIVE},
+    {"NonNeg", LSTM_CONSTRAINT_NON_NEGATIVE}, {NULL, 0}};
 
 static const lstm__name initializers[] = {{"glorot_uniform", LSTM_INITIALIZER_GLOROT_UNIFORM},
                                           {"GlorotUniform", LSTM_INITIALIZER_GLOROT_UNIFORM},
@@ -134,12 +129,16 @@ static const lstm__name initializers[] = {{"glorot_uniform", LSTM_INITIALIZER_GL
                                           {"normal", LSTM_INITIALIZER_RANDOM_NORMAL},
                                           {NULL, 0}};
 
-static const lstm__name paddings[] = {
-    {"valid", LSTM_PADDING_VALID}, {"same", LSTM_PADDING_SAME}, {"causal", LSTM_PADDING_CAUSAL}, {NULL, 0}};
+static const lstm__name paddings[] = {{"valid", LSTM_PADDING_VALID},
+                                      {"same", LSTM_PADDING_SAME},
+                                      {"causal", LSTM_PADDING_CAUSAL},
+                                      {NULL, 0}};
 
-static const lstm__name scores[] = {{"dot", LSTM_SCORE_DOT}, {"concat", LSTM_SCORE_CONCAT}, {NULL, 0}};
-static const lstm__name merges[] = {{"concat", LSTM_MERGE_CONCAT}, {"sum", LSTM_MERGE_SUM},   {"mul", LSTM_MERGE_MUL},
-                                    {"ave", LSTM_MERGE_AVE},       {"none", LSTM_MERGE_NONE}, {NULL, 0}};
+static const lstm__name scores[] = {
+    {"dot", LSTM_SCORE_DOT}, {"concat", LSTM_SCORE_CONCAT}, {NULL, 0}};
+static const lstm__name merges[] = {{"concat", LSTM_MERGE_CONCAT}, {"sum", LSTM_MERGE_SUM},
+                                    {"mul", LSTM_MERGE_MUL},       {"ave", LSTM_MERGE_AVE},
+                                    {"none", LSTM_MERGE_NONE},     {NULL, 0}};
 
 const lstm__name *lstm__constant_names(int32_t set)
 {
@@ -189,23 +188,26 @@ lstm_status lstm__read_constant(int32_t *value, int32_t standard, int32_t set, c
     if (*value == 0)
         *value = standard;
     if (!lstm__constant_name(set, *value))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "%s is %d: expected one of the constants of lstm.h, or 0 for the default", what,
-                          (int)*value);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "%s is %d: expected one of the constants of lstm.h, or 0 for the default",
+                          what, (int)*value);
     return LSTM_OK;
 }
 
 lstm_status lstm__constant_find(int32_t set, const char *name, int32_t *value)
 {
-    static const char *const kinds[] = {[LSTM_NAMES_PROFILE] = "profile",         [LSTM_NAMES_ISA] = "instruction level",
-                                        [LSTM_NAMES_ACTIVATION] = "activation",   [LSTM_NAMES_LOSS] = "loss",
-                                        [LSTM_NAMES_METRIC] = "metric",           [LSTM_NAMES_OPTIMIZER] = "optimizer",
-                                        [LSTM_NAMES_INITIALIZER] = "initializer", [LSTM_NAMES_SCHEDULE] = "schedule",
-                                        [LSTM_NAMES_REDUCTION] = "reduction",     [LSTM_NAMES_CONSTRAINT] = "constraint",
-                                        [LSTM_NAMES_PADDING] = "padding",         [LSTM_NAMES_SCORE] = "score mode",
-                                        [LSTM_NAMES_MERGE] = "merge mode"};
+    static const char *const kinds[] = {
+        [LSTM_NAMES_PROFILE] = "profile",         [LSTM_NAMES_ISA] = "instruction level",
+        [LSTM_NAMES_ACTIVATION] = "activation",   [LSTM_NAMES_LOSS] = "loss",
+        [LSTM_NAMES_METRIC] = "metric",           [LSTM_NAMES_OPTIMIZER] = "optimizer",
+        [LSTM_NAMES_INITIALIZER] = "initializer", [LSTM_NAMES_SCHEDULE] = "schedule",
+        [LSTM_NAMES_REDUCTION] = "reduction",     [LSTM_NAMES_CONSTRAINT] = "constraint",
+        [LSTM_NAMES_PADDING] = "padding",         [LSTM_NAMES_SCORE] = "score mode",
+        [LSTM_NAMES_MERGE] = "merge mode"};
     const lstm__name *names = lstm__constant_names(set);
     if (!names)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "set is %d: expected an LSTM_NAMES_* constant", (int)set);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "set is %d: expected an LSTM_NAMES_* constant",
+                          (int)set);
     const lstm__name *found = lstm__find_name(names, name);
     if (found) {
         *value = found->value;

@@ -11,13 +11,14 @@ typedef struct lstm__gradient_check {
     const lstm__loss *loss;
     const lstm__batch *batch;
     double step, tolerance;
-    int32_t directions;    /* random ones for each parameter, beside that of its gradient */
+    int32_t directions; /* random ones for each parameter, beside that of its gradient */
     uint64_t seed;
-    real *kept;            /* room for model->value_count values each */
+    real *kept; /* room for model->value_count values each */
     real *gradients;
 } lstm__gradient_check;
 
-/* errors[k] for parameter k. NUMERIC names the parameter that is off most. The model is as before afterwards. */
+/* errors[k] for parameter k. NUMERIC names the parameter that is off most. The model is as before
+ * afterwards. */
 lstm_status lstm__check_model_gradients(const lstm__gradient_check *check, double *errors);
 
 #endif

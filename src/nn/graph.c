@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The model as a graph: adding nodes, building, parameters by name, notes and scalers.
  *
- * Nodes are kept in the order added. A node can only read nodes that exist, so that order is topological and a cycle
- * cannot be expressed. Building is two passes: declare (each class reserves its parameters in one block) and initialise.
+ * Nodes are kept in the order added. A node can only read nodes that exist, so that order is
+ * topological and a cycle cannot be expressed. Building is two passes: declare (each class reserves
+ * its parameters in one block) and initialise.
  */
 #include "graph.h"
 #include "checked.h"
@@ -15,7 +16,8 @@
 
 enum { ALIGN_VALUES = 16 }; /* parameters begin at multiples of 64 bytes */
 
-lstm_status lstm__graph_create(lstm_model **out, lstm_context *context, int32_t profile, uint64_t seed)
+lstm_status lstm__graph_create(lstm_model **out, lstm_context *context, int32_t profile,
+                               uint64_t seed)
 {
     lstm_context *owned = lstm__context_acquire(context);
     lstm_model *model = lstm__allocate_zeroed(owned, sizeof *model);
@@ -106,20 +108,26 @@ static lstm_status set_name(const lstm_model *model, lstm__node *node, const cha
     }
     const size_t length = strlen(name);
     if (length == 0 || length >= LSTM__NAME_SIZE)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer name of %zu bytes: expected 1 to %d", length, LSTM__NAME_SIZE - 1);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer name of %zu bytes: expected 1 to %d", length,
+                          LSTM__NAME_SIZE - 1);
     if (lstm__graph_find(model, name))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer name \"%s\" is taken: names are unique in a model", name);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "layer name \"%s\" is taken: names are unique in a model", name);
     memcpy(node->name, name, length + 1);
     return LSTM_OK;
 }
 
-static lstm_status set_inputs(const lstm_model *model, lstm__node *node, const lstm_layer *const *inputs, int count)
+static lstm_status set_inputs(const lstm_model *model, lstm__node *node,
+                              const lstm_layer *const *inputs, int count)
 {
-    const int least = node->class->least_inputs ? node->class->least_inputs : node->class == &lstm__class_input ? 0 : 1;
+    const int least = node->class->least_inputs           ? node->class->least_inputs
+                      : node->class == &lstm__class_input ? 0
+                                                          : 1;
     const int most = node->class->most_inputs ? node->class->most_inputs : least;
     if (count < least || count > most)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" (%s) reads %d layers: expected %d%s%.0d", node->name,
-                          node->class->type, count, least, most > least ? " to " : "", most > least ? most : 0);
+        return lstm__fail(
+            LSTM_ERROR_ARGUMENT, "layer \"%s\" (%s) reads %d layers: expected %d%s%.0d", node->name,
+            node->class->type, count, least, most > least ? " to " : "", most > least ? most : 0);
     node->inputs = lstm__allocate_array(model->context, (size_t)count, sizeof *node->inputs);
     if (!node->inputs)
         return lstm__fail_memory((size_t)count * sizeof *node->inputs, "a layer");
@@ -128,28 +136,32 @@ static lstm_status set_inputs(const lstm_model *model, lstm__node *node, const l
         if (!input && k == 0) {
             if (model->node_count == 0)
                 return lstm__fail(LSTM_ERROR_ARGUMENT,
-                                  "layer \"%s\" has nothing to read: add an input layer first", node->name);
+                                  "layer \"%s\" has nothing to read: add an input layer first",
+                                  node->name);
             input = &model->nodes[model->node_count - 1]->ports[0];
         }
         if (!input || input->node->model != model)
-            return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" reads a layer of another model", node->name);
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" reads a layer of another model",
+                              node->name);
         node->inputs[k] = input;
     }
     node->input_count = count;
     return LSTM_OK;
 }
 
-lstm_status lstm__graph_add(lstm_model *model, const lstm__layer_class *class, const void *options, const char *name,
-                            const lstm_layer *const *inputs, int input_count, lstm_layer **out)
+lstm_status lstm__graph_add(lstm_model *model, const lstm__layer_class *class, const void *options,
+                            const char *name, const lstm_layer *const *inputs, int input_count,
+                            lstm_layer **out)
 {
     lstm_status status = LSTM_OK;
     lstm__node *node = NULL;
     if (out)
         *out = NULL;
     if (model->built)
-        FAIL(LSTM_ERROR_STATE, "the model is already built: layers are added before lstm_model_build");
-    TRY(lstm__grow(model->context, (void **)&model->nodes, &model->node_capacity, model->node_count + 1,
-                   sizeof *model->nodes));
+        FAIL(LSTM_ERROR_STATE,
+             "the model is already built: layers are added before lstm_model_build");
+    TRY(lstm__grow(model->context, (void **)&model->nodes, &model->node_capacity,
+                   model->node_count + 1, sizeof *model->nodes));
     node = lstm__allocate_zeroed(model->context, sizeof *node);
     if (!node || !(node->options = lstm__allocate_zeroed(model->context, class->options_size))) {
         status = lstm__fail_memory(sizeof *node, "a layer");
@@ -195,16 +207,18 @@ void lstm__graph_remove_last(lstm_model *model)
 
 static lstm_status append_output(lstm_model *model, const lstm_layer *layer)
 {
-    RETURN_IF_ERROR(lstm__grow(model->context, (void **)&model->outputs, &model->output_capacity, model->output_count + 1,
-                               sizeof *model->outputs));
+    RETURN_IF_ERROR(lstm__grow(model->context, (void **)&model->outputs, &model->output_capacity,
+                               model->output_count + 1, sizeof *model->outputs));
     model->outputs[model->output_count++] = layer;
     return LSTM_OK;
 }
 
-lstm_status lstm__graph_set_outputs(lstm_model *model, const lstm_layer *const *layers, size_t count)
+lstm_status lstm__graph_set_outputs(lstm_model *model, const lstm_layer *const *layers,
+                                    size_t count)
 {
     if (model->built)
-        return lstm__fail(LSTM_ERROR_STATE, "the model is already built: outputs are chosen before lstm_model_build");
+        return lstm__fail(LSTM_ERROR_STATE,
+                          "the model is already built: outputs are chosen before lstm_model_build");
     if (count == 0)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "a model needs at least one output");
     for (size_t k = 0; k < count; k++) {
@@ -212,11 +226,12 @@ lstm_status lstm__graph_set_outputs(lstm_model *model, const lstm_layer *const *
             return lstm__fail(LSTM_ERROR_ARGUMENT, "output %zu is not a layer of this model", k);
         for (size_t other = 0; other < k; other++)
             if (layers[other] == layers[k])
-                return lstm__fail(LSTM_ERROR_ARGUMENT, "output %zu (layer \"%s\") is already output %zu", k,
+                return lstm__fail(LSTM_ERROR_ARGUMENT,
+                                  "output %zu (layer \"%s\") is already output %zu", k,
                                   layers[k]->node->name, other);
     }
-    RETURN_IF_ERROR(lstm__grow(model->context, (void **)&model->outputs, &model->output_capacity, count,
-                               sizeof *model->outputs));
+    RETURN_IF_ERROR(lstm__grow(model->context, (void **)&model->outputs, &model->output_capacity,
+                               count, sizeof *model->outputs));
     for (size_t k = 0; k < count; k++)
         model->outputs[k] = layers[k];
     model->output_count = count;
@@ -229,8 +244,8 @@ static bool returns_state(const lstm__node *node)
 {
     if (node->class->returns_ports)
         return node->class->returns_ports(node);
-    return node->class == &lstm__class_lstm
-           && ((const lstm_lstm_options *)node->options)->return_state == LSTM_YES;
+    return node->class == &lstm__class_lstm &&
+           ((const lstm_lstm_options *)node->options)->return_state == LSTM_YES;
 }
 
 /* Without a choice: the layers whose ports nobody reads. */
@@ -245,7 +260,8 @@ static lstm_status default_outputs(lstm_model *model)
         if (readers > 0)
             continue;
         if (node->class == &lstm__class_input)
-            return lstm__fail(LSTM_ERROR_STATE, "input layer \"%s\" is read by no other layer", node->name);
+            return lstm__fail(LSTM_ERROR_STATE, "input layer \"%s\" is read by no other layer",
+                              node->name);
         for (int port = 0; port < (returns_state(node) ? node->port_count : 1); port++)
             RETURN_IF_ERROR(append_output(model, &node->ports[port]));
     }
@@ -263,8 +279,9 @@ static lstm_status check_dangling(lstm_model *model)
         for (size_t o = 0; o < model->output_count; o++)
             used = used || model->outputs[o]->node == node;
         if (!used)
-            return lstm__fail(LSTM_ERROR_STATE, "layer \"%s\" (%s) is read by no other layer and is no output", node->name,
-                              node->class->type);
+            return lstm__fail(LSTM_ERROR_STATE,
+                              "layer \"%s\" (%s) is read by no other layer and is no output",
+                              node->name, node->class->type);
     }
     return LSTM_OK;
 }
@@ -274,8 +291,10 @@ static lstm_status check_dangling(lstm_model *model)
 static lstm_status reserve(size_t *total, size_t count, size_t *offset)
 {
     size_t end = 0;
-    if (!lstm__add(*total, count, &end) || !lstm__add(end, ALIGN_VALUES - 1, &end) || end > PTRDIFF_MAX / sizeof(real))
-        return lstm__fail(LSTM_ERROR_MEMORY, "the parameters need more memory than this machine can address");
+    if (!lstm__add(*total, count, &end) || !lstm__add(end, ALIGN_VALUES - 1, &end) ||
+        end > PTRDIFF_MAX / sizeof(real))
+        return lstm__fail(LSTM_ERROR_MEMORY,
+                          "the parameters need more memory than this machine can address");
     *offset = *total;
     *total = end / ALIGN_VALUES * ALIGN_VALUES;
     return LSTM_OK;
@@ -319,8 +338,9 @@ lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_sp
 {
     lstm_model *model = node->model;
     const bool torch = model->profile == LSTM_PROFILE_TORCH;
-    RETURN_IF_ERROR(lstm__grow(model->context, (void **)&model->parameters, &model->parameter_capacity,
-                               model->parameter_count + 1, sizeof *model->parameters));
+    RETURN_IF_ERROR(lstm__grow(model->context, (void **)&model->parameters,
+                               &model->parameter_capacity, model->parameter_count + 1,
+                               sizeof *model->parameters));
     lstm__parameter *parameter = &model->parameters[model->parameter_count];
     *parameter = (lstm__parameter){
         .node = node,
@@ -339,8 +359,9 @@ lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_sp
         .one_count = spec->one_count,
     };
     set_shape(parameter, torch ? spec->torch_shape : spec->keras_shape);
-    snprintf(parameter->name, sizeof parameter->name, torch ? "%s.%s%s" : "%s/%s%s", node->stem[0] ? node->stem : node->name,
-             torch ? spec->torch_name : spec->keras_name, node->suffix ? node->suffix : "");
+    snprintf(parameter->name, sizeof parameter->name, torch ? "%s.%s%s" : "%s/%s%s",
+             node->stem[0] ? node->stem : node->name, torch ? spec->torch_name : spec->keras_name,
+             node->suffix ? node->suffix : "");
     model->parameter_count++;
     node->parameter_count++;
     return LSTM_OK;
@@ -352,7 +373,8 @@ lstm_status lstm__graph_build(lstm_model *model)
     if (model->built)
         return lstm__fail(LSTM_ERROR_STATE, "the model is already built");
     if (model->node_count == 0)
-        return lstm__fail(LSTM_ERROR_STATE, "the model has no layers: add an input layer and at least one more");
+        return lstm__fail(LSTM_ERROR_STATE,
+                          "the model has no layers: add an input layer and at least one more");
     if (!model->outputs_chosen)
         RETURN_IF_ERROR(default_outputs(model));
     if (model->output_count == 0)
@@ -370,7 +392,8 @@ lstm_status lstm__graph_build(lstm_model *model)
     }
     TRY(place_statistics(model));
     if (model->loading && model->value_count > model->most_values)
-        FAIL(LSTM_ERROR_FORMAT, "the layers have %zu parameters, more than the file can hold", model->value_count);
+        FAIL(LSTM_ERROR_FORMAT, "the layers have %zu parameters, more than the file can hold",
+             model->value_count);
     model->values = lstm__allocate_zeroed(model->context, model->value_count * sizeof(real));
     if (!model->values) {
         status = lstm__fail_memory(model->value_count * sizeof(real), "the parameters");
@@ -467,8 +490,8 @@ lstm_status lstm__graph_set_note(lstm_model *model, const char *key, const char 
         note->text = new_text;
         return LSTM_OK;
     }
-    TRY(lstm__grow(model->context, (void **)&model->notes, &model->note_capacity, model->note_count + 1,
-                   sizeof *model->notes));
+    TRY(lstm__grow(model->context, (void **)&model->notes, &model->note_capacity,
+                   model->note_count + 1, sizeof *model->notes));
     new_key = lstm__copy_text(model->context, key);
     if (!new_key) {
         status = lstm__fail_memory(strlen(key), "metadata");
@@ -481,18 +504,21 @@ out:
     return status;
 }
 
-lstm_status lstm__graph_set_scaler(lstm_model *model, int32_t which, size_t columns, const double *offset,
-                                   const double *scale)
+lstm_status lstm__graph_set_scaler(lstm_model *model, int32_t which, size_t columns,
+                                   const double *offset, const double *scale)
 {
     lstm__scaler *scaler = &model->scalers[which - LSTM_SCALER_INPUT];
     double *copy = NULL;
     for (size_t k = 0; k < columns; k++)
         if (!isfinite(offset[k]) || !isfinite(scale[k]) || scale[k] == 0)
             return lstm__fail(LSTM_ERROR_NUMERIC,
-                              "scaler column %zu: offset %g, scale %g: expected finite numbers and a scale other than 0", k,
-                              offset[k], scale[k]);
+                              "scaler column %zu: offset %g, scale %g: expected finite numbers and "
+                              "a scale other than 0",
+                              k, offset[k], scale[k]);
     if (columns > 0) {
-        copy = columns <= SIZE_MAX / 2 ? lstm__allocate_array(model->context, 2 * columns, sizeof *copy) : NULL;
+        copy = columns <= SIZE_MAX / 2
+                   ? lstm__allocate_array(model->context, 2 * columns, sizeof *copy)
+                   : NULL;
         if (!copy)
             return lstm__fail_memory(columns, "a scaler");
         memcpy(copy, offset, columns * sizeof *copy);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The model: nodes in the order added (which is a topological order, since a layer can only read what exists), the block
- * of parameter values, metadata and scalers. Reference counted: sessions and optimizers keep it alive.
+ * The model: nodes in the order added (which is a topological order, since a layer can only read
+ * what exists), the block of parameter values, metadata and scalers. Reference counted: sessions
+ * and optimizers keep it alive.
  */
 #ifndef LSTM_NN_GRAPH_H
 #define LSTM_NN_GRAPH_H
@@ -38,13 +39,17 @@ struct lstm_model {
 
     lstm__parameter *parameters;
     size_t parameter_count, parameter_capacity;
-    real *values;       /* all parameters, each array from a multiple of 16 elements on, gaps zero */
+    /* all parameters, each array from a multiple of 16 elements on, gaps zero */
+    real *values;
     size_t value_count; /* with gaps */
-    /* The first learned_count values are what optimizers change. Behind them lie statistics (BatchNormalization's moving
-     * mean and variance), for which backward leaves in the gradients what the next optimizer step takes off. */
+    /* The first learned_count values are what optimizers change. Behind them lie statistics
+     * (BatchNormalization's moving mean and variance), for which backward leaves in the gradients
+     * what the next optimizer step takes off. */
     size_t learned_count;
     size_t statistic_count; /* reserved while building */
-    uint64_t version;   /* from 1 on, counted up by each change of values: what sessions derive from them is then stale */
+    /* from 1 on, counted up by each change of values: what sessions derive from them is then stale
+     */
+    uint64_t version;
     bool loading;       /* the values come from a file: build leaves them 0 … */
     size_t most_values; /* … and refuses more than this, which is more than the file can hold */
 
@@ -53,13 +58,16 @@ struct lstm_model {
     lstm__scaler scalers[2]; /* LSTM_SCALER_* - 1 */
 };
 
-lstm_status lstm__graph_create(lstm_model **out, lstm_context *context, int32_t profile, uint64_t seed);
+lstm_status lstm__graph_create(lstm_model **out, lstm_context *context, int32_t profile,
+                               uint64_t seed);
 void lstm__graph_acquire(lstm_model *model);
 void lstm__graph_release(lstm_model *model);
 
-/* Add a node of `class` with a copy of `options` (class->options_size bytes). `name` NULL = automatic. */
-lstm_status lstm__graph_add(lstm_model *model, const lstm__layer_class *class, const void *options, const char *name,
-                            const lstm_layer *const *inputs, int input_count, lstm_layer **out);
+/* Add a node of `class` with a copy of `options` (class->options_size bytes). `name` NULL =
+ * automatic. */
+lstm_status lstm__graph_add(lstm_model *model, const lstm__layer_class *class, const void *options,
+                            const char *name, const lstm_layer *const *inputs, int input_count,
+                            lstm_layer **out);
 
 /* Let the layers look at the arrays of a call (token numbers) before it runs. */
 lstm_status lstm__check_arrays(const lstm_model *model, const lstm__batch *batch);
@@ -67,20 +75,24 @@ lstm_status lstm__check_arrays(const lstm_model *model, const lstm__batch *batch
 /* Take the last node away again; nothing may read it. */
 void lstm__graph_remove_last(lstm_model *model);
 
-/* Keras' automatic name for the next layer of a class: dense, dense_1, … `name` has LSTM__NAME_SIZE bytes. */
+/* Keras' automatic name for the next layer of a class: dense, dense_1, … `name` has LSTM__NAME_SIZE
+ * bytes. */
 void lstm__graph_automatic_name(const lstm_model *model, const char *stem, char *name);
 
 /* The layer with a name, or NULL. */
 lstm_layer *lstm__graph_find(const lstm_model *model, const char *name);
 
-lstm_status lstm__graph_set_outputs(lstm_model *model, const lstm_layer *const *layers, size_t count);
+lstm_status lstm__graph_set_outputs(lstm_model *model, const lstm_layer *const *layers,
+                                    size_t count);
 lstm_status lstm__graph_build(lstm_model *model);
 
-/* For declare(): reserve rows x columns values at the end of the block; *index is the parameter's number. */
+/* For declare(): reserve rows x columns values at the end of the block; *index is the parameter's
+ * number. */
 typedef struct lstm__parameter_spec {
     const char *keras_name; /* "kernel" -> NAME/kernel */
-    const char *torch_name; /* "weight_ih_l0" -> NAME.weight_ih_l0; NULL = not there in this profile */
-    size_t offset;          /* into the model's values */
+    /* "weight_ih_l0" -> NAME.weight_ih_l0; NULL = not there in this profile */
+    const char *torch_name;
+    size_t offset; /* into the model's values */
     size_t rows, columns;
     int rank;
     int64_t keras_shape[4], torch_shape[4]; /* of rank 3 and more; else from rows and columns */
@@ -92,18 +104,21 @@ typedef struct lstm__parameter_spec {
 } lstm__parameter_spec;
 lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_spec *spec);
 
-/* Reserve `count` values at the next multiple of 16; *offset is where they begin. Overflow is LSTM_ERROR_MEMORY. */
+/* Reserve `count` values at the next multiple of 16; *offset is where they begin. Overflow is
+ * LSTM_ERROR_MEMORY. */
 lstm_status lstm__graph_reserve(lstm_model *model, size_t count, size_t *offset);
 
-/* The same among the statistics; building moves the parameter's offset behind the learned values. */
+/* The same among the statistics; building moves the parameter's offset behind the learned values.
+ */
 lstm_status lstm__graph_reserve_statistic(lstm_model *model, size_t count, size_t *offset);
 
 /* Fill the parameters from the seed. */
 lstm_status lstm__graph_initialize(lstm_model *model);
-lstm_status lstm__initialize(lstm_context *context, const lstm__parameter *parameter, uint64_t seed, uint64_t stream,
-                             real *values);
+lstm_status lstm__initialize(lstm_context *context, const lstm__parameter *parameter, uint64_t seed,
+                             uint64_t stream, real *values);
 
-/* Number of values of a parameter; copy it out of / into a block laid out like model->values, in the users' shape. */
+/* Number of values of a parameter; copy it out of / into a block laid out like model->values, in
+ * the users' shape. */
 static inline size_t lstm__parameter_size(const lstm__parameter *parameter)
 {
     return parameter->rows * parameter->columns;
@@ -122,7 +137,7 @@ size_t lstm__graph_find_parameter(const lstm_model *model, const char *name);
 
 lstm_status lstm__graph_set_note(lstm_model *model, const char *key, const char *text);
 const char *lstm__graph_note(const lstm_model *model, const char *key);
-lstm_status lstm__graph_set_scaler(lstm_model *model, int32_t which, size_t columns, const double *offset,
-                                   const double *scale);
+lstm_status lstm__graph_set_scaler(lstm_model *model, int32_t which, size_t columns,
+                                   const double *offset, const double *scale);
 
 #endif

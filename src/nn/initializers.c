@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Initial parameter values. Each parameter draws from its own random stream, so adding a layer behind it changes nothing.
+ * Initial parameter values. Each parameter draws from its own random stream, so adding a layer
+ * behind it changes nothing.
  *
  *   glorot_uniform  U(-l, l), l = sqrt(6 / (fan_in + fan_out))           Glorot and Bengio 2010
  *   orthogonal      Q of the QR of a normal matrix times sign(diag R)     Saxe et al. 2013; Mezzadri 2007 for the signs
@@ -21,8 +22,8 @@ static void uniform(real *values, size_t count, double limit, uint64_t seed, uin
 }
 
 /* The taller orientation is factorised: its columns become orthonormal; then it is turned back. */
-static lstm_status orthogonal(lstm_context *context, real *values, size_t rows, size_t columns, uint64_t seed,
-                              uint64_t stream)
+static lstm_status orthogonal(lstm_context *context, real *values, size_t rows, size_t columns,
+                              uint64_t seed, uint64_t stream)
 {
     lstm_status status = LSTM_OK;
     const size_t tall = rows > columns ? rows : columns;
@@ -35,22 +36,25 @@ static lstm_status orthogonal(lstm_context *context, real *values, size_t rows, 
     TRY(lstm__orthonormalize(context, tall, narrow, matrix));
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < columns; c++)
-            values[r * columns + c] = (real)(rows > columns ? matrix[r * narrow + c] : matrix[c * narrow + r]);
+            values[r * columns + c] = (real)(rows > columns ? matrix[r * narrow + c]
+                                                            : matrix[c * narrow + r]);
 out:
     lstm__release(context, matrix);
     return status;
 }
 
-lstm_status lstm__initialize(lstm_context *context, const lstm__parameter *parameter, uint64_t seed, uint64_t stream,
-                             real *values)
+lstm_status lstm__initialize(lstm_context *context, const lstm__parameter *parameter, uint64_t seed,
+                             uint64_t stream, real *values)
 {
     const size_t count = lstm__parameter_size(parameter);
     switch (parameter->initializer) {
     case LSTM_INITIALIZER_GLOROT_UNIFORM:
-        uniform(values, count, sqrt(6.0 / (double)(parameter->fan_in + parameter->fan_out)), seed, stream);
+        uniform(values, count, sqrt(6.0 / (double)(parameter->fan_in + parameter->fan_out)), seed,
+                stream);
         break;
     case LSTM_INITIALIZER_ORTHOGONAL:
-        RETURN_IF_ERROR(orthogonal(context, values, parameter->rows, parameter->columns, seed, stream));
+        RETURN_IF_ERROR(
+            orthogonal(context, values, parameter->rows, parameter->columns, seed, stream));
         break;
     case LSTM_INITIALIZER_TORCH_UNIFORM:
         uniform(values, count, 1 / sqrt((double)parameter->units), seed, stream);
@@ -76,7 +80,8 @@ lstm_status lstm__graph_initialize(lstm_model *model)
 {
     for (size_t k = 0; k < model->parameter_count; k++) {
         const lstm__parameter *parameter = &model->parameters[k];
-        RETURN_IF_ERROR(lstm__initialize(model->context, parameter, model->seed, lstm__random_stream(STREAM_INITIAL, k),
+        RETURN_IF_ERROR(lstm__initialize(model->context, parameter, model->seed,
+                                         lstm__random_stream(STREAM_INITIAL, k),
                                          model->values + parameter->offset));
     }
     lstm__graph_changed(model);

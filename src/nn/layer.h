@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * What a layer is: a node of the graph with its options, shapes and parameters, and the class that gives it meaning.
+ * What a layer is: a node of the graph with its options, shapes and parameters, and the class that
+ * gives it meaning.
  *
- * A new layer is one file layer_<name>.c with one lstm__layer_class, and one row in layer_table.c. Nothing else knows it:
- * JSON reading and writing, summaries and parameter files work from the class' option table.
+ * A new layer is one file layer_<name>.c with one lstm__layer_class, and one row in layer_table.c.
+ * Nothing else knows it: JSON reading and writing, summaries and parameter files work from the
+ * class' option table.
  *
- * Inside the library sequences are time first: row (t * batch + b) of a tensor holds the features of sample b at step t.
- * A tensor may be a view with `stride` > features, so that a layer can hand out a part of its tape without a copy.
+ * Inside the library sequences are time first: row (t * batch + b) of a tensor holds the features
+ * of sample b at step t. A tensor may be a view with `stride` > features, so that a layer can hand
+ * out a part of its tape without a copy.
  */
 #ifndef LSTM_NN_LAYER_H
 #define LSTM_NN_LAYER_H
@@ -31,7 +34,7 @@ typedef struct lstm__view {
 
 /* States that a stateful layer keeps in a session from one call to the next. */
 typedef struct lstm__carried {
-    real *h, *c;  /* [batch][units]; c NULL = the layer has none */
+    real *h, *c; /* [batch][units]; c NULL = the layer has none */
     size_t units;
     size_t batch; /* samples whose states these are; 0 = none, the next call begins from zeros */
 } lstm__carried;
@@ -47,7 +50,8 @@ typedef struct lstm__penalty {
     double l1, l2, max_norm;
 } lstm__penalty;
 
-/* The public handle: one output (port) of a node. Port 0 is the layer itself; an LSTM has 1 = h and 2 = c. */
+/* The public handle: one output (port) of a node. Port 0 is the layer itself; an LSTM has 1 = h and
+ * 2 = c. */
 struct lstm_layer {
     lstm__node *node;
     int port;
@@ -58,34 +62,40 @@ struct lstm__node {
     lstm_model *model;
     size_t index;
     char name[LSTM__NAME_SIZE];
-    char stem[LSTM__NAME_SIZE]; /* before the names of its parameters, where that is not the name; else "" */
-    const char *suffix;         /* behind them; NULL = nothing */
-    void *options; /* the class' option struct, defaults filled in, pointers of the caller cleared */
+    /* before the names of its parameters, where that is not the name; else "" */
+    char stem[LSTM__NAME_SIZE];
+    const char *suffix; /* behind them; NULL = nothing */
+    /* the class' option struct, defaults filled in, pointers of the caller cleared */
+    void *options;
     int input_count;
     const lstm_layer **inputs; /* input_count of them, the node's own list */
     int port_count;
     lstm__shape shapes[LSTM__PORTS];
     lstm_layer ports[LSTM__PORTS];
-    bool learns;                /* it or a layer before it has parameters, so gradients must come this far */
-    int readers[LSTM__PORTS];   /* layers that read the port, plus 1 if it is an output of the model */
-    size_t port_first;          /* number of port 0 among all ports of the model */
-    size_t parameter_first;     /* number of the first parameter among the model's */
+    /* it or a layer before it has parameters, so gradients must come this far */
+    bool learns;
+    /* layers that read the port, plus 1 if it is an output of the model */
+    int readers[LSTM__PORTS];
+    size_t port_first;      /* number of port 0 among all ports of the model */
+    size_t parameter_first; /* number of the first parameter among the model's */
     size_t parameter_count;
-    double rate;                /* factor of the learning rate; 0 = frozen */
+    double rate; /* factor of the learning rate; 0 = frozen */
     lstm__penalty penalties[LSTM__PENALTIES];
-    size_t value_first;         /* where this node's parameter values begin in the model's block */
+    size_t value_first; /* where this node's parameter values begin in the model's block */
 };
 
 /* How an option looks in JSON and where it lies in the option struct. */
 enum {
     LSTM__OPTION_END = 0,
-    LSTM__OPTION_COUNT,  /* int64_t > 0 */
-    LSTM__OPTION_FLAG,   /* int32_t LSTM_YES / LSTM_NO <-> true / false */
-    LSTM__OPTION_NAMED,  /* int32_t constant of the name set `set`; Keras' {"class_name": …} objects are accepted */
-    LSTM__OPTION_RATE,   /* float */
-    LSTM__OPTION_SEED,   /* uint64_t or null */
-    LSTM__OPTION_ANY,    /* read and ignored: does not change the result here */
-    LSTM__OPTION_FIXED   /* a feature this version lacks: accepted only as null, false, 0 or the value `only` */
+    LSTM__OPTION_COUNT, /* int64_t > 0 */
+    LSTM__OPTION_FLAG,  /* int32_t LSTM_YES / LSTM_NO <-> true / false */
+    /* int32_t constant of the name set `set`; Keras' {"class_name": …} objects are accepted */
+    LSTM__OPTION_NAMED,
+    LSTM__OPTION_RATE, /* float */
+    LSTM__OPTION_SEED, /* uint64_t or null */
+    LSTM__OPTION_ANY,  /* read and ignored: does not change the result here */
+    /* a feature this version lacks: accepted only as null, false, 0 or the value `only` */
+    LSTM__OPTION_FIXED
 };
 typedef struct lstm__option {
     const char *key;
@@ -97,65 +107,94 @@ typedef struct lstm__option {
 } lstm__option;
 
 /* Rows of an option table. */
-#define LSTM__OPTION(key, kind, offset) {key, LSTM__OPTION_##kind, offset, 0, false, NULL}
-#define LSTM__OPTION_OF(key, offset, set) {key, LSTM__OPTION_NAMED, offset, set, false, NULL}
-#define LSTM__ALIAS(key, kind, offset) {key, LSTM__OPTION_##kind, offset, 0, true, NULL}
-#define LSTM__IGNORED(key) {key, LSTM__OPTION_ANY, 0, 0, true, NULL}
-#define LSTM__FIXED(key, only) {key, LSTM__OPTION_FIXED, 0, 0, true, only}
-#define LSTM__OPTIONS_END {NULL, LSTM__OPTION_END, 0, 0, false, NULL}
+#define LSTM__OPTION(key, kind, offset)                  \
+    {                                                    \
+        key, LSTM__OPTION_##kind, offset, 0, false, NULL \
+    }
+#define LSTM__OPTION_OF(key, offset, set)                 \
+    {                                                     \
+        key, LSTM__OPTION_NAMED, offset, set, false, NULL \
+    }
+#define LSTM__ALIAS(key, kind, offset)                  \
+    {                                                   \
+        key, LSTM__OPTION_##kind, offset, 0, true, NULL \
+    }
+#define LSTM__IGNORED(key)                      \
+    {                                           \
+        key, LSTM__OPTION_ANY, 0, 0, true, NULL \
+    }
+#define LSTM__FIXED(key, only)                    \
+    {                                             \
+        key, LSTM__OPTION_FIXED, 0, 0, true, only \
+    }
+#define LSTM__OPTIONS_END                         \
+    {                                             \
+        NULL, LSTM__OPTION_END, 0, 0, false, NULL \
+    }
 
-/* One parameter array as users see it: a block of rows x columns in the model's values, perhaps transposed. */
+/* One parameter array as users see it: a block of rows x columns in the model's values, perhaps
+ * transposed. */
 typedef struct lstm__parameter {
     char name[LSTM__NAME_SIZE + 32];
     lstm__node *node;
-    size_t offset;          /* into the model's values */
-    size_t rows, columns;   /* as stored; rank 1 has rows 1 */
+    size_t offset;        /* into the model's values */
+    size_t rows, columns; /* as stored; rank 1 has rows 1 */
     int rank;
-    int64_t shape[4];       /* as users see it: rows, columns, or columns, rows, or a split of them */
-    int penalty;            /* LSTM__PENALTY_*, or -1: whose entry of the node's penalties is this parameter's */
-    bool transposed;        /* users see columns x rows (PyTorch) */
-    bool statistic;         /* not learned: lies behind the learned values, see graph.h */
-    int32_t initializer;    /* LSTM_INITIALIZER_* */
-    size_t fan_in, fan_out; /* for the initialiser */
-    size_t units;           /* for torch_uniform's bound */
+    /* as users see it: rows, columns, or columns, rows, or a split of them */
+    int64_t shape[4];
+    /* LSTM__PENALTY_*, or -1: whose entry of the node's penalties is this parameter's */
+    int penalty;
+    bool transposed;             /* users see columns x rows (PyTorch) */
+    bool statistic;              /* not learned: lies behind the learned values, see graph.h */
+    int32_t initializer;         /* LSTM_INITIALIZER_* */
+    size_t fan_in, fan_out;      /* for the initialiser */
+    size_t units;                /* for torch_uniform's bound */
     size_t one_first, one_count; /* these values get 1 added (unit forget bias) */
 } lstm__parameter;
 
 /* What becomes of the mask of a layer's first input. */
 enum {
     LSTM__MASK_DROP = 0, /* the output has none: a vector, or steps that mean something else */
-    LSTM__MASK_KEEP,     /* step for step the same: the session hands it on to port 0 before forward */
-    LSTM__MASK_OWN       /* forward sets it */
+    /* step for step the same: the session hands it on to port 0 before forward */
+    LSTM__MASK_KEEP,
+    LSTM__MASK_OWN /* forward sets it */
 };
 
 struct lstm__layer_class {
-    const char *type;        /* "LSTM" */
-    const char *name_stem;   /* "lstm": automatic names are lstm, lstm_1, … */
+    const char *type;      /* "LSTM" */
+    const char *name_stem; /* "lstm": automatic names are lstm, lstm_1, … */
     size_t options_size;
     const lstm__option *options;
-    int mask;                /* LSTM__MASK_* */
-    int least_inputs;        /* that it reads; 0 = 1 */
-    int most_inputs;         /* 0 = 1 */
-    bool stepwise;           /* treats every step alone and alike: TimeDistributed of it is itself */
-    size_t plan_size;        /* of the struct that a session keeps for the node */
+    int mask;         /* LSTM__MASK_* */
+    int least_inputs; /* that it reads; 0 = 1 */
+    int most_inputs;  /* 0 = 1 */
+    /* treats every step alone and alike: TimeDistributed of it is itself */
+    bool stepwise;
+    size_t plan_size; /* of the struct that a session keeps for the node */
 
-    /* Check options (defaults filled in here) and inputs; set port_count and shapes. The node has name and inputs. */
+    /* Check options (defaults filled in here) and inputs; set port_count and shapes. The node has
+     * name and inputs. */
     lstm_status (*define)(lstm__node *node);
     /* Declare parameters with lstm__graph_add_parameter, from node->value_first on. NULL = none. */
     lstm_status (*declare)(lstm__node *node);
-    /* Lay out the node's buffers for the session's largest batch and steps: run twice, see arena.h. */
+    /* Lay out the node's buffers for the session's largest batch and steps: run twice, see arena.h.
+     */
     void (*plan)(const lstm__node *node, lstm_session *session, void *plan, lstm__arena *arena);
     /* Read the input tensors, set the output tensors. */
     void (*forward)(const lstm__node *node, lstm_session *session, void *plan);
-    /* Read the output gradients, write input gradients and parameter gradients. NULL = nothing to do (inputs). */
+    /* Read the output gradients, write input gradients and parameter gradients. NULL = nothing to
+     * do (inputs). */
     void (*backward)(const lstm__node *node, lstm_session *session, void *plan);
-    /* The states that this node carries from call to call. The function may be NULL, or return NULL = it carries none. */
+    /* The states that this node carries from call to call. The function may be NULL, or return NULL
+     * = it carries none. */
     lstm__carried *(*carried)(const lstm__node *node, void *plan);
-    /* Look at the arrays of a call before anything is computed, for values that the layer cannot take. NULL = none. */
+    /* Look at the arrays of a call before anything is computed, for values that the layer cannot
+     * take. NULL = none. */
     lstm_status (*check)(const lstm__node *node, const lstm__batch *batch);
     /* Whether every port is an output of the model where the layer is one. NULL = port 0 only. */
     bool (*returns_ports)(const lstm__node *node);
-    /* Floating-point operations of one sample of `steps` steps (products only). NULL = none worth counting. */
+    /* Floating-point operations of one sample of `steps` steps (products only). NULL = none worth
+     * counting. */
     double (*flops)(const lstm__node *node, int64_t steps);
 };
 

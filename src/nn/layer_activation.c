@@ -7,8 +7,8 @@
 
 #include <stddef.h>
 
-void lstm__activation_forward(const lstm__kernels *kernels, int32_t activation, size_t rows, size_t columns, lstm__view x,
-                              lstm__view y)
+void lstm__activation_forward(const lstm__kernels *kernels, int32_t activation, size_t rows,
+                              size_t columns, lstm__view x, lstm__view y)
 {
     if (activation == LSTM_ACTIVATION_SOFTMAX) {
         kernels->softmax_forward(rows, columns, x.data, x.stride, y.data, y.stride);
@@ -24,14 +24,17 @@ void lstm__activation_forward(const lstm__kernels *kernels, int32_t activation, 
         return;
     }
     for (size_t r = 0; r < rows; r++)
-        kernels->activation_forward(activation, columns, x.data + r * x.stride, y.data + r * y.stride);
+        kernels->activation_forward(activation, columns, x.data + r * x.stride,
+                                    y.data + r * y.stride);
 }
 
-void lstm__activation_backward(const lstm__kernels *kernels, int32_t activation, size_t rows, size_t columns, lstm__view y,
-                               lstm__view dy, lstm__view dx, bool accumulate)
+void lstm__activation_backward(const lstm__kernels *kernels, int32_t activation, size_t rows,
+                               size_t columns, lstm__view y, lstm__view dy, lstm__view dx,
+                               bool accumulate)
 {
     if (activation == LSTM_ACTIVATION_SOFTMAX) {
-        kernels->softmax_backward(rows, columns, y.data, y.stride, dy.data, dy.stride, dx.data, dx.stride, accumulate);
+        kernels->softmax_backward(rows, columns, y.data, y.stride, dy.data, dy.stride, dx.data,
+                                  dx.stride, accumulate);
         return;
     }
     if (activation == LSTM_ACTIVATION_LINEAR) {
@@ -40,19 +43,21 @@ void lstm__activation_backward(const lstm__kernels *kernels, int32_t activation,
         return;
     }
     for (size_t r = 0; r < rows; r++)
-        kernels->activation_backward(activation, columns, y.data + r * y.stride, dy.data + r * dy.stride,
-                                     dx.data + r * dx.stride, accumulate);
+        kernels->activation_backward(activation, columns, y.data + r * y.stride,
+                                     dy.data + r * dy.stride, dx.data + r * dx.stride, accumulate);
 }
 
 static const lstm__option options[] = {
-    LSTM__OPTION_OF("activation", offsetof(lstm_activation_options, activation), LSTM_NAMES_ACTIVATION),
+    LSTM__OPTION_OF("activation", offsetof(lstm_activation_options, activation),
+                    LSTM_NAMES_ACTIVATION),
     LSTM__OPTIONS_END,
 };
 
 static lstm_status define(lstm__node *node)
 {
     lstm_activation_options *own = node->options;
-    RETURN_IF_ERROR(lstm__read_constant(&own->activation, LSTM_ACTIVATION_LINEAR, LSTM_NAMES_ACTIVATION, "activation"));
+    RETURN_IF_ERROR(lstm__read_constant(&own->activation, LSTM_ACTIVATION_LINEAR,
+                                        LSTM_NAMES_ACTIVATION, "activation"));
     node->port_count = 1;
     node->shapes[0] = node->inputs[0]->node->shapes[node->inputs[0]->port];
     return LSTM_OK;
@@ -62,8 +67,9 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
 {
     (void)memory;
     const size_t features = (size_t)node->shapes[0].features;
-    const lstm__view value = {
-        lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), features * sizeof(real)), features};
+    const lstm__view value = {lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]),
+                                          features * sizeof(real)),
+                              features};
     if (arena->base)
         lstm__session_own(session, node, 0)->value = value;
 }
@@ -72,9 +78,10 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
 {
     (void)memory;
     const lstm_activation_options *own = node->options;
-    lstm__activation_forward(session->model->kernels, own->activation, lstm__session_rows(session, node->shapes[0]),
-                             (size_t)node->shapes[0].features, lstm__session_port(session, node->inputs[0])->value,
-                             lstm__session_own(session, node, 0)->value);
+    lstm__activation_forward(
+        session->model->kernels, own->activation, lstm__session_rows(session, node->shapes[0]),
+        (size_t)node->shapes[0].features, lstm__session_port(session, node->inputs[0])->value,
+        lstm__session_own(session, node, 0)->value);
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
@@ -85,9 +92,10 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     lstm__port *input = lstm__session_port(session, node->inputs[0]);
     if (!input->gradient.data)
         return;
-    lstm__activation_backward(session->model->kernels, port->at_logits ? LSTM_ACTIVATION_LINEAR : own->activation,
-                              lstm__session_rows(session, node->shapes[0]), (size_t)node->shapes[0].features, port->value,
-                              port->gradient, input->gradient, input->written);
+    lstm__activation_backward(
+        session->model->kernels, port->at_logits ? LSTM_ACTIVATION_LINEAR : own->activation,
+        lstm__session_rows(session, node->shapes[0]), (size_t)node->shapes[0].features, port->value,
+        port->gradient, input->gradient, input->written);
     input->written = true;
 }
 

@@ -5,8 +5,8 @@
  *     concat    score = w sum_d(tanh(u (q_d + k_d)))
  *     additive  score = sum_d(w_d tanh(q_d + k_d))
  *     weights = softmax over the keys    y = sum over the keys of weights * value
- * u is `scale` (1 without use_scale), w is concat_score_weight, w_d is additive attention's `scale`. The hyperbolic tangents
- * of all pairs are made anew in backward instead of being kept.
+ * u is `scale` (1 without use_scale), w is concat_score_weight, w_d is additive attention's
+ * `scale`. The hyperbolic tangents of all pairs are made anew in backward instead of being kept.
  */
 #include "attention.h"
 #include "constants.h"
@@ -67,31 +67,39 @@ static lstm_status define(lstm__node *node)
 {
     lstm_attention_options *own = node->options;
     const int key = lstm__attention_key(node);
-    RETURN_IF_ERROR(lstm__read_flag(&own->use_scale, is_additive(node) ? LSTM_YES : LSTM_NO, "use_scale"));
+    RETURN_IF_ERROR(
+        lstm__read_flag(&own->use_scale, is_additive(node) ? LSTM_YES : LSTM_NO, "use_scale"));
     RETURN_IF_ERROR(lstm__read_flag(&own->causal, LSTM_NO, "causal"));
     if (is_additive(node) && own->score_mode != 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "score_mode is %d: additive attention has none", (int)own->score_mode);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "score_mode is %d: additive attention has none",
+                          (int)own->score_mode);
     if (!is_additive(node))
-        RETURN_IF_ERROR(lstm__read_constant(&own->score_mode, LSTM_SCORE_DOT, LSTM_NAMES_SCORE, "score_mode"));
+        RETURN_IF_ERROR(
+            lstm__read_constant(&own->score_mode, LSTM_SCORE_DOT, LSTM_NAMES_SCORE, "score_mode"));
     RETURN_IF_ERROR(lstm__attention_define(node));
     if (lstm__input_shape(node, LSTM__QUERY).features != lstm__input_shape(node, key).features)
-        return lstm__fail(LSTM_ERROR_SHAPE,
-                          "query (layer \"%s\") has %lld features, key (layer \"%s\") %lld: expected as many",
-                          node->inputs[LSTM__QUERY]->node->name, (long long)lstm__input_shape(node, LSTM__QUERY).features,
-                          node->inputs[key]->node->name, (long long)lstm__input_shape(node, key).features);
-    node->shapes[0] = (lstm__shape){lstm__input_shape(node, LSTM__QUERY).steps, lstm__input_shape(node, LSTM__VALUE).features};
+        return lstm__fail(
+            LSTM_ERROR_SHAPE,
+            "query (layer \"%s\") has %lld features, key (layer \"%s\") %lld: expected as many",
+            node->inputs[LSTM__QUERY]->node->name,
+            (long long)lstm__input_shape(node, LSTM__QUERY).features, node->inputs[key]->node->name,
+            (long long)lstm__input_shape(node, key).features);
+    node->shapes[0] = (lstm__shape){lstm__input_shape(node, LSTM__QUERY).steps,
+                                    lstm__input_shape(node, LSTM__VALUE).features};
     return LSTM_OK;
 }
 
 static lstm_status declare(lstm__node *node)
 {
     if (is_additive(node))
-        return has_scale(node) ? lstm__declare_vector(node, "scale", "scale", depth_of(node), LSTM_INITIALIZER_GLOROT_UNIFORM)
+        return has_scale(node) ? lstm__declare_vector(node, "scale", "scale", depth_of(node),
+                                                      LSTM_INITIALIZER_GLOROT_UNIFORM)
                                : LSTM_OK;
     if (has_scale(node))
         RETURN_IF_ERROR(lstm__declare_vector(node, "scale", "scale", 1, LSTM_INITIALIZER_ONES));
     return is_dot(node) ? LSTM_OK
-                        : lstm__declare_vector(node, "concat_score_weight", "concat_score_weight", 1, LSTM_INITIALIZER_ONES);
+                        : lstm__declare_vector(node, "concat_score_weight", "concat_score_weight",
+                                               1, LSTM_INITIALIZER_ONES);
 }
 
 static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
@@ -126,7 +134,8 @@ static factors factors_of(const lstm__node *node)
 }
 
 /* sums[0] = q + k, sums[1] = tanh(u (q + k)) */
-static void pair(const lstm__attention_call *call, size_t depth, real scale, const real *q, const real *k, real *sums)
+static void pair(const lstm__attention_call *call, size_t depth, real scale, const real *q,
+                 const real *k, real *sums)
 {
     for (size_t d = 0; d < depth; d++) {
         sums[d] = q[d] + k[d];
@@ -135,13 +144,14 @@ static void pair(const lstm__attention_call *call, size_t depth, real scale, con
     call->kernels->activation_forward(LSTM_ACTIVATION_TANH, depth, sums + depth, sums + depth);
 }
 
-static void score_sample(const lstm__node *node, const lstm__attention_call *call, const buffers *b, lstm__view q, lstm__view k,
-                         real *scores)
+static void score_sample(const lstm__node *node, const lstm__attention_call *call, const buffers *b,
+                         lstm__view q, lstm__view k, real *scores)
 {
     const size_t depth = depth_of(node);
     const factors f = factors_of(node);
     if (is_dot(node)) {
-        lstm__gemm(0, 1, call->queries, call->keys, depth, q.data, q.stride, k.data, k.stride, 0, scores, call->keys);
+        lstm__gemm(0, 1, call->queries, call->keys, depth, q.data, q.stride, k.data, k.stride, 0,
+                   scores, call->keys);
         if (has_scale(node))
             call->kernels->scale(call->queries * call->keys, f.scale, scores);
         return;
@@ -159,7 +169,8 @@ static void score_sample(const lstm__node *node, const lstm__attention_call *cal
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
 {
     const buffers *b = memory;
-    const lstm__attention_call call = lstm__attention_start(node, session, options_of(node)->causal == LSTM_YES);
+    const lstm__attention_call call = lstm__attention_start(node, session,
+                                                            options_of(node)->causal == LSTM_YES);
     const lstm__view query = lstm__input_value(node, session, LSTM__QUERY);
     const lstm__view value = lstm__input_value(node, session, LSTM__VALUE);
     const lstm__view key = lstm__input_value(node, session, lstm__attention_key(node));
@@ -168,10 +179,11 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         real *weights = b->weights + s * call.queries * call.keys;
         const lstm__view v = lstm__sample(value, call.batch, s, 0);
         const lstm__view to = lstm__sample(y, call.batch, s, 0);
-        score_sample(node, &call, b, lstm__sample(query, call.batch, s, 0), lstm__sample(key, call.batch, s, 0), weights);
+        score_sample(node, &call, b, lstm__sample(query, call.batch, s, 0),
+                     lstm__sample(key, call.batch, s, 0), weights);
         lstm__attention_softmax(&call, s, weights);
-        lstm__gemm(0, 0, call.queries, (size_t)node->shapes[0].features, call.keys, weights, call.keys, v.data, v.stride, 0,
-                   to.data, to.stride);
+        lstm__gemm(0, 0, call.queries, (size_t)node->shapes[0].features, call.keys, weights,
+                   call.keys, v.data, v.stride, 0, to.data, to.stride);
     }
 }
 
@@ -180,33 +192,34 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
 typedef struct sample_gradients {
     lstm__view q, k, dq, dk; /* data NULL: not wanted */
     bool add_q, add_k;
-    real *dscale, *dweight;  /* NULL: there is none */
+    real *dscale, *dweight; /* NULL: there is none */
 } sample_gradients;
 
-static void back_dot(const lstm__node *node, const lstm__attention_call *call, const buffers *b, const sample_gradients *g)
+static void back_dot(const lstm__node *node, const lstm__attention_call *call, const buffers *b,
+                     const sample_gradients *g)
 {
     const size_t depth = depth_of(node);
     const size_t pairs = call->queries * call->keys;
     if (has_scale(node)) {
         double sum = 0;
-        lstm__gemm(0, 1, call->queries, call->keys, depth, g->q.data, g->q.stride, g->k.data, g->k.stride, 0, b->raw,
-                   call->keys);
+        lstm__gemm(0, 1, call->queries, call->keys, depth, g->q.data, g->q.stride, g->k.data,
+                   g->k.stride, 0, b->raw, call->keys);
         for (size_t k = 0; k < pairs; k++)
             sum += (double)b->raw[k] * (double)b->scores[k];
         *g->dscale += (real)sum;
         call->kernels->scale(pairs, factors_of(node).scale, b->scores);
     }
     if (g->dq.data)
-        lstm__gemm(0, 0, call->queries, depth, call->keys, b->scores, call->keys, g->k.data, g->k.stride, g->add_q, g->dq.data,
-                   g->dq.stride);
+        lstm__gemm(0, 0, call->queries, depth, call->keys, b->scores, call->keys, g->k.data,
+                   g->k.stride, g->add_q, g->dq.data, g->dq.stride);
     if (g->dk.data)
-        lstm__gemm(1, 0, call->keys, depth, call->queries, b->scores, call->keys, g->q.data, g->q.stride, g->add_k, g->dk.data,
-                   g->dk.stride);
+        lstm__gemm(1, 0, call->keys, depth, call->queries, b->scores, call->keys, g->q.data,
+                   g->q.stride, g->add_k, g->dk.data, g->dk.stride);
 }
 
 /* One pair of query and key with the gradient `slope` at its score. */
-static void back_pair(const lstm__node *node, const buffers *b, const factors *f, real slope, const sample_gradients *g, real *dq,
-                      real *dk)
+static void back_pair(const lstm__node *node, const buffers *b, const factors *f, real slope,
+                      const sample_gradients *g, real *dq, real *dk)
 {
     const size_t depth = depth_of(node);
     real *inner = b->sums + 2 * depth;
@@ -224,13 +237,16 @@ static void back_pair(const lstm__node *node, const buffers *b, const factors *f
         dk[d] += f->scale * inner[d];
 }
 
-static void back_pairs(const lstm__node *node, const lstm__attention_call *call, const buffers *b, const sample_gradients *g)
+static void back_pairs(const lstm__node *node, const lstm__attention_call *call, const buffers *b,
+                       const sample_gradients *g)
 {
     const factors f = factors_of(node);
     for (size_t t = 0; t < call->queries; t++)
         for (size_t s = 0; s < call->keys; s++) {
-            pair(call, depth_of(node), f.scale, g->q.data + t * g->q.stride, g->k.data + s * g->k.stride, b->sums);
-            back_pair(node, b, &f, b->scores[t * call->keys + s], g, g->dq.data ? g->dq.data + t * g->dq.stride : NULL,
+            pair(call, depth_of(node), f.scale, g->q.data + t * g->q.stride,
+                 g->k.data + s * g->k.stride, b->sums);
+            back_pair(node, b, &f, b->scores[t * call->keys + s], g,
+                      g->dq.data ? g->dq.data + t * g->dq.stride : NULL,
                       g->dk.data ? g->dk.data + s * g->dk.stride : NULL);
         }
 }
@@ -250,12 +266,14 @@ static void parameter_gradients(const lstm__node *node, lstm_session *session, s
 }
 
 /* The gradient at an input, cleared where pairs are added to it one by one. */
-static lstm__view take(const lstm__node *node, lstm_session *session, int input, bool clear, bool *add)
+static lstm__view take(const lstm__node *node, lstm_session *session, int input, bool clear,
+                       bool *add)
 {
     const lstm__view to = lstm__take_gradient(node, session, input, add);
     const lstm__shape shape = lstm__input_shape(node, input);
     if (to.data && clear && !*add)
-        session->model->kernels->fill_rows(lstm__session_rows(session, shape), (size_t)shape.features, NULL, to.data, to.stride);
+        session->model->kernels->fill_rows(lstm__session_rows(session, shape),
+                                           (size_t)shape.features, NULL, to.data, to.stride);
     return to;
 }
 
@@ -263,7 +281,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 {
     const buffers *b = memory;
     const int key_input = lstm__attention_key(node);
-    const lstm__attention_call call = lstm__attention_start(node, session, options_of(node)->causal == LSTM_YES);
+    const lstm__attention_call call = lstm__attention_start(node, session,
+                                                            options_of(node)->causal == LSTM_YES);
     const size_t batch = call.batch;
     const size_t columns = (size_t)node->shapes[0].features;
     const lstm__view query = lstm__input_value(node, session, LSTM__QUERY);
@@ -282,11 +301,13 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
         const lstm__view d = lstm__sample(dy, batch, s, 0);
         const lstm__view v = lstm__sample(value, batch, s, 0);
         const lstm__view to = lstm__sample(dv, batch, s, 0);
-        lstm__gemm(0, 1, call.queries, call.keys, columns, d.data, d.stride, v.data, v.stride, 0, b->scores, call.keys);
+        lstm__gemm(0, 1, call.queries, call.keys, columns, d.data, d.stride, v.data, v.stride, 0,
+                   b->scores, call.keys);
         if (to.data)
-            lstm__gemm(1, 0, call.keys, columns, call.queries, weights, call.keys, d.data, d.stride, add_v, to.data, to.stride);
-        call.kernels->softmax_backward(call.queries, call.keys, weights, call.keys, b->scores, call.keys, b->scores, call.keys,
-                                       0);
+            lstm__gemm(1, 0, call.keys, columns, call.queries, weights, call.keys, d.data, d.stride,
+                       add_v, to.data, to.stride);
+        call.kernels->softmax_backward(call.queries, call.keys, weights, call.keys, b->scores,
+                                       call.keys, b->scores, call.keys, 0);
         g.q = lstm__sample(query, batch, s, 0);
         g.k = lstm__sample(key, batch, s, 0);
         g.dq = lstm__sample(dq, batch, s, 0);
@@ -298,22 +319,23 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     }
 }
 
-#define ATTENTION(variable, type_name, stem, table)             \
-    const lstm__layer_class variable = {                        \
-        .type = type_name,                                      \
-        .name_stem = stem,                                      \
-        .options_size = sizeof(lstm_attention_options),         \
-        .options = table,                                       \
-        .mask = LSTM__MASK_OWN,                                 \
-        .least_inputs = 2,                                      \
-        .most_inputs = 3,                                       \
-        .plan_size = sizeof(buffers),                           \
-        .define = define,                                       \
-        .declare = declare,                                     \
-        .plan = plan,                                           \
-        .forward = forward,                                     \
-        .backward = backward,                                   \
+#define ATTENTION(variable, type_name, stem, table)     \
+    const lstm__layer_class variable = {                \
+        .type = type_name,                              \
+        .name_stem = stem,                              \
+        .options_size = sizeof(lstm_attention_options), \
+        .options = table,                               \
+        .mask = LSTM__MASK_OWN,                         \
+        .least_inputs = 2,                              \
+        .most_inputs = 3,                               \
+        .plan_size = sizeof(buffers),                   \
+        .define = define,                               \
+        .declare = declare,                             \
+        .plan = plan,                                   \
+        .forward = forward,                             \
+        .backward = backward,                           \
     }
 
 ATTENTION(lstm__class_attention, "Attention", "attention", options);
-ATTENTION(lstm__class_additive_attention, "AdditiveAttention", "additive_attention", additive_options);
+ATTENTION(lstm__class_additive_attention, "AdditiveAttention", "additive_attention",
+          additive_options);

@@ -5,9 +5,10 @@
  *     with g = dy gamma, N rows:    dx = s (g - sum(g) / N - n sum(g n) / N)    (statistics of the batch)
  *                                   dx = s g                                    (moving statistics)
  *
- * Rows that the mask leaves out are normalised by the same numbers but do not count in them, and so take no part in the
- * sums over n (their dx is s g). The moving statistics are parameters that are not learned: backward leaves in their
- * gradients what the next optimizer step takes off them, so a forward pass never changes the model.
+ * Rows that the mask leaves out are normalised by the same numbers but do not count in them, and so
+ * take no part in the sums over n (their dx is s g). The moving statistics are parameters that are
+ * not learned: backward leaves in their gradients what the next optimizer step takes off them, so a
+ * forward pass never changes the model.
  */
 #include "layer_ports.h"
 #include "options.h"
@@ -17,7 +18,7 @@
 #include <string.h>
 
 typedef struct buffers {
-    real *normalized; /* n, compact; training only */
+    real *normalized;                              /* n, compact; training only */
     double *mean, *variance, *scale, *sum, *along; /* [features] */
     size_t count;                                  /* valid rows of the latest forward */
 } buffers;
@@ -63,9 +64,11 @@ static lstm_status define(lstm__node *node)
     if (own->momentum == 0)
         own->momentum = torch ? 0.1f : 0.99f;
     if (!isfinite(own->epsilon))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "epsilon is %g: expected a finite number", (double)own->epsilon);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "epsilon is %g: expected a finite number",
+                          (double)own->epsilon);
     if (!(own->momentum <= 1))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "momentum is %g: expected at most 1", (double)own->momentum);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "momentum is %g: expected at most 1",
+                          (double)own->momentum);
     node->port_count = 1;
     node->shapes[0] = lstm__input_shape(node, 0);
     return LSTM_OK;
@@ -89,14 +92,19 @@ static size_t mean_of(const lstm__node *node)
     return (size_t)has_gamma(node) + has_beta(node);
 }
 
-static lstm_status declare_statistic(lstm__node *node, const char *keras_name, const char *torch_name, int32_t initializer)
+static lstm_status declare_statistic(lstm__node *node, const char *keras_name,
+                                     const char *torch_name, int32_t initializer)
 {
     const size_t features = (size_t)node->shapes[0].features;
     size_t offset = 0;
     RETURN_IF_ERROR(lstm__graph_reserve_statistic(node->model, features, &offset));
-    return lstm__graph_add_parameter(node, &(lstm__parameter_spec){.keras_name = keras_name, .torch_name = torch_name,
-                                                                   .offset = offset, .rows = 1, .columns = features,
-                                                                   .rank = 1, .statistic = true,
+    return lstm__graph_add_parameter(node, &(lstm__parameter_spec){.keras_name = keras_name,
+                                                                   .torch_name = torch_name,
+                                                                   .offset = offset,
+                                                                   .rows = 1,
+                                                                   .columns = features,
+                                                                   .rank = 1,
+                                                                   .statistic = true,
                                                                    .initializer = initializer});
 }
 
@@ -104,9 +112,11 @@ static lstm_status declare(lstm__node *node)
 {
     const size_t features = (size_t)node->shapes[0].features;
     if (has_gamma(node))
-        RETURN_IF_ERROR(lstm__declare_vector(node, "gamma", "weight", features, LSTM_INITIALIZER_ONES));
+        RETURN_IF_ERROR(
+            lstm__declare_vector(node, "gamma", "weight", features, LSTM_INITIALIZER_ONES));
     if (has_beta(node))
-        RETURN_IF_ERROR(lstm__declare_vector(node, "beta", "bias", features, LSTM_INITIALIZER_ZEROS));
+        RETURN_IF_ERROR(
+            lstm__declare_vector(node, "beta", "bias", features, LSTM_INITIALIZER_ZEROS));
     RETURN_IF_ERROR(declare_statistic(node, "moving_mean", "running_mean", LSTM_INITIALIZER_ZEROS));
     return declare_statistic(node, "moving_variance", "running_var", LSTM_INITIALIZER_ONES);
 }
@@ -119,7 +129,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     for (size_t k = 0; k < sizeof sums / sizeof *sums; k++)
         *sums[k] = lstm__carve(arena, features, sizeof(double));
     if (session->training)
-        b->normalized = lstm__carve_matrix(arena, lstm__session_max_rows(session, node->shapes[0]), features);
+        b->normalized = lstm__carve_matrix(arena, lstm__session_max_rows(session, node->shapes[0]),
+                                           features);
     lstm__plan_port(node, session, 0, arena);
 }
 
@@ -130,7 +141,8 @@ static bool uses_batch(const lstm__node *node, const lstm_session *session)
 }
 
 /* Mean and variance (divisor N) of the valid rows, in two passes. */
-static void measure(buffers *b, size_t rows, size_t columns, lstm__view x, const unsigned char *mask)
+static void measure(buffers *b, size_t rows, size_t columns, lstm__view x,
+                    const unsigned char *mask)
 {
     memset(b->mean, 0, columns * sizeof(double));
     memset(b->variance, 0, columns * sizeof(double));
@@ -193,14 +205,17 @@ static void move_statistics(const lstm__node *node, lstm_session *session, const
     const bool torch = node->model->profile == LSTM_PROFILE_TORCH;
     const size_t columns = (size_t)node->shapes[0].features;
     const double momentum = options_of(node)->momentum < 0 ? 0 : (double)options_of(node)->momentum;
-    const double rate = uses_batch(node, session) && b->count > 0 ? (torch ? momentum : 1 - momentum) : 0;
+    const double rate = uses_batch(node, session) && b->count > 0
+                            ? (torch ? momentum : 1 - momentum)
+                            : 0;
     const double count = (double)b->count;
     const double unbiased = torch && b->count > 1 ? count / (count - 1) : 1;
     for (size_t c = 0; c < columns; c++) {
         const double mean = (double)lstm__values_of(node, mean_of(node))[c];
         const double variance = (double)lstm__values_of(node, mean_of(node) + 1)[c];
         lstm__gradients_of(node, session, mean_of(node))[c] = (real)(rate * (mean - b->mean[c]));
-        lstm__gradients_of(node, session, mean_of(node) + 1)[c] = (real)(rate * (variance - unbiased * b->variance[c]));
+        lstm__gradients_of(node, session, mean_of(node) + 1)[c] =
+            (real)(rate * (variance - unbiased * b->variance[c]));
     }
 }
 
@@ -227,7 +242,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
         for (size_t c = 0; c < columns; c++) {
             double part = (double)dy.data[r * dy.stride + c];
             if (!mask || mask[r])
-                part -= b->sum[c] / count + (double)b->normalized[r * columns + c] * b->along[c] / count;
+                part -= b->sum[c] / count +
+                        (double)b->normalized[r * columns + c] * b->along[c] / count;
             const real share = (real)(b->scale[c] * (gamma ? (double)gamma[c] : 1) * part);
             real *to = &dx.data[r * dx.stride + c];
             *to = add ? *to + share : share;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * Bidirectional: the outputs of two recurrent layers over the same sequence, one of which goes backwards, merged.
+ * Bidirectional: the outputs of two recurrent layers over the same sequence, one of which goes
+ * backwards, merged.
  *
- * Inputs: 0 = the forward layer, 1 = the backward layer, which are nodes of their own and may be of any recurrent class (their
- * option tables say so). Sequences of the backward layer come in its own order and are turned round in time here. Ports: 0 = the
- * merged output; without merging 0 = the forward output and 1 = the backward output, turned round.
+ * Inputs: 0 = the forward layer, 1 = the backward layer, which are nodes of their own and may be of
+ * any recurrent class (their option tables say so). Sequences of the backward layer come in its own
+ * order and are turned round in time here. Ports: 0 = the merged output; without merging 0 = the
+ * forward output and 1 = the backward output, turned round.
  *
- * As in Keras masked outputs are zeros where sequences are returned: define() sets zero_output_for_mask of both layers. Under the
- * PyTorch profile their parameters are called NAME.weight_ih_l0 and NAME.weight_ih_l0_reverse.
+ * As in Keras masked outputs are zeros where sequences are returned: define() sets
+ * zero_output_for_mask of both layers. Under the PyTorch profile their parameters are called
+ * NAME.weight_ih_l0 and NAME.weight_ih_l0_reverse.
  */
 #include "constants.h"
 #include "options.h"
@@ -21,7 +24,8 @@ typedef struct buffers {
 } buffers;
 
 static const lstm__option options[] = {
-    LSTM__OPTION_OF("merge_mode", offsetof(lstm_bidirectional_options, merge_mode), LSTM_NAMES_MERGE),
+    LSTM__OPTION_OF("merge_mode", offsetof(lstm_bidirectional_options, merge_mode),
+                    LSTM_NAMES_MERGE),
     LSTM__OPTIONS_END,
 };
 
@@ -43,32 +47,41 @@ static lstm_status check_direction(const lstm_layer *layer, int32_t wanted)
 {
     const int32_t *backwards = flag_of(layer->node, "go_backwards");
     if (!backwards || layer->port != 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" is a %s: expected the output of a recurrent layer",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "layer \"%s\" is a %s: expected the output of a recurrent layer",
                           layer->node->name, layer->node->class->type);
     if (*backwards != wanted)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\" goes %s: expected the first layer to go forwards and the second to "
-                          "go backwards",
-                          layer->node->name, *backwards == LSTM_YES ? "backwards" : "forwards");
+        return lstm__fail(
+            LSTM_ERROR_ARGUMENT,
+            "layer \"%s\" goes %s: expected the first layer to go forwards and the second to "
+            "go backwards",
+            layer->node->name, *backwards == LSTM_YES ? "backwards" : "forwards");
     return LSTM_OK;
 }
 
 static lstm_status define(lstm__node *node)
 {
     lstm_bidirectional_options *own = node->options;
-    RETURN_IF_ERROR(lstm__read_constant(&own->merge_mode, LSTM_MERGE_CONCAT, LSTM_NAMES_MERGE, "merge_mode"));
+    RETURN_IF_ERROR(
+        lstm__read_constant(&own->merge_mode, LSTM_MERGE_CONCAT, LSTM_NAMES_MERGE, "merge_mode"));
     if (node->input_count != 2)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "reads %d layer(s): expected a forward and a backward layer", node->input_count);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "reads %d layer(s): expected a forward and a backward layer",
+                          node->input_count);
     RETURN_IF_ERROR(check_direction(node->inputs[0], LSTM_NO));
     RETURN_IF_ERROR(check_direction(node->inputs[1], LSTM_YES));
     const lstm__shape forward = node->inputs[0]->node->shapes[0];
     const lstm__shape backward = node->inputs[1]->node->shapes[0];
-    const bool free_width = own->merge_mode == LSTM_MERGE_CONCAT || own->merge_mode == LSTM_MERGE_NONE;
+    const bool free_width = own->merge_mode == LSTM_MERGE_CONCAT ||
+                            own->merge_mode == LSTM_MERGE_NONE;
     if (forward.steps != backward.steps || (!free_width && forward.features != backward.features))
-        return lstm__fail(LSTM_ERROR_SHAPE, "layer \"%s\" gives %lld steps of %lld features, layer \"%s\" %lld of %lld: "
-                          "cannot be merged by %s",
-                          node->inputs[0]->node->name, (long long)forward.steps, (long long)forward.features,
-                          node->inputs[1]->node->name, (long long)backward.steps, (long long)backward.features,
-                          lstm__constant_name(LSTM_NAMES_MERGE, own->merge_mode));
+        return lstm__fail(
+            LSTM_ERROR_SHAPE,
+            "layer \"%s\" gives %lld steps of %lld features, layer \"%s\" %lld of %lld: "
+            "cannot be merged by %s",
+            node->inputs[0]->node->name, (long long)forward.steps, (long long)forward.features,
+            node->inputs[1]->node->name, (long long)backward.steps, (long long)backward.features,
+            lstm__constant_name(LSTM_NAMES_MERGE, own->merge_mode));
     for (int k = 0; k < 2; k++) {
         lstm__node *inner = node->inputs[k]->node;
         int32_t *zero = flag_of(inner, "zero_output_for_mask");
@@ -103,12 +116,14 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
 }
 
 /* to = (or +=) from, with the steps turned round. */
-static void turn(const lstm_session *session, lstm__shape shape, size_t features, lstm__view from, lstm__view to, bool accumulate)
+static void turn(const lstm_session *session, lstm__shape shape, size_t features, lstm__view from,
+                 lstm__view to, bool accumulate)
 {
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
     for (size_t t = 0; t < steps; t++)
-        session->model->kernels->copy_rows(session->batch, features, from.data + (steps - 1 - t) * session->batch * from.stride,
-                                           from.stride, to.data + t * session->batch * to.stride, to.stride, accumulate);
+        session->model->kernels->copy_rows(
+            session->batch, features, from.data + (steps - 1 - t) * session->batch * from.stride,
+            from.stride, to.data + t * session->batch * to.stride, to.stride, accumulate);
 }
 
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
@@ -123,9 +138,11 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     const size_t width = (size_t)node->inputs[0]->node->shapes[0].features;
     const size_t second_width = (size_t)node->inputs[1]->node->shapes[0].features;
     const lstm__view out = lstm__session_own(session, node, 0)->value;
-    kernels->copy_rows(rows, width, first->value.data, first->value.stride, out.data, out.stride, 0);
+    kernels->copy_rows(rows, width, first->value.data, first->value.stride, out.data, out.stride,
+                       0);
     if (mode == LSTM_MERGE_CONCAT)
-        turn(session, shape, second_width, second->value, (lstm__view){out.data + width, out.stride}, false);
+        turn(session, shape, second_width, second->value,
+             (lstm__view){out.data + width, out.stride}, false);
     else if (mode == LSTM_MERGE_SUM || mode == LSTM_MERGE_AVE)
         turn(session, shape, second_width, second->value, out, true);
     if (mode == LSTM_MERGE_AVE)
@@ -158,7 +175,8 @@ static void multiply_back(lstm_session *session, const lstm__node *node, const b
             *dx = (first->written ? *dx : 0) + dy * *other;
             *other = dy * first->value.data[row * first->value.stride + f];
         }
-    turn(session, node->shapes[0], width, (lstm__view){own->turned, width}, second->gradient, second->written);
+    turn(session, node->shapes[0], width, (lstm__view){own->turned, width}, second->gradient,
+         second->written);
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
@@ -180,7 +198,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     if (mode == LSTM_MERGE_AVE)
         kernels->scale(rows * width, (real)0.5, dy.data);
     if (port->written) {
-        kernels->copy_rows(rows, width, dy.data, dy.stride, first->gradient.data, first->gradient.stride, first->written);
+        kernels->copy_rows(rows, width, dy.data, dy.stride, first->gradient.data,
+                           first->gradient.stride, first->written);
         first->written = true;
     }
     if (mode == LSTM_MERGE_CONCAT)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Layers of several inputs: Add, Subtract, Multiply, Average, Maximum element by element, and Concatenate of the features.
- * A step of the result is valid where it is in every input. Of equal largest values the first one gets the gradient.
+ * Layers of several inputs: Add, Subtract, Multiply, Average, Maximum element by element, and
+ * Concatenate of the features. A step of the result is valid where it is in every input. Of equal
+ * largest values the first one gets the gradient.
  */
 #include "layer_ports.h"
 
@@ -28,7 +29,8 @@ static void describe(lstm__shape shape, char text[64])
     else if (shape.steps < 0)
         snprintf(text, 64, "(any number of steps, %lld features)", (long long)shape.features);
     else
-        snprintf(text, 64, "(%lld steps, %lld features)", (long long)shape.steps, (long long)shape.features);
+        snprintf(text, 64, "(%lld steps, %lld features)", (long long)shape.steps,
+                 (long long)shape.features);
 }
 
 static lstm_status mismatch(const lstm__node *node, int input)
@@ -37,7 +39,8 @@ static lstm_status mismatch(const lstm__node *node, int input)
     char other[64];
     describe(lstm__input_shape(node, 0), first);
     describe(lstm__input_shape(node, input), other);
-    return lstm__fail(LSTM_ERROR_SHAPE, "layer \"%s\" has the shape %s, layer \"%s\" %s: they do not go together",
+    return lstm__fail(LSTM_ERROR_SHAPE,
+                      "layer \"%s\" has the shape %s, layer \"%s\" %s: they do not go together",
                       node->inputs[0]->node->name, first, node->inputs[input]->node->name, other);
 }
 
@@ -72,7 +75,9 @@ static lstm_status define_concatenate(lstm__node *node)
 static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
 {
     buffers *b = memory;
-    b->mask = lstm__carve(arena, node->shapes[0].steps == 0 ? 0 : lstm__session_max_rows(session, node->shapes[0]), 1);
+    b->mask = lstm__carve(
+        arena, node->shapes[0].steps == 0 ? 0 : lstm__session_max_rows(session, node->shapes[0]),
+        1);
     lstm__plan_port(node, session, 0, arena);
 }
 
@@ -118,7 +123,8 @@ static void forward_elements(const lstm__node *node, lstm_session *session, void
     for (int k = 0; k < node->input_count; k++) {
         const lstm__view x = lstm__input_value(node, session, k);
         if (k == 0)
-            session->model->kernels->copy_rows(rows, columns, x.data, x.stride, y.data, y.stride, 0);
+            session->model->kernels->copy_rows(rows, columns, x.data, x.stride, y.data, y.stride,
+                                               0);
         for (size_t r = 0; k > 0 && r < rows; r++)
             combine(node->class, columns, x.data + r * x.stride, y.data + r * y.stride);
     }
@@ -140,7 +146,8 @@ static real others(const lstm__node *node, lstm_session *session, int k, size_t 
 }
 
 /* Whether input k is the first of the largest. */
-static bool is_largest(const lstm__node *node, lstm_session *session, int k, size_t row, size_t column)
+static bool is_largest(const lstm__node *node, lstm_session *session, int k, size_t row,
+                       size_t column)
 {
     const lstm__view own = lstm__input_value(node, session, k);
     const real value = own.data[row * own.stride + column];
@@ -176,7 +183,8 @@ static void backward_elements(const lstm__node *node, lstm_session *session, voi
         if (!dx.data)
             continue;
         if (node->class == &lstm__class_add) {
-            session->model->kernels->copy_rows(rows, columns, dy.data, dy.stride, dx.data, dx.stride, add);
+            session->model->kernels->copy_rows(rows, columns, dy.data, dy.stride, dx.data,
+                                               dx.stride, add);
             continue;
         }
         for (size_t r = 0; r < rows; r++)
@@ -198,7 +206,8 @@ static void forward_concatenate(const lstm__node *node, lstm_session *session, v
     for (int k = 0; k < node->input_count; k++) {
         const lstm__view x = lstm__input_value(node, session, k);
         const size_t columns = (size_t)lstm__input_shape(node, k).features;
-        session->model->kernels->copy_rows(rows, columns, x.data, x.stride, y.data + first, y.stride, 0);
+        session->model->kernels->copy_rows(rows, columns, x.data, x.stride, y.data + first,
+                                           y.stride, 0);
         first += columns;
     }
     join_masks(node, session, memory);
@@ -215,25 +224,26 @@ static void backward_concatenate(const lstm__node *node, lstm_session *session, 
         const size_t columns = (size_t)lstm__input_shape(node, k).features;
         const lstm__view dx = lstm__take_gradient(node, session, k, &add);
         if (dx.data)
-            session->model->kernels->copy_rows(rows, columns, dy.data + first, dy.stride, dx.data, dx.stride, add);
+            session->model->kernels->copy_rows(rows, columns, dy.data + first, dy.stride, dx.data,
+                                               dx.stride, add);
         first += columns;
     }
 }
 
-#define COMBINATION(variable, type_name, stem, least, most)          \
-    const lstm__layer_class variable = {                             \
-        .type = type_name,                                           \
-        .name_stem = stem,                                           \
-        .options_size = sizeof(lstm_combine_options),                \
-        .options = options,                                          \
-        .mask = LSTM__MASK_OWN,                                      \
-        .least_inputs = least,                                       \
-        .most_inputs = most,                                         \
-        .plan_size = sizeof(buffers),                                \
-        .define = define_elements,                                   \
-        .plan = plan,                                                \
-        .forward = forward_elements,                                 \
-        .backward = backward_elements,                               \
+#define COMBINATION(variable, type_name, stem, least, most) \
+    const lstm__layer_class variable = {                    \
+        .type = type_name,                                  \
+        .name_stem = stem,                                  \
+        .options_size = sizeof(lstm_combine_options),       \
+        .options = options,                                 \
+        .mask = LSTM__MASK_OWN,                             \
+        .least_inputs = least,                              \
+        .most_inputs = most,                                \
+        .plan_size = sizeof(buffers),                       \
+        .define = define_elements,                          \
+        .plan = plan,                                       \
+        .forward = forward_elements,                        \
+        .backward = backward_elements,                      \
     }
 
 COMBINATION(lstm__class_add, "Add", "add", 2, LSTM__INPUTS);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Conv1D: each window is laid out as one row, so that the convolution is one product with the kernel, a matrix of
- * (K F) x filters; backward adds the rows of dA W^T up again.
+ * Conv1D: each window is laid out as one row, so that the convolution is one product with the
+ * kernel, a matrix of (K F) x filters; backward adds the rows of dA W^T up again.
  *
- * A window's row holds [k][f] under Keras' profile and [f][k] under PyTorch's, whose weight (filters, F, K) is then the
- * transposed matrix.
+ * A window's row holds [k][f] under Keras' profile and [f][k] under PyTorch's, whose weight
+ * (filters, F, K) is then the transposed matrix.
  */
 #include "activation.h"
 #include "constants.h"
@@ -58,7 +58,8 @@ static lstm__window window_of(const lstm__node *node)
 static size_t width_of(const lstm__node *node)
 {
     size_t width = 0;
-    const bool fits = lstm__mul((size_t)options_of(node)->kernel_size, (size_t)lstm__input_shape(node, 0).features, &width);
+    const bool fits = lstm__mul((size_t)options_of(node)->kernel_size,
+                                (size_t)lstm__input_shape(node, 0).features, &width);
     return fits ? width : SIZE_MAX;
 }
 
@@ -69,20 +70,25 @@ static lstm_status define(lstm__node *node)
     own->strides = own->strides == 0 ? 1 : own->strides;
     own->dilation_rate = own->dilation_rate == 0 ? 1 : own->dilation_rate;
     if (own->filters < 1 || own->filters > INT32_MAX / 8)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "filters is %lld: expected 1 to %d", (long long)own->filters, INT32_MAX / 8);
-    RETURN_IF_ERROR(lstm__read_constant(&own->padding, LSTM_PADDING_VALID, LSTM_NAMES_PADDING, "padding"));
-    RETURN_IF_ERROR(lstm__read_constant(&own->activation, LSTM_ACTIVATION_LINEAR, LSTM_NAMES_ACTIVATION, "activation"));
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "filters is %lld: expected 1 to %d",
+                          (long long)own->filters, INT32_MAX / 8);
+    RETURN_IF_ERROR(
+        lstm__read_constant(&own->padding, LSTM_PADDING_VALID, LSTM_NAMES_PADDING, "padding"));
+    RETURN_IF_ERROR(lstm__read_constant(&own->activation, LSTM_ACTIVATION_LINEAR,
+                                        LSTM_NAMES_ACTIVATION, "activation"));
     RETURN_IF_ERROR(lstm__read_flag(&own->use_bias, LSTM_YES, "use_bias"));
     RETURN_IF_ERROR(lstm__read_flag(&own->ignore_mask, LSTM_NO, "ignore_mask"));
     RETURN_IF_ERROR(lstm__read_constant(&own->kernel_initializer,
-                                        torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_GLOROT_UNIFORM,
+                                        torch ? LSTM_INITIALIZER_TORCH_UNIFORM
+                                              : LSTM_INITIALIZER_GLOROT_UNIFORM,
                                         LSTM_NAMES_INITIALIZER, "kernel_initializer"));
     const lstm__window window = window_of(node);
     node->port_count = 1;
     node->shapes[0].features = own->filters;
     RETURN_IF_ERROR(lstm__window_define(node, &window, &node->shapes[0].steps));
     if (own->strides > 1 && own->dilation_rate > 1)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "strides %lld and dilation_rate %lld: at most one may be above 1",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "strides %lld and dilation_rate %lld: at most one may be above 1",
                           (long long)own->strides, (long long)own->dilation_rate);
     return LSTM_OK;
 }
@@ -101,35 +107,50 @@ static lstm_status declare(lstm__node *node)
         count = SIZE_MAX;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, count, &kernel));
     RETURN_IF_ERROR(lstm__graph_add_parameter(
-        node, &(lstm__parameter_spec){.keras_name = "kernel", .torch_name = "weight", .offset = kernel, .rows = width,
-                                      .columns = filters, .rank = 3,
+        node, &(lstm__parameter_spec){.keras_name = "kernel",
+                                      .torch_name = "weight",
+                                      .offset = kernel,
+                                      .rows = width,
+                                      .columns = filters,
+                                      .rank = 3,
                                       .keras_shape = {own->kernel_size, features, own->filters},
-                                      .torch_shape = {own->filters, features, own->kernel_size}, .torch_transposed = true,
-                                      .initializer = own->kernel_initializer, .fan_in = width,
-                                      .fan_out = (size_t)own->kernel_size * filters, .units = width}));
+                                      .torch_shape = {own->filters, features, own->kernel_size},
+                                      .torch_transposed = true,
+                                      .initializer = own->kernel_initializer,
+                                      .fan_in = width,
+                                      .fan_out = (size_t)own->kernel_size * filters,
+                                      .units = width}));
     if (own->use_bias != LSTM_YES)
         return LSTM_OK;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, filters, &bias));
     return lstm__graph_add_parameter(
-        node, &(lstm__parameter_spec){.keras_name = "bias", .torch_name = "bias", .offset = bias, .rows = 1,
-                                      .columns = filters, .rank = 1, .units = width,
-                                      .initializer = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ZEROS});
+        node, &(lstm__parameter_spec){.keras_name = "bias",
+                                      .torch_name = "bias",
+                                      .offset = bias,
+                                      .rows = 1,
+                                      .columns = filters,
+                                      .rank = 1,
+                                      .units = width,
+                                      .initializer = torch ? LSTM_INITIALIZER_TORCH_UNIFORM
+                                                           : LSTM_INITIALIZER_ZEROS});
 }
 
 static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
 {
     buffers *b = memory;
-    b->windows = lstm__carve_matrix(arena, lstm__session_max_rows(session, node->shapes[0]), width_of(node));
+    b->windows = lstm__carve_matrix(arena, lstm__session_max_rows(session, node->shapes[0]),
+                                    width_of(node));
     lstm__plan_port(node, session, 0, arena);
 }
 
-/* Walks over the places of all windows: value k of the window in row r stands in row `step * batch + sample` of x. */
+/* Walks over the places of all windows: value k of the window in row r stands in row `step * batch
+ * + sample` of x. */
 typedef struct walk {
     lstm__window window;
     int64_t start, steps;
     size_t batch, features, width;
     const unsigned char *mask; /* steps that are left out count as zeros; NULL = none */
-    size_t tap, feature; /* distance of two taps and of two features in a window's row */
+    size_t tap, feature;       /* distance of two taps and of two features in a window's row */
 } walk;
 
 static const unsigned char *mask_of(const lstm__node *node, lstm_session *session)
@@ -140,7 +161,9 @@ static const unsigned char *mask_of(const lstm__node *node, lstm_session *sessio
 static walk walk_of(const lstm__node *node, lstm_session *session)
 {
     const bool torch = node->model->profile == LSTM_PROFILE_TORCH;
-    walk w = {.window = window_of(node), .batch = session->batch, .width = width_of(node),
+    walk w = {.window = window_of(node),
+              .batch = session->batch,
+              .width = width_of(node),
               .features = (size_t)lstm__input_shape(node, 0).features};
     w.steps = (int64_t)lstm__session_steps(session, lstm__input_shape(node, 0));
     w.start = lstm__window_start(&w.window, w.steps);
@@ -153,7 +176,8 @@ static walk walk_of(const lstm__node *node, lstm_session *session)
 /* The row of x that tap k of window row r reads, or -1 for a zero. */
 static int64_t source_row(const walk *w, size_t r, int64_t k)
 {
-    const int64_t step = w->start + (int64_t)(r / w->batch) * w->window.strides + k * w->window.dilation;
+    const int64_t step = w->start + (int64_t)(r / w->batch) * w->window.strides +
+                         k * w->window.dilation;
     const int64_t row = step * (int64_t)w->batch + (int64_t)(r % w->batch);
     return step < 0 || step >= w->steps || (w->mask && !w->mask[row]) ? -1 : row;
 }
@@ -191,11 +215,14 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     const bool bias = own->use_bias == LSTM_YES;
     spread(&w, rows, lstm__input_value(node, session, 0), b->windows);
     if (bias)
-        session->model->kernels->fill_rows(rows, filters, lstm__values_of(node, 1), port->value.data, filters);
-    lstm__gemm(0, 0, rows, filters, w.width, b->windows, w.width, lstm__values_of(node, 0), filters, bias, port->value.data,
-               filters);
-    lstm__activation_forward(session->model->kernels, own->activation, rows, filters, port->value, port->value);
-    port->mask = own->padding != LSTM_PADDING_VALID && own->strides == 1 ? mask_of(node, session) : NULL;
+        session->model->kernels->fill_rows(rows, filters, lstm__values_of(node, 1),
+                                           port->value.data, filters);
+    lstm__gemm(0, 0, rows, filters, w.width, b->windows, w.width, lstm__values_of(node, 0), filters,
+               bias, port->value.data, filters);
+    lstm__activation_forward(session->model->kernels, own->activation, rows, filters, port->value,
+                             port->value);
+    port->mask = own->padding != LSTM_PADDING_VALID && own->strides == 1 ? mask_of(node, session)
+                                                                         : NULL;
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
@@ -208,18 +235,21 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     const lstm__port *port = lstm__session_own(session, node, 0);
     const real *dy = port->gradient.data;
     bool add = false;
-    lstm__activation_backward(session->model->kernels, own->activation, rows, filters, port->value, port->gradient,
-                              port->gradient, false);
-    lstm__gemm(1, 0, w.width, filters, rows, b->windows, w.width, dy, filters, 0, lstm__gradients_of(node, session, 0),
-               filters);
+    lstm__activation_backward(session->model->kernels, own->activation, rows, filters, port->value,
+                              port->gradient, port->gradient, false);
+    lstm__gemm(1, 0, w.width, filters, rows, b->windows, w.width, dy, filters, 0,
+               lstm__gradients_of(node, session, 0), filters);
     if (own->use_bias == LSTM_YES)
-        session->model->kernels->column_sum(rows, filters, dy, filters, lstm__gradients_of(node, session, 1), 0);
+        session->model->kernels->column_sum(rows, filters, dy, filters,
+                                            lstm__gradients_of(node, session, 1), 0);
     const lstm__view dx = lstm__take_gradient(node, session, 0, &add);
     if (!dx.data)
         return;
     if (!add)
-        session->model->kernels->fill_rows((size_t)w.steps * w.batch, w.features, NULL, dx.data, dx.stride);
-    lstm__gemm(0, 1, rows, w.width, filters, dy, filters, lstm__values_of(node, 0), filters, 0, b->windows, w.width);
+        session->model->kernels->fill_rows((size_t)w.steps * w.batch, w.features, NULL, dx.data,
+                                           dx.stride);
+    lstm__gemm(0, 1, rows, w.width, filters, dy, filters, lstm__values_of(node, 0), filters, 0,
+               b->windows, w.width);
     gather(&w, rows, b->windows, dx);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Dense: y = activation(x W + b) on every row. Backward goes through the activation in the layer's own gradient buffer,
- * then dW = x^T dA, db = column sums of dA, dx = dA W^T.
+ * Dense: y = activation(x W + b) on every row. Backward goes through the activation in the layer's
+ * own gradient buffer, then dW = x^T dA, db = column sums of dA, dx = dA W^T.
  */
 #include "activation.h"
 #include "constants.h"
@@ -45,11 +45,14 @@ static lstm_status define(lstm__node *node)
     lstm_dense_options *dense = node->options;
     const bool torch = node->model->profile == LSTM_PROFILE_TORCH;
     if (dense->units < 1 || dense->units > INT32_MAX / 8)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "units is %lld: expected 1 to %d", (long long)dense->units, INT32_MAX / 8);
-    RETURN_IF_ERROR(lstm__read_constant(&dense->activation, LSTM_ACTIVATION_LINEAR, LSTM_NAMES_ACTIVATION, "activation"));
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "units is %lld: expected 1 to %d",
+                          (long long)dense->units, INT32_MAX / 8);
+    RETURN_IF_ERROR(lstm__read_constant(&dense->activation, LSTM_ACTIVATION_LINEAR,
+                                        LSTM_NAMES_ACTIVATION, "activation"));
     RETURN_IF_ERROR(lstm__read_flag(&dense->use_bias, LSTM_YES, "use_bias"));
     const int32_t kernel = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_GLOROT_UNIFORM;
-    RETURN_IF_ERROR(lstm__read_constant(&dense->kernel_initializer, kernel, LSTM_NAMES_INITIALIZER, "kernel_initializer"));
+    RETURN_IF_ERROR(lstm__read_constant(&dense->kernel_initializer, kernel, LSTM_NAMES_INITIALIZER,
+                                        "kernel_initializer"));
     node->port_count = 1;
     node->shapes[0] = (lstm__shape){shape_in(node).steps, dense->units};
     return LSTM_OK;
@@ -68,17 +71,29 @@ static lstm_status declare(lstm__node *node)
         count = SIZE_MAX;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, count, &weights));
     RETURN_IF_ERROR(lstm__graph_add_parameter(
-        node, &(lstm__parameter_spec){.keras_name = "kernel", .torch_name = "weight", .offset = weights, .rows = inputs,
-                                      .columns = units, .rank = 2, .torch_transposed = true,
-                                      .initializer = dense->kernel_initializer, .fan_in = inputs, .fan_out = units,
+        node, &(lstm__parameter_spec){.keras_name = "kernel",
+                                      .torch_name = "weight",
+                                      .offset = weights,
+                                      .rows = inputs,
+                                      .columns = units,
+                                      .rank = 2,
+                                      .torch_transposed = true,
+                                      .initializer = dense->kernel_initializer,
+                                      .fan_in = inputs,
+                                      .fan_out = units,
                                       .units = inputs}));
     if (dense->use_bias != LSTM_YES)
         return LSTM_OK;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, units, &bias));
     return lstm__graph_add_parameter(
-        node, &(lstm__parameter_spec){.keras_name = "bias", .torch_name = "bias", .offset = bias, .rows = 1,
-                                      .columns = units, .rank = 1,
-                                      .initializer = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ZEROS,
+        node, &(lstm__parameter_spec){.keras_name = "bias",
+                                      .torch_name = "bias",
+                                      .offset = bias,
+                                      .rows = 1,
+                                      .columns = units,
+                                      .rank = 1,
+                                      .initializer = torch ? LSTM_INITIALIZER_TORCH_UNIFORM
+                                                           : LSTM_INITIALIZER_ZEROS,
                                       .units = inputs});
 }
 
@@ -86,8 +101,9 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
 {
     (void)memory;
     const size_t units = (size_t)options_of(node)->units;
-    const lstm__view value = {lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), units * sizeof(real)),
-                                units};
+    const lstm__view value = {
+        lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), units * sizeof(real)),
+        units};
     if (arena->base)
         lstm__session_own(session, node, 0)->value = value;
 }
@@ -110,7 +126,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     const bool bias = options_of(node)->use_bias == LSTM_YES;
     if (bias)
         kernels->fill_rows(rows, units, values + offset_of(node, 1), y.data, units);
-    lstm__gemm(0, 0, rows, units, inputs, x.data, x.stride, values + offset_of(node, 0), units, bias, y.data, units);
+    lstm__gemm(0, 0, rows, units, inputs, x.data, x.stride, values + offset_of(node, 0), units,
+               bias, y.data, units);
     lstm__activation_forward(kernels, options_of(node)->activation, rows, units, y, y);
 }
 
@@ -126,13 +143,15 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     const lstm__view x = input->value;
     real *dy = own->gradient.data;
     if (!own->at_logits)
-        lstm__activation_backward(kernels, options_of(node)->activation, rows, units, own->value, own->gradient,
-                                  own->gradient, false);
-    lstm__gemm(1, 0, inputs, units, rows, x.data, x.stride, dy, units, 0, session->gradients + offset_of(node, 0), units);
+        lstm__activation_backward(kernels, options_of(node)->activation, rows, units, own->value,
+                                  own->gradient, own->gradient, false);
+    lstm__gemm(1, 0, inputs, units, rows, x.data, x.stride, dy, units, 0,
+               session->gradients + offset_of(node, 0), units);
     if (options_of(node)->use_bias == LSTM_YES)
         kernels->column_sum(rows, units, dy, units, session->gradients + offset_of(node, 1), 0);
     if (input->gradient.data) {
-        lstm__gemm(0, 1, rows, inputs, units, dy, units, session->model->values + offset_of(node, 0), units, input->written,
+        lstm__gemm(0, 1, rows, inputs, units, dy, units,
+                   session->model->values + offset_of(node, 0), units, input->written,
                    input->gradient.data, input->gradient.stride);
         input->written = true;
     }
@@ -140,8 +159,9 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 
 static double flops(const lstm__node *node, int64_t steps)
 {
-    const double rows = node->shapes[0].steps == 0 ? 1 : node->shapes[0].steps > 0 ? (double)node->shapes[0].steps
-                                                                                    : (double)steps;
+    const double rows = node->shapes[0].steps == 0  ? 1
+                        : node->shapes[0].steps > 0 ? (double)node->shapes[0].steps
+                                                    : (double)steps;
     return 2 * rows * (double)shape_in(node).features * (double)options_of(node)->units;
 }
 

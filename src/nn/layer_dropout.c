@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Dropout (Srivastava et al. 2014), inverted: kept values are divided by 1 - rate while training; the identity otherwise.
- * The mask of an update is a function of (seed, layer, update, place), kept as factors for backward.
+ * Dropout (Srivastava et al. 2014), inverted: kept values are divided by 1 - rate while training;
+ * the identity otherwise. The mask of an update is a function of (seed, layer, update, place), kept
+ * as factors for backward.
  */
 #include "random.h"
 #include "session.h"
@@ -26,7 +27,8 @@ static lstm_status define(lstm__node *node)
 {
     const lstm_dropout_options *dropout = node->options;
     if (!(dropout->rate >= 0 && dropout->rate < 1))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "rate is %g: expected 0 <= rate < 1", (double)dropout->rate);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "rate is %g: expected 0 <= rate < 1",
+                          (double)dropout->rate);
     node->port_count = 1;
     node->shapes[0] = node->inputs[0]->node->shapes[node->inputs[0]->port];
     return LSTM_OK;
@@ -49,7 +51,8 @@ static void draw(const lstm__node *node, const lstm_session *session, size_t cou
 {
     const lstm_dropout_options *dropout = node->options;
     const uint64_t seed = dropout->seed ? dropout->seed : session->model->seed ^ session->seed;
-    const uint64_t stream = lstm__random_stream(lstm__random_stream(STREAM_DROPOUT, node->index), session->update);
+    const uint64_t stream = lstm__random_stream(lstm__random_stream(STREAM_DROPOUT, node->index),
+                                                session->update);
     const double limit = (double)dropout->rate * 4294967296.0;
     const real keep = (real)(1.0 / (1.0 - (double)dropout->rate));
     for (size_t k = 0; k < count; k += 4) {
@@ -60,7 +63,8 @@ static void draw(const lstm__node *node, const lstm_session *session, size_t cou
     }
 }
 
-static void multiply(size_t rows, size_t columns, const real *factors, lstm__view x, lstm__view y, bool accumulate)
+static void multiply(size_t rows, size_t columns, const real *factors, lstm__view x, lstm__view y,
+                     bool accumulate)
 {
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < columns; c++) {
@@ -92,8 +96,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     lstm__port *input = lstm__session_port(session, node->inputs[0]);
     if (!input->gradient.data)
         return;
-    multiply(lstm__session_rows(session, node->shapes[0]), (size_t)node->shapes[0].features, b->factors, own->gradient,
-             input->gradient, input->written);
+    multiply(lstm__session_rows(session, node->shapes[0]), (size_t)node->shapes[0].features,
+             b->factors, own->gradient, input->gradient, input->written);
     input->written = true;
 }
 

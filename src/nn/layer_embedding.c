@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Embedding: a row of a table for each token. Tokens are whole numbers in float arrays; the layer reads an input layer, so
- * that lstm__check_arrays can look at them before anything is computed and forward need not fail.
+ * Embedding: a row of a table for each token. Tokens are whole numbers in float arrays; the layer
+ * reads an input layer, so that lstm__check_arrays can look at them before anything is computed and
+ * forward need not fail.
  *
  * A vector input holds the T tokens of a sample in one row, a sequence input one token a row.
  */
@@ -23,7 +24,8 @@ static const lstm__option options[] = {
     LSTM__OPTION("output_dim", COUNT, FIELD(output_dim)),
     LSTM__ALIAS("embedding_dim", COUNT, FIELD(output_dim)),
     LSTM__OPTION("mask_zero", FLAG, FIELD(mask_zero)),
-    LSTM__OPTION_OF("embeddings_initializer", FIELD(embeddings_initializer), LSTM_NAMES_INITIALIZER),
+    LSTM__OPTION_OF("embeddings_initializer", FIELD(embeddings_initializer),
+                    LSTM_NAMES_INITIALIZER),
     LSTM__FIXED("embeddings_regularizer", NULL),
     LSTM__FIXED("activity_regularizer", NULL),
     LSTM__FIXED("embeddings_constraint", NULL),
@@ -43,21 +45,25 @@ static lstm_status define(lstm__node *node)
 {
     lstm_embedding_options *own = node->options;
     const lstm__shape in = lstm__input_shape(node, 0);
-    const int32_t standard = node->model->profile == LSTM_PROFILE_TORCH ? LSTM_INITIALIZER_RANDOM_NORMAL
-                                                                        : LSTM_INITIALIZER_RANDOM_UNIFORM;
+    const int32_t standard = node->model->profile == LSTM_PROFILE_TORCH
+                                 ? LSTM_INITIALIZER_RANDOM_NORMAL
+                                 : LSTM_INITIALIZER_RANDOM_UNIFORM;
     if (own->input_dim < 1 || own->input_dim > INT32_MAX)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "input_dim is %lld: expected 1 to %d", (long long)own->input_dim, INT32_MAX);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "input_dim is %lld: expected 1 to %d",
+                          (long long)own->input_dim, INT32_MAX);
     if (own->output_dim < 1 || own->output_dim > INT32_MAX / 8)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "output_dim is %lld: expected 1 to %d", (long long)own->output_dim,
-                          INT32_MAX / 8);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "output_dim is %lld: expected 1 to %d",
+                          (long long)own->output_dim, INT32_MAX / 8);
     RETURN_IF_ERROR(lstm__read_flag(&own->mask_zero, LSTM_NO, "mask_zero"));
-    RETURN_IF_ERROR(lstm__read_constant(&own->embeddings_initializer, standard, LSTM_NAMES_INITIALIZER,
-                                        "embeddings_initializer"));
+    RETURN_IF_ERROR(lstm__read_constant(&own->embeddings_initializer, standard,
+                                        LSTM_NAMES_INITIALIZER, "embeddings_initializer"));
     if (node->inputs[0]->node->class != &lstm__class_input)
-        return lstm__fail(LSTM_ERROR_SHAPE, "reads layer \"%s\" (%s): expected an input layer of tokens",
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "reads layer \"%s\" (%s): expected an input layer of tokens",
                           node->inputs[0]->node->name, node->inputs[0]->node->class->type);
     if (in.steps != 0 && in.features != 1)
-        return lstm__fail(LSTM_ERROR_SHAPE, "reads layer \"%s\" with %lld features a step: expected one token a step",
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "reads layer \"%s\" with %lld features a step: expected one token a step",
                           node->inputs[0]->node->name, (long long)in.features);
     node->port_count = 1;
     node->shapes[0] = (lstm__shape){in.steps == 0 ? in.features : in.steps, own->output_dim};
@@ -74,10 +80,17 @@ static lstm_status declare(lstm__node *node)
     if (!lstm__mul(rows, columns, &count))
         count = SIZE_MAX;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, count, &offset));
-    return lstm__graph_add_parameter(node, &(lstm__parameter_spec){.keras_name = "embeddings", .torch_name = "weight",
-                                                                   .offset = offset, .rows = rows, .columns = columns,
-                                                                   .rank = 2, .initializer = own->embeddings_initializer,
-                                                                   .fan_in = rows, .fan_out = columns, .units = columns});
+    return lstm__graph_add_parameter(
+        node, &(lstm__parameter_spec){.keras_name = "embeddings",
+                                      .torch_name = "weight",
+                                      .offset = offset,
+                                      .rows = rows,
+                                      .columns = columns,
+                                      .rank = 2,
+                                      .initializer = own->embeddings_initializer,
+                                      .fan_in = rows,
+                                      .fan_out = columns,
+                                      .units = columns});
 }
 
 static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
@@ -107,7 +120,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     const lstm__view x = lstm__input_value(node, session, 0);
     lstm__port *port = lstm__session_own(session, node, 0);
     for (size_t r = 0; r < rows; r++) {
-        const real value = vector ? x.data[r % session->batch * x.stride + r / session->batch] : x.data[r * x.stride];
+        const real value = vector ? x.data[r % session->batch * x.stride + r / session->batch]
+                                  : x.data[r * x.stride];
         const uint32_t token = token_of(value, (size_t)own->input_dim);
         b->tokens[r] = token;
         if (own->mask_zero == LSTM_YES)
@@ -126,8 +140,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     real *table = lstm__gradients_of(node, session, 0);
     memset(table, 0, (size_t)options_of(node)->input_dim * columns * sizeof *table);
     for (size_t r = 0; r < rows; r++)
-        session->model->kernels->copy_rows(1, columns, dy.data + r * dy.stride, columns, table + b->tokens[r] * columns,
-                                           columns, 1);
+        session->model->kernels->copy_rows(1, columns, dy.data + r * dy.stride, columns,
+                                           table + b->tokens[r] * columns, columns, 1);
 }
 
 /* ---- Checking the arrays of a call */
@@ -141,11 +155,13 @@ static size_t input_number(const lstm__node *input)
     return number;
 }
 
-/* Whether an input is the first that is a sequence: the one that batch->lengths and batch->mask belong to. */
+/* Whether an input is the first that is a sequence: the one that batch->lengths and batch->mask
+ * belong to. */
 static bool is_first_sequence(const lstm__node *input)
 {
     for (size_t k = 0; k < input->index; k++)
-        if (input->model->nodes[k]->class == &lstm__class_input && input->model->nodes[k]->shapes[0].steps != 0)
+        if (input->model->nodes[k]->class == &lstm__class_input &&
+            input->model->nodes[k]->shapes[0].steps != 0)
             return false;
     return input->shapes[0].steps != 0;
 }
@@ -158,8 +174,12 @@ static lstm_status check(const lstm__node *node, const lstm__batch *batch)
     const int64_t count = options_of(node)->input_dim;
     const bool time_first = batch->layout == LSTM_LAYOUT_TIME_FIRST && input->shapes[0].steps != 0;
     const bool first = is_first_sequence(input);
-    const int32_t *lengths = batch->lengths_of ? batch->lengths_of[input_number(input)] : first ? batch->lengths : NULL;
-    const unsigned char *mask = batch->masks_of ? batch->masks_of[input_number(input)] : first ? batch->mask : NULL;
+    const int32_t *lengths = batch->lengths_of ? batch->lengths_of[input_number(input)]
+                             : first           ? batch->lengths
+                                               : NULL;
+    const unsigned char *mask = batch->masks_of ? batch->masks_of[input_number(input)]
+                                : first         ? batch->mask
+                                                : NULL;
     for (size_t k = 0; k < batch->samples * steps; k++) {
         const float value = values[k];
         const size_t sample = time_first ? k % batch->samples : k / steps;
@@ -169,8 +189,10 @@ static lstm_status check(const lstm__node *node, const lstm__batch *batch)
         if (value >= 0 && (double)value < (double)count && value == (float)(int64_t)value)
             continue;
         return lstm__fail(LSTM_ERROR_ARGUMENT,
-                          "input \"%s\", sample %zu, step %zu: token %g: layer \"%s\" takes whole numbers from 0 to %lld",
-                          input->name, sample, step, (double)value, node->name, (long long)count - 1);
+                          "input \"%s\", sample %zu, step %zu: token %g: layer \"%s\" takes whole "
+                          "numbers from 0 to %lld",
+                          input->name, sample, step, (double)value, node->name,
+                          (long long)count - 1);
     }
     return LSTM_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * From a sequence to one vector: mean, largest or last of the valid steps. A sample without a valid step gives zeros. Of
- * equal largest values the earliest gets the gradient.
+ * From a sequence to one vector: mean, largest or last of the valid steps. A sample without a valid
+ * step gives zeros. Of equal largest values the earliest gets the gradient.
  */
 #include "layer_ports.h"
 #include "options.h"
@@ -9,7 +9,9 @@
 #include <string.h>
 
 typedef struct buffers {
-    uint32_t *places; /* [batch][features] or [batch]: the step that was taken, plus 1; 0 = none. Mean: number of steps */
+    /* [batch][features] or [batch]: the step that was taken, plus 1; 0 = none. Mean: number of
+     * steps */
+    uint32_t *places;
 } buffers;
 
 static const lstm__option options[] = {
@@ -81,9 +83,11 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         if (mask && !mask[row])
             continue;
         if (is_max(node))
-            take_largest(columns, row / batch, x.data + row * x.stride, to, b->places + s * columns);
+            take_largest(columns, row / batch, x.data + row * x.stride, to,
+                         b->places + s * columns);
         else
-            session->model->kernels->copy_rows(1, columns, x.data + row * x.stride, x.stride, to, y.stride, is_mean(node));
+            session->model->kernels->copy_rows(1, columns, x.data + row * x.stride, x.stride, to,
+                                               y.stride, is_mean(node));
         if (!is_max(node))
             b->places[s] = is_mean(node) ? b->places[s] + 1 : (uint32_t)(row / batch) + 1;
     }
@@ -93,7 +97,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
 }
 
 /* The share of step `step` in what came out for sample s and one feature. */
-static real share(const lstm__node *node, const buffers *b, size_t columns, size_t s, size_t c, size_t step)
+static real share(const lstm__node *node, const buffers *b, size_t columns, size_t s, size_t c,
+                  size_t step)
 {
     if (is_mean(node))
         return 1 / (real)b->places[s];
@@ -114,26 +119,28 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
         const size_t s = row % batch;
         const bool valid = !mask || mask[row];
         for (size_t c = 0; c < columns; c++) {
-            const real part = valid ? share(node, b, columns, s, c, row / batch) * dy.data[s * dy.stride + c] : 0;
+            const real part =
+                valid ? share(node, b, columns, s, c, row / batch) * dy.data[s * dy.stride + c] : 0;
             real *to = &dx.data[row * dx.stride + c];
             *to = add ? *to + part : part;
         }
     }
 }
 
-#define GLOBAL_POOLING(variable, type_name, stem)                   \
-    const lstm__layer_class variable = {                            \
-        .type = type_name,                                          \
-        .name_stem = stem,                                          \
-        .options_size = sizeof(lstm_global_pooling_options),        \
-        .options = options,                                         \
-        .plan_size = sizeof(buffers),                               \
-        .define = define,                                           \
-        .plan = plan,                                               \
-        .forward = forward,                                         \
-        .backward = backward,                                       \
+#define GLOBAL_POOLING(variable, type_name, stem)            \
+    const lstm__layer_class variable = {                     \
+        .type = type_name,                                   \
+        .name_stem = stem,                                   \
+        .options_size = sizeof(lstm_global_pooling_options), \
+        .options = options,                                  \
+        .plan_size = sizeof(buffers),                        \
+        .define = define,                                    \
+        .plan = plan,                                        \
+        .forward = forward,                                  \
+        .backward = backward,                                \
     }
 
-GLOBAL_POOLING(lstm__class_global_average_pooling, "GlobalAveragePooling1D", "global_average_pooling1d");
+GLOBAL_POOLING(lstm__class_global_average_pooling, "GlobalAveragePooling1D",
+               "global_average_pooling1d");
 GLOBAL_POOLING(lstm__class_global_max_pooling, "GlobalMaxPooling1D", "global_max_pooling1d");
 GLOBAL_POOLING(lstm__class_last_step, "LastStep", "last_step");

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * GRU (Cho et al. 2014), with the reset gate before or after the product with h; equations in kernels/gru_tpl.h.
+ * GRU (Cho et al. 2014), with the reset gate before or after the product with h; equations in
+ * kernels/gru_tpl.h.
  *
- * Columns of the kernels: z, r, g under Keras' profile, r, z, g under PyTorch's, so that parameters are copied as they are.
- * One product with h a step (two with the reset before it); x W of all steps at once. `second` holds for each step, by time,
- * what the candidate's part of the recurrent kernel sees: h U + c, or r h; backward turns the former into its gradient.
- * Ports: 0 = the layer's output, 1 = last h. Inputs: 0 = sequence, 1 = initial h where given.
+ * Columns of the kernels: z, r, g under Keras' profile, r, z, g under PyTorch's, so that parameters
+ * are copied as they are. One product with h a step (two with the reset before it); x W of all
+ * steps at once. `second` holds for each step, by time, what the candidate's part of the recurrent
+ * kernel sees: h U + c, or r h; backward turns the former into its gradient. Ports: 0 = the layer's
+ * output, 1 = last h. Inputs: 0 = sequence, 1 = initial h where given.
  */
 #include "cell_steps.h"
 #include "constants.h"
@@ -76,13 +78,16 @@ static lstm_status define(lstm__node *node)
     RETURN_IF_ERROR(lstm__read_flag(&own->use_bias, LSTM_YES, "use_bias"));
     RETURN_IF_ERROR(lstm__read_flag(&own->reset_after, LSTM_YES, "reset_after"));
     RETURN_IF_ERROR(lstm__read_constant(&own->kernel_initializer,
-                                        torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_GLOROT_UNIFORM,
+                                        torch ? LSTM_INITIALIZER_TORCH_UNIFORM
+                                              : LSTM_INITIALIZER_GLOROT_UNIFORM,
                                         LSTM_NAMES_INITIALIZER, "kernel_initializer"));
-    RETURN_IF_ERROR(lstm__read_constant(&own->recurrent_initializer,
-                                        torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL,
-                                        LSTM_NAMES_INITIALIZER, "recurrent_initializer"));
+    RETURN_IF_ERROR(
+        lstm__read_constant(&own->recurrent_initializer,
+                            torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL,
+                            LSTM_NAMES_INITIALIZER, "recurrent_initializer"));
     if (torch && own->reset_after == LSTM_NO)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "reset_after is off: PyTorch's GRU has the reset gate after the product");
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "reset_after is off: PyTorch's GRU has the reset gate after the product");
     return lstm__cell_define(node, own->units, own->return_sequences);
 }
 
@@ -90,7 +95,8 @@ static lstm_status declare(lstm__node *node)
 {
     const lstm_gru_options *own = options_of(node);
     const size_t units = (size_t)own->units;
-    RETURN_IF_ERROR(lstm__cell_declare(node, units, 3 * units, own->kernel_initializer, own->recurrent_initializer));
+    RETURN_IF_ERROR(lstm__cell_declare(node, units, 3 * units, own->kernel_initializer,
+                                       own->recurrent_initializer));
     if (own->use_bias != LSTM_YES)
         return LSTM_OK;
     if (is_torch(node)) {
@@ -101,9 +107,13 @@ static lstm_status declare(lstm__node *node)
         return lstm__cell_declare_bias(node, NULL, units, 3 * units);
     size_t offset = 0;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, 6 * units, &offset));
-    return lstm__graph_add_parameter(node, &(lstm__parameter_spec){.keras_name = "bias", .offset = offset, .rows = 2,
-                                                                   .columns = 3 * units, .rank = 2,
-                                                                   .initializer = LSTM_INITIALIZER_ZEROS});
+    return lstm__graph_add_parameter(
+        node, &(lstm__parameter_spec){.keras_name = "bias",
+                                      .offset = offset,
+                                      .rows = 2,
+                                      .columns = 3 * units,
+                                      .rank = 2,
+                                      .initializer = LSTM_INITIALIZER_ZEROS});
 }
 
 /* The bias of x (0) or of h (1) in a block laid out like the model's values; NULL = none. */
@@ -132,9 +142,14 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     buffers *b = memory;
     const lstm_gru_options *own = options_of(node);
     const size_t units = (size_t)own->units;
-    const size_t rows = session->training ? lstm__session_max_rows(session, lstm__input_shape(node, 0)) : session->max_batch;
-    b->cell = (lstm__cell_tape){.units = units, .columns = 3 * units, .sequences = own->return_sequences == LSTM_YES,
-                           .reverse = own->go_backwards == LSTM_YES, .zeros = own->zero_output_for_mask == LSTM_YES};
+    const size_t rows = session->training
+                            ? lstm__session_max_rows(session, lstm__input_shape(node, 0))
+                            : session->max_batch;
+    b->cell = (lstm__cell_tape){.units = units,
+                                .columns = 3 * units,
+                                .sequences = own->return_sequences == LSTM_YES,
+                                .reverse = own->go_backwards == LSTM_YES,
+                                .zeros = own->zero_output_for_mask == LSTM_YES};
     lstm__cell_plan(node, session, &b->cell, arena);
     b->second = lstm__carve_matrix(arena, rows, units);
     b->recurrent = lstm__carve_matrix(arena, session->max_batch, 3 * units);
@@ -143,20 +158,29 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
 static real *second_at(const buffers *b, size_t step)
 {
     const lstm__cell_tape *cell = &b->cell;
-    return b->second + (cell->training ? lstm__cell_time(cell, step) * cell->batch * cell->units : 0);
+    return b->second +
+           (cell->training ? lstm__cell_time(cell, step) * cell->batch * cell->units : 0);
 }
 
 static lstm__gru_step step_of(const lstm__node *node, const buffers *b, size_t step, real *gates)
 {
     const lstm__cell_tape *cell = &b->cell;
     const size_t units = cell->units;
-    return (lstm__gru_step){.rows = cell->batch, .units = units, .z = is_torch(node) ? units : 0,
-                            .r = is_torch(node) ? 0 : units, .after = options_of(node)->reset_after == LSTM_YES,
-                            .gates = gates, .recurrent = b->recurrent, .h_previous = lstm__cell_h(cell, step),
-                            .ld_previous = units, .h = lstm__cell_h(cell, step + 1), .second = second_at(b, step)};
+    return (lstm__gru_step){.rows = cell->batch,
+                            .units = units,
+                            .z = is_torch(node) ? units : 0,
+                            .r = is_torch(node) ? 0 : units,
+                            .after = options_of(node)->reset_after == LSTM_YES,
+                            .gates = gates,
+                            .recurrent = b->recurrent,
+                            .h_previous = lstm__cell_h(cell, step),
+                            .ld_previous = units,
+                            .h = lstm__cell_h(cell, step + 1),
+                            .second = second_at(b, step)};
 }
 
-static void run_step(const lstm__node *node, lstm_session *session, const buffers *b, size_t step, real *gates)
+static void run_step(const lstm__node *node, lstm_session *session, const buffers *b, size_t step,
+                     real *gates)
 {
     const lstm__kernels *kernels = session->model->kernels;
     const size_t units = b->cell.units;
@@ -167,12 +191,14 @@ static void run_step(const lstm__node *node, lstm_session *session, const buffer
     const size_t columns = s.after ? 3 * units : 2 * units;
     if (bias)
         kernels->fill_rows(batch, 3 * units, bias, b->recurrent, 3 * units);
-    lstm__gemm(0, 0, batch, columns, units, s.h_previous, units, u, 3 * units, bias != NULL, b->recurrent, 3 * units);
+    lstm__gemm(0, 0, batch, columns, units, s.h_previous, units, u, 3 * units, bias != NULL,
+               b->recurrent, 3 * units);
     if (s.after) {
         kernels->gru_after_forward(&s);
     } else {
         kernels->gru_before_reset(&s);
-        lstm__gemm(0, 0, batch, units, units, s.second, units, u + 2 * units, 3 * units, 1, gates + 2 * units, 3 * units);
+        lstm__gemm(0, 0, batch, units, units, s.second, units, u + 2 * units, 3 * units, 1,
+                   gates + 2 * units, 3 * units);
         kernels->gru_before_forward(&s);
     }
     lstm__cell_hold(&b->cell, step);
@@ -184,7 +210,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     lstm__cell_tape *cell = &b->cell;
     lstm__cell_start(node, session, cell);
     for (size_t done = 0; done < cell->steps; done += cell->segment) {
-        const size_t count = cell->steps - done < cell->segment ? cell->steps - done : cell->segment;
+        const size_t count = cell->steps - done < cell->segment ? cell->steps - done
+                                                                : cell->segment;
         const size_t first = lstm__cell_inputs(node, session, cell, done, count, bias_of(node, 0));
         for (size_t step = done; step < done + count; step++)
             run_step(node, session, b, step, lstm__cell_gates(cell, first, step));
@@ -206,14 +233,16 @@ static void back_step(const lstm__node *node, lstm_session *session, const buffe
     lstm__cell_back_hold(cell, step, gates, 3 * units);
     if (s.after) {
         lstm__cell_back_hold(cell, step, s.second, units);
-        lstm__gemm(0, 1, cell->batch, units, units, s.second, units, u + 2 * units, 3 * units, 1, cell->carry, units);
+        lstm__gemm(0, 1, cell->batch, units, units, s.second, units, u + 2 * units, 3 * units, 1,
+                   cell->carry, units);
     } else {
-        lstm__gemm(0, 1, cell->batch, units, units, gates + 2 * units, 3 * units, u + 2 * units, 3 * units, 0, b->recurrent,
-                   units);
+        lstm__gemm(0, 1, cell->batch, units, units, gates + 2 * units, 3 * units, u + 2 * units,
+                   3 * units, 0, b->recurrent, units);
         s.recurrent = b->recurrent;
         kernels->gru_before_backward(&s);
     }
-    lstm__gemm(0, 1, cell->batch, units, 2 * units, gates, 3 * units, u, 3 * units, 1, cell->carry, units);
+    lstm__gemm(0, 1, cell->batch, units, 2 * units, gates, 3 * units, u, 3 * units, 1, cell->carry,
+               units);
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
@@ -234,8 +263,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     if (options_of(node)->reset_after == LSTM_YES)
         lstm__cell_back_recurrent(cell, b->second, units, units, du + 2 * units, 3 * units);
     else
-        lstm__gemm(1, 0, units, units, rows, b->second, units, cell->gates + 2 * units, 3 * units, 0, du + 2 * units,
-                   3 * units);
+        lstm__gemm(1, 0, units, units, rows, b->second, units, cell->gates + 2 * units, 3 * units,
+                   0, du + 2 * units, 3 * units);
     lstm__cell_back_inputs(node, session, cell, bias[0]);
     if (!bias[1])
         return;
@@ -247,7 +276,8 @@ static double flops(const lstm__node *node, int64_t steps)
 {
     const double units = (double)options_of(node)->units;
     const int64_t own = lstm__input_shape(node, 0).steps;
-    return 6 * units * (units + (double)lstm__input_shape(node, 0).features) * (double)(own > 0 ? own : steps);
+    return 6 * units * (units + (double)lstm__input_shape(node, 0).features) *
+           (double)(own > 0 ? own : steps);
 }
 
 static bool returns_ports(const lstm__node *node)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * Input: a sequence of a fixed or free number of steps, or a vector. The session copies the caller's array and mask into the
- * port's buffers, turning batch first into time first and following the order of a shuffled pass.
+ * Input: a sequence of a fixed or free number of steps, or a vector. The session copies the
+ * caller's array and mask into the port's buffers, turning batch first into time first and
+ * following the order of a shuffled pass.
  */
 #include "options.h"
 #include "session.h"
 
-/* JSON keeps the shape as "shape": [steps, features], which model_json.c reads and writes; the rest is Keras' noise. */
+/* JSON keeps the shape as "shape": [steps, features], which model_json.c reads and writes; the rest
+ * is Keras' noise. */
 static const lstm__option options[] = {
     LSTM__FIXED("sparse", NULL),
     LSTM__FIXED("ragged", NULL),
@@ -18,12 +20,15 @@ static lstm_status define(lstm__node *node)
     lstm_input_options *input = node->options;
     RETURN_IF_ERROR(lstm__read_flag(&input->vector, LSTM_NO, "vector"));
     if (input->features < 1)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "features is %lld: expected at least 1", (long long)input->features);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "features is %lld: expected at least 1",
+                          (long long)input->features);
     if (input->steps < 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "steps is %lld: expected 1 or more, or 0 for any number",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "steps is %lld: expected 1 or more, or 0 for any number",
                           (long long)input->steps);
     if (input->vector == LSTM_YES && input->steps != 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "a vector has no steps, but steps is %lld", (long long)input->steps);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "a vector has no steps, but steps is %lld",
+                          (long long)input->steps);
     node->port_count = 1;
     node->shapes[0].features = input->features;
     node->shapes[0].steps = input->vector == LSTM_YES ? 0 : input->steps > 0 ? input->steps : -1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * LearnedVector: the same learned values for every sample, whatever the layer before it gives (which it reads for its place
- * in the graph only). Two of them are a recurrent layer's trainable initial state. Parameter: values [features].
+ * LearnedVector: the same learned values for every sample, whatever the layer before it gives
+ * (which it reads for its place in the graph only). Two of them are a recurrent layer's trainable
+ * initial state. Parameter: values [features].
  */
 #include "constants.h"
 #include "options.h"
@@ -10,7 +11,8 @@
 
 static const lstm__option options[] = {
     LSTM__OPTION("features", COUNT, offsetof(lstm_learned_vector_options, features)),
-    LSTM__OPTION_OF("initializer", offsetof(lstm_learned_vector_options, initializer), LSTM_NAMES_INITIALIZER),
+    LSTM__OPTION_OF("initializer", offsetof(lstm_learned_vector_options, initializer),
+                    LSTM_NAMES_INITIALIZER),
     LSTM__OPTIONS_END,
 };
 
@@ -18,8 +20,10 @@ static lstm_status define(lstm__node *node)
 {
     lstm_learned_vector_options *own = node->options;
     if (own->features < 1 || own->features > INT32_MAX)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "features is %lld: expected 1 to %d", (long long)own->features, INT32_MAX);
-    RETURN_IF_ERROR(lstm__read_constant(&own->initializer, LSTM_INITIALIZER_ZEROS, LSTM_NAMES_INITIALIZER, "initializer"));
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "features is %lld: expected 1 to %d",
+                          (long long)own->features, INT32_MAX);
+    RETURN_IF_ERROR(lstm__read_constant(&own->initializer, LSTM_INITIALIZER_ZEROS,
+                                        LSTM_NAMES_INITIALIZER, "initializer"));
     node->port_count = 1;
     node->shapes[0] = (lstm__shape){0, own->features};
     return LSTM_OK;
@@ -31,10 +35,16 @@ static lstm_status declare(lstm__node *node)
     const size_t features = (size_t)own->features;
     size_t offset = 0;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, features, &offset));
-    return lstm__graph_add_parameter(
-        node, &(lstm__parameter_spec){.keras_name = "values", .torch_name = "values", .offset = offset, .rows = 1,
-                                      .columns = features, .rank = 1, .initializer = own->initializer, .fan_in = features,
-                                      .fan_out = features, .units = features});
+    return lstm__graph_add_parameter(node, &(lstm__parameter_spec){.keras_name = "values",
+                                                                   .torch_name = "values",
+                                                                   .offset = offset,
+                                                                   .rows = 1,
+                                                                   .columns = features,
+                                                                   .rank = 1,
+                                                                   .initializer = own->initializer,
+                                                                   .fan_in = features,
+                                                                   .fan_out = features,
+                                                                   .units = features});
 }
 
 static size_t offset_of(const lstm__node *node)
@@ -46,7 +56,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
 {
     (void)memory;
     const size_t features = (size_t)node->shapes[0].features;
-    const lstm__view value = {lstm__carve(arena, session->max_batch, features * sizeof(real)), features};
+    const lstm__view value = {lstm__carve(arena, session->max_batch, features * sizeof(real)),
+                              features};
     if (arena->base)
         lstm__session_own(session, node, 0)->value = value;
 }
@@ -55,7 +66,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
 {
     (void)memory;
     const lstm__view value = lstm__session_own(session, node, 0)->value;
-    session->model->kernels->fill_rows(session->batch, value.stride, session->model->values + offset_of(node), value.data,
+    session->model->kernels->fill_rows(session->batch, value.stride,
+                                       session->model->values + offset_of(node), value.data,
                                        value.stride);
 }
 
@@ -63,7 +75,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 {
     (void)memory;
     const lstm__view gradient = lstm__session_own(session, node, 0)->gradient;
-    session->model->kernels->column_sum(session->batch, (size_t)node->shapes[0].features, gradient.data, gradient.stride,
+    session->model->kernels->column_sum(session->batch, (size_t)node->shapes[0].features,
+                                        gradient.data, gradient.stride,
                                         session->gradients + offset_of(node), 0);
 }
 

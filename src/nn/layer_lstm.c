@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * LSTM: options, parameters and ports around the recurrence (recurrence.c).
  *
- * Ports: 0 = the layer's output (last, or all steps), 1 = last h, 2 = last c. Inputs: 0 = sequence, 1 = initial h and
- * 2 = initial c where given. Parameters in the block: W [H+I][4H] (h rows first), then one bias [4H], or two under the
- * PyTorch profile, whose sum is used.
+ * Ports: 0 = the layer's output (last, or all steps), 1 = last h, 2 = last c. Inputs: 0 = sequence,
+ * 1 = initial h and 2 = initial c where given. Parameters in the block: W [H+I][4H] (h rows first),
+ * then one bias [4H], or two under the PyTorch profile, whose sum is used.
  */
 #include "constants.h"
 #include "options.h"
@@ -19,7 +19,8 @@ typedef struct buffers {
     lstm__carried carried;      /* of a stateful layer */
     real *outputs;              /* all outputs, where they are not those in the tape; else NULL */
     real *last;                 /* the last outputs, where they are not the last h; else NULL */
-    uint64_t forward_version;   /* of the model's values that are packed for forward and for backward; 0 = none */
+    /* of the model's values that are packed for forward and for backward; 0 = none */
+    uint64_t forward_version;
     uint64_t backward_version;
 } buffers;
 
@@ -81,9 +82,11 @@ static lstm_status check_state(const lstm__node *node, int input, const char *wh
     const lstm_layer *layer = node->inputs[input];
     const lstm__shape shape = shape_of(layer);
     if (shape.steps != 0 || shape.features != options_of(node)->units)
-        return lstm__fail(LSTM_ERROR_SHAPE, "initial %s is layer \"%s\" with %lld features%s: expected a vector of %lld units",
-                          what, layer->node->name, (long long)shape.features, shape.steps ? " a step" : "",
-                          (long long)options_of(node)->units);
+        return lstm__fail(
+            LSTM_ERROR_SHAPE,
+            "initial %s is layer \"%s\" with %lld features%s: expected a vector of %lld units",
+            what, layer->node->name, (long long)shape.features, shape.steps ? " a step" : "",
+            (long long)options_of(node)->units);
     return LSTM_OK;
 }
 
@@ -93,30 +96,39 @@ static lstm_status define(lstm__node *node)
     const bool torch = node->model->profile == LSTM_PROFILE_TORCH;
     const lstm__shape in = shape_of(node->inputs[0]);
     if (lstm->units < 1 || lstm->units > INT32_MAX / 8)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "units is %lld: expected 1 to %d", (long long)lstm->units, INT32_MAX / 8);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "units is %lld: expected 1 to %d",
+                          (long long)lstm->units, INT32_MAX / 8);
     if (in.steps == 0)
-        return lstm__fail(LSTM_ERROR_SHAPE,
-                          "reads layer \"%s\", a vector of %lld features: expected a sequence (steps, features)",
-                          node->inputs[0]->node->name, (long long)in.features);
+        return lstm__fail(
+            LSTM_ERROR_SHAPE,
+            "reads layer \"%s\", a vector of %lld features: expected a sequence (steps, features)",
+            node->inputs[0]->node->name, (long long)in.features);
     RETURN_IF_ERROR(lstm__read_flag(&lstm->return_sequences, LSTM_NO, "return_sequences"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->return_state, LSTM_NO, "return_state"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->go_backwards, LSTM_NO, "go_backwards"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->use_bias, LSTM_YES, "use_bias"));
-    RETURN_IF_ERROR(lstm__read_flag(&lstm->zero_output_for_mask, torch ? LSTM_YES : LSTM_NO, "zero_output_for_mask"));
-    RETURN_IF_ERROR(lstm__read_flag(&lstm->unit_forget_bias, torch ? LSTM_NO : LSTM_YES, "unit_forget_bias"));
-    RETURN_IF_ERROR(lstm__read_constant(&lstm->activation, LSTM_ACTIVATION_TANH, LSTM_NAMES_ACTIVATION, "activation"));
-    RETURN_IF_ERROR(lstm__read_constant(&lstm->recurrent_activation, LSTM_ACTIVATION_SIGMOID, LSTM_NAMES_ACTIVATION,
-                                        "recurrent_activation"));
-    if (lstm->activation == LSTM_ACTIVATION_SOFTMAX || lstm->recurrent_activation == LSTM_ACTIVATION_SOFTMAX)
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "softmax inside an LSTM: expected an activation of single values");
+    RETURN_IF_ERROR(lstm__read_flag(&lstm->zero_output_for_mask, torch ? LSTM_YES : LSTM_NO,
+                                    "zero_output_for_mask"));
+    RETURN_IF_ERROR(
+        lstm__read_flag(&lstm->unit_forget_bias, torch ? LSTM_NO : LSTM_YES, "unit_forget_bias"));
+    RETURN_IF_ERROR(lstm__read_constant(&lstm->activation, LSTM_ACTIVATION_TANH,
+                                        LSTM_NAMES_ACTIVATION, "activation"));
+    RETURN_IF_ERROR(lstm__read_constant(&lstm->recurrent_activation, LSTM_ACTIVATION_SIGMOID,
+                                        LSTM_NAMES_ACTIVATION, "recurrent_activation"));
+    if (lstm->activation == LSTM_ACTIVATION_SOFTMAX ||
+        lstm->recurrent_activation == LSTM_ACTIVATION_SOFTMAX)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "softmax inside an LSTM: expected an activation of single values");
     const int32_t kernel = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_GLOROT_UNIFORM;
     const int32_t recurrent = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL;
-    RETURN_IF_ERROR(lstm__read_constant(&lstm->kernel_initializer, kernel, LSTM_NAMES_INITIALIZER, "kernel_initializer"));
-    RETURN_IF_ERROR(lstm__read_constant(&lstm->recurrent_initializer, recurrent, LSTM_NAMES_INITIALIZER,
-                                        "recurrent_initializer"));
+    RETURN_IF_ERROR(lstm__read_constant(&lstm->kernel_initializer, kernel, LSTM_NAMES_INITIALIZER,
+                                        "kernel_initializer"));
+    RETURN_IF_ERROR(lstm__read_constant(&lstm->recurrent_initializer, recurrent,
+                                        LSTM_NAMES_INITIALIZER, "recurrent_initializer"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->stateful, LSTM_NO, "stateful"));
     if (lstm->stateful == LSTM_YES && node->input_count == 3)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "is stateful and has an initial state: it begins with one or the other");
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "is stateful and has an initial state: it begins with one or the other");
     if (node->input_count == 3) {
         RETURN_IF_ERROR(check_state(node, 1, "h"));
         RETURN_IF_ERROR(check_state(node, 2, "c"));
@@ -142,23 +154,44 @@ static lstm_status declare(lstm__node *node)
         count = SIZE_MAX;
     RETURN_IF_ERROR(lstm__graph_reserve(model, count, &weights));
     RETURN_IF_ERROR(lstm__graph_add_parameter(
-        node, &(lstm__parameter_spec){.keras_name = "kernel", .torch_name = "weight_ih_l0",
-                                      .offset = weights + units * columns, .rows = inputs, .columns = columns, .rank = 2,
-                                      .torch_transposed = true, .initializer = lstm->kernel_initializer, .fan_in = inputs,
-                                      .fan_out = columns, .units = units}));
+        node, &(lstm__parameter_spec){.keras_name = "kernel",
+                                      .torch_name = "weight_ih_l0",
+                                      .offset = weights + units * columns,
+                                      .rows = inputs,
+                                      .columns = columns,
+                                      .rank = 2,
+                                      .torch_transposed = true,
+                                      .initializer = lstm->kernel_initializer,
+                                      .fan_in = inputs,
+                                      .fan_out = columns,
+                                      .units = units}));
     RETURN_IF_ERROR(lstm__graph_add_parameter(
-        node, &(lstm__parameter_spec){.keras_name = "recurrent_kernel", .torch_name = "weight_hh_l0", .offset = weights,
-                                      .rows = units, .columns = columns, .rank = 2, .torch_transposed = true,
-                                      .initializer = lstm->recurrent_initializer, .fan_in = units, .fan_out = columns,
+        node, &(lstm__parameter_spec){.keras_name = "recurrent_kernel",
+                                      .torch_name = "weight_hh_l0",
+                                      .offset = weights,
+                                      .rows = units,
+                                      .columns = columns,
+                                      .rank = 2,
+                                      .torch_transposed = true,
+                                      .initializer = lstm->recurrent_initializer,
+                                      .fan_in = units,
+                                      .fan_out = columns,
                                       .units = units}));
     for (int k = 0; lstm->use_bias == LSTM_YES && k < (torch ? 2 : 1); k++) {
         RETURN_IF_ERROR(lstm__graph_reserve(model, columns, &bias));
         RETURN_IF_ERROR(lstm__graph_add_parameter(
-            node, &(lstm__parameter_spec){.keras_name = "bias", .torch_name = k == 0 ? "bias_ih_l0" : "bias_hh_l0",
-                                          .offset = bias, .rows = 1, .columns = columns, .rank = 1,
-                                          .initializer = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ZEROS,
-                                          .units = units, .one_first = units,
-                                          .one_count = k == 0 && lstm->unit_forget_bias == LSTM_YES ? units : 0}));
+            node,
+            &(lstm__parameter_spec){
+                .keras_name = "bias",
+                .torch_name = k == 0 ? "bias_ih_l0" : "bias_hh_l0",
+                .offset = bias,
+                .rows = 1,
+                .columns = columns,
+                .rank = 1,
+                .initializer = torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ZEROS,
+                .units = units,
+                .one_first = units,
+                .one_count = k == 0 && lstm->unit_forget_bias == LSTM_YES ? units : 0}));
     }
     return LSTM_OK;
 }
@@ -183,8 +216,8 @@ static bool starts_from_state(const lstm__node *node)
     return node->input_count == 3 || options_of(node)->stateful == LSTM_YES;
 }
 
-/* The last output of a sample without any valid step: zeros in Keras (its TensorFlow, Torch and unrolled loops), the initial
- * h in PyTorch, whose last output is h_n. */
+/* The last output of a sample without any valid step: zeros in Keras (its TensorFlow, Torch and
+ * unrolled loops), the initial h in PyTorch, whose last output is h_n. */
 static bool zeroes_nothing(const lstm__node *node)
 {
     return node->model->profile == LSTM_PROFILE_TORCH;
@@ -197,13 +230,18 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     const size_t units = (size_t)lstm->units;
     const size_t steps = lstm__session_max_steps(session, shape_of(node->inputs[0]));
     lstm__recurrence *r = &b->recurrence;
-    *r = (lstm__recurrence){.context = session->model->context, .kernels = session->model->kernels,
-                            .input = features_in(node), .hidden = units, .max_batch = session->max_batch,
-                            .max_steps = steps, .training = session->training,
-                            .input_gradient = session->training
-                                              && (session->input_gradients || node->inputs[0]->node->learns)};
+    *r = (lstm__recurrence){.context = session->model->context,
+                            .kernels = session->model->kernels,
+                            .input = features_in(node),
+                            .hidden = units,
+                            .max_batch = session->max_batch,
+                            .max_steps = steps,
+                            .training = session->training,
+                            .input_gradient = session->training && (session->input_gradients ||
+                                                                    node->inputs[0]->node->learns)};
     r->route = lstm__recurrence_route(r->max_batch, steps, r->input, units, r->training);
-    if (lstm->activation != LSTM_ACTIVATION_TANH || lstm->recurrent_activation != LSTM_ACTIVATION_SIGMOID) {
+    if (lstm->activation != LSTM_ACTIVATION_TANH ||
+        lstm->recurrent_activation != LSTM_ACTIVATION_SIGMOID) {
         r->activation = lstm->activation;
         r->recurrent_activation = lstm->recurrent_activation;
         r->route = LSTM_ROUTE_SPLIT;
@@ -217,7 +255,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     }
     if (lstm->return_sequences == LSTM_YES) {
         if (!session->training || lstm->zero_output_for_mask == LSTM_YES || starts_from_state(node))
-            b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), units * sizeof(real));
+            b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]),
+                                     units * sizeof(real));
     } else if (starts_from_state(node) && !zeroes_nothing(node)) {
         b->last = lstm__carve(arena, session->max_batch, units * sizeof(real));
     }
@@ -231,7 +270,8 @@ static void pack_forward(const lstm__node *node, const lstm_model *model, buffer
     const real *bias[2] = {NULL, NULL};
     for (size_t k = 0; k < bias_count(node); k++)
         bias[k] = model->values + bias_offset(node, k);
-    lstm__recurrence_pack_forward(&b->recurrence, model->values + weights_offset(node), bias[0], bias[1]);
+    lstm__recurrence_pack_forward(&b->recurrence, model->values + weights_offset(node), bias[0],
+                                  bias[1]);
     b->forward_version = model->version;
 }
 
@@ -247,7 +287,8 @@ static void pack_backward(const lstm__node *node, const lstm_model *model, buffe
 static lstm__view last_outputs(const lstm_session *session, const buffers *b, lstm__view h)
 {
     const lstm__view last = {b->last, b->recurrence.hidden};
-    session->model->kernels->copy_rows(session->batch, last.stride, h.data, h.stride, last.data, last.stride, 0);
+    session->model->kernels->copy_rows(session->batch, last.stride, h.data, h.stride, last.data,
+                                       last.stride, 0);
     for (size_t k = 0; k < session->batch; k++)
         if (b->recurrence.starts[k] == b->call.steps)
             memset(last.data + k * last.stride, 0, last.stride * sizeof(real));
@@ -301,7 +342,9 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     else if (b->last && call->mask)
         output = last_outputs(session, b, h);
     lstm__session_own(session, node, 0)->value = output;
-    lstm__session_own(session, node, 0)->mask = call->mask && lstm->return_sequences == LSTM_YES ? b->recurrence.mask : NULL;
+    lstm__session_own(session, node, 0)->mask = call->mask && lstm->return_sequences == LSTM_YES
+                                                    ? b->recurrence.mask
+                                                    : NULL;
     lstm__session_own(session, node, 1)->value = h;
     lstm__session_own(session, node, 2)->value = lstm__recurrence_c(&b->recurrence, call);
 }
@@ -331,7 +374,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     call->dhn[0] = sequences ? (lstm__view){NULL, 0} : given(session, node, 0);
     for (size_t k = 0; call->dhn[0].data && b->last && call->mask && k < call->batch; k++)
         if (b->recurrence.starts[k] == call->steps)
-            memset(call->dhn[0].data + k * call->dhn[0].stride, 0, b->recurrence.hidden * sizeof(real));
+            memset(call->dhn[0].data + k * call->dhn[0].stride, 0,
+                   b->recurrence.hidden * sizeof(real));
     call->dhn[1] = given(session, node, 1);
     call->dcn = given(session, node, 2);
     call->dx = wanted(session, node, 0, &call->add_dx);
@@ -344,8 +388,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     pack_backward(node, session->model, b);
     lstm__recurrence_backward(&b->recurrence, call);
     if (bias_count(node) == 2)
-        session->model->kernels->copy_rows(1, 4 * b->recurrence.hidden, call->dbias, 0, gradients + bias_offset(node, 1), 0,
-                                           0);
+        session->model->kernels->copy_rows(1, 4 * b->recurrence.hidden, call->dbias, 0,
+                                           gradients + bias_offset(node, 1), 0, 0);
 }
 
 static lstm__carried *carried(const lstm__node *node, void *memory)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Masking: a step all of whose features equal mask_value is masked, and its values become zeros (Keras' Masking). Steps that
- * were masked before stay so.
+ * Masking: a step all of whose features equal mask_value is masked, and its values become zeros
+ * (Keras' Masking). Steps that were masked before stay so.
  */
 #include "session.h"
 
@@ -22,9 +22,11 @@ static lstm_status define(lstm__node *node)
     const lstm_masking_options *own = node->options;
     const lstm__shape shape = node->inputs[0]->node->shapes[node->inputs[0]->port];
     if (!isfinite(own->mask_value))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "mask_value is %g: expected a finite number", (double)own->mask_value);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "mask_value is %g: expected a finite number",
+                          (double)own->mask_value);
     if (shape.steps == 0)
-        return lstm__fail(LSTM_ERROR_SHAPE, "reads layer \"%s\", a vector of %lld features: expected a sequence",
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "reads layer \"%s\", a vector of %lld features: expected a sequence",
                           node->inputs[0]->node->name, (long long)shape.features);
     node->port_count = 1;
     node->shapes[0] = shape;
@@ -61,7 +63,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     bool whole = true;
     for (size_t row = 0; row < rows; row++) {
         const real *x = input->value.data + row * input->value.stride;
-        const bool valid = (!input->mask || input->mask[row]) && !is_masked(x, features, (real)masking->mask_value);
+        const bool valid = (!input->mask || input->mask[row]) &&
+                           !is_masked(x, features, (real)masking->mask_value);
         real *y = port->value.data + row * features;
         own->mask[row] = valid;
         whole = whole && valid;

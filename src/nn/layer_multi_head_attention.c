@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * MultiHeadAttention (Vaswani et al. 2017), as in Keras. For head n, with columns [n K, (n + 1) K) of the projections:
+ * MultiHeadAttention (Vaswani et al. 2017), as in Keras. For head n, with columns [n K, (n + 1) K)
+ * of the projections:
  *
  *     q = query Wq + bq    k = key Wk + bk    v = value Wv + bv
  *     weights = softmax over the keys of (q k^T / sqrt(K))    o = weights v    y = o Wo + bo
- * A projection is one product for all heads, samples and steps; scores are one product for each sample and head.
+ * A projection is one product for all heads, samples and steps; scores are one product for each
+ * sample and head.
  */
 #include "attention.h"
 #include "constants.h"
@@ -12,7 +14,8 @@
 #include <math.h>
 #include <stddef.h>
 
-enum { PROJECTIONS = 3, OUTPUT = 3 }; /* query, key, value; then the last layer: the order of the parameters */
+/* query, key, value; then the last layer: the order of the parameters */
+enum { PROJECTIONS = 3, OUTPUT = 3 };
 
 typedef struct buffers {
     real *projected[PROJECTIONS + 1]; /* q, k, v and o: [steps][batch][N K or N V] */
@@ -62,7 +65,9 @@ static bool has_bias(const lstm__node *node)
 /* Which input a projection reads, and the columns of one head. */
 static int input_of(const lstm__node *node, int projection)
 {
-    return projection == 0 ? LSTM__QUERY : projection == 1 ? lstm__attention_key(node) : LSTM__VALUE;
+    return projection == 0   ? LSTM__QUERY
+           : projection == 1 ? lstm__attention_key(node)
+                             : LSTM__VALUE;
 }
 static size_t head_of(const lstm__node *node, int projection)
 {
@@ -78,22 +83,25 @@ static lstm_status define(lstm__node *node)
     lstm_multi_head_attention_options *own = node->options;
     const int64_t most = INT16_MAX;
     own->value_dim = own->value_dim == 0 ? own->key_dim : own->value_dim;
-    if (own->num_heads < 1 || own->key_dim < 1 || own->value_dim < 1 || own->num_heads > most || own->key_dim > most
-        || own->value_dim > most)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "num_heads %lld, key_dim %lld, value_dim %lld: expected 1 to %lld each",
-                          (long long)own->num_heads, (long long)own->key_dim, (long long)own->value_dim, (long long)most);
+    if (own->num_heads < 1 || own->key_dim < 1 || own->value_dim < 1 || own->num_heads > most ||
+        own->key_dim > most || own->value_dim > most)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "num_heads %lld, key_dim %lld, value_dim %lld: expected 1 to %lld each",
+                          (long long)own->num_heads, (long long)own->key_dim,
+                          (long long)own->value_dim, (long long)most);
     RETURN_IF_ERROR(lstm__read_flag(&own->use_bias, LSTM_YES, "use_bias"));
     RETURN_IF_ERROR(lstm__read_flag(&own->causal, LSTM_NO, "causal"));
-    RETURN_IF_ERROR(lstm__read_constant(&own->kernel_initializer, LSTM_INITIALIZER_GLOROT_UNIFORM, LSTM_NAMES_INITIALIZER,
-                                        "kernel_initializer"));
+    RETURN_IF_ERROR(lstm__read_constant(&own->kernel_initializer, LSTM_INITIALIZER_GLOROT_UNIFORM,
+                                        LSTM_NAMES_INITIALIZER, "kernel_initializer"));
     RETURN_IF_ERROR(lstm__attention_define(node));
     node->shapes[0] = lstm__input_shape(node, LSTM__QUERY);
     return LSTM_OK;
 }
 
-/* A kernel of three axes, the first or the last of which is the layer's, the two others the heads'. */
-static lstm_status declare_kernel(lstm__node *node, const char *keras_name, const char *torch_name, const size_t axes[3],
-                                  bool output)
+/* A kernel of three axes, the first or the last of which is the layer's, the two others the heads'.
+ */
+static lstm_status declare_kernel(lstm__node *node, const char *keras_name, const char *torch_name,
+                                  const size_t axes[3], bool output)
 {
     const size_t rows = output ? axes[0] * axes[1] : axes[0];
     const size_t columns = output ? axes[2] : axes[1] * axes[2];
@@ -106,37 +114,54 @@ static lstm_status declare_kernel(lstm__node *node, const char *keras_name, cons
         count = SIZE_MAX;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, count, &offset));
     return lstm__graph_add_parameter(
-        node, &(lstm__parameter_spec){.keras_name = keras_name, .torch_name = torch_name, .offset = offset, .rows = rows,
-                                      .columns = columns, .rank = 3, .keras_shape = {a, b, c}, .torch_transposed = true,
-                                      .torch_shape = {output ? c : b, output ? a : c, output ? b : a},
-                                      .initializer = options_of(node)->kernel_initializer, .fan_in = axes[0] * axes[1],
-                                      .fan_out = axes[0] * axes[2], .units = rows});
+        node,
+        &(lstm__parameter_spec){.keras_name = keras_name,
+                                .torch_name = torch_name,
+                                .offset = offset,
+                                .rows = rows,
+                                .columns = columns,
+                                .rank = 3,
+                                .keras_shape = {a, b, c},
+                                .torch_transposed = true,
+                                .torch_shape = {output ? c : b, output ? a : c, output ? b : a},
+                                .initializer = options_of(node)->kernel_initializer,
+                                .fan_in = axes[0] * axes[1],
+                                .fan_out = axes[0] * axes[2],
+                                .units = rows});
 }
 
 static lstm_status declare(lstm__node *node)
 {
-    static const char *const names[PROJECTIONS][4] = {{"query/kernel", "query.weight", "query/bias", "query.bias"},
-                                                      {"key/kernel", "key.weight", "key/bias", "key.bias"},
-                                                      {"value/kernel", "value.weight", "value/bias", "value.bias"}};
+    static const char *const names[PROJECTIONS][4] = {
+        {"query/kernel", "query.weight", "query/bias", "query.bias"},
+        {"key/kernel", "key.weight", "key/bias", "key.bias"},
+        {"value/kernel", "value.weight", "value/bias", "value.bias"}};
     const size_t heads = (size_t)options_of(node)->num_heads;
     const size_t features = (size_t)node->shapes[0].features;
     size_t offset = 0;
     for (int p = 0; p < PROJECTIONS; p++) {
-        const size_t axes[3] = {(size_t)lstm__input_shape(node, input_of(node, p)).features, heads, head_of(node, p)};
+        const size_t axes[3] = {(size_t)lstm__input_shape(node, input_of(node, p)).features, heads,
+                                head_of(node, p)};
         RETURN_IF_ERROR(declare_kernel(node, names[p][0], names[p][1], axes, false));
         if (!has_bias(node))
             continue;
         RETURN_IF_ERROR(lstm__graph_reserve(node->model, columns_of(node, p), &offset));
         RETURN_IF_ERROR(lstm__graph_add_parameter(
-            node, &(lstm__parameter_spec){.keras_name = names[p][2], .torch_name = names[p][3], .offset = offset,
-                                          .rows = heads, .columns = head_of(node, p), .rank = 2,
+            node, &(lstm__parameter_spec){.keras_name = names[p][2],
+                                          .torch_name = names[p][3],
+                                          .offset = offset,
+                                          .rows = heads,
+                                          .columns = head_of(node, p),
+                                          .rank = 2,
                                           .initializer = LSTM_INITIALIZER_ZEROS}));
     }
     const size_t axes[3] = {heads, head_of(node, 2), features};
-    RETURN_IF_ERROR(declare_kernel(node, "attention_output/kernel", "attention_output.weight", axes, true));
-    return has_bias(node) ? lstm__declare_vector(node, "attention_output/bias", "attention_output.bias", features,
-                                                 LSTM_INITIALIZER_ZEROS)
-                          : LSTM_OK;
+    RETURN_IF_ERROR(
+        declare_kernel(node, "attention_output/kernel", "attention_output.weight", axes, true));
+    return has_bias(node)
+               ? lstm__declare_vector(node, "attention_output/bias", "attention_output.bias",
+                                      features, LSTM_INITIALIZER_ZEROS)
+               : LSTM_OK;
 }
 
 /* Numbers of the parameters of a projection (or OUTPUT). */
@@ -155,7 +180,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     const size_t queries = lstm__session_max_steps(session, lstm__input_shape(node, LSTM__QUERY));
     const size_t keys = lstm__session_max_steps(session, lstm__input_shape(node, LSTM__VALUE));
     size_t rows = 0;
-    if (!lstm__mul(session->max_batch, (size_t)options_of(node)->num_heads, &rows) || !lstm__mul(rows, queries, &rows))
+    if (!lstm__mul(session->max_batch, (size_t)options_of(node)->num_heads, &rows) ||
+        !lstm__mul(rows, queries, &rows))
         arena->overflow = true;
     b->weights = lstm__carve_matrix(arena, rows, keys);
     for (int p = 0; p <= OUTPUT; p++) {
@@ -170,18 +196,20 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
 }
 
 /* y = x W + b */
-static void project(const lstm__node *node, const lstm__kernels *kernels, int projection, size_t rows, size_t inputs,
-                    size_t columns, lstm__view x, real *y)
+static void project(const lstm__node *node, const lstm__kernels *kernels, int projection,
+                    size_t rows, size_t inputs, size_t columns, lstm__view x, real *y)
 {
     const real *bias = bias_of(node, projection);
     if (bias)
         kernels->fill_rows(rows, columns, bias, y, columns);
-    lstm__gemm(0, 0, rows, columns, inputs, x.data, x.stride, lstm__values_of(node, kernel_number(node, projection)), columns,
-               bias != NULL, y, columns);
+    lstm__gemm(0, 0, rows, columns, inputs, x.data, x.stride,
+               lstm__values_of(node, kernel_number(node, projection)), columns, bias != NULL, y,
+               columns);
 }
 
 /* The steps of sample s and head n of a projection's buffer. */
-static lstm__view head(const lstm__node *node, real *const buffer[], int projection, size_t batch, size_t s, size_t n)
+static lstm__view head(const lstm__node *node, real *const buffer[], int projection, size_t batch,
+                       size_t s, size_t n)
 {
     const int sized = projection == OUTPUT ? 2 : projection;
     const lstm__view all = {buffer[projection], columns_of(node, sized)};
@@ -192,13 +220,15 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
 {
     const buffers *b = memory;
     const lstm__kernels *kernels = session->model->kernels;
-    const lstm__attention_call call = lstm__attention_start(node, session, options_of(node)->causal == LSTM_YES);
+    const lstm__attention_call call = lstm__attention_start(node, session,
+                                                            options_of(node)->causal == LSTM_YES);
     const size_t heads = (size_t)options_of(node)->num_heads;
     const real shrink = (real)(1 / sqrt((double)options_of(node)->key_dim));
     for (int p = 0; p < PROJECTIONS; p++) {
         const lstm__shape in = lstm__input_shape(node, input_of(node, p));
-        project(node, kernels, p, lstm__session_rows(session, in), (size_t)in.features, columns_of(node, p),
-                lstm__input_value(node, session, input_of(node, p)), b->projected[p]);
+        project(node, kernels, p, lstm__session_rows(session, in), (size_t)in.features,
+                columns_of(node, p), lstm__input_value(node, session, input_of(node, p)),
+                b->projected[p]);
     }
     for (size_t k = 0; k < call.batch * heads; k++) {
         real *weights = b->weights + k * call.queries * call.keys;
@@ -206,31 +236,36 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         const lstm__view key = head(node, b->projected, 1, call.batch, k / heads, k % heads);
         const lstm__view v = head(node, b->projected, 2, call.batch, k / heads, k % heads);
         const lstm__view o = head(node, b->projected, OUTPUT, call.batch, k / heads, k % heads);
-        lstm__gemm(0, 1, call.queries, call.keys, head_of(node, 0), q.data, q.stride, key.data, key.stride, 0, weights,
-                   call.keys);
+        lstm__gemm(0, 1, call.queries, call.keys, head_of(node, 0), q.data, q.stride, key.data,
+                   key.stride, 0, weights, call.keys);
         kernels->scale(call.queries * call.keys, shrink, weights);
         lstm__attention_softmax(&call, k / heads, weights);
-        lstm__gemm(0, 0, call.queries, head_of(node, 2), call.keys, weights, call.keys, v.data, v.stride, 0, o.data, o.stride);
+        lstm__gemm(0, 0, call.queries, head_of(node, 2), call.keys, weights, call.keys, v.data,
+                   v.stride, 0, o.data, o.stride);
     }
     const lstm__view o = {b->projected[OUTPUT], columns_of(node, 2)};
-    project(node, kernels, OUTPUT, lstm__session_rows(session, node->shapes[0]), o.stride, (size_t)node->shapes[0].features, o,
-            lstm__session_own(session, node, 0)->value.data);
+    project(node, kernels, OUTPUT, lstm__session_rows(session, node->shapes[0]), o.stride,
+            (size_t)node->shapes[0].features, o, lstm__session_own(session, node, 0)->value.data);
 }
 
 /* From the gradient at y = x W + b to those of W, b and (data not NULL) x. */
-static void back_project(const lstm__node *node, lstm_session *session, int projection, size_t rows, size_t inputs,
-                         size_t columns, lstm__view x, const real *dy, lstm__view dx, bool add)
+static void back_project(const lstm__node *node, lstm_session *session, int projection, size_t rows,
+                         size_t inputs, size_t columns, lstm__view x, const real *dy, lstm__view dx,
+                         bool add)
 {
     const size_t kernel = kernel_number(node, projection);
-    lstm__gemm(1, 0, inputs, columns, rows, x.data, x.stride, dy, columns, 0, lstm__gradients_of(node, session, kernel),
-               columns);
+    lstm__gemm(1, 0, inputs, columns, rows, x.data, x.stride, dy, columns, 0,
+               lstm__gradients_of(node, session, kernel), columns);
     if (has_bias(node))
-        session->model->kernels->column_sum(rows, columns, dy, columns, lstm__gradients_of(node, session, kernel + 1), 0);
+        session->model->kernels->column_sum(rows, columns, dy, columns,
+                                            lstm__gradients_of(node, session, kernel + 1), 0);
     if (dx.data)
-        lstm__gemm(0, 1, rows, inputs, columns, dy, columns, lstm__values_of(node, kernel), columns, add, dx.data, dx.stride);
+        lstm__gemm(0, 1, rows, inputs, columns, dy, columns, lstm__values_of(node, kernel), columns,
+                   add, dx.data, dx.stride);
 }
 
-static void back_head(const lstm__node *node, const lstm__attention_call *call, const buffers *b, size_t s, size_t n)
+static void back_head(const lstm__node *node, const lstm__attention_call *call, const buffers *b,
+                      size_t s, size_t n)
 {
     const size_t heads = (size_t)options_of(node)->num_heads;
     const real shrink = (real)(1 / sqrt((double)options_of(node)->key_dim));
@@ -245,27 +280,30 @@ static void back_head(const lstm__node *node, const lstm__attention_call *call, 
     const lstm__view d = gradient[OUTPUT];
     const size_t deep = head_of(node, 0);
     const size_t wide = head_of(node, 2);
-    lstm__gemm(0, 1, call->queries, call->keys, wide, d.data, d.stride, value[2].data, value[2].stride, 0, b->scores, call->keys);
-    lstm__gemm(1, 0, call->keys, wide, call->queries, weights, call->keys, d.data, d.stride, 0, gradient[2].data,
-               gradient[2].stride);
-    call->kernels->softmax_backward(call->queries, call->keys, weights, call->keys, b->scores, call->keys, b->scores, call->keys,
-                                    0);
+    lstm__gemm(0, 1, call->queries, call->keys, wide, d.data, d.stride, value[2].data,
+               value[2].stride, 0, b->scores, call->keys);
+    lstm__gemm(1, 0, call->keys, wide, call->queries, weights, call->keys, d.data, d.stride, 0,
+               gradient[2].data, gradient[2].stride);
+    call->kernels->softmax_backward(call->queries, call->keys, weights, call->keys, b->scores,
+                                    call->keys, b->scores, call->keys, 0);
     call->kernels->scale(call->queries * call->keys, shrink, b->scores);
-    lstm__gemm(0, 0, call->queries, deep, call->keys, b->scores, call->keys, value[1].data, value[1].stride, 0, gradient[0].data,
-               gradient[0].stride);
-    lstm__gemm(1, 0, call->keys, deep, call->queries, b->scores, call->keys, value[0].data, value[0].stride, 0, gradient[1].data,
-               gradient[1].stride);
+    lstm__gemm(0, 0, call->queries, deep, call->keys, b->scores, call->keys, value[1].data,
+               value[1].stride, 0, gradient[0].data, gradient[0].stride);
+    lstm__gemm(1, 0, call->keys, deep, call->queries, b->scores, call->keys, value[0].data,
+               value[0].stride, 0, gradient[1].data, gradient[1].stride);
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
 {
     const buffers *b = memory;
-    const lstm__attention_call call = lstm__attention_start(node, session, options_of(node)->causal == LSTM_YES);
+    const lstm__attention_call call = lstm__attention_start(node, session,
+                                                            options_of(node)->causal == LSTM_YES);
     const size_t heads = (size_t)options_of(node)->num_heads;
     const lstm__view o = {b->projected[OUTPUT], columns_of(node, 2)};
     const lstm__view d_o = {b->gradients[OUTPUT], columns_of(node, 2)};
     back_project(node, session, OUTPUT, lstm__session_rows(session, node->shapes[0]), o.stride,
-                 (size_t)node->shapes[0].features, o, lstm__session_own(session, node, 0)->gradient.data, d_o, false);
+                 (size_t)node->shapes[0].features, o,
+                 lstm__session_own(session, node, 0)->gradient.data, d_o, false);
     for (size_t k = 0; k < call.batch * heads; k++)
         back_head(node, &call, b, k / heads, k % heads);
     for (int p = 0; p < PROJECTIONS; p++) {
@@ -273,8 +311,9 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
         const lstm__shape in = lstm__input_shape(node, input);
         bool add = false;
         const lstm__view dx = lstm__take_gradient(node, session, input, &add);
-        back_project(node, session, p, lstm__session_rows(session, in), (size_t)in.features, columns_of(node, p),
-                     lstm__input_value(node, session, input), b->gradients[p], dx, add);
+        back_project(node, session, p, lstm__session_rows(session, in), (size_t)in.features,
+                     columns_of(node, p), lstm__input_value(node, session, input), b->gradients[p],
+                     dx, add);
     }
 }
 
@@ -282,12 +321,16 @@ static double flops(const lstm__node *node, int64_t steps)
 {
     double sum = 0;
     const int64_t queries = node->shapes[0].steps > 0 ? node->shapes[0].steps : steps;
-    const int64_t keys = lstm__input_shape(node, LSTM__VALUE).steps > 0 ? lstm__input_shape(node, LSTM__VALUE).steps : steps;
+    const int64_t keys = lstm__input_shape(node, LSTM__VALUE).steps > 0
+                             ? lstm__input_shape(node, LSTM__VALUE).steps
+                             : steps;
     for (int p = 0; p < PROJECTIONS; p++)
-        sum += 2 * (double)(p == 0 ? queries : keys) * (double)lstm__input_shape(node, input_of(node, p)).features
-               * (double)columns_of(node, p);
+        sum += 2 * (double)(p == 0 ? queries : keys) *
+               (double)lstm__input_shape(node, input_of(node, p)).features *
+               (double)columns_of(node, p);
     sum += 2 * (double)queries * (double)keys * (double)(columns_of(node, 0) + columns_of(node, 2));
-    return sum + 2 * (double)queries * (double)columns_of(node, 2) * (double)node->shapes[0].features;
+    return sum +
+           2 * (double)queries * (double)columns_of(node, 2) * (double)node->shapes[0].features;
 }
 
 const lstm__layer_class lstm__class_multi_head_attention = {

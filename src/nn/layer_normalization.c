@@ -47,7 +47,8 @@ static lstm_status define(lstm__node *node)
     if (own->epsilon == 0)
         own->epsilon = node->model->profile == LSTM_PROFILE_TORCH ? 1e-5f : 1e-3f;
     if (!isfinite(own->epsilon))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "epsilon is %g: expected a finite number", (double)own->epsilon);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "epsilon is %g: expected a finite number",
+                          (double)own->epsilon);
     node->port_count = 1;
     node->shapes[0] = lstm__input_shape(node, 0);
     return LSTM_OK;
@@ -57,9 +58,11 @@ static lstm_status declare(lstm__node *node)
 {
     const size_t features = (size_t)node->shapes[0].features;
     if (options_of(node)->scale == LSTM_YES)
-        RETURN_IF_ERROR(lstm__declare_vector(node, "gamma", "weight", features, LSTM_INITIALIZER_ONES));
+        RETURN_IF_ERROR(
+            lstm__declare_vector(node, "gamma", "weight", features, LSTM_INITIALIZER_ONES));
     if (options_of(node)->center == LSTM_YES)
-        RETURN_IF_ERROR(lstm__declare_vector(node, "beta", "bias", features, LSTM_INITIALIZER_ZEROS));
+        RETURN_IF_ERROR(
+            lstm__declare_vector(node, "beta", "bias", features, LSTM_INITIALIZER_ZEROS));
     return LSTM_OK;
 }
 
@@ -121,7 +124,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     }
 }
 
-static void backward_row(size_t columns, const real *n, const real *dy, const real *gamma, real scale, real *dx, bool add)
+static void backward_row(size_t columns, const real *n, const real *dy, const real *gamma,
+                         real scale, real *dx, bool add)
 {
     double sum = 0;
     double along = 0;
@@ -149,15 +153,18 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     const lstm__view dx = lstm__take_gradient(node, session, 0, &add);
     for (size_t r = 0; dx.data && r < rows; r++)
         backward_row(columns, b->normalized + r * columns, dy.data + r * dy.stride,
-                     has_gamma(node) ? lstm__values_of(node, 0) : NULL, b->scales[r], dx.data + r * dx.stride, add);
+                     has_gamma(node) ? lstm__values_of(node, 0) : NULL, b->scales[r],
+                     dx.data + r * dx.stride, add);
     if (has_beta(node))
-        kernels->column_sum(rows, columns, dy.data, dy.stride, lstm__gradients_of(node, session, has_gamma(node)), 0);
+        kernels->column_sum(rows, columns, dy.data, dy.stride,
+                            lstm__gradients_of(node, session, has_gamma(node)), 0);
     if (!has_gamma(node))
         return;
     for (size_t r = 0; r < rows; r++) /* dy n in place of n, which is no longer needed */
         for (size_t c = 0; c < columns; c++)
             b->normalized[r * columns + c] *= dy.data[r * dy.stride + c];
-    kernels->column_sum(rows, columns, b->normalized, columns, lstm__gradients_of(node, session, 0), 0);
+    kernels->column_sum(rows, columns, b->normalized, columns, lstm__gradients_of(node, session, 0),
+                        0);
 }
 
 const lstm__layer_class lstm__class_layer_normalization = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * MaxPooling1D and AveragePooling1D over windows of steps. What lies outside the sequence takes no part: the mean of a
- * window at an end is over the steps inside. Of equal largest values the earliest gets the gradient.
+ * MaxPooling1D and AveragePooling1D over windows of steps. What lies outside the sequence takes no
+ * part: the mean of a window at an end is over the steps inside. Of equal largest values the
+ * earliest gets the gradient.
  */
 #include "constants.h"
 #include "window.h"
@@ -29,9 +30,11 @@ static lstm_status define(lstm__node *node)
     lstm_pooling_options *own = node->options;
     own->pool_size = own->pool_size == 0 ? 2 : own->pool_size;
     own->strides = own->strides == 0 ? own->pool_size : own->strides;
-    RETURN_IF_ERROR(lstm__read_constant(&own->padding, LSTM_PADDING_VALID, LSTM_NAMES_PADDING, "padding"));
+    RETURN_IF_ERROR(
+        lstm__read_constant(&own->padding, LSTM_PADDING_VALID, LSTM_NAMES_PADDING, "padding"));
     if (own->padding == LSTM_PADDING_CAUSAL)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "padding is \"causal\": pooling knows \"valid\" and \"same\"");
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "padding is \"causal\": pooling knows \"valid\" and \"same\"");
     const lstm__window window = window_of(node);
     node->port_count = 1;
     node->shapes[0].features = lstm__input_shape(node, 0).features;
@@ -56,8 +59,11 @@ typedef struct job {
 
 static job job_of(const lstm__node *node, lstm_session *session)
 {
-    return (job){window_of(node), (int64_t)lstm__session_steps(session, lstm__input_shape(node, 0)), session->batch,
-                 (size_t)node->shapes[0].features, node->class == &lstm__class_max_pooling,
+    return (job){window_of(node),
+                 (int64_t)lstm__session_steps(session, lstm__input_shape(node, 0)),
+                 session->batch,
+                 (size_t)node->shapes[0].features,
+                 node->class == &lstm__class_max_pooling,
                  lstm__input_value(node, session, 0)};
 }
 
@@ -91,7 +97,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
                 for (int64_t k = first; !j.largest && k < last; k++)
                     sum += *value_at(&j, k, s, c);
                 y.data[((size_t)t * j.batch + s) * y.stride + c] =
-                    j.largest ? *value_at(&j, largest_step(&j, first, last, s, c), s, c) : sum / (real)(last - first);
+                    j.largest ? *value_at(&j, largest_step(&j, first, last, s, c), s, c)
+                              : sum / (real)(last - first);
             }
     }
 }
@@ -109,30 +116,32 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     if (!dx.data)
         return;
     if (!add)
-        session->model->kernels->fill_rows((size_t)j.steps * j.batch, j.columns, NULL, dx.data, dx.stride);
+        session->model->kernels->fill_rows((size_t)j.steps * j.batch, j.columns, NULL, dx.data,
+                                           dx.stride);
     for (int64_t t = 0; t < outputs; t++) {
         range(&j.window, j.steps, t, &first, &last);
         for (size_t s = 0; s < j.batch; s++)
             for (size_t c = 0; c < j.columns; c++) {
                 const int64_t best = j.largest ? largest_step(&j, first, last, s, c) : first;
                 const int64_t end = j.largest ? best + 1 : last;
-                const real part = dy.data[((size_t)t * j.batch + s) * dy.stride + c] / (real)(end - best);
+                const real part = dy.data[((size_t)t * j.batch + s) * dy.stride + c] /
+                                  (real)(end - best);
                 for (int64_t k = best; k < end; k++)
                     dx.data[((size_t)k * j.batch + s) * dx.stride + c] += part;
             }
     }
 }
 
-#define POOLING(variable, type_name, stem)                   \
-    const lstm__layer_class variable = {                     \
-        .type = type_name,                                   \
-        .name_stem = stem,                                   \
-        .options_size = sizeof(lstm_pooling_options),        \
-        .options = options,                                  \
-        .define = define,                                    \
-        .plan = lstm__plan_output,                           \
-        .forward = forward,                                  \
-        .backward = backward,                                \
+#define POOLING(variable, type_name, stem)            \
+    const lstm__layer_class variable = {              \
+        .type = type_name,                            \
+        .name_stem = stem,                            \
+        .options_size = sizeof(lstm_pooling_options), \
+        .options = options,                           \
+        .define = define,                             \
+        .plan = lstm__plan_output,                    \
+        .forward = forward,                           \
+        .backward = backward,                         \
     }
 
 POOLING(lstm__class_max_pooling, "MaxPooling1D", "max_pooling1d");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * SimpleRNN (Elman 1990): h' = activation(x W + h U + b). x W of all steps at once, then one product a step added to it; the
- * gradient of the activation comes from h itself, and stands where x W was.
- * Ports: 0 = the layer's output, 1 = last h. Inputs: 0 = sequence, 1 = initial h where given.
+ * SimpleRNN (Elman 1990): h' = activation(x W + h U + b). x W of all steps at once, then one
+ * product a step added to it; the gradient of the activation comes from h itself, and stands where
+ * x W was. Ports: 0 = the layer's output, 1 = last h. Inputs: 0 = sequence, 1 = initial h where
+ * given.
  */
 #include "cell_steps.h"
 #include "constants.h"
@@ -51,20 +52,24 @@ static lstm_status define(lstm__node *node)
 {
     lstm_simple_rnn_options *own = node->options;
     const bool torch = node->model->profile == LSTM_PROFILE_TORCH;
-    RETURN_IF_ERROR(lstm__read_constant(&own->activation, LSTM_ACTIVATION_TANH, LSTM_NAMES_ACTIVATION, "activation"));
+    RETURN_IF_ERROR(lstm__read_constant(&own->activation, LSTM_ACTIVATION_TANH,
+                                        LSTM_NAMES_ACTIVATION, "activation"));
     if (own->activation == LSTM_ACTIVATION_SOFTMAX)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "activation is softmax: expected one that acts on single values");
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "activation is softmax: expected one that acts on single values");
     RETURN_IF_ERROR(lstm__read_flag(&own->return_sequences, LSTM_NO, "return_sequences"));
     RETURN_IF_ERROR(lstm__read_flag(&own->return_state, LSTM_NO, "return_state"));
     RETURN_IF_ERROR(lstm__read_flag(&own->go_backwards, LSTM_NO, "go_backwards"));
     RETURN_IF_ERROR(lstm__read_flag(&own->zero_output_for_mask, LSTM_NO, "zero_output_for_mask"));
     RETURN_IF_ERROR(lstm__read_flag(&own->use_bias, LSTM_YES, "use_bias"));
     RETURN_IF_ERROR(lstm__read_constant(&own->kernel_initializer,
-                                        torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_GLOROT_UNIFORM,
+                                        torch ? LSTM_INITIALIZER_TORCH_UNIFORM
+                                              : LSTM_INITIALIZER_GLOROT_UNIFORM,
                                         LSTM_NAMES_INITIALIZER, "kernel_initializer"));
-    RETURN_IF_ERROR(lstm__read_constant(&own->recurrent_initializer,
-                                        torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL,
-                                        LSTM_NAMES_INITIALIZER, "recurrent_initializer"));
+    RETURN_IF_ERROR(
+        lstm__read_constant(&own->recurrent_initializer,
+                            torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL,
+                            LSTM_NAMES_INITIALIZER, "recurrent_initializer"));
     return lstm__cell_define(node, own->units, own->return_sequences);
 }
 
@@ -72,11 +77,14 @@ static lstm_status declare(lstm__node *node)
 {
     const lstm_simple_rnn_options *own = options_of(node);
     const size_t units = (size_t)own->units;
-    RETURN_IF_ERROR(lstm__cell_declare(node, units, units, own->kernel_initializer, own->recurrent_initializer));
+    RETURN_IF_ERROR(lstm__cell_declare(node, units, units, own->kernel_initializer,
+                                       own->recurrent_initializer));
     if (own->use_bias != LSTM_YES)
         return LSTM_OK;
     RETURN_IF_ERROR(lstm__cell_declare_bias(node, "bias_ih_l0", units, units));
-    return node->model->profile == LSTM_PROFILE_TORCH ? lstm__cell_declare_bias(node, "bias_hh_l0", units, units) : LSTM_OK;
+    return node->model->profile == LSTM_PROFILE_TORCH
+               ? lstm__cell_declare_bias(node, "bias_hh_l0", units, units)
+               : LSTM_OK;
 }
 
 static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
@@ -84,21 +92,26 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     lstm__cell_tape *cell = memory;
     const lstm_simple_rnn_options *own = options_of(node);
     const size_t units = (size_t)own->units;
-    *cell = (lstm__cell_tape){.units = units, .columns = units, .sequences = own->return_sequences == LSTM_YES,
-                         .reverse = own->go_backwards == LSTM_YES, .zeros = own->zero_output_for_mask == LSTM_YES};
+    *cell = (lstm__cell_tape){.units = units,
+                              .columns = units,
+                              .sequences = own->return_sequences == LSTM_YES,
+                              .reverse = own->go_backwards == LSTM_YES,
+                              .zeros = own->zero_output_for_mask == LSTM_YES};
     lstm__cell_plan(node, session, cell, arena);
 }
 
-static void run_step(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell, size_t step, real *sums)
+static void run_step(const lstm__node *node, lstm_session *session, const lstm__cell_tape *cell,
+                     size_t step, real *sums)
 {
     const lstm__kernels *kernels = session->model->kernels;
     const size_t units = cell->units;
     if (node->parameter_count == 4)
         for (size_t b = 0; b < cell->batch; b++)
             kernels->copy_rows(1, units, lstm__values_of(node, 3), 0, sums + b * units, 0, 1);
-    lstm__gemm(0, 0, cell->batch, units, units, lstm__cell_h(cell, step), units, lstm__values_of(node, 1), units, 1, sums,
-               units);
-    kernels->activation_forward(options_of(node)->activation, cell->batch * units, sums, lstm__cell_h(cell, step + 1));
+    lstm__gemm(0, 0, cell->batch, units, units, lstm__cell_h(cell, step), units,
+               lstm__values_of(node, 1), units, 1, sums, units);
+    kernels->activation_forward(options_of(node)->activation, cell->batch * units, sums,
+                                lstm__cell_h(cell, step + 1));
     lstm__cell_hold(cell, step);
 }
 
@@ -108,7 +121,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     const real *bias = node->parameter_count > 2 ? lstm__values_of(node, 2) : NULL;
     lstm__cell_start(node, session, cell);
     for (size_t done = 0; done < cell->steps; done += cell->segment) {
-        const size_t count = cell->steps - done < cell->segment ? cell->steps - done : cell->segment;
+        const size_t count = cell->steps - done < cell->segment ? cell->steps - done
+                                                                : cell->segment;
         const size_t first = lstm__cell_inputs(node, session, cell, done, count, bias);
         for (size_t step = done; step < done + count; step++)
             run_step(node, session, cell, step, lstm__cell_gates(cell, first, step));
@@ -126,13 +140,15 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     for (size_t step = cell->steps; step-- > 0;) {
         real *sums = lstm__cell_gates(cell, 0, step);
         lstm__cell_back_output(node, session, cell, step);
-        kernels->activation_backward(options_of(node)->activation, cell->batch * units, lstm__cell_h(cell, step + 1),
-                                     cell->carry, sums, 0);
+        kernels->activation_backward(options_of(node)->activation, cell->batch * units,
+                                     lstm__cell_h(cell, step + 1), cell->carry, sums, 0);
         kernels->fill_rows(cell->batch, units, NULL, cell->carry, units);
         lstm__cell_back_hold(cell, step, sums, units);
-        lstm__gemm(0, 1, cell->batch, units, units, sums, units, lstm__values_of(node, 1), units, 1, cell->carry, units);
+        lstm__gemm(0, 1, cell->batch, units, units, sums, units, lstm__values_of(node, 1), units, 1,
+                   cell->carry, units);
     }
-    lstm__cell_back_recurrent(cell, cell->gates, units, units, lstm__gradients_of(node, session, 1), units);
+    lstm__cell_back_recurrent(cell, cell->gates, units, units, lstm__gradients_of(node, session, 1),
+                              units);
     lstm__cell_back_inputs(node, session, cell, bias);
     if (node->parameter_count == 4)
         kernels->copy_rows(1, units, bias, 0, lstm__gradients_of(node, session, 3), 0, 0);
@@ -142,7 +158,8 @@ static double flops(const lstm__node *node, int64_t steps)
 {
     const double units = (double)options_of(node)->units;
     const int64_t own = lstm__input_shape(node, 0).steps;
-    return 2 * units * (units + (double)lstm__input_shape(node, 0).features) * (double)(own > 0 ? own : steps);
+    return 2 * units * (units + (double)lstm__input_shape(node, 0).features) *
+           (double)(own > 0 ? own : steps);
 }
 
 static bool returns_ports(const lstm__node *node)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * L-BFGS without line search, as torch.optim.LBFGS with line_search_fn None (Liu and Nocedal 1989; the two loops are
- * Nocedal 1980). Scalars are double. The inverse Hessian starts as y.s / y.y, the very first step has the length
- * rate * min(1, 1 / |g|_1), later ones the rate itself; a pair is kept only if y.s > 1e-10.
+ * L-BFGS without line search, as torch.optim.LBFGS with line_search_fn None (Liu and Nocedal 1989;
+ * the two loops are Nocedal 1980). Scalars are double. The inverse Hessian starts as y.s / y.y, the
+ * very first step has the length rate * min(1, 1 / |g|_1), later ones the rate itself; a pair is
+ * kept only if y.s > 1e-10.
  */
 #include "lbfgs.h"
 #include "checked.h"
@@ -23,14 +24,17 @@ const lstm__rule lstm__rule_lbfgs = {
     .update = NULL,
 };
 
-lstm_status lstm__lbfgs_create(lstm__lbfgs **out, lstm_context *context, size_t count, int32_t history)
+lstm_status lstm__lbfgs_create(lstm__lbfgs **out, lstm_context *context, size_t count,
+                               int32_t history)
 {
     size_t values = 0;
     size_t bytes = 0;
     const size_t pairs = (size_t)history;
     *out = NULL;
-    if (!lstm__mul(count, 2 * pairs + LSTM__LBFGS_FIXED, &values) || !lstm__mul(values, sizeof(real), &bytes))
-        return lstm__fail(LSTM_ERROR_MEMORY, "L-BFGS: %d pairs of %zu values need more memory than can be addressed",
+    if (!lstm__mul(count, 2 * pairs + LSTM__LBFGS_FIXED, &values) ||
+        !lstm__mul(values, sizeof(real), &bytes))
+        return lstm__fail(LSTM_ERROR_MEMORY,
+                          "L-BFGS: %d pairs of %zu values need more memory than can be addressed",
                           (int)history, count);
     lstm__lbfgs *lbfgs = lstm__allocate_zeroed(context, sizeof *lbfgs);
     if (!lbfgs)
@@ -161,7 +165,8 @@ bool lstm__lbfgs_iterate(lstm__lbfgs *l, double rate, double tolerance, real *w,
         remember(l, g);
     find_direction(l, g);
     memcpy(vector(l, BEFORE), g, l->count * sizeof *g);
-    l->numbers.length = l->numbers.iterations == 1 ? rate * fmin(1, 1 / size_sum(l->count, g)) : rate;
+    l->numbers.length = l->numbers.iterations == 1 ? rate * fmin(1, 1 / size_sum(l->count, g))
+                                                   : rate;
     if (dot(l->count, g, vector(l, DIRECTION)) > -tolerance)
         return false;
     add(l->count, l->numbers.length, vector(l, DIRECTION), w);
@@ -170,8 +175,8 @@ bool lstm__lbfgs_iterate(lstm__lbfgs *l, double rate, double tolerance, real *w,
 
 /* ---- One batch */
 
-lstm_status lstm__lbfgs_step(lstm_optimizer *optimizer, lstm_session *session, double loss, lstm__lbfgs_evaluate evaluate,
-                             void *user)
+lstm_status lstm__lbfgs_step(lstm_optimizer *optimizer, lstm_session *session, double loss,
+                             lstm__lbfgs_evaluate evaluate, void *user)
 {
     lstm_status status = LSTM_OK;
     lstm__lbfgs *l = optimizer->lbfgs;
@@ -186,15 +191,16 @@ lstm_status lstm__lbfgs_step(lstm_optimizer *optimizer, lstm_session *session, d
     bool done = largest(l->count, g) <= o->tolerance_grad;
     for (int32_t iteration = 1, evaluations = 1; !done; iteration++, evaluations++) {
         const double before = loss;
-        if (!lstm__lbfgs_iterate(l, rate, o->tolerance_change, w, g) || iteration == o->max_iterations)
+        if (!lstm__lbfgs_iterate(l, rate, o->tolerance_change, w, g) ||
+            iteration == o->max_iterations)
             break;
         lstm__graph_changed(optimizer->model);
         TRY(evaluate(user, &loss));
         TRY(lstm__check_gradients(session));
         lstm__freeze_gradients(session);
-        done = evaluations + 1 >= o->max_evaluations || largest(l->count, g) <= o->tolerance_grad
-               || largest(l->count, vector(l, DIRECTION)) * l->numbers.length <= o->tolerance_change
-               || fabs(loss - before) < o->tolerance_change;
+        done = evaluations + 1 >= o->max_evaluations || largest(l->count, g) <= o->tolerance_grad ||
+               largest(l->count, vector(l, DIRECTION)) * l->numbers.length <= o->tolerance_change ||
+               fabs(loss - before) < o->tolerance_change;
     }
     lstm__optimizer_updated(optimizer);
     return LSTM_OK;

@@ -9,14 +9,15 @@
 typedef struct lstm__loss_row {
     const lstm__loss *loss;
     size_t features; /* of p */
-    size_t targets;  /* values in y; differs from features for class numbers, quantiles and Gaussians */
+    /* values in y; differs from features for class numbers, quantiles and Gaussians */
+    size_t targets;
     const real *p;
     const float *y;
-    bool sparse;     /* y is a class number, also in `known` */
+    bool sparse; /* y is a class number, also in `known` */
     size_t known;
-    bool binary;     /* hinges: targets 0 and 1 stand for -1 and 1 */
-    double scale;    /* the gradient times this goes to d */
-    real *d;         /* NULL = not wanted */
+    bool binary;  /* hinges: targets 0 and 1 stand for -1 and 1 */
+    double scale; /* the gradient times this goes to d */
+    real *d;      /* NULL = not wanted */
 } lstm__loss_row;
 
 /* The loss of a row: a sum over its features where the mean is per element. Sets d. */
@@ -63,15 +64,19 @@ typedef struct lstm__rows {
     const unsigned char *mask; /* [steps][batch], 0 = the row does not count; NULL = all do */
 } lstm__rows;
 
-/* The rows of an output by the arrays alone / as the session's latest forward left them, with the output's mask. */
-lstm__rows lstm__rows_of(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch, size_t output);
-lstm__rows lstm__rows_in(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, size_t output);
+/* The rows of an output by the arrays alone / as the session's latest forward left them, with the
+ * output's mask. */
+lstm__rows lstm__rows_of(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch,
+                         size_t output);
+lstm__rows lstm__rows_in(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch,
+                         size_t output);
 
 /* Number of a row in the caller's arrays. */
 static inline size_t lstm__rows_place(const lstm__rows *r, size_t t, size_t b)
 {
     const size_t sample = lstm__batch_sample(r->batch, b);
-    return r->batch->layout == LSTM_LAYOUT_TIME_FIRST ? t * r->batch->samples + sample : sample * r->steps + t;
+    return r->batch->layout == LSTM_LAYOUT_TIME_FIRST ? t * r->batch->samples + sample
+                                                      : sample * r->steps + t;
 }
 
 static inline const float *lstm__rows_target(const lstm__rows *r, size_t t, size_t b)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Losses over a batch: options, weights of rows, reduction. The formulas of single rows are in losses_regression.c and
- * losses_classes.c, a table here says which loss is which.
+ * Losses over a batch: options, weights of rows, reduction. The formulas of single rows are in
+ * losses_regression.c and losses_classes.c, a table here says which loss is which.
  *
- * Cross-entropy behind a softmax or sigmoid layer is taken through that layer at once: the gradient at its input is
- * p - y, which neither overflows nor loses digits; the port is marked `at_logits` so that the layer passes it on as it is.
+ * Cross-entropy behind a softmax or sigmoid layer is taken through that layer at once: the gradient
+ * at its input is p - y, which neither overflows nor loses digits; the port is marked `at_logits`
+ * so that the layer passes it on as it is.
  *
  * A row of weight 0 is not looked at: its target may be anything.
  */
@@ -52,9 +53,10 @@ static const lstm__loss_rule *rule_of(const lstm__loss *loss)
 
 static bool smooths(int32_t kind)
 {
-    return kind == LSTM_LOSS_BINARY_CROSSENTROPY || kind == LSTM_LOSS_CATEGORICAL_CROSSENTROPY
-           || kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY || kind == LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY
-           || kind == LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY;
+    return kind == LSTM_LOSS_BINARY_CROSSENTROPY || kind == LSTM_LOSS_CATEGORICAL_CROSSENTROPY ||
+           kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY ||
+           kind == LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY ||
+           kind == LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY;
 }
 
 static lstm_status read_quantiles(lstm__loss *loss, const lstm_loss_options *own)
@@ -67,13 +69,15 @@ static lstm_status read_quantiles(lstm__loss *loss, const lstm_loss_options *own
         return lstm__fail(LSTM_ERROR_ARGUMENT, "quantiles are set, but the loss is %s",
                           lstm__constant_name(LSTM_NAMES_LOSS, loss->kind));
     if (!own->quantiles || own->quantile_count < 1 || own->quantile_count > LSTM__QUANTILES)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "quantile_count is %zu: expected 1 to %d, and quantiles not NULL",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "quantile_count is %zu: expected 1 to %d, and quantiles not NULL",
                           own->quantile_count, LSTM__QUANTILES);
     loss->quantile_count = own->quantile_count;
     for (size_t k = 0; k < own->quantile_count; k++) {
         loss->quantiles[k] = own->quantiles[k];
         if (!(own->quantiles[k] > 0 && own->quantiles[k] < 1))
-            return lstm__fail(LSTM_ERROR_ARGUMENT, "quantile %zu is %g: expected 0 < q < 1", k, (double)own->quantiles[k]);
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "quantile %zu is %g: expected 0 < q < 1", k,
+                              (double)own->quantiles[k]);
     }
     return LSTM_OK;
 }
@@ -83,24 +87,30 @@ lstm_status lstm__loss_read(lstm__loss *loss, const lstm_loss_options *options)
     lstm_loss_options own;
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_loss_options"));
     RETURN_IF_ERROR(lstm__read_constant(&own.loss, LSTM_LOSS_MSE, LSTM_NAMES_LOSS, "loss"));
-    RETURN_IF_ERROR(lstm__read_constant(&own.reduction, LSTM_REDUCTION_MEAN, LSTM_NAMES_REDUCTION, "reduction"));
+    RETURN_IF_ERROR(lstm__read_constant(&own.reduction, LSTM_REDUCTION_MEAN, LSTM_NAMES_REDUCTION,
+                                        "reduction"));
     RETURN_IF_ERROR(lstm__read_flag(&own.from_logits, LSTM_NO, "from_logits"));
     RETURN_IF_ERROR(lstm__read_flag(&own.focal_balanced, LSTM_NO, "focal_balanced"));
     own.huber_delta = own.huber_delta == 0 ? 1 : own.huber_delta;
     own.focal_gamma = own.focal_gamma == 0 ? 2 : own.focal_gamma < 0 ? 0 : own.focal_gamma;
     own.focal_alpha = own.focal_alpha == 0 ? 0.25f : own.focal_alpha;
     if (!(own.huber_delta > 0) || !isfinite(own.huber_delta))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "huber_delta is %g: expected a positive number", (double)own.huber_delta);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "huber_delta is %g: expected a positive number",
+                          (double)own.huber_delta);
     if (!(own.label_smoothing >= 0 && own.label_smoothing < 1))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "label_smoothing is %g: expected 0 <= label_smoothing < 1",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "label_smoothing is %g: expected 0 <= label_smoothing < 1",
                           (double)own.label_smoothing);
     if (own.label_smoothing > 0 && !smooths(own.loss))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "label_smoothing belongs to the cross-entropies, but the loss is %s",
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "label_smoothing belongs to the cross-entropies, but the loss is %s",
                           lstm__constant_name(LSTM_NAMES_LOSS, own.loss));
     if (!isfinite(own.focal_gamma))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "focal_gamma is %g: expected a finite number", (double)own.focal_gamma);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "focal_gamma is %g: expected a finite number",
+                          (double)own.focal_gamma);
     if (!(own.focal_alpha > 0 && own.focal_alpha < 1))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "focal_alpha is %g: expected 0 < alpha < 1", (double)own.focal_alpha);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "focal_alpha is %g: expected 0 < alpha < 1",
+                          (double)own.focal_alpha);
     *loss = (lstm__loss){.kind = own.loss,
                          .from_logits = own.from_logits == LSTM_YES,
                          .delta = (double)own.huber_delta,
@@ -115,7 +125,9 @@ lstm_status lstm__loss_read(lstm__loss *loss, const lstm_loss_options *options)
 /* How many features of an output belong to one target value. */
 static size_t group_of(const lstm__loss *loss)
 {
-    return loss->kind == LSTM_LOSS_GAUSSIAN_NLL ? 2 : loss->kind == LSTM_LOSS_QUANTILE ? loss->quantile_count : 1;
+    return loss->kind == LSTM_LOSS_GAUSSIAN_NLL ? 2
+           : loss->kind == LSTM_LOSS_QUANTILE   ? loss->quantile_count
+                                                : 1;
 }
 
 size_t lstm__loss_target_features(const lstm__loss *loss, size_t features)
@@ -129,8 +141,10 @@ lstm_status lstm__loss_check_outputs(const lstm_model *model, const lstm__loss *
         const lstm_layer *layer = model->outputs[k];
         const size_t features = (size_t)layer->node->shapes[layer->port].features;
         if (features % group_of(loss) != 0)
-            return lstm__fail(LSTM_ERROR_SHAPE, "output \"%s\" has %zu features: the loss %s needs a multiple of %zu",
-                              layer->node->name, features, lstm__constant_name(LSTM_NAMES_LOSS, loss->kind), group_of(loss));
+            return lstm__fail(LSTM_ERROR_SHAPE,
+                              "output \"%s\" has %zu features: the loss %s needs a multiple of %zu",
+                              layer->node->name, features,
+                              lstm__constant_name(LSTM_NAMES_LOSS, loss->kind), group_of(loss));
     }
     return LSTM_OK;
 }
@@ -148,20 +162,24 @@ size_t lstm__loss_prediction(const lstm__loss *loss, size_t target)
 
 /* ---- Walking over rows */
 
-lstm__rows lstm__rows_of(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch, size_t output)
+lstm__rows lstm__rows_of(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch,
+                         size_t output)
 {
     const lstm_layer *layer = model->outputs[output];
     const lstm__shape shape = layer->node->shapes[layer->port];
     const size_t features = (size_t)shape.features;
     return (lstm__rows){.batch = batch,
                         .targets = batch->targets[output],
-                        .steps = shape.steps == 0 ? 1 : shape.steps < 0 ? batch->steps : (size_t)shape.steps,
+                        .steps = shape.steps == 0  ? 1
+                                 : shape.steps < 0 ? batch->steps
+                                                   : (size_t)shape.steps,
                         .features = features,
                         .target_features = lstm__loss_target_features(loss, features),
                         .sparse = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY};
 }
 
-lstm__rows lstm__rows_in(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, size_t output)
+lstm__rows lstm__rows_in(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch,
+                         size_t output)
 {
     const lstm_layer *layer = session->model->outputs[output];
     lstm__rows r = lstm__rows_of(session->model, loss, batch, output);
@@ -188,7 +206,8 @@ double lstm__rows_weight(const lstm__rows *r, size_t t, size_t b)
     if (r->mask && !r->mask[t * batch->count + b])
         return 0;
     if (batch->weights)
-        weight = (double)batch->weights[batch->weights_per_step ? lstm__rows_place(r, t, b) : lstm__batch_sample(batch, b)];
+        weight = (double)batch->weights[batch->weights_per_step ? lstm__rows_place(r, t, b)
+                                                                : lstm__batch_sample(batch, b)];
     if (batch->class_weights && weight > 0)
         weight *= (double)batch->class_weights[class_of(r, lstm__rows_target(r, t, b))];
     return weight;
@@ -207,7 +226,8 @@ static bool is_class(const lstm__rows *r, double class, size_t count)
 static bool is_padding(const lstm__rows *r, size_t t, size_t b)
 {
     const lstm__batch *batch = r->batch;
-    return r->steps > 1 && !r->mask && batch->lengths && t >= (size_t)batch->lengths[lstm__batch_sample(batch, b)];
+    return r->steps > 1 && !r->mask && batch->lengths &&
+           t >= (size_t)batch->lengths[lstm__batch_sample(batch, b)];
 }
 
 /* `lenient`: before a forward pass, when masks are not known yet. */
@@ -220,15 +240,18 @@ static lstm_status check_classes(const lstm__rows *r, size_t output, size_t coun
     for (size_t b = 0; b < plain.count; b++)
         for (size_t t = 0; t < r->steps; t++) {
             const double class = (double)lstm__rows_target(r, t, b)[0];
-            if (!is_class(r, class, count) && lstm__rows_weight(&unweighted, t, b) > 0 && !(lenient && is_padding(r, t, b)))
+            if (!is_class(r, class, count) && lstm__rows_weight(&unweighted, t, b) > 0 &&
+                !(lenient && is_padding(r, t, b)))
                 return lstm__fail(LSTM_ERROR_ARGUMENT,
-                                  "target of output %zu, sample %zu, step %zu: class %g: expected a whole number from 0 to %zu",
+                                  "target of output %zu, sample %zu, step %zu: class %g: expected "
+                                  "a whole number from 0 to %zu",
                                   output, lstm__batch_sample(&plain, b), t, class, count - 1);
         }
     return LSTM_OK;
 }
 
-lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch)
+lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss,
+                                     const lstm__batch *batch)
 {
     if (loss->kind != LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY)
         return LSTM_OK;
@@ -239,15 +262,16 @@ lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *
     return LSTM_OK;
 }
 
-lstm_status lstm__loss_check_class_weights(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch,
-                                           size_t count)
+lstm_status lstm__loss_check_class_weights(const lstm_model *model, const lstm__loss *loss,
+                                           const lstm__batch *batch, size_t count)
 {
     for (size_t output = 0; output < model->output_count; output++) {
         const lstm__rows r = lstm__rows_of(model, loss, batch, output);
         if (r.target_features == 1)
             RETURN_IF_ERROR(check_classes(&r, output, count, true));
         else if (r.target_features > count)
-            return lstm__fail(LSTM_ERROR_SHAPE, "%zu class weights given, output \"%s\" has %zu classes", count,
+            return lstm__fail(LSTM_ERROR_SHAPE,
+                              "%zu class weights given, output \"%s\" has %zu classes", count,
                               model->outputs[output]->node->name, r.target_features);
     }
     return LSTM_OK;
@@ -255,7 +279,8 @@ lstm_status lstm__loss_check_class_weights(const lstm_model *model, const lstm__
 
 /* ---- The whole batch */
 
-/* The activation of the layer at an output if the loss can go through it: nobody else reads its output. */
+/* The activation of the layer at an output if the loss can go through it: nobody else reads its
+ * output. */
 static int32_t output_activation(const lstm_layer *layer)
 {
     if (layer->node->readers[layer->port] != 1)
@@ -274,8 +299,9 @@ static bool is_fused(const lstm__loss *loss, const lstm_layer *layer)
         return false;
     if (loss->kind == LSTM_LOSS_BINARY_CROSSENTROPY)
         return activation == LSTM_ACTIVATION_SIGMOID;
-    return (loss->kind == LSTM_LOSS_CATEGORICAL_CROSSENTROPY || loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY)
-           && activation == LSTM_ACTIVATION_SOFTMAX;
+    return (loss->kind == LSTM_LOSS_CATEGORICAL_CROSSENTROPY ||
+            loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY) &&
+           activation == LSTM_ACTIVATION_SOFTMAX;
 }
 
 /* Keras' hinges take 0 and 1 for -1 and 1 if the batch has no other target. */
@@ -316,8 +342,8 @@ static double divisor_of(const lstm__loss *loss, const lstm__rows *r)
     return sum;
 }
 
-static double output_loss(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, size_t output,
-                          bool gradient)
+static double output_loss(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch,
+                          size_t output, bool gradient)
 {
     const lstm_layer *layer = session->model->outputs[output];
     lstm__port *port = lstm__session_port(session, layer);
@@ -327,8 +353,10 @@ static double output_loss(lstm_session *session, const lstm__loss *loss, const l
     const lstm__row_loss value = fused ? lstm__row_fused(loss->kind) : rule->value;
     const double divisor = divisor_of(loss, &r) * (rule->per_row ? 1 : (double)r.target_features);
     const double scale = divisor > 0 ? 1 / divisor : 0;
-    lstm__loss_row row = {.loss = loss, .features = r.features, .targets = r.target_features, .sparse = r.sparse};
-    row.binary = (loss->kind == LSTM_LOSS_HINGE || loss->kind == LSTM_LOSS_SQUARED_HINGE) && is_binary(&r);
+    lstm__loss_row row = {
+        .loss = loss, .features = r.features, .targets = r.target_features, .sparse = r.sparse};
+    row.binary = (loss->kind == LSTM_LOSS_HINGE || loss->kind == LSTM_LOSS_SQUARED_HINGE) &&
+                 is_binary(&r);
     const bool wanted = gradient && port->gradient.data;
     double sum = 0;
     for (size_t t = 0; t < r.steps; t++)
@@ -352,8 +380,8 @@ static double output_loss(lstm_session *session, const lstm__loss *loss, const l
     return sum * scale;
 }
 
-lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, bool gradient,
-                               double *value)
+lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss,
+                               const lstm__batch *batch, bool gradient, double *value)
 {
     double total = lstm__penalty_value(session->model);
     for (size_t output = 0; output < session->model->output_count; output++) {

@@ -11,8 +11,8 @@ enum { LSTM__QUANTILES = 64 };
 typedef struct lstm__loss {
     int32_t kind; /* LSTM_LOSS_* */
     bool from_logits;
-    double delta;     /* Huber */
-    double smoothing; /* of labels */
+    double delta;        /* Huber */
+    double smoothing;    /* of labels */
     double gamma, alpha; /* focal */
     bool balanced;       /* focal, binary: alpha counts */
     int32_t reduction;   /* LSTM_REDUCTION_*; 0 = mean */
@@ -29,25 +29,28 @@ size_t lstm__loss_target_features(const lstm__loss *loss, size_t features);
 /* Check that the outputs suit the loss (pairs, or groups of quantiles). */
 lstm_status lstm__loss_check_outputs(const lstm_model *model, const lstm__loss *loss);
 
-/* The feature of an output that predicts target value `target`: the mean, or the quantile nearest to 1/2. */
+/* The feature of an output that predicts target value `target`: the mean, or the quantile nearest
+ * to 1/2. */
 size_t lstm__loss_prediction(const lstm__loss *loss, size_t target);
 
-/* Check the class numbers of a sparse loss: names the first output, sample, step and value out of range. Steps beyond the
- * batch's lengths are not looked at. */
-lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch);
+/* Check the class numbers of a sparse loss: names the first output, sample, step and value out of
+ * range. Steps beyond the batch's lengths are not looked at. */
+lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss,
+                                     const lstm__batch *batch);
 
 /* Check that every target's class is one of `count`. */
-lstm_status lstm__loss_check_class_weights(const lstm_model *model, const lstm__loss *loss, const lstm__batch *batch,
-                                           size_t count);
+lstm_status lstm__loss_check_class_weights(const lstm_model *model, const lstm__loss *loss,
+                                           const lstm__batch *batch, size_t count);
 
-/* The loss of the session's latest forward against the batch's targets, summed over the outputs, with the model's penalties.
- * With `gradient` the output gradients are set. Fails only for class numbers out of range. */
-lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss, const lstm__batch *batch, bool gradient,
-                               double *value);
+/* The loss of the session's latest forward against the batch's targets, summed over the outputs,
+ * with the model's penalties. With `gradient` the output gradients are set. Fails only for class
+ * numbers out of range. */
+lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss,
+                               const lstm__batch *batch, bool gradient, double *value);
 
 /* Add the first output's part of a metric over this batch: *sum and *weight grow. */
-void lstm__metric_add(lstm_session *session, int32_t metric, const lstm__loss *loss, const lstm__batch *batch, double *sum,
-                      double *weight);
+void lstm__metric_add(lstm_session *session, int32_t metric, const lstm__loss *loss,
+                      const lstm__batch *batch, double *sum, double *weight);
 
 /* The metric from its sums. */
 double lstm__metric_value(int32_t metric, double sum, double weight);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Losses of classes, row by row, as Keras 3 defines them: cross-entropies, their focal forms (Lin et al. 2017),
- * Kullback-Leibler divergence and hinges. Formulas: lstm.h.
+ * Losses of classes, row by row, as Keras 3 defines them: cross-entropies, their focal forms (Lin
+ * et al. 2017), Kullback-Leibler divergence and hinges. Formulas: lstm.h.
  *
- * On bare probabilities Keras' formulas hold: p is divided by its row's sum (categorical) and clipped to [1e-7, 1 - 1e-7],
- * with zero gradient where the clip acts. From logits everything is computed without ever forming p in float.
+ * On bare probabilities Keras' formulas hold: p is divided by its row's sum (categorical) and
+ * clipped to [1e-7, 1 - 1e-7], with zero gradient where the clip acts. From logits everything is
+ * computed without ever forming p in float.
  */
 #include "loss_rows.h"
 
@@ -74,19 +75,23 @@ static double fused_binary(const lstm__loss_row *r)
     for (size_t f = 0; f < r->features; f++) {
         const double y = binary_target(r, f);
         const double q = (double)r->p[f];
-        sum -= (y != 0 ? y * log(fmax(q, FLT_MIN)) : 0) + (y != 1 ? (1 - y) * log(fmax(1 - q, FLT_MIN)) : 0);
+        sum -= (y != 0 ? y * log(fmax(q, FLT_MIN)) : 0) +
+               (y != 1 ? (1 - y) * log(fmax(1 - q, FLT_MIN)) : 0);
         set(r, f, q - y);
     }
     return sum;
 }
 
-/* (1 - p_t)^gamma times the cross-entropy, p_t = y p + (1-y)(1-p), and its slope by p; `slope` is the cross-entropy's. */
-static double focal(const lstm__loss *loss, double p, double y, double entropy, double slope, double *d)
+/* (1 - p_t)^gamma times the cross-entropy, p_t = y p + (1-y)(1-p), and its slope by p; `slope` is
+ * the cross-entropy's. */
+static double focal(const lstm__loss *loss, double p, double y, double entropy, double slope,
+                    double *d)
 {
     const double rest = 1 - (y * p + (1 - y) * (1 - p));
     const double weight = loss->balanced ? y * loss->alpha + (1 - y) * (1 - loss->alpha) : 1;
     const double factor = pow(rest, loss->gamma);
-    const double bend = loss->gamma == 0 ? 0 : loss->gamma * pow(rest, loss->gamma - 1) * (1 - 2 * y);
+    const double bend = loss->gamma == 0 ? 0
+                                         : loss->gamma * pow(rest, loss->gamma - 1) * (1 - 2 * y);
     *d = weight * (factor * slope + bend * entropy);
     return weight * factor * entropy;
 }
@@ -171,7 +176,8 @@ static double categorical_probabilities(const lstm__loss_row *r)
     return loss;
 }
 
-/* Sparse cross-entropy on probabilities: Keras takes the log of the clipped p and softmaxes it again. */
+/* Sparse cross-entropy on probabilities: Keras takes the log of the clipped p and softmaxes it
+ * again. */
 static double sparse_probabilities(const lstm__loss_row *r)
 {
     double sum = 0;
@@ -217,11 +223,14 @@ lstm__row_loss lstm__row_fused(int32_t kind)
     return kind == LSTM_LOSS_BINARY_CROSSENTROPY ? fused_binary : fused_categorical;
 }
 
-/* alpha (1 - q)^gamma (-y log q) of one class, and its slope by q. `log_q` and `rest` = 1 - q are exact where q is not. */
-static double class_focal(const lstm__loss *loss, double y, double q, double log_q, double rest, double *slope)
+/* alpha (1 - q)^gamma (-y log q) of one class, and its slope by q. `log_q` and `rest` = 1 - q are
+ * exact where q is not. */
+static double class_focal(const lstm__loss *loss, double y, double q, double log_q, double rest,
+                          double *slope)
 {
     const double factor = loss->alpha * pow(rest, loss->gamma);
-    const double bend = loss->gamma == 0 ? 0 : loss->alpha * loss->gamma * pow(rest, loss->gamma - 1);
+    const double bend = loss->gamma == 0 ? 0
+                                         : loss->alpha * loss->gamma * pow(rest, loss->gamma - 1);
     *slope = y * (bend * log_q - factor / q);
     return -factor * y * log_q;
 }
@@ -237,7 +246,8 @@ static double focal_logits(const lstm__loss_row *r)
             const double log_q = (double)r->p[f] - log_sum;
             const double q = fmax(exp(log_q), DBL_MIN);
             double slope = 0;
-            const double value = class_focal(r->loss, class_target(r, f), q, log_q, fmax(-expm1(log_q), 0), &slope);
+            const double value = class_focal(r->loss, class_target(r, f), q, log_q,
+                                             fmax(-expm1(log_q), 0), &slope);
             if (pass == 0) {
                 loss += value;
                 inner += slope * q;

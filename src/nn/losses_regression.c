@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Losses of numbers, row by row, as Keras 3 defines them (MSE to Poisson, cosine similarity); the quantile loss of Koenker
- * and Bassett 1978; the Gaussian negative log-likelihood of Nix and Weigend 1994 on log variances. Formulas: lstm.h.
+ * Losses of numbers, row by row, as Keras 3 defines them (MSE to Poisson, cosine similarity); the
+ * quantile loss of Koenker and Bassett 1978; the Gaussian negative log-likelihood of Nix and
+ * Weigend 1994 on log variances. Formulas: lstm.h.
  */
 #include "loss_rows.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Metrics of the first output, as Keras computes them: sums over a batch that add up over batches. Rows of weight 0 do not
- * count; other weights do not matter.
+ * Metrics of the first output, as Keras computes them: sums over a batch that add up over batches.
+ * Rows of weight 0 do not count; other weights do not matter.
  */
 #include "loss_rows.h"
 
@@ -17,11 +17,13 @@ static size_t largest(size_t count, const real *values)
 
 static bool has_classes(int32_t kind)
 {
-    return kind == LSTM_LOSS_CATEGORICAL_CROSSENTROPY || kind == LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY
-           || kind == LSTM_LOSS_KL_DIVERGENCE || kind == LSTM_LOSS_CATEGORICAL_HINGE;
+    return kind == LSTM_LOSS_CATEGORICAL_CROSSENTROPY ||
+           kind == LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY || kind == LSTM_LOSS_KL_DIVERGENCE ||
+           kind == LSTM_LOSS_CATEGORICAL_HINGE;
 }
 
-static double row_accuracy(const lstm__rows *r, const lstm__loss *loss, const real *p, const float *y)
+static double row_accuracy(const lstm__rows *r, const lstm__loss *loss, const real *p,
+                           const float *y)
 {
     double hits = 0;
     if (r->sparse)
@@ -33,8 +35,8 @@ static double row_accuracy(const lstm__rows *r, const lstm__loss *loss, const re
                 best = f;
         return largest(r->features, p) == best;
     }
-    const bool logits = loss->from_logits
-                        && (loss->kind == LSTM_LOSS_BINARY_CROSSENTROPY || loss->kind == LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY);
+    const bool logits = loss->from_logits && (loss->kind == LSTM_LOSS_BINARY_CROSSENTROPY ||
+                                              loss->kind == LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY);
     const double threshold = logits ? 0 : 0.5;
     for (size_t f = 0; f < r->target_features; f++)
         hits += ((double)p[lstm__loss_prediction(loss, f)] > threshold) == (y[f] > 0.5f);
@@ -42,7 +44,8 @@ static double row_accuracy(const lstm__rows *r, const lstm__loss *loss, const re
 }
 
 /* Absolute or squared errors of a row; a class number stands for its one-hot row. */
-static double row_error(const lstm__rows *r, const lstm__loss *loss, int32_t metric, const real *p, const float *y)
+static double row_error(const lstm__rows *r, const lstm__loss *loss, int32_t metric, const real *p,
+                        const float *y)
 {
     const size_t count = r->sparse ? r->features : r->target_features;
     double sum = 0;
@@ -54,8 +57,8 @@ static double row_error(const lstm__rows *r, const lstm__loss *loss, int32_t met
     return sum;
 }
 
-void lstm__metric_add(lstm_session *session, int32_t metric, const lstm__loss *loss, const lstm__batch *batch, double *sum,
-                      double *weight)
+void lstm__metric_add(lstm_session *session, int32_t metric, const lstm__loss *loss,
+                      const lstm__batch *batch, double *sum, double *weight)
 {
     const lstm__rows r = lstm__rows_in(session, loss, batch, 0);
     const lstm__view value = lstm__session_port(session, session->model->outputs[0])->value;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Optimizers: memory, accumulation, clipping, and the update of the whole block or, where layers have rates of their own, of
- * one parameter after another. Rules are in optimizer_*.c, formulas in kernels.h.
+ * Optimizers: memory, accumulation, clipping, and the update of the whole block or, where layers
+ * have rates of their own, of one parameter after another. Rules are in optimizer_*.c, formulas in
+ * kernels.h.
  *
- * Parameters, gradients, moments and averages are blocks of the same layout whose gaps are zero. Sources: Keras 3
- * (keras/src/optimizers), PyTorch 2 (torch.optim documentation).
+ * Parameters, gradients, moments and averages are blocks of the same layout whose gaps are zero.
+ * Sources: Keras 3 (keras/src/optimizers), PyTorch 2 (torch.optim documentation).
  */
 #include "optimizer.h"
 #include "lbfgs.h"
@@ -26,13 +27,15 @@ static lstm_status allocate_blocks(lstm_optimizer *optimizer, lstm_model *model)
     optimizer->rule->moments(o, needed);
     for (int k = 0; k < LSTM__MOMENTS; k++)
         if (needed[k])
-            RETURN_IF_ERROR(allocate_block(model, "an optimizer's moments", &optimizer->moments[k]));
+            RETURN_IF_ERROR(
+                allocate_block(model, "an optimizer's moments", &optimizer->moments[k]));
     if (o->use_ema == LSTM_YES)
         RETURN_IF_ERROR(allocate_block(model, "an optimizer's averages", &optimizer->average));
     if (o->accumulation_steps > 1)
         RETURN_IF_ERROR(allocate_block(model, "the accumulated gradient", &optimizer->accumulated));
     if (o->optimizer == LSTM_OPTIMIZER_LBFGS)
-        RETURN_IF_ERROR(lstm__lbfgs_create(&optimizer->lbfgs, model->context, model->value_count, o->history_size));
+        RETURN_IF_ERROR(lstm__lbfgs_create(&optimizer->lbfgs, model->context, model->value_count,
+                                           o->history_size));
     for (size_t v = 0; o->optimizer == LSTM_OPTIMIZER_ADAGRAD && v < model->value_count; v++)
         optimizer->moments[0][v] = (real)o->initial_accumulator;
     return LSTM_OK;
@@ -49,18 +52,22 @@ static void release_blocks(lstm_optimizer *optimizer, lstm_context *context)
 }
 
 /* A schedule that cycles the momentum says what it begins with, so that the moments are there. */
-static lstm_status join_schedule(lstm_optimizer_options *o, const lstm__rule *rule, const lstm_schedule_options *schedule)
+static lstm_status join_schedule(lstm_optimizer_options *o, const lstm__rule *rule,
+                                 const lstm_schedule_options *schedule)
 {
-    const bool has_momentum = o->optimizer == LSTM_OPTIMIZER_SGD || o->optimizer == LSTM_OPTIMIZER_RMSPROP;
+    const bool has_momentum = o->optimizer == LSTM_OPTIMIZER_SGD ||
+                              o->optimizer == LSTM_OPTIMIZER_RMSPROP;
     if (schedule->cycle_momentum != LSTM_YES)
         return LSTM_OK;
     if (!has_momentum && !rule->cycles_beta_1)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "schedule: cycle_momentum needs an optimizer with a momentum or beta_1");
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "schedule: cycle_momentum needs an optimizer with a momentum or beta_1");
     *(has_momentum ? &o->momentum : &o->beta_1) = schedule->max_momentum;
     return LSTM_OK;
 }
 
-lstm_status lstm__optimizer_create(lstm_optimizer **out, lstm_model *model, const lstm_optimizer_options *options)
+lstm_status lstm__optimizer_create(lstm_optimizer **out, lstm_model *model,
+                                   const lstm_optimizer_options *options)
 {
     lstm_status status = LSTM_OK;
     lstm_optimizer *optimizer = NULL;
@@ -103,7 +110,8 @@ void lstm__optimizer_destroy(lstm_optimizer *optimizer)
 
 static double parameter_norm(const lstm_session *session, const lstm__parameter *parameter)
 {
-    return session->model->kernels->sum_squares(lstm__parameter_size(parameter), session->gradients + parameter->offset);
+    return session->model->kernels->sum_squares(lstm__parameter_size(parameter),
+                                                session->gradients + parameter->offset);
 }
 
 lstm_status lstm__check_gradients(const lstm_session *session)
@@ -113,7 +121,8 @@ lstm_status lstm__check_gradients(const lstm_session *session)
         return LSTM_OK;
     for (size_t k = 0; k < model->parameter_count; k++)
         if (!isfinite(parameter_norm(session, &model->parameters[k])))
-            return lstm__fail(LSTM_ERROR_NUMERIC, "the gradient of parameter \"%s\" is not finite", model->parameters[k].name);
+            return lstm__fail(LSTM_ERROR_NUMERIC, "the gradient of parameter \"%s\" is not finite",
+                              model->parameters[k].name);
     return LSTM_OK;
 }
 
@@ -123,8 +132,10 @@ static void clip(const lstm_optimizer_options *o, lstm_session *session)
     if (o->clip_value > 0)
         model->kernels->clip(model->learned_count, (real)o->clip_value, session->gradients);
     if (o->global_clip_norm > 0) {
-        const double norm = sqrt(model->kernels->sum_squares(model->learned_count, session->gradients));
-        const double factor = o->global_clip_norm / (o->profile == LSTM_PROFILE_TORCH ? norm + 1e-6 : norm);
+        const double norm = sqrt(
+            model->kernels->sum_squares(model->learned_count, session->gradients));
+        const double factor = o->global_clip_norm /
+                              (o->profile == LSTM_PROFILE_TORCH ? norm + 1e-6 : norm);
         if (factor < 1)
             model->kernels->scale(model->learned_count, (real)factor, session->gradients);
     }
@@ -145,7 +156,8 @@ bool lstm__freeze_gradients(lstm_session *session)
         const lstm__parameter *parameter = &model->parameters[k];
         one = one && parameter->node->rate == 1;
         if (parameter->node->rate == 0)
-            memset(session->gradients + parameter->offset, 0, lstm__parameter_size(parameter) * sizeof(real));
+            memset(session->gradients + parameter->offset, 0,
+                   lstm__parameter_size(parameter) * sizeof(real));
     }
     return one;
 }
@@ -157,7 +169,8 @@ static int64_t updates_done(const lstm_optimizer *optimizer)
     return optimizer->steps / optimizer->options.accumulation_steps;
 }
 
-/* Keras blends after every call, whether it updates or not, and counts calls in updates; PyTorch after updates. */
+/* Keras blends after every call, whether it updates or not, and counts calls in updates; PyTorch
+ * after updates. */
 static void blend_average(lstm_optimizer *optimizer)
 {
     lstm_model *model = optimizer->model;
@@ -168,7 +181,8 @@ static void blend_average(lstm_optimizer *optimizer)
     if (done == 0)
         memcpy(optimizer->average, model->values, model->learned_count * sizeof(real));
     else
-        model->kernels->average(model->learned_count, (real)o->ema_momentum, model->values, optimizer->average);
+        model->kernels->average(model->learned_count, (real)o->ema_momentum, model->values,
+                                optimizer->average);
     if (o->ema_overwrite_frequency > 0 && (done + 1) % o->ema_overwrite_frequency == 0) {
         memcpy(model->values, optimizer->average, model->learned_count * sizeof(real));
         lstm__graph_changed(model);
@@ -197,26 +211,30 @@ void lstm__optimizer_updated(lstm_optimizer *optimizer)
 
 static int64_t schedule_time(const lstm_optimizer *optimizer)
 {
-    return optimizer->options.profile == LSTM_PROFILE_KERAS ? optimizer->steps : updates_done(optimizer);
+    return optimizer->options.profile == LSTM_PROFILE_KERAS ? optimizer->steps
+                                                            : updates_done(optimizer);
 }
 
 double lstm__optimizer_rate(const lstm_optimizer *optimizer)
 {
-    return lstm__schedule_rate(&optimizer->schedule, &optimizer->state.plateau, optimizer->options.learning_rate,
-                               schedule_time(optimizer));
+    return lstm__schedule_rate(&optimizer->schedule, &optimizer->state.plateau,
+                               optimizer->options.learning_rate, schedule_time(optimizer));
 }
 
 lstm_status lstm__optimizer_next_rate(const lstm_optimizer *optimizer, double *rate)
 {
     *rate = lstm__optimizer_rate(optimizer);
     if (!(*rate >= 0) || !isfinite(*rate))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "the schedule's callback gave the rate %g: expected a finite number of at "
-                          "least 0", *rate);
+        return lstm__fail(
+            LSTM_ERROR_ARGUMENT,
+            "the schedule's callback gave the rate %g: expected a finite number of at "
+            "least 0",
+            *rate);
     return LSTM_OK;
 }
 
-static void update_stretch(const lstm_optimizer *optimizer, lstm__update *u, const real *gradients, double rate,
-                           size_t first, size_t count)
+static void update_stretch(const lstm_optimizer *optimizer, lstm__update *u, const real *gradients,
+                           double rate, size_t first, size_t count)
 {
     const lstm_optimizer_options *o = &optimizer->options;
     const bool decoupled = u->keras || optimizer->rule->decoupled || o->decoupled_decay == LSTM_YES;
@@ -240,22 +258,23 @@ static void update(lstm_optimizer *optimizer, const lstm_session *session, doubl
                       .options = o,
                       .state = &optimizer->state,
                       .t = (double)(updates_done(optimizer) + 1),
-                      .momentum = lstm__schedule_momentum(&optimizer->schedule, momentum, schedule_time(optimizer)),
+                      .momentum = lstm__schedule_momentum(&optimizer->schedule, momentum,
+                                                          schedule_time(optimizer)),
                       .keras = o->profile == LSTM_PROFILE_KERAS};
     if (one)
         update_stretch(optimizer, &u, session->gradients, rate, 0, model->learned_count);
     for (size_t k = 0; !one && k < model->parameter_count; k++) {
         const lstm__parameter *parameter = &model->parameters[k];
         if (parameter->node->rate > 0 && !parameter->statistic)
-            update_stretch(optimizer, &u, session->gradients, rate * parameter->node->rate, parameter->offset,
-                           lstm__parameter_size(parameter));
+            update_stretch(optimizer, &u, session->gradients, rate * parameter->node->rate,
+                           parameter->offset, lstm__parameter_size(parameter));
     }
     if (o->optimizer == LSTM_OPTIMIZER_NADAM)
         optimizer->state.momentum_product *= lstm__nadam_momentum(o, u.momentum, u.t);
 }
 
-/* Add to the accumulated gradient; with the last of n, put the mean (Keras) or sum (PyTorch) into the session. Returns
- * whether there is an update to make. */
+/* Add to the accumulated gradient; with the last of n, put the mean (Keras) or sum (PyTorch) into
+ * the session. Returns whether there is an update to make. */
 static bool accumulate(lstm_optimizer *optimizer, lstm_session *session)
 {
     const lstm_model *model = optimizer->model;
@@ -263,7 +282,8 @@ static bool accumulate(lstm_optimizer *optimizer, lstm_session *session)
     if (!optimizer->accumulated)
         return true;
     if ((optimizer->steps + 1) % n != 0) {
-        model->kernels->add_scaled(model->value_count, 1, session->gradients, optimizer->accumulated);
+        model->kernels->add_scaled(model->value_count, 1, session->gradients,
+                                   optimizer->accumulated);
         return false;
     }
     model->kernels->add_scaled(model->value_count, 1, optimizer->accumulated, session->gradients);
@@ -273,7 +293,8 @@ static bool accumulate(lstm_optimizer *optimizer, lstm_session *session)
     return true;
 }
 
-/* What backward left in the gradients of statistics (graph.h) is taken off them, and then is no gradient of anything. */
+/* What backward left in the gradients of statistics (graph.h) is taken off them, and then is no
+ * gradient of anything. */
 static void move_statistics(lstm_session *session)
 {
     lstm_model *model = session->model;
@@ -302,7 +323,8 @@ lstm_status lstm__optimizer_step(lstm_optimizer *optimizer, lstm_session *sessio
     const bool one = lstm__freeze_gradients(session);
     clip(o, session);
     if (optimizer->lbfgs)
-        lstm__lbfgs_iterate(optimizer->lbfgs, rate, o->tolerance_change, optimizer->model->values, session->gradients);
+        lstm__lbfgs_iterate(optimizer->lbfgs, rate, o->tolerance_change, optimizer->model->values,
+                            session->gradients);
     else
         update(optimizer, session, rate, one);
     lstm__optimizer_updated(optimizer);

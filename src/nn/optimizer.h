@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Optimizers: moments, averages and accumulated gradients beside the model's parameter block, clipping, and the step.
+ * Optimizers: moments, averages and accumulated gradients beside the model's parameter block,
+ * clipping, and the step.
  */
 #ifndef LSTM_NN_OPTIMIZER_H
 #define LSTM_NN_OPTIMIZER_H
@@ -21,17 +22,21 @@ typedef struct lstm__optimizer_state {
 struct lstm_optimizer {
     lstm_model *model;
     const lstm__rule *rule;
-    lstm_optimizer_options options; /* defaults filled in, negative values turned to 0; schedule points to the one below */
+    /* defaults filled in, negative values turned to 0; schedule points to the one below */
+    lstm_optimizer_options options;
     lstm_schedule_options schedule;
-    int64_t steps;                  /* calls; the updates are steps / accumulation_steps */
+    int64_t steps; /* calls; the updates are steps / accumulation_steps */
     lstm__optimizer_state state;
-    real *moments[LSTM__MOMENTS]; /* laid out like model->values; NULL = not used. Which is which: optimizer_rule.h */
-    real *average;                /* of the parameters; NULL = not kept */
-    real *accumulated;            /* sum of the gradients since the last update; NULL = every gradient updates */
-    lstm__lbfgs *lbfgs;           /* NULL for the others */
+    /* laid out like model->values; NULL = not used. Which is which: optimizer_rule.h */
+    real *moments[LSTM__MOMENTS];
+    real *average; /* of the parameters; NULL = not kept */
+    /* sum of the gradients since the last update; NULL = every gradient updates */
+    real *accumulated;
+    lstm__lbfgs *lbfgs; /* NULL for the others */
 };
 
-lstm_status lstm__optimizer_create(lstm_optimizer **out, lstm_model *model, const lstm_optimizer_options *options);
+lstm_status lstm__optimizer_create(lstm_optimizer **out, lstm_model *model,
+                                   const lstm_optimizer_options *options);
 void lstm__optimizer_destroy(lstm_optimizer *optimizer);
 
 /* Clip the session's gradients and apply them. NUMERIC (nothing changed) if one is not finite. */

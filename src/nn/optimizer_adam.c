@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * Adam and its kin: AdamW, AMSGrad, Adamax, Nadam, RAdam (Kingma and Ba 2015, Loshchilov and Hutter 2019, Reddi et al. 2018,
- * Dozat 2016, Liu et al. 2020). Formulas: kernels.h; here is what depends on the number of the update.
+ * Adam and its kin: AdamW, AMSGrad, Adamax, Nadam, RAdam (Kingma and Ba 2015, Loshchilov and Hutter
+ * 2019, Reddi et al. 2018, Dozat 2016, Liu et al. 2020). Formulas: kernels.h; here is what depends
+ * on the number of the update.
  *
- * Nadam, both systems:  mu_t = b1 (1 - 0.96^(t d) / 2), d = 1 in Keras and momentum_decay in PyTorch, P_t the product of
+ * Nadam, both systems:  mu_t = b1 (1 - 0.96^(t d) / 2), d = 1 in Keras and momentum_decay in
+ *                       PyTorch, P_t the product of
  * mu_1 … mu_t;  w -= lr (mu_(t+1) / (1 - P_(t+1)) m + (1 - mu_t) / (1 - P_t) g) / (sqrt(v / (1 - b2^t)) + epsilon).
  *
  * RAdam:  r_inf = 2/(1-b2) - 1, r_t = r_inf - 2 t b2^t / (1 - b2^t); above 5 the rate is multiplied by
- * sqrt((r_t-4)(r_t-2) r_inf / ((r_inf-4)(r_inf-2) r_t)) and divided by the root of v, else it is that of momentum alone.
+ * sqrt((r_t-4)(r_t-2) r_inf / ((r_inf-4)(r_inf-2) r_t)) and divided by the root of v, else it is
+ * that of momentum alone.
  */
 #include "optimizer_rule.h"
 
@@ -15,15 +18,20 @@
 static void adam_moments(const lstm_optimizer_options *options, bool needed[LSTM__MOMENTS])
 {
     needed[0] = needed[1] = true;
-    needed[2] = options->amsgrad == LSTM_YES
-                && (options->optimizer == LSTM_OPTIMIZER_ADAM || options->optimizer == LSTM_OPTIMIZER_ADAMW);
+    needed[2] = options->amsgrad == LSTM_YES && (options->optimizer == LSTM_OPTIMIZER_ADAM ||
+                                                 options->optimizer == LSTM_OPTIMIZER_ADAMW);
 }
 
 static lstm__adam_step step_of(const lstm__update *u)
 {
     const lstm_optimizer_options *o = u->options;
-    return (lstm__adam_step){.rate = (real)u->rate, .beta_1 = (real)u->momentum, .beta_2 = (real)o->beta_2,
-                             .epsilon = (real)o->epsilon, .decay = u->decay, .coupled_decay = u->coupled, .root_scale = 1};
+    return (lstm__adam_step){.rate = (real)u->rate,
+                             .beta_1 = (real)u->momentum,
+                             .beta_2 = (real)o->beta_2,
+                             .epsilon = (real)o->epsilon,
+                             .decay = u->decay,
+                             .coupled_decay = u->coupled,
+                             .root_scale = 1};
 }
 
 static void run(const lstm__update *u, const lstm__adam_step *step)
@@ -67,7 +75,8 @@ static void radam_update(const lstm__update *u)
     const double length = most - 2 * u->t * pow(beta_2, u->t) / correction;
     const double rate = u->rate / (1 - pow(u->momentum, u->t));
     if (length > 5) {
-        const double rectified = sqrt((length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length));
+        const double rectified = sqrt((length - 4) * (length - 2) * most /
+                                      ((most - 4) * (most - 2) * length));
         step.rate = (real)(rate * rectified * sqrt(correction));
     } else {
         step.rate = (real)rate;
@@ -81,9 +90,12 @@ static void adamax_update(const lstm__update *u)
 {
     const lstm_optimizer_options *o = u->options;
     const real epsilon = (real)o->epsilon;
-    const lstm__adamax_step step = {.rate = (real)(u->rate / (1 - pow(u->momentum, u->t))), .beta_1 = (real)u->momentum,
-                                    .beta_2 = (real)o->beta_2, .epsilon = u->keras ? epsilon : 0,
-                                    .gradient_epsilon = u->keras ? 0 : epsilon, .decay = u->decay,
+    const lstm__adamax_step step = {.rate = (real)(u->rate / (1 - pow(u->momentum, u->t))),
+                                    .beta_1 = (real)u->momentum,
+                                    .beta_2 = (real)o->beta_2,
+                                    .epsilon = u->keras ? epsilon : 0,
+                                    .gradient_epsilon = u->keras ? 0 : epsilon,
+                                    .decay = u->decay,
                                     .coupled_decay = u->coupled};
     u->kernels->adamax(u->count, &step, u->w, u->g, u->moments[0], u->moments[1]);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * RMSprop (Tieleman and Hinton 2012), Adagrad (Duchi et al. 2011) and Adadelta (Zeiler 2012). Formulas: kernels.h.
+ * RMSprop (Tieleman and Hinton 2012), Adagrad (Duchi et al. 2011) and Adadelta (Zeiler 2012).
+ * Formulas: kernels.h.
  */
 #include "optimizer_rule.h"
 
@@ -13,8 +14,9 @@ static void rmsprop_moments(const lstm_optimizer_options *options, bool needed[L
 static void rmsprop_update(const lstm__update *u)
 {
     const lstm_optimizer_options *o = u->options;
-    const lstm__rmsprop_step step = {(real)u->rate, (real)o->rho, (real)u->momentum, (real)o->epsilon,
-                                     u->decay,      u->coupled,   u->keras};
+    const lstm__rmsprop_step step = {(real)u->rate,    (real)o->rho, (real)u->momentum,
+                                     (real)o->epsilon, u->decay,     u->coupled,
+                                     u->keras};
     u->kernels->rmsprop(u->count, &step, u->w, u->g, u->moments[0], u->moments[1], u->moments[2]);
 }
 
@@ -59,7 +61,8 @@ static void adadelta_moments(const lstm_optimizer_options *options, bool needed[
 static void adadelta_update(const lstm__update *u)
 {
     const lstm_optimizer_options *o = u->options;
-    const lstm__adadelta_step step = {(real)u->rate, (real)o->rho, (real)o->epsilon, u->decay, u->coupled};
+    const lstm__adadelta_step step = {(real)u->rate, (real)o->rho, (real)o->epsilon, u->decay,
+                                      u->coupled};
     u->kernels->adadelta(u->count, &step, u->w, u->g, u->moments[0], u->moments[1]);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * SGD with momentum and Nesterov (Sutskever et al. 2013), and Lion (Chen et al. 2023). Formulas: kernels.h.
+ * SGD with momentum and Nesterov (Sutskever et al. 2013), and Lion (Chen et al. 2023). Formulas:
+ * kernels.h.
  */
 #include "optimizer_rule.h"
 
@@ -11,8 +12,9 @@ static void sgd_moments(const lstm_optimizer_options *options, bool needed[LSTM_
 static void sgd_update(const lstm__update *u)
 {
     const lstm_optimizer_options *o = u->options;
-    const lstm__sgd_step step = {(real)u->rate, (real)u->momentum,         (real)o->dampening, u->decay,
-                                 u->coupled,    o->nesterov == LSTM_YES,   u->keras,           u->t == 1};
+    const lstm__sgd_step step = {(real)u->rate, (real)u->momentum, (real)o->dampening,
+                                 u->decay,      u->coupled,        o->nesterov == LSTM_YES,
+                                 u->keras,      u->t == 1};
     u->kernels->sgd(u->count, &step, u->w, u->g, u->moments[0]);
 }
 
@@ -31,7 +33,8 @@ static void lion_moments(const lstm_optimizer_options *options, bool needed[LSTM
 
 static void lion_update(const lstm__update *u)
 {
-    const lstm__lion_step step = {(real)u->rate, (real)u->momentum, (real)u->options->beta_2, u->decay, u->coupled};
+    const lstm__lion_step step = {(real)u->rate, (real)u->momentum, (real)u->options->beta_2,
+                                  u->decay, u->coupled};
     u->kernels->lion(u->count, &step, u->w, u->g, u->moments[0]);
 }
 

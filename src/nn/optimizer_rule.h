@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What an optimizer is: defaults of both systems, the moments it keeps, and one update of a stretch of parameters. A new
- * optimizer is one lstm__rule in a file optimizer_*.c, one row in optimizer_rules.c, one constant and its name.
+ * What an optimizer is: defaults of both systems, the moments it keeps, and one update of a stretch
+ * of parameters. A new optimizer is one lstm__rule in a file optimizer_*.c, one row in
+ * optimizer_rules.c, one constant and its name.
  *
  *     moments     [0]           [1]             [2]
  *     SGD         momentum
@@ -21,10 +22,10 @@ typedef struct lstm__update {
     const lstm__kernels *kernels;
     const lstm_optimizer_options *options;
     const lstm__optimizer_state *state;
-    double t;               /* number of the update, from 1 */
-    double rate;            /* of this stretch */
-    double momentum;        /* of SGD and RMSprop, or beta_1: as the schedule has it */
-    real decay, coupled;    /* decoupled: rate * weight_decay; coupled: weight_decay */
+    double t;            /* number of the update, from 1 */
+    double rate;         /* of this stretch */
+    double momentum;     /* of SGD and RMSprop, or beta_1: as the schedule has it */
+    real decay, coupled; /* decoupled: rate * weight_decay; coupled: weight_decay */
     bool keras;
     size_t count;
     real *w;
@@ -59,7 +60,8 @@ extern const lstm__rule lstm__rule_lbfgs;
 const lstm__rule *lstm__rule_find(int32_t optimizer);
 
 /* Check options and fill in the rule's defaults (the schedule apart). */
-lstm_status lstm__optimizer_options_read(lstm_optimizer_options *out, const lstm_optimizer_options *options,
+lstm_status lstm__optimizer_options_read(lstm_optimizer_options *out,
+                                         const lstm_optimizer_options *options,
                                          int32_t model_profile);
 
 /* The momentum of Nadam at update t: beta_1 (1 - 0.96^(t momentum_decay) / 2). */

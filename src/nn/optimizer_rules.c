@@ -10,9 +10,9 @@
 #include <math.h>
 
 static const lstm__rule *const rules[] = {
-    &lstm__rule_sgd,      &lstm__rule_rmsprop, &lstm__rule_adam,  &lstm__rule_adamw, &lstm__rule_adagrad,
-    &lstm__rule_adadelta, &lstm__rule_adamax,  &lstm__rule_nadam, &lstm__rule_radam, &lstm__rule_lion,
-    &lstm__rule_lbfgs,
+    &lstm__rule_sgd,     &lstm__rule_rmsprop,  &lstm__rule_adam,   &lstm__rule_adamw,
+    &lstm__rule_adagrad, &lstm__rule_adadelta, &lstm__rule_adamax, &lstm__rule_nadam,
+    &lstm__rule_radam,   &lstm__rule_lion,     &lstm__rule_lbfgs,
 };
 
 const lstm__rule *lstm__rule_find(int32_t optimizer)
@@ -32,7 +32,8 @@ static double setting(double value, double standard)
 static lstm_status check_range(double value, double low, double high, const char *what)
 {
     if (!(value >= low && value < high))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "%s is %g: expected %g <= %s < %g", what, value, low, what, high);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "%s is %g: expected %g <= %s < %g", what, value, low,
+                          what, high);
     return LSTM_OK;
 }
 
@@ -53,8 +54,9 @@ static void fill_defaults(lstm_optimizer_options *o, const lstm__rule *rule)
     o->accumulation_steps = o->accumulation_steps == 0 ? 1 : o->accumulation_steps;
     o->history_size = o->history_size == 0 ? 100 : o->history_size;
     o->max_iterations = o->max_iterations == 0 ? 20 : o->max_iterations;
-    o->max_evaluations = o->max_evaluations == 0 ? o->max_iterations / 4 * 5 + o->max_iterations % 4 * 5 / 4
-                                                 : o->max_evaluations;
+    o->max_evaluations = o->max_evaluations == 0
+                             ? o->max_iterations / 4 * 5 + o->max_iterations % 4 * 5 / 4
+                             : o->max_evaluations;
     o->tolerance_grad = setting(o->tolerance_grad, 1e-7);
     o->tolerance_change = setting(o->tolerance_change, 1e-9);
 }
@@ -77,7 +79,8 @@ static lstm_status check_ranges(const lstm_optimizer_options *o)
     RETURN_IF_ERROR(check_range(o->momentum_decay, 0, HUGE_VAL, "momentum_decay"));
     RETURN_IF_ERROR(check_range(o->ema_momentum, 0, 1, "ema_momentum"));
     RETURN_IF_ERROR(check_range(o->accumulation_steps, 1, INT32_MAX, "accumulation_steps"));
-    RETURN_IF_ERROR(check_range(o->ema_overwrite_frequency, 0, INT32_MAX, "ema_overwrite_frequency"));
+    RETURN_IF_ERROR(
+        check_range(o->ema_overwrite_frequency, 0, INT32_MAX, "ema_overwrite_frequency"));
     RETURN_IF_ERROR(check_range(o->history_size, 1, 10000, "history_size"));
     RETURN_IF_ERROR(check_range(o->max_iterations, 1, INT32_MAX, "max_iterations"));
     RETURN_IF_ERROR(check_range(o->max_evaluations, 1, INT32_MAX, "max_evaluations"));
@@ -92,31 +95,40 @@ static lstm_status check_pairs(const lstm_optimizer_options *o)
     const int32_t kind = o->optimizer;
     const int clips = (o->clip_norm > 0) + (o->global_clip_norm > 0) + (o->clip_value > 0);
     if (clips > 1)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "more than one of clip_norm, global_clip_norm and clip_value is set");
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "more than one of clip_norm, global_clip_norm and clip_value is set");
     if (o->dampening > 0 && (keras || kind != LSTM_OPTIMIZER_SGD))
         return lstm__fail(LSTM_ERROR_ARGUMENT, "dampening belongs to PyTorch's SGD only");
     if (o->nesterov == LSTM_YES && (kind != LSTM_OPTIMIZER_SGD || o->momentum == 0))
         return lstm__fail(LSTM_ERROR_ARGUMENT, "nesterov needs SGD with a momentum above 0");
     if (o->rate_decay > 0 && (keras || kind != LSTM_OPTIMIZER_ADAGRAD))
         return lstm__fail(LSTM_ERROR_ARGUMENT, "rate_decay belongs to PyTorch's Adagrad only");
-    if (o->decoupled_decay == LSTM_YES && !keras && kind != LSTM_OPTIMIZER_ADAM && kind != LSTM_OPTIMIZER_ADAMW
-        && kind != LSTM_OPTIMIZER_NADAM && kind != LSTM_OPTIMIZER_RADAM)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "decoupled_decay belongs to PyTorch's Adam, Nadam and RAdam");
+    if (o->decoupled_decay == LSTM_YES && !keras && kind != LSTM_OPTIMIZER_ADAM &&
+        kind != LSTM_OPTIMIZER_ADAMW && kind != LSTM_OPTIMIZER_NADAM &&
+        kind != LSTM_OPTIMIZER_RADAM)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "decoupled_decay belongs to PyTorch's Adam, Nadam and RAdam");
     if (o->ema_overwrite_frequency > 0 && o->use_ema != LSTM_YES)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "ema_overwrite_frequency is set, but use_ema is not");
-    if (kind == LSTM_OPTIMIZER_LBFGS && (clips > 0 || o->weight_decay > 0 || o->accumulation_steps > 1))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "L-BFGS takes no clipping, weight decay or accumulation");
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "ema_overwrite_frequency is set, but use_ema is not");
+    if (kind == LSTM_OPTIMIZER_LBFGS &&
+        (clips > 0 || o->weight_decay > 0 || o->accumulation_steps > 1))
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "L-BFGS takes no clipping, weight decay or accumulation");
     return LSTM_OK;
 }
 
-lstm_status lstm__optimizer_options_read(lstm_optimizer_options *out, const lstm_optimizer_options *options,
+lstm_status lstm__optimizer_options_read(lstm_optimizer_options *out,
+                                         const lstm_optimizer_options *options,
                                          int32_t model_profile)
 {
     lstm_optimizer_options o;
     RETURN_IF_ERROR(lstm__read_options(&o, sizeof o, options, "lstm_optimizer_options"));
     if (o.reserved != 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_optimizer_options: reserved is %d: expected 0", (int)o.reserved);
-    RETURN_IF_ERROR(lstm__read_constant(&o.optimizer, LSTM_OPTIMIZER_ADAM, LSTM_NAMES_OPTIMIZER, "optimizer"));
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_optimizer_options: reserved is %d: expected 0",
+                          (int)o.reserved);
+    RETURN_IF_ERROR(
+        lstm__read_constant(&o.optimizer, LSTM_OPTIMIZER_ADAM, LSTM_NAMES_OPTIMIZER, "optimizer"));
     RETURN_IF_ERROR(lstm__read_constant(&o.profile, model_profile, LSTM_NAMES_PROFILE, "profile"));
     RETURN_IF_ERROR(lstm__read_flag(&o.nesterov, LSTM_NO, "nesterov"));
     RETURN_IF_ERROR(lstm__read_flag(&o.centered, LSTM_NO, "centered"));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Penalties l1 sum |w| + l2 sum w^2, with gradient l1 sign(w) + 2 l2 w, and constraints after each update, as Keras'
- * regularizers and constraints. Norms are those of the columns (axis 0), of a bias that of the whole.
+ * Penalties l1 sum |w| + l2 sum w^2, with gradient l1 sign(w) + 2 l2 w, and constraints after each
+ * update, as Keras' regularizers and constraints. Norms are those of the columns (axis 0), of a
+ * bias that of the whole.
  */
 #include "penalties.h"
 #include "constants.h"
@@ -25,20 +26,26 @@ lstm_status lstm__penalty_read(lstm__penalty *penalty, const lstm_regularizer_op
 {
     lstm_regularizer_options o;
     RETURN_IF_ERROR(lstm__read_options(&o, sizeof o, options, "lstm_regularizer_options"));
-    RETURN_IF_ERROR(lstm__read_constant(&o.constraint, LSTM_CONSTRAINT_NONE, LSTM_NAMES_CONSTRAINT, "constraint"));
+    RETURN_IF_ERROR(lstm__read_constant(&o.constraint, LSTM_CONSTRAINT_NONE, LSTM_NAMES_CONSTRAINT,
+                                        "constraint"));
     o.max_norm = o.max_norm == 0 ? 2 : o.max_norm;
     if (!(o.l1 >= 0 && isfinite(o.l1) && o.l2 >= 0 && isfinite(o.l2)))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "l1 is %g and l2 is %g: expected finite numbers of at least 0", o.l1, o.l2);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "l1 is %g and l2 is %g: expected finite numbers of at least 0", o.l1,
+                          o.l2);
     if (!(o.max_norm > 0) || !isfinite(o.max_norm))
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "max_norm is %g: expected a positive number", o.max_norm);
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "max_norm is %g: expected a positive number",
+                          o.max_norm);
     *penalty = (lstm__penalty){o.constraint, o.l1, o.l2, o.max_norm};
     return LSTM_OK;
 }
 
-/* A class says in its option table what can be regularised: Keras' keys are there, read or refused. */
+/* A class says in its option table what can be regularised: Keras' keys are there, read or refused.
+ */
 bool lstm__penalty_suits(const lstm__layer_class *class, int penalty)
 {
-    static const char *const keys[LSTM__PENALTIES] = {"kernel_regularizer", "recurrent_regularizer", "bias_regularizer"};
+    static const char *const keys[LSTM__PENALTIES] = {"kernel_regularizer", "recurrent_regularizer",
+                                                      "bias_regularizer"};
     for (const lstm__option *option = class->options; option && option->key; option++)
         if (strcmp(option->key, keys[penalty]) == 0)
             return true;
@@ -95,7 +102,8 @@ static void constrain_norms(const lstm__parameter *parameter, const lstm__penalt
         for (size_t r = 0; r < rows; r++)
             sum += (double)w[r * columns + c] * (double)w[r * columns + c];
         const double norm = sqrt(sum);
-        const double wanted = p->constraint == LSTM_CONSTRAINT_UNIT_NORM ? 1 : fmin(norm, p->max_norm);
+        const double wanted = p->constraint == LSTM_CONSTRAINT_UNIT_NORM ? 1
+                                                                         : fmin(norm, p->max_norm);
         const real factor = (real)(wanted / (NORM_FLOOR + norm));
         for (size_t r = 0; r < rows; r++)
             w[r * columns + c] *= factor;
@@ -112,7 +120,9 @@ void lstm__penalty_constrain(lstm_model *model)
             continue;
         if (p->constraint == LSTM_CONSTRAINT_MAX_NORM || p->constraint == LSTM_CONSTRAINT_UNIT_NORM)
             constrain_norms(parameter, p, w);
-        for (size_t v = 0; p->constraint == LSTM_CONSTRAINT_NON_NEGATIVE && v < lstm__parameter_size(parameter); v++)
+        for (size_t v = 0;
+             p->constraint == LSTM_CONSTRAINT_NON_NEGATIVE && v < lstm__parameter_size(parameter);
+             v++)
             w[v] = w[v] > 0 ? w[v] : 0;
     }
 }

@@ -6,7 +6,8 @@
 
 #include "session.h"
 
-/* LSTM__PENALTY_* of a parameter's name ("kernel", "recurrent_kernel", "bias"); -1 if it is none of them. */
+/* LSTM__PENALTY_* of a parameter's name ("kernel", "recurrent_kernel", "bias"); -1 if it is none of
+ * them. */
 int lstm__penalty_find(const char *name);
 
 /* Check options and fill in defaults. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * The recurrence of one LSTM: plan, packing, forward. Backward is in recurrence_backward.c.
  *
- * Forward, concat route: a step multiplies [h(t-1), x(t)] with all of W. Split route: the x rows of W meet `segment` steps of
- * x at once, then a step adds h(t-1) times the h rows. Either way the product's tiles end in the mathematics of the cell.
+ * Forward, concat route: a step multiplies [h(t-1), x(t)] with all of W. Split route: the x rows of
+ * W meet `segment` steps of x at once, then a step adds h(t-1) times the h rows. Either way the
+ * product's tiles end in the mathematics of the cell.
  *
- * Threads: samples of a batch never meet inside the time loop, so its rows are shared out and each thread goes through all
- * steps alone. With fewer rows than make that worth while, the panels of a step are shared, one fork and join a step.
- * However rows and panels are cut, an element is summed in the same order: bits do not depend on threads.
+ * Threads: samples of a batch never meet inside the time loop, so its rows are shared out and each
+ * thread goes through all steps alone. With fewer rows than make that worth while, the panels of a
+ * step are shared, one fork and join a step. However rows and panels are cut, an element is summed
+ * in the same order: bits do not depend on threads.
  */
 #include "recurrence.h"
 #include "shares.h"
@@ -14,22 +16,26 @@
 
 #include <string.h>
 
-int32_t lstm__recurrence_route(size_t batch, size_t steps, size_t input, size_t hidden, bool training)
+int32_t lstm__recurrence_route(size_t batch, size_t steps, size_t input, size_t hidden,
+                               bool training)
 {
-    enum { SMALL = 1 << 17 }; /* elements of a W that stays in a near cache whatever the step does besides */
+    /* elements of a W that stays in a near cache whatever the step does besides */
+    enum { SMALL = 1 << 17 };
     (void)training;
-    /* A single step has nothing to gather; narrow x adds next to nothing to the step's product; and with many rows and small
-     * W gates are then written once instead of twice. Otherwise the h rows alone stay in a nearer cache, and x has more
-     * rows at once than a step. docs/design/routes.md has the measurements. */
-    if (steps < 2 || (batch >= 4 && input <= 8) || (batch >= 16 && 4 * hidden * (hidden + input) <= SMALL))
+    /* A single step has nothing to gather; narrow x adds next to nothing to the step's product; and
+     * with many rows and small W gates are then written once instead of twice. Otherwise the h rows
+     * alone stay in a nearer cache, and x has more rows at once than a step. docs/design/routes.md
+     * has the measurements. */
+    if (steps < 2 || (batch >= 4 && input <= 8) ||
+        (batch >= 16 && 4 * hidden * (hidden + input) <= SMALL))
         return LSTM_ROUTE_CONCAT;
     return LSTM_ROUTE_SPLIT;
 }
 
 /* ---- Plan */
 
-/* Rows begin on cache lines, and rows one below the other do not share a set of the first cache: their distance is no
- * multiple of 2 KiB. */
+/* Rows begin on cache lines, and rows one below the other do not share a set of the first cache:
+ * their distance is no multiple of 2 KiB. */
 static size_t distance(size_t width)
 {
     const size_t line = 64 / sizeof(real);
@@ -46,7 +52,8 @@ size_t lstm__segment_steps(const lstm__recurrence *r, size_t batch)
 }
 
 /* Carve [blocks][max_batch][width]. */
-static real *carve_blocks(const lstm__recurrence *r, lstm__arena *arena, size_t blocks, size_t width)
+static real *carve_blocks(const lstm__recurrence *r, lstm__arena *arena, size_t blocks,
+                          size_t width)
 {
     size_t rows = 0;
     if (!lstm__mul(blocks, r->max_batch, &rows))
@@ -87,23 +94,28 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     r->list = lstm__carve(arena, lstm__segment_steps(r, 1) + r->max_batch, sizeof *r->list);
     r->back_h = carve_packed(r, arena, r->padded);
     if (r->input_gradient)
-        r->back_x = carve_packed(r, arena, r->input <= LSTM__NARROW ? r->input : lstm__panels(lanes, r->input) * lanes);
+        r->back_x = carve_packed(
+            r, arena, r->input <= LSTM__NARROW ? r->input : lstm__panels(lanes, r->input) * lanes);
     r->rows = carve_blocks(r, arena, r->max_steps + 1, r->ld_rows);
     r->gates = carve_blocks(r, arena, r->max_steps, r->ld_gates);
     r->c = carve_blocks(r, arena, r->max_steps + 1, r->padded);
     r->tanh_c = carve_blocks(r, arena, r->max_steps, r->padded);
     r->dh = carve_blocks(r, arena, 1, r->padded);
     r->dc = carve_blocks(r, arena, 1, r->padded);
-    r->scratch = lstm__carve(arena, (size_t)lstm_context_threads(r->context), LSTM__OUTER_SCRATCH * sizeof(real));
+    r->scratch = lstm__carve(arena, (size_t)lstm_context_threads(r->context),
+                             LSTM__OUTER_SCRATCH * sizeof(real));
 }
 
-void lstm__recurrence_pack_forward(const lstm__recurrence *r, const real *weights, const real *bias, const real *second_bias)
+void lstm__recurrence_pack_forward(const lstm__recurrence *r, const real *weights, const real *bias,
+                                   const real *second_bias)
 {
     const size_t columns = 4 * r->hidden;
     const bool split = r->route == LSTM_ROUTE_SPLIT;
-    r->kernels->pack_gates(r->hidden, split ? r->hidden : r->hidden + r->input, weights, columns, r->weights_h);
+    r->kernels->pack_gates(r->hidden, split ? r->hidden : r->hidden + r->input, weights, columns,
+                           r->weights_h);
     if (split)
-        r->kernels->pack_gates(r->hidden, r->input, weights + r->hidden * columns, columns, r->weights_x);
+        r->kernels->pack_gates(r->hidden, r->input, weights + r->hidden * columns, columns,
+                               r->weights_x);
     r->kernels->pack_bias(r->hidden, bias, second_bias, r->bias);
 }
 
@@ -120,8 +132,8 @@ void lstm__recurrence_pack_backward(const lstm__recurrence *r, const real *weigh
 
 /* ---- Forward */
 
-void lstm__tape_start(const lstm__kernels *kernels, size_t rows, size_t columns, size_t padded, lstm__view from, real *to,
-                      size_t stride)
+void lstm__tape_start(const lstm__kernels *kernels, size_t rows, size_t columns, size_t padded,
+                      lstm__view from, real *to, size_t stride)
 {
     if (!from.data || padded > columns)
         kernels->fill_rows(rows, padded, NULL, to, stride);
@@ -136,7 +148,8 @@ static const real *x_at(const lstm__pass *pass, size_t t)
     return call->x.data + source * call->batch * call->x.stride;
 }
 
-static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel, size_t last_panel)
+static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t count,
+                      size_t first_panel, size_t last_panel)
 {
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
@@ -168,7 +181,8 @@ static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t cou
 }
 
 /* The same with any activations: the product is added to x W + bias, then the cell. */
-static void step_rows_apart(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel, size_t last_panel)
+static void step_rows_apart(const lstm__pass *pass, size_t t, size_t first, size_t count,
+                            size_t first_panel, size_t last_panel)
 {
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
@@ -188,25 +202,35 @@ static void step_rows_apart(const lstm__pass *pass, size_t t, size_t first, size
         .ld_cell = r->padded,
         .h = lstm__rows_at(pass, t + 1) + first * r->ld_rows + column,
         .ld_h = r->ld_rows,
-        .y = call->y.data ? call->y.data + (t * call->batch + first) * call->y.stride + column : NULL,
+        .y = call->y.data ? call->y.data + (t * call->batch + first) * call->y.stride + column
+                          : NULL,
         .ld_y = call->y.stride,
     };
-    r->kernels->multiply_gates(&(lstm__multiplication){.rows = count, .k = r->hidden,
-                                                       .a = lstm__rows_at(pass, t) + first * r->ld_rows, .ld_a = r->ld_rows,
-                                                       .b = r->weights_h + 4 * column * r->hidden, .c = s.gates,
-                                                       .ld_c = r->ld_gates, .accumulate = true},
-                               s.units);
+    r->kernels->multiply_gates(
+        &(lstm__multiplication){.rows = count,
+                                .k = r->hidden,
+                                .a = lstm__rows_at(pass, t) + first * r->ld_rows,
+                                .ld_a = r->ld_rows,
+                                .b = r->weights_h + 4 * column * r->hidden,
+                                .c = s.gates,
+                                .ld_c = r->ld_gates,
+                                .accumulate = true},
+        s.units);
     r->kernels->cell_forward(&s);
 }
 
-static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel, size_t last_panel)
+static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel,
+                 size_t last_panel)
 {
     lstm__share run;
-    for (size_t at = first; lstm__next_run(pass->r, lstm__mask_at(pass, t), &at, first + count, &run);)
-        (pass->r->activation ? step_rows_apart : step_rows)(pass, t, run.first, run.count, first_panel, last_panel);
+    for (size_t at = first;
+         lstm__next_run(pass->r, lstm__mask_at(pass, t), &at, first + count, &run);)
+        (pass->r->activation ? step_rows_apart : step_rows)(pass, t, run.first, run.count,
+                                                            first_panel, last_panel);
 }
 
-/* x(t) of some samples beside h(t-1); zeros where it is masked, for whatever stands there must not get into a product. */
+/* x(t) of some samples beside h(t-1); zeros where it is masked, for whatever stands there must not
+ * get into a product. */
 static void copy_x(const lstm__pass *pass, size_t t, size_t first, size_t count)
 {
     const lstm__recurrence *r = pass->r;
@@ -251,7 +275,8 @@ static void multiply_run(const lstm__pass *pass, lstm__share run)
 {
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
-    const bool by_step = !r->training && call->reverse; /* the rows of several steps are not where one product finds them */
+    /* the rows of several steps are not where one product finds them */
+    const bool by_step = !r->training && call->reverse;
     for (size_t row = run.first; row < run.first + run.count;) {
         const size_t t = pass->first_step + row / call->batch;
         const size_t first = row % call->batch;
@@ -259,17 +284,22 @@ static void multiply_run(const lstm__pass *pass, lstm__share run)
         const size_t count = by_step && call->batch - first < left ? call->batch - first : left;
         const real *x = r->training ? lstm__rows_at(pass, t) + first * r->ld_rows + r->hidden
                                     : x_at(pass, t) + first * call->x.stride;
-        r->kernels->multiply_gates(&(lstm__multiplication){.rows = count, .k = r->input, .a = x,
-                                                           .ld_a = r->training ? r->ld_rows : call->x.stride,
-                                                           .b = r->weights_x, .bias = r->bias,
-                                                           .c = lstm__gates_at(pass, t) + first * r->ld_gates,
-                                                           .ld_c = r->ld_gates},
-                                   r->hidden);
+        r->kernels->multiply_gates(
+            &(lstm__multiplication){.rows = count,
+                                    .k = r->input,
+                                    .a = x,
+                                    .ld_a = r->training ? r->ld_rows : call->x.stride,
+                                    .b = r->weights_x,
+                                    .bias = r->bias,
+                                    .c = lstm__gates_at(pass, t) + first * r->ld_gates,
+                                    .ld_c = r->ld_gates},
+            r->hidden);
         row += count;
     }
 }
 
-/* x W + bias for some of the rows of all steps of a segment; while training x is brought into the tape first. */
+/* x W + bias for some of the rows of all steps of a segment; while training x is brought into the
+ * tape first. */
 static void multiply_inputs(void *argument, int32_t index)
 {
     const lstm__pass *pass = argument;
@@ -284,7 +314,8 @@ static void multiply_inputs(void *argument, int32_t index)
         row += count;
     }
     lstm__share run;
-    for (size_t at = share.first; lstm__next_run(pass->r, lstm__mask_at(pass, pass->first_step), &at, end, &run);)
+    for (size_t at = share.first;
+         lstm__next_run(pass->r, lstm__mask_at(pass, pass->first_step), &at, end, &run);)
         multiply_run(pass, run);
 }
 
@@ -293,12 +324,17 @@ void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_
     if (call->batch == 0)
         return;
     const bool split = r->route == LSTM_ROUTE_SPLIT;
-    const size_t step_work = lstm__work(call->batch, split ? r->hidden : r->hidden + r->input, r->padded);
+    const size_t step_work = lstm__work(call->batch, split ? r->hidden : r->hidden + r->input,
+                                        r->padded);
     lstm__pass pass = {.r = r, .call = call};
     lstm__mask_start(r, call);
-    lstm__tape_start(r->kernels, call->batch, r->hidden, r->hidden, call->h0, lstm__rows_at(&pass, 0), r->ld_rows);
-    lstm__tape_start(r->kernels, call->batch, r->hidden, r->padded, call->c0, lstm__cell_at(&pass, 0), r->padded);
-    const size_t segment = !split ? call->steps : r->training ? lstm__segment_steps(r, call->batch) : r->segment;
+    lstm__tape_start(r->kernels, call->batch, r->hidden, r->hidden, call->h0,
+                     lstm__rows_at(&pass, 0), r->ld_rows);
+    lstm__tape_start(r->kernels, call->batch, r->hidden, r->padded, call->c0,
+                     lstm__cell_at(&pass, 0), r->padded);
+    const size_t segment = !split        ? call->steps
+                           : r->training ? lstm__segment_steps(r, call->batch)
+                                         : r->segment;
     const bool by_panels = lstm__share_columns(r->context, call->batch, r->panels, step_work);
     for (size_t t = 0; t < call->steps; t = pass.last_step) {
         pass.first_step = t;
@@ -306,7 +342,8 @@ void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_
         const size_t steps = pass.last_step - t;
         if (split) {
             const size_t rows = steps * call->batch;
-            pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded), LSTM__TASK_WORK);
+            pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded),
+                                      LSTM__TASK_WORK);
             lstm__parallel(r->context, (int32_t)pass.tasks, multiply_inputs, &pass);
         }
         if (!by_panels) {

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT
- * The recurrence of one LSTM over a batch of sequences: plan, packing, forward, backward on plain arrays. The LSTM layer and
- * the public primitive are both thin shells around it. Layouts of what is packed: kernels/packed.h.
+ * The recurrence of one LSTM over a batch of sequences: plan, packing, forward, backward on plain
+ * arrays. The LSTM layer and the public primitive are both thin shells around it. Layouts of what
+ * is packed: kernels/packed.h.
  *
  *     rows   [T+1][B][ld_rows]   training: block t holds [h(t-1), x(t)], block T only h(T-1).
  *            [2][B][ld_rows]     else: blocks take turns, as a step must not overwrite the h that it still reads; they
  *                                hold x beside h in the concat route only
- *     gates  [T][B][ld_gates]    training: activated i, f, g, o in gate order; backward turns them into gradients of the
+ *     gates  [T][B][ld_gates]    training: activated i, f, g, o in gate order; backward turns them
+ *            into gradients of the
  *                                pre-activations. Else, in the split route, x W + bias of `segment` steps
  *     c      [T+1][B][U]         block 0 is c0; one block when not training
  *     tanh_c [T][B][U]           training: tanh(c(t))
  *     y = h(t) is a view on block t+1 of rows, so outputs are never copied while training.
  *
- * Masks. At a masked step a sample's h and c are held: blocks t+1 repeat blocks t, and backward hands the gradients at h and c
- * on unchanged (recurrence_masks.c). Steps at which every sample is valid run as without a mask; else only the runs of valid
- * samples are computed, so padding costs copies and no products. Without training c then has two blocks that take turns.
+ * Masks. At a masked step a sample's h and c are held: blocks t+1 repeat blocks t, and backward
+ * hands the gradients at h and c on unchanged (recurrence_masks.c). Steps at which every sample is
+ * valid run as without a mask; else only the runs of valid samples are computed, so padding costs
+ * copies and no products. Without training c then has two blocks that take turns.
  */
 #ifndef LSTM_NN_RECURRENCE_H
 #define LSTM_NN_RECURRENCE_H
@@ -29,43 +32,50 @@ typedef struct lstm__recurrence {
     bool training;
     bool input_gradient; /* backward may be asked for dx */
     int32_t route;       /* LSTM_ROUTE_*, never 0 */
-    int32_t activation, recurrent_activation; /* LSTM_ACTIVATION_*; 0 = tanh and sigmoid, fused with the product of a step.
+    int32_t activation,
+        recurrent_activation; /* LSTM_ACTIVATION_*; 0 = tanh and sigmoid, fused with the product of a step.
                                                  Others need the split route */
     /* The rest is lstm__recurrence_plan's. */
-    size_t segment;      /* steps whose x is multiplied at once (split route) */
-    size_t panels;       /* groups of V units */
-    size_t padded;       /* U */
+    size_t segment; /* steps whose x is multiplied at once (split route) */
+    size_t panels;  /* groups of V units */
+    size_t padded;  /* U */
     size_t ld_rows, ld_gates;
-    real *weights_h;     /* gates layout: in the concat route all rows of W, in the split route the h rows */
-    real *weights_x;     /* split route: gates layout of the x rows */
-    real *bias;          /* gate order */
-    real *back_h;        /* training: across layout of the h rows */
-    real *back_x;        /* training with dx: across or narrow layout of the x rows */
+    /* gates layout: in the concat route all rows of W, in the split route the h rows */
+    real *weights_h;
+    real *weights_x; /* split route: gates layout of the x rows */
+    real *bias;      /* gate order */
+    real *back_h;    /* training: across layout of the h rows */
+    real *back_x;    /* training with dx: across or narrow layout of the x rows */
     real *rows;
     real *gates;
     real *c;
     real *tanh_c;
-    real *dh;            /* [B][U], gradient at the last h; with a mask, what held steps hand back to h */
-    real *dc;            /* [B][U] */
-    real *scratch;       /* [threads][LSTM__OUTER_SCRATCH] */
-    unsigned char *mask; /* [T][B] in step order: the mask of the latest forward, where it had one */
-    uint32_t *list;      /* training: valid rows of a segment */
-    size_t *starts;      /* [B] first valid step of each sample, or the number of steps */
+    /* [B][U], gradient at the last h; with a mask, what held steps hand back to h */
+    real *dh;
+    real *dc;      /* [B][U] */
+    real *scratch; /* [threads][LSTM__OUTER_SCRATCH] */
+    /* [T][B] in step order: the mask of the latest forward, where it had one */
+    unsigned char *mask;
+    uint32_t *list; /* training: valid rows of a segment */
+    size_t *starts; /* [B] first valid step of each sample, or the number of steps */
 } lstm__recurrence;
 
 typedef struct lstm__recurrence_call {
     size_t batch, steps;
-    bool reverse;        /* step t reads x of step T-1-t */
-    const unsigned char *mask; /* [steps][batch] in the order of x: 0 = hold h and c; NULL = every step is valid */
-    bool zero_masked;    /* outputs of masked steps are zero; else the output before is repeated (zero before the first) */
+    bool reverse; /* step t reads x of step T-1-t */
+    /* [steps][batch] in the order of x: 0 = hold h and c; NULL = every step is valid */
+    const unsigned char *mask;
+    /* outputs of masked steps are zero; else the output before is repeated (zero before the first)
+     */
+    bool zero_masked;
     lstm__view x;
-    lstm__view h0, c0;   /* data NULL = zeros */
-    lstm__view y;        /* every output; data NULL = not wanted */
+    lstm__view h0, c0; /* data NULL = zeros */
+    lstm__view y;      /* every output; data NULL = not wanted */
     /* backward */
-    lstm__view dy;       /* gradient at every output, or data NULL */
-    lstm__view dhn[2];   /* gradients at the last h; summed; data NULL = zero */
+    lstm__view dy;     /* gradient at every output, or data NULL */
+    lstm__view dhn[2]; /* gradients at the last h; summed; data NULL = zero */
     lstm__view dcn;
-    lstm__view dx;       /* data NULL = not wanted */
+    lstm__view dx; /* data NULL = not wanted */
     bool add_dx, add_dh0, add_dc0;
     real *dweights;      /* [H+I][4H], overwritten; NULL = not wanted */
     real *dbias;         /* [4H], overwritten; NULL = not wanted */
@@ -73,23 +83,29 @@ typedef struct lstm__recurrence_call {
 } lstm__recurrence_call;
 
 /* Route for a shape (see docs/design/routes.md). */
-int32_t lstm__recurrence_route(size_t batch, size_t steps, size_t input, size_t hidden, bool training);
+int32_t lstm__recurrence_route(size_t batch, size_t steps, size_t input, size_t hidden,
+                               bool training);
 
 /* Carve the buffers; the members up to `route` must be set. */
 void lstm__recurrence_plan(lstm__recurrence *recurrence, lstm__arena *arena);
 
-/* Pack weights [H+I][4H] and the sum of two biases [4H], each NULL or not, for forward / weights for backward. Needed
- * once after each change of them. */
-void lstm__recurrence_pack_forward(const lstm__recurrence *recurrence, const real *weights, const real *bias,
-                                   const real *second_bias);
+/* Pack weights [H+I][4H] and the sum of two biases [4H], each NULL or not, for forward / weights
+ * for backward. Needed once after each change of them. */
+void lstm__recurrence_pack_forward(const lstm__recurrence *recurrence, const real *weights,
+                                   const real *bias, const real *second_bias);
 void lstm__recurrence_pack_backward(const lstm__recurrence *recurrence, const real *weights);
 
-void lstm__recurrence_forward(const lstm__recurrence *recurrence, const lstm__recurrence_call *call);
-void lstm__recurrence_backward(const lstm__recurrence *recurrence, const lstm__recurrence_call *call);
+void lstm__recurrence_forward(const lstm__recurrence *recurrence,
+                              const lstm__recurrence_call *call);
+void lstm__recurrence_backward(const lstm__recurrence *recurrence,
+                               const lstm__recurrence_call *call);
 
 /* Where the latest forward left the last h and c, and (training) all outputs. */
-lstm__view lstm__recurrence_h(const lstm__recurrence *recurrence, const lstm__recurrence_call *call);
-lstm__view lstm__recurrence_c(const lstm__recurrence *recurrence, const lstm__recurrence_call *call);
-lstm__view lstm__recurrence_outputs(const lstm__recurrence *recurrence, const lstm__recurrence_call *call);
+lstm__view lstm__recurrence_h(const lstm__recurrence *recurrence,
+                              const lstm__recurrence_call *call);
+lstm__view lstm__recurrence_c(const lstm__recurrence *recurrence,
+                              const lstm__recurrence_call *call);
+lstm__view lstm__recurrence_outputs(const lstm__recurrence *recurrence,
+                                    const lstm__recurrence_call *call);
 
 #endif

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Back-propagation through time for recurrence.c.
  *
- * step_backward turns the gates of step t into the gradients of its pre-activations, dA(t), taking dA(t+1) W_h^T into the
- * gradient at h(t) on the way. What else is wanted are products over many steps: dx = dA W_x^T, dW = rows^T dA, db = column
- * sums; and at the end dh0 = dA(0) W_h^T. They follow segment by segment, while dA is still in a near cache. Segments
- * depend on the shape alone, as the order of dW's sums does on them.
+ * step_backward turns the gates of step t into the gradients of its pre-activations, dA(t), taking
+ * dA(t+1) W_h^T into the gradient at h(t) on the way. What else is wanted are products over many
+ * steps: dx = dA W_x^T, dW = rows^T dA, db = column sums; and at the end dh0 = dA(0) W_h^T. They
+ * follow segment by segment, while dA is still in a near cache. Segments depend on the shape alone,
+ * as the order of dW's sums does on them.
  *
- * Threads share the samples in the time loop, or where these are few the groups of columns of each step; rows for dx;
- * panels for dW and db.
+ * Threads share the samples in the time loop, or where these are few the groups of columns of each
+ * step; rows for dx; panels for dW and db.
  */
 #include "shares.h"
 #include "tape.h"
@@ -27,10 +28,12 @@ static void start_gradients(const lstm__pass *pass, size_t first, size_t count)
     lstm__tape_start(r->kernels, count, r->hidden, r->padded, from[0], dh, r->padded);
     if (from[1].data)
         r->kernels->copy_rows(count, r->hidden, from[1].data, from[1].stride, dh, r->padded, 1);
-    lstm__tape_start(r->kernels, count, r->hidden, r->padded, from[2], r->dc + first * r->padded, r->padded);
+    lstm__tape_start(r->kernels, count, r->hidden, r->padded, from[2], r->dc + first * r->padded,
+                     r->padded);
 }
 
-static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_group, size_t last_group)
+static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t count,
+                      size_t first_group, size_t last_group)
 {
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
@@ -50,7 +53,9 @@ static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t cou
         .ld_cell = r->padded,
         .dy = call->dy.data ? call->dy.data + (t * call->batch + first) * call->dy.stride : NULL,
         .ld_dy = call->dy.stride,
-        .extra = call->mask || (last && (call->dhn[0].data || call->dhn[1].data)) ? r->dh + first * r->padded : NULL,
+        .extra = call->mask || (last && (call->dhn[0].data || call->dhn[1].data))
+                     ? r->dh + first * r->padded
+                     : NULL,
         .ld_extra = r->padded,
     };
     r->kernels->step_backward(&s, first_group, last_group);
@@ -75,22 +80,30 @@ static void step_rows_apart(const lstm__pass *pass, size_t t, size_t first, size
         .ld_cell = r->padded,
     };
     if (t + 1 < call->steps)
-        r->kernels->multiply_across(&(lstm__multiplication){.rows = count, .k = 4 * r->padded,
-                                                            .a = lstm__gates_at(pass, t + 1) + first * r->ld_gates,
-                                                            .ld_a = r->ld_gates, .b = r->back_h, .c = s.dh, .ld_c = r->padded,
-                                                            .accumulate = true},
-                                    r->hidden);
+        r->kernels->multiply_across(
+            &(lstm__multiplication){.rows = count,
+                                    .k = 4 * r->padded,
+                                    .a = lstm__gates_at(pass, t + 1) + first * r->ld_gates,
+                                    .ld_a = r->ld_gates,
+                                    .b = r->back_h,
+                                    .c = s.dh,
+                                    .ld_c = r->padded,
+                                    .accumulate = true},
+            r->hidden);
     if (call->dy.data)
-        r->kernels->copy_rows(count, r->hidden, call->dy.data + (t * call->batch + first) * call->dy.stride, call->dy.stride,
-                              s.dh, r->padded, 1);
+        r->kernels->copy_rows(count, r->hidden,
+                              call->dy.data + (t * call->batch + first) * call->dy.stride,
+                              call->dy.stride, s.dh, r->padded, 1);
     r->kernels->cell_backward(&s);
     memset(s.dh, 0, count * r->padded * sizeof(real));
 }
 
-static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_group, size_t last_group)
+static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_group,
+                 size_t last_group)
 {
     lstm__share run;
-    for (size_t at = first; lstm__next_run(pass->r, lstm__mask_at(pass, t), &at, first + count, &run);)
+    for (size_t at = first;
+         lstm__next_run(pass->r, lstm__mask_at(pass, t), &at, first + count, &run);)
         if (pass->r->activation)
             step_rows_apart(pass, t, run.first, run.count);
         else
@@ -103,17 +116,23 @@ static void end_gradients(const lstm__pass *pass, size_t first, size_t count)
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
     if (call->dh0.data)
-        r->kernels->multiply_across(&(lstm__multiplication){.rows = count, .k = 4 * r->padded,
-                                                     .a = r->gates + first * r->ld_gates, .ld_a = r->ld_gates,
-                                                     .b = r->back_h, .c = call->dh0.data + first * call->dh0.stride,
-                                                     .ld_c = call->dh0.stride, .accumulate = call->add_dh0},
-                                    r->hidden);
+        r->kernels->multiply_across(
+            &(lstm__multiplication){.rows = count,
+                                    .k = 4 * r->padded,
+                                    .a = r->gates + first * r->ld_gates,
+                                    .ld_a = r->ld_gates,
+                                    .b = r->back_h,
+                                    .c = call->dh0.data + first * call->dh0.stride,
+                                    .ld_c = call->dh0.stride,
+                                    .accumulate = call->add_dh0},
+            r->hidden);
     if (call->dh0.data && call->mask)
         r->kernels->copy_rows(count, r->hidden, r->dh + first * r->padded, r->padded,
                               call->dh0.data + first * call->dh0.stride, call->dh0.stride, 1);
     if (call->dc0.data)
         r->kernels->copy_rows(count, r->hidden, r->dc + first * r->padded, r->padded,
-                              call->dc0.data + first * call->dc0.stride, call->dc0.stride, call->add_dc0);
+                              call->dc0.data + first * call->dc0.stride, call->dc0.stride,
+                              call->add_dc0);
 }
 
 static size_t groups_of(const lstm__recurrence *r)
@@ -167,7 +186,8 @@ static void back_through_time(const lstm__pass *segment)
         end_gradients(&pass, 0, call->batch);
 }
 
-/* dx of some rows from `row` on, counted from the first step, which may go on over several steps. */
+/* dx of some rows from `row` on, counted from the first step, which may go on over several steps.
+ */
 static void multiply_back_rows(const lstm__pass *pass, size_t row, size_t end)
 {
     const lstm__recurrence *r = pass->r;
@@ -176,11 +196,17 @@ static void multiply_back_rows(const lstm__pass *pass, size_t row, size_t end)
         const size_t t = row / call->batch;
         const size_t first = row % call->batch;
         const size_t left = end - row;
-        const size_t count = call->reverse && call->batch - first < left ? call->batch - first : left;
+        const size_t count = call->reverse && call->batch - first < left ? call->batch - first
+                                                                         : left;
         const size_t target = (call->reverse ? call->steps - 1 - t : t) * call->batch + first;
-        const lstm__multiplication p = {.rows = count, .k = 4 * r->padded, .a = r->gates + row * r->ld_gates, .ld_a = r->ld_gates,
-                                 .b = r->back_x, .c = call->dx.data + target * call->dx.stride, .ld_c = call->dx.stride,
-                                 .accumulate = call->add_dx};
+        const lstm__multiplication p = {.rows = count,
+                                        .k = 4 * r->padded,
+                                        .a = r->gates + row * r->ld_gates,
+                                        .ld_a = r->ld_gates,
+                                        .b = r->back_x,
+                                        .c = call->dx.data + target * call->dx.stride,
+                                        .ld_c = call->dx.stride,
+                                        .accumulate = call->add_dx};
         if (r->input <= LSTM__NARROW)
             r->kernels->multiply_narrow(&p, r->input);
         else
@@ -195,7 +221,8 @@ static void clear_back_rows(const lstm__pass *pass, size_t row, size_t end)
     const lstm__recurrence_call *call = pass->call;
     for (; row < end && !call->add_dx; row++) {
         const size_t t = row / call->batch;
-        const size_t target = (call->reverse ? call->steps - 1 - t : t) * call->batch + row % call->batch;
+        const size_t target = (call->reverse ? call->steps - 1 - t : t) * call->batch +
+                              row % call->batch;
         memset(call->dx.data + target * call->dx.stride, 0, pass->r->input * sizeof(real));
     }
 }
@@ -205,12 +232,14 @@ static void multiply_back(void *argument, int32_t index)
 {
     const lstm__pass *pass = argument;
     const size_t batch = pass->call->batch;
-    const lstm__share share = lstm__share_of(batch * (pass->last_step - pass->first_step), pass->tasks, index);
+    const lstm__share share = lstm__share_of(batch * (pass->last_step - pass->first_step),
+                                             pass->tasks, index);
     const size_t begin = pass->first_step * batch + share.first;
     const size_t end = begin + share.count;
     size_t done = begin;
     lstm__share run;
-    for (size_t at = begin; lstm__next_run(pass->r, lstm__mask_at(pass, 0), &at, end, &run); done = at) {
+    for (size_t at = begin; lstm__next_run(pass->r, lstm__mask_at(pass, 0), &at, end, &run);
+         done = at) {
         clear_back_rows(pass, done, run.first);
         multiply_back_rows(pass, run.first, run.first + run.count);
     }
@@ -255,7 +284,8 @@ void lstm__recurrence_backward(const lstm__recurrence *r, const lstm__recurrence
         pass.valid = lstm__mask_list(&pass, &pass.list);
         back_through_time(&pass);
         if (call->dx.data) {
-            pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded), LSTM__TASK_WORK);
+            pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded),
+                                      LSTM__TASK_WORK);
             lstm__parallel(r->context, (int32_t)pass.tasks, multiply_back, &pass);
         }
         const size_t work = lstm__work(rows, r->hidden + r->input, r->padded);

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT
- * Masked steps of a recurrence: what recurrence.c and recurrence_backward.c do besides for samples that a step leaves out.
+ * Masked steps of a recurrence: what recurrence.c and recurrence_backward.c do besides for samples
+ * that a step leaves out.
  *
- * Forward a masked sample holds its states, h(t) = h(t-1) and c(t) = c(t-1). Its place in the tape gets the gates i = g = o = 0,
- * f = 1 and tanh_c = 0: with these a step backward that computes the sample along leaves dc as it is and finds no gradient at
- * the pre-activations, exactly.
+ * Forward a masked sample holds its states, h(t) = h(t-1) and c(t) = c(t-1). Its place in the tape
+ * gets the gates i = g = o = 0, f = 1 and tanh_c = 0: with these a step backward that computes the
+ * sample along leaves dc as it is and finds no gradient at the pre-activations, exactly.
  *
- * Backward the gradient at h(t) of a masked sample goes to h(t-1) unchanged. Nothing of it is in dA(t), so it is kept in r->dh,
- * which every step adds: at the last masked step before a valid one, dA(t+1) W_h^T is added to it (later ones are zero), and the
- * first valid step met on the way back takes it up.
+ * Backward the gradient at h(t) of a masked sample goes to h(t-1) unchanged. Nothing of it is in
+ * dA(t), so it is kept in r->dh, which every step adds: at the last masked step before a valid one,
+ * dA(t+1) W_h^T is added to it (later ones are zero), and the first valid step met on the way back
+ * takes it up.
  */
 #include "tape.h"
 
 #include <string.h>
 
-/* Gaps of fewer rows are computed along: cutting a tile into smaller ones costs more than the rows in them. */
+/* Gaps of fewer rows are computed along: cutting a tile into smaller ones costs more than the rows
+ * in them. */
 enum { GAP = 4 };
 
-bool lstm__next_run(const lstm__recurrence *r, const unsigned char *mask, size_t *at, size_t end, lstm__share *run)
+bool lstm__next_run(const lstm__recurrence *r, const unsigned char *mask, size_t *at, size_t end,
+                    lstm__share *run)
 {
     const size_t gap = r->activation ? 1 : GAP;
     size_t first = *at;
@@ -110,10 +114,10 @@ void lstm__mask_hold(const lstm__pass *pass, size_t t, size_t first, size_t coun
     for (size_t row = first; row < first + count; row++) {
         if (mask[row])
             continue;
-        memcpy(lstm__rows_at(pass, t + 1) + row * r->ld_rows, lstm__rows_at(pass, t) + row * r->ld_rows,
-               r->hidden * sizeof(real));
-        memcpy(lstm__cell_at(pass, t + 1) + row * r->padded, lstm__cell_at(pass, t) + row * r->padded,
-               r->padded * sizeof(real));
+        memcpy(lstm__rows_at(pass, t + 1) + row * r->ld_rows,
+               lstm__rows_at(pass, t) + row * r->ld_rows, r->hidden * sizeof(real));
+        memcpy(lstm__cell_at(pass, t + 1) + row * r->padded,
+               lstm__cell_at(pass, t) + row * r->padded, r->padded * sizeof(real));
         hold_output(pass, t, row);
         if (r->training)
             empty_tape(pass, t, row);
@@ -136,14 +140,20 @@ void lstm__mask_hand_back(const lstm__pass *pass, size_t t, size_t first, size_t
             continue;
         }
         if (next && next[row])
-            r->kernels->multiply_across(&(lstm__multiplication){.rows = 1, .k = 4 * r->padded,
-                                                                .a = lstm__gates_at(pass, t + 1) + row * r->ld_gates,
-                                                                .ld_a = r->ld_gates, .b = r->back_h, .c = dh,
-                                                                .ld_c = r->padded, .accumulate = true},
-                                        r->hidden);
+            r->kernels->multiply_across(
+                &(lstm__multiplication){.rows = 1,
+                                        .k = 4 * r->padded,
+                                        .a = lstm__gates_at(pass, t + 1) + row * r->ld_gates,
+                                        .ld_a = r->ld_gates,
+                                        .b = r->back_h,
+                                        .c = dh,
+                                        .ld_c = r->padded,
+                                        .accumulate = true},
+                r->hidden);
         if (call->dy.data && !call->zero_masked && t > r->starts[row])
-            r->kernels->copy_rows(1, r->hidden, call->dy.data + (t * call->batch + row) * call->dy.stride, call->dy.stride, dh,
-                                  r->padded, 1);
+            r->kernels->copy_rows(1, r->hidden,
+                                  call->dy.data + (t * call->batch + row) * call->dy.stride,
+                                  call->dy.stride, dh, r->padded, 1);
         memset(lstm__gates_at(pass, t) + row * r->ld_gates, 0, 4 * r->padded * sizeof(real));
     }
 }

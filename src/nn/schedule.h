@@ -10,7 +10,8 @@
 
 /* What a plateau schedule remembers. Doubles, as they stand in a checkpoint. */
 typedef struct lstm__plateau {
-    double reduced;  /* product of the factors so far: the rate is base * reduced, not below the minimum */
+    /* product of the factors so far: the rate is base * reduced, not below the minimum */
+    double reduced;
     double best;
     double seen;     /* 0 until there is a best */
     double waiting;  /* epochs without an improvement */
@@ -18,16 +19,18 @@ typedef struct lstm__plateau {
 } lstm__plateau;
 
 /* Check options and fill in the profile's defaults. */
-lstm_status lstm__schedule_read(lstm_schedule_options *out, const lstm_schedule_options *options, int32_t profile);
+lstm_status lstm__schedule_read(lstm_schedule_options *out, const lstm_schedule_options *options,
+                                int32_t profile);
 
 /* The rate of update t (from 0) for a base rate. */
-double lstm__schedule_rate(const lstm_schedule_options *schedule, const lstm__plateau *plateau, double base, int64_t t);
+double lstm__schedule_rate(const lstm_schedule_options *schedule, const lstm__plateau *plateau,
+                           double base, int64_t t);
 
 /* The momentum of update t where the schedule cycles it, else `momentum`. */
 double lstm__schedule_momentum(const lstm_schedule_options *schedule, double momentum, int64_t t);
 
 /* The loss at the end of an epoch. */
-void lstm__schedule_watch(const lstm_schedule_options *schedule, lstm__plateau *plateau, int32_t profile, double base,
-                          double loss);
+void lstm__schedule_watch(const lstm_schedule_options *schedule, lstm__plateau *plateau,
+                          int32_t profile, double base, double loss);
 
 #endif

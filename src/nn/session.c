@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Sessions: laying out all buffers in one block, and running the nodes forward and backward.
  *
- * Forward runs the nodes in order, backward in reverse order. A port's gradient has no value until somebody writes it:
- * the first writer overwrites, later ones add (`written`), so nothing has to be cleared. A node none of whose outputs got
- * a gradient is skipped, and its parameter gradients are zero.
+ * Forward runs the nodes in order, backward in reverse order. A port's gradient has no value until
+ * somebody writes it: the first writer overwrites, later ones add (`written`), so nothing has to be
+ * cleared. A node none of whose outputs got a gradient is skipped, and its parameter gradients are
+ * zero.
  */
 #include "session.h"
 #include "checked.h"
@@ -32,7 +33,8 @@ size_t lstm__session_max_steps(const lstm_session *session, lstm__shape shape)
 size_t lstm__session_max_rows(const lstm_session *session, lstm__shape shape)
 {
     size_t rows = 0;
-    if (!lstm__mul(session->max_batch, shape.steps == 0 ? 1 : lstm__session_max_steps(session, shape), &rows))
+    if (!lstm__mul(session->max_batch,
+                   shape.steps == 0 ? 1 : lstm__session_max_steps(session, shape), &rows))
         return SIZE_MAX;
     return rows;
 }
@@ -48,7 +50,8 @@ static void lay_out(lstm_session *session, lstm__arena *arena)
         memset(session->ports, 0, model->port_count * sizeof *session->ports);
         memset(session->plans, 0, model->node_count * sizeof *session->plans);
     }
-    /* While measuring there is no plan struct yet: each node gets a zeroed one on the stack, large enough for all. */
+    /* While measuring there is no plan struct yet: each node gets a zeroed one on the stack, large
+     * enough for all. */
     for (size_t k = 0; k < model->node_count; k++) {
         const lstm__node *node = model->nodes[k];
         unsigned char measured[LARGEST_PLAN] = {0};
@@ -73,7 +76,8 @@ static void lay_out(lstm_session *session, lstm__arena *arena)
             if (!lstm__mul(features, sizeof(real), &bytes))
                 arena->overflow = true;
             const lstm__view gradient = {
-                lstm__carve(arena, lstm__session_max_rows(session, node->shapes[port]), bytes), features};
+                lstm__carve(arena, lstm__session_max_rows(session, node->shapes[port]), bytes),
+                features};
             if (arena->base)
                 lstm__session_own(session, node, port)->gradient = gradient;
         }
@@ -90,8 +94,8 @@ static lstm_status check_plans(const lstm_model *model)
     return LSTM_OK;
 }
 
-lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training, bool input_gradients,
-                                 size_t batch, size_t steps, uint64_t seed)
+lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training,
+                                 bool input_gradients, size_t batch, size_t steps, uint64_t seed)
 {
     lstm_context *context = model->context;
     *out = NULL;
@@ -107,8 +111,10 @@ lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool tra
     lstm__carve(&arena, 1, sizeof plan);
     lay_out(&plan, &arena);
     if (arena.overflow)
-        return lstm__fail(LSTM_ERROR_MEMORY, "a session of %zu samples and %zu steps needs more memory than can be addressed",
-                          batch, steps);
+        return lstm__fail(
+            LSTM_ERROR_MEMORY,
+            "a session of %zu samples and %zu steps needs more memory than can be addressed", batch,
+            steps);
     unsigned char *block = lstm__allocate(context, arena.used);
     if (!block)
         return lstm__fail_memory(arena.used, "a session");
@@ -151,19 +157,26 @@ void lstm__batch_sort(const lstm__batch *batch, uint64_t *order)
 /* ---- Arrays in and out */
 
 /* Where the features of (sample, step) begin in a caller's array. */
-static size_t place(int32_t layout, size_t samples, size_t steps, size_t features, size_t sample, size_t step)
+static size_t place(int32_t layout, size_t samples, size_t steps, size_t features, size_t sample,
+                    size_t step)
 {
-    const size_t row = layout == LSTM_LAYOUT_TIME_FIRST ? step * samples + sample : sample * steps + step;
+    const size_t row = layout == LSTM_LAYOUT_TIME_FIRST ? step * samples + sample
+                                                        : sample * steps + step;
     return row * features;
 }
 
 /* Which steps of an input are there. The mask is left out where all are. */
-static void load_mask(lstm_session *session, const lstm__node *node, size_t input, bool first, const lstm__batch *batch)
+static void load_mask(lstm_session *session, const lstm__node *node, size_t input, bool first,
+                      const lstm__batch *batch)
 {
     lstm__port *port = lstm__session_own(session, node, 0);
     const size_t steps = lstm__session_steps(session, node->shapes[0]);
-    const int32_t *lengths = batch->lengths_of ? batch->lengths_of[input] : first ? batch->lengths : NULL;
-    const unsigned char *mask = batch->masks_of ? batch->masks_of[input] : first ? batch->mask : NULL;
+    const int32_t *lengths = batch->lengths_of ? batch->lengths_of[input]
+                             : first           ? batch->lengths
+                                               : NULL;
+    const unsigned char *mask = batch->masks_of ? batch->masks_of[input]
+                                : first         ? batch->mask
+                                                : NULL;
     unsigned char *to = ((const lstm__input_plan *)session->plans[node->index])->mask;
     bool whole = true;
     port->mask = NULL;
@@ -173,7 +186,9 @@ static void load_mask(lstm_session *session, const lstm__node *node, size_t inpu
         const size_t sample = lstm__batch_sample(batch, b);
         const size_t length = lengths ? (size_t)lengths[sample] : steps;
         for (size_t t = 0; t < steps; t++) {
-            const bool valid = t < length && (!mask || mask[place(batch->layout, batch->samples, steps, 1, sample, t)]);
+            const bool valid = t < length &&
+                               (!mask ||
+                                mask[place(batch->layout, batch->samples, steps, 1, sample, t)]);
             to[t * batch->count + b] = valid;
             whole = whole && valid;
         }
@@ -182,7 +197,8 @@ static void load_mask(lstm_session *session, const lstm__node *node, size_t inpu
 }
 
 /* Values of an input; steps that are not there become zeros, whatever the caller's array holds. */
-static void load_input(lstm_session *session, const lstm__node *node, const float *values, const lstm__batch *batch)
+static void load_input(lstm_session *session, const lstm__node *node, const float *values,
+                       const lstm__batch *batch)
 {
     const lstm__shape shape = node->shapes[0];
     const lstm__port *port = lstm__session_own(session, node, 0);
@@ -191,7 +207,8 @@ static void load_input(lstm_session *session, const lstm__node *node, const floa
     for (size_t b = 0; b < batch->count; b++) {
         const size_t sample = lstm__batch_sample(batch, b);
         for (size_t t = 0; t < steps; t++) {
-            const float *from = values + place(batch->layout, batch->samples, steps, features, sample, t);
+            const float *from = values +
+                                place(batch->layout, batch->samples, steps, features, sample, t);
             real *row = port->value.data + (t * batch->count + b) * features;
             if (port->mask && !port->mask[t * batch->count + b]) {
                 memset(row, 0, features * sizeof *row);
@@ -203,21 +220,23 @@ static void load_input(lstm_session *session, const lstm__node *node, const floa
     }
 }
 
-void lstm__session_export(const lstm_session *session, lstm__shape shape, lstm__view tensor, int32_t layout, float *values)
+void lstm__session_export(const lstm_session *session, lstm__shape shape, lstm__view tensor,
+                          int32_t layout, float *values)
 {
     const size_t features = (size_t)shape.features;
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
     for (size_t t = 0; t < steps; t++)
         for (size_t b = 0; b < session->batch; b++) {
             float *to = values + place(layout, session->batch, steps, features, b, t);
-            const real *row = tensor.data ? tensor.data + (t * session->batch + b) * tensor.stride : NULL;
+            const real *row = tensor.data ? tensor.data + (t * session->batch + b) * tensor.stride
+                                          : NULL;
             for (size_t f = 0; f < features; f++)
                 to[f] = row ? (float)row[f] : 0;
         }
 }
 
-void lstm__session_import(const lstm_session *session, lstm__shape shape, lstm__view tensor, int32_t layout,
-                          const float *values)
+void lstm__session_import(const lstm_session *session, lstm__shape shape, lstm__view tensor,
+                          int32_t layout, const float *values)
 {
     const size_t features = (size_t)shape.features;
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
@@ -263,7 +282,8 @@ void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
             continue;
         }
         if (node->class->mask == LSTM__MASK_KEEP)
-            lstm__session_own(session, node, 0)->mask = lstm__session_port(session, node->inputs[0])->mask;
+            lstm__session_own(session, node, 0)->mask =
+                lstm__session_port(session, node->inputs[0])->mask;
         node->class->forward(node, session, session->plans[k]);
     }
     session->forward_done = true;
@@ -297,7 +317,8 @@ static void clear_parameter_gradients(lstm_session *session, const lstm__node *n
     const lstm_model *model = session->model;
     for (size_t k = 0; k < node->parameter_count; k++) {
         const lstm__parameter *parameter = &model->parameters[node->parameter_first + k];
-        memset(session->gradients + parameter->offset, 0, lstm__parameter_size(parameter) * sizeof(real));
+        memset(session->gradients + parameter->offset, 0,
+               lstm__parameter_size(parameter) * sizeof(real));
     }
 }
 

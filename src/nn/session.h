@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * A session: the plan of a model for a largest batch and number of steps, with every buffer in one block.
+ * A session: the plan of a model for a largest batch and number of steps, with every buffer in one
+ * block.
  *
  *     block:  [ports][plans of the nodes][buffers of node 0][node 1] … [gradients of ports][parameter gradients]
  *
- * A call may use fewer samples and steps than planned; buffers are then used compactly with the call's own batch.
+ * A call may use fewer samples and steps than planned; buffers are then used compactly with the
+ * call's own batch.
  */
 #ifndef LSTM_NN_SESSION_H
 #define LSTM_NN_SESSION_H
@@ -14,9 +16,11 @@
 typedef struct lstm__port {
     lstm__view value;
     lstm__view gradient; /* data NULL: not wanted. Compact */
-    bool written;          /* the gradient holds something: add to it instead of overwriting */
-    const unsigned char *mask; /* [steps][batch]: 0 = a step that is not there; NULL = every step is */
-    bool at_logits;        /* the loss has already gone through the activation (softmax or sigmoid) of this layer */
+    bool written;        /* the gradient holds something: add to it instead of overwriting */
+    /* [steps][batch]: 0 = a step that is not there; NULL = every step is */
+    const unsigned char *mask;
+    /* the loss has already gone through the activation (softmax or sigmoid) of this layer */
+    bool at_logits;
 } lstm__port;
 
 /* What a session keeps for an input layer. */
@@ -29,17 +33,18 @@ struct lstm_session {
     bool training;
     bool input_gradients; /* backward reaches the inputs */
     size_t max_batch, max_steps;
-    size_t batch, steps;  /* of the latest forward; steps of free inputs */
-    uint64_t seed;        /* of dropout */
-    uint64_t update;      /* number of the forward pass: part of dropout's stream */
-    bool fixed_update;    /* the caller sets `update` (training), else each forward counts it up */
-    int32_t layout;       /* of the latest data */
+    size_t batch, steps; /* of the latest forward; steps of free inputs */
+    uint64_t seed;       /* of dropout */
+    uint64_t update;     /* number of the forward pass: part of dropout's stream */
+    bool fixed_update;   /* the caller sets `update` (training), else each forward counts it up */
+    int32_t layout;      /* of the latest data */
     bool forward_done, gradient_given, backward_done;
-    bool penalised;       /* the gradients are those of a loss: the model's penalties belong to it */
-    bool tape_used;       /* backward has overwritten the tape of the latest forward */
+    /* the gradients are those of a loss: the model's penalties belong to it */
+    bool penalised;
+    bool tape_used; /* backward has overwritten the tape of the latest forward */
     lstm__port *ports;
     void **plans;
-    real *gradients;      /* laid out like model->values */
+    real *gradients; /* laid out like model->values */
     size_t bytes;
 };
 
@@ -52,15 +57,16 @@ struct lstm__batch {
     const float *const *targets; /* in output order; NULL = none */
     const float *weights;        /* of samples, or of steps in the layout of targets; NULL = 1 */
     bool weights_per_step;
-    const float *class_weights;  /* NULL = 1 */
-    /* Which steps are there: of the first sequence input, or (…_of, in input order, entries may be NULL) of each. Lengths
-     * count from the first step; masks are [samples][steps] in the layout, 0 = not there. NULL = all steps are. */
+    const float *class_weights; /* NULL = 1 */
+    /* Which steps are there: of the first sequence input, or (…_of, in input order, entries may be
+     * NULL) of each. Lengths count from the first step; masks are [samples][steps] in the layout, 0
+     * = not there. NULL = all steps are. */
     const int32_t *lengths;
     const unsigned char *mask;
     const int32_t *const *lengths_of;
     const unsigned char *const *masks_of;
-    const uint64_t *order;       /* samples of this pass; NULL = first, first + 1, … */
-    size_t first, count;         /* into `order`, or into the arrays */
+    const uint64_t *order; /* samples of this pass; NULL = first, first + 1, … */
+    size_t first, count;   /* into `order`, or into the arrays */
 };
 
 static inline size_t lstm__batch_sample(const lstm__batch *batch, size_t k)
@@ -68,15 +74,17 @@ static inline size_t lstm__batch_sample(const lstm__batch *batch, size_t k)
     return batch->order ? (size_t)batch->order[batch->first + k] : batch->first + k;
 }
 
-/* Put the samples of a pass, order[first] to order[first + count - 1], in the order of falling lengths:
- * finished samples then stand together and cost nothing. Without lengths nothing is changed. */
+/* Put the samples of a pass, order[first] to order[first + count - 1], in the order of falling
+ * lengths: finished samples then stand together and cost nothing. Without lengths nothing is
+ * changed. */
 void lstm__batch_sort(const lstm__batch *batch, uint64_t *order);
 
-lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training, bool input_gradients,
-                                 size_t batch, size_t steps, uint64_t seed);
+lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training,
+                                 bool input_gradients, size_t batch, size_t steps, uint64_t seed);
 void lstm__session_destroy(lstm_session *session);
 
-/* Steps of a shape in the latest call (0 for a vector) / its rows = batch * max(steps, 1) / the largest rows planned. */
+/* Steps of a shape in the latest call (0 for a vector) / its rows = batch * max(steps, 1) / the
+ * largest rows planned. */
 size_t lstm__session_steps(const lstm_session *session, lstm__shape shape);
 size_t lstm__session_rows(const lstm_session *session, lstm__shape shape);
 size_t lstm__session_max_rows(const lstm_session *session, lstm__shape shape);
@@ -106,9 +114,9 @@ lstm__carried *lstm__session_carried(const lstm_session *session, const lstm__no
 void lstm__session_clear_gradients(lstm_session *session);
 
 /* Copy a compact or strided tensor of a shape to the caller's layout, and back. */
-void lstm__session_export(const lstm_session *session, lstm__shape shape, lstm__view tensor, int32_t layout,
-                          float *values);
-void lstm__session_import(const lstm_session *session, lstm__shape shape, lstm__view tensor, int32_t layout,
-                          const float *values);
+void lstm__session_export(const lstm_session *session, lstm__shape shape, lstm__view tensor,
+                          int32_t layout, float *values);
+void lstm__session_import(const lstm_session *session, lstm__shape shape, lstm__view tensor,
+                          int32_t layout, const float *values);
 
 #endif

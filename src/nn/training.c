@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The training loop.
  *
- * Everything random is a function of (seed, epoch) or (seed, step), so the position is a few numbers. An epoch's loss and
- * metrics are means over its samples, as Keras reports them: each batch counts with its number of samples, measured before
- * its update.
+ * Everything random is a function of (seed, epoch) or (seed, step), so the position is a few
+ * numbers. An epoch's loss and metrics are means over its samples, as Keras reports them: each
+ * batch counts with its number of samples, measured before its update.
  */
 #include "training.h"
 #include "lbfgs.h"
@@ -42,7 +42,8 @@ lstm_status lstm__history_append(lstm_history *history, const double *values)
 {
     RETURN_IF_ERROR(lstm__grow(history->context, (void **)&history->values, &history->capacity,
                                (history->epochs + 1) * history->columns, sizeof *history->values));
-    memcpy(history->values + history->epochs * history->columns, values, history->columns * sizeof *values);
+    memcpy(history->values + history->epochs * history->columns, values,
+           history->columns * sizeof *values);
     history->epochs++;
     return LSTM_OK;
 }
@@ -85,15 +86,17 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static void add_metrics(lstm_session *session, const lstm__loss *loss, const int32_t *metrics, size_t count,
-                        const lstm__batch *batch, lstm__sums *sums)
+static void add_metrics(lstm_session *session, const lstm__loss *loss, const int32_t *metrics,
+                        size_t count, const lstm__batch *batch, lstm__sums *sums)
 {
     for (size_t k = 0; k < count; k++)
-        lstm__metric_add(session, metrics[k], loss, batch, &sums->metric[k], &sums->metric_weight[k]);
+        lstm__metric_add(session, metrics[k], loss, batch, &sums->metric[k],
+                         &sums->metric_weight[k]);
 }
 
-lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const int32_t *metrics, size_t metric_count,
-                           const lstm__batch *data, size_t batch_size, lstm__sums *sums)
+lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const int32_t *metrics,
+                           size_t metric_count, const lstm__batch *data, size_t batch_size,
+                           lstm__sums *sums)
 {
     *sums = (lstm__sums){0};
     lstm__batch batch = *data;
@@ -111,7 +114,8 @@ lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const 
     return LSTM_OK;
 }
 
-static void sums_to_values(const lstm__sums *sums, const int32_t *metrics, size_t count, double *values)
+static void sums_to_values(const lstm__sums *sums, const int32_t *metrics, size_t count,
+                           double *values)
 {
     values[0] = sums->loss_weight > 0 ? sums->loss / sums->loss_weight : 0;
     for (size_t k = 0; k < count; k++)
@@ -160,7 +164,8 @@ static bool report(const loop *l, int32_t event, double loss, const double *valu
 
 static lstm_status save_checkpoint(const lstm__training *training)
 {
-    return training->checkpoint ? training->checkpoint(training->checkpoint_user, training) : LSTM_OK;
+    return training->checkpoint ? training->checkpoint(training->checkpoint_user, training)
+                                : LSTM_OK;
 }
 
 /* Loss and gradients of a batch at the parameters as they are. */
@@ -202,18 +207,21 @@ static lstm_status run_batch(loop *l, double *loss)
     const size_t first = (size_t)position->batch * training->batch_size;
     batch.order = l->order;
     batch.first = first;
-    batch.count = training->samples - first < training->batch_size ? training->samples - first : training->batch_size;
+    batch.count = training->samples - first < training->batch_size ? training->samples - first
+                                                                   : training->batch_size;
     lstm__batch_sort(&batch, l->order);
     l->session->update = (uint64_t)position->step;
     lstm__session_forward(l->session, &batch);
     RETURN_IF_ERROR(lstm__loss_compute(l->session, &training->loss, &batch, true, loss));
     lstm__sums sums = position->sums;
-    add_metrics(l->session, &training->loss, training->metrics, training->metric_count, &batch, &sums);
+    add_metrics(l->session, &training->loss, training->metrics, training->metric_count, &batch,
+                &sums);
     lstm__session_backward(l->session);
     const lstm_status status = step(l, &batch, *loss);
     if (status != LSTM_OK)
-        return lstm__prefix_error(status, "epoch %lld, batch %lld: loss %g", (long long)position->epoch + 1,
-                                  (long long)position->batch + 1, *loss);
+        return lstm__prefix_error(status, "epoch %lld, batch %lld: loss %g",
+                                  (long long)position->epoch + 1, (long long)position->batch + 1,
+                                  *loss);
     sums.loss += *loss * (double)batch.count;
     sums.loss_weight += (double)batch.count;
     position->sums = sums;
@@ -226,19 +234,24 @@ static lstm_status run_batch(loop *l, double *loss)
 static bool watch(lstm__training *training, double value)
 {
     lstm__position *position = &training->position;
-    const bool better = position->best_epoch == 0 || value < position->best - training->min_delta
-                        || (isnan(position->best) && !isnan(value)); /* only validation data can give NaN */
+    const bool better = position->best_epoch == 0 ||
+                        value < position->best - training->min_delta
+                        /* only validation data can give NaN */
+                        || (isnan(position->best) && !isnan(value));
     if (better) {
         position->best = value;
         position->best_epoch = position->epoch;
         position->waiting = 0;
         if (training->best_values)
-            memcpy(training->best_values, training->model->values, training->model->value_count * sizeof(real));
+            memcpy(training->best_values, training->model->values,
+                   training->model->value_count * sizeof(real));
     } else if (++position->waiting >= training->patience && training->patience > 0) {
         position->stopped = 1;
     }
-    /* Rows of the history end with this epoch; training may have begun at a later epoch than the first. */
-    const int64_t row = (int64_t)training->history->epochs - 1 - (position->epoch - position->best_epoch);
+    /* Rows of the history end with this epoch; training may have begun at a later epoch than the
+     * first. */
+    const int64_t row = (int64_t)training->history->epochs - 1 -
+                        (position->epoch - position->best_epoch);
     training->history->best = row > 0 ? (size_t)row : 0;
     return better;
 }
@@ -253,8 +266,9 @@ static lstm_status end_epoch(loop *l, bool *cancel)
     sums_to_values(&position->sums, training->metrics, training->metric_count, values);
     if (l->evaluation) {
         lstm__sums sums;
-        RETURN_IF_ERROR(lstm__evaluate(l->evaluation, &training->loss, training->metrics, training->metric_count,
-                                       &training->validation, training->batch_size, &sums));
+        RETURN_IF_ERROR(lstm__evaluate(l->evaluation, &training->loss, training->metrics,
+                                       training->metric_count, &training->validation,
+                                       training->batch_size, &sums));
         sums_to_values(&sums, training->metrics, training->metric_count, values + group);
     }
     RETURN_IF_ERROR(lstm__history_append(training->history, values));
@@ -264,7 +278,8 @@ static lstm_status end_epoch(loop *l, bool *cancel)
     const double watched = values[l->evaluation ? group : 0];
     const bool improved = watch(training, watched);
     lstm__schedule_watch(&training->optimizer->schedule, &training->optimizer->state.plateau,
-                         training->optimizer->options.profile, training->optimizer->options.learning_rate, watched);
+                         training->optimizer->options.profile,
+                         training->optimizer->options.learning_rate, watched);
     *cancel = report(l, LSTM_PROGRESS_EPOCH, values[0], values, improved);
     if (training->checkpoint_every > 0 && position->epoch % training->checkpoint_every == 0)
         RETURN_IF_ERROR(save_checkpoint(training));
@@ -275,8 +290,9 @@ static void set_order(const loop *l)
 {
     const lstm__training *training = l->training;
     if (training->shuffle)
-        lstm__random_permutation(training->seed, lstm__random_stream(STREAM_SHUFFLE, (uint64_t)training->position.epoch),
-                                 l->order, training->samples);
+        lstm__random_permutation(
+            training->seed, lstm__random_stream(STREAM_SHUFFLE, (uint64_t)training->position.epoch),
+            l->order, training->samples);
     else
         for (size_t k = 0; k < training->samples; k++)
             l->order[k] = k;
@@ -308,8 +324,9 @@ static lstm_status run_epochs(loop *l)
             RETURN_IF_ERROR(end_epoch(l, &cancel));
         if (cancel && !finished(training)) {
             RETURN_IF_ERROR(save_checkpoint(training));
-            return lstm__fail(LSTM_ERROR_CANCELLED, "training was cancelled in epoch %lld after %lld updates",
-                              (long long)training->position.epoch + 1, (long long)training->position.step);
+            return lstm__fail(
+                LSTM_ERROR_CANCELLED, "training was cancelled in epoch %lld after %lld updates",
+                (long long)training->position.epoch + 1, (long long)training->position.step);
         }
     }
     return LSTM_OK;
@@ -321,13 +338,16 @@ lstm_status lstm__training_run(lstm__training *training)
     lstm_model *model = training->model;
     loop l = {.training = training, .started = seconds_now()};
     l.batches = (training->samples + training->batch_size - 1) / training->batch_size;
-    const size_t largest = training->samples < training->batch_size ? training->samples : training->batch_size;
-    TRY(lstm__session_create(&l.session, model, true, false, largest, training->data.steps, training->seed));
+    const size_t largest = training->samples < training->batch_size ? training->samples
+                                                                    : training->batch_size;
+    TRY(lstm__session_create(&l.session, model, true, false, largest, training->data.steps,
+                             training->seed));
     l.session->fixed_update = true;
     if (training->validation.count > 0)
         TRY(lstm__session_create(&l.evaluation, model, false, false,
-                                 training->validation.count < training->batch_size ? training->validation.count
-                                                                                   : training->batch_size,
+                                 training->validation.count < training->batch_size
+                                     ? training->validation.count
+                                     : training->batch_size,
                                  training->validation.steps, 0));
     l.order = lstm__allocate_array(model->context, training->samples, sizeof *l.order);
     if (!l.order) {

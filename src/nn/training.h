@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The training loop: epochs, batches, validation, early stopping, history, and a position that can be saved and
- * taken up again to the bit, in the middle of an epoch too.
+ * The training loop: epochs, batches, validation, early stopping, history, and a position that can
+ * be saved and taken up again to the bit, in the middle of an epoch too.
  */
 #ifndef LSTM_NN_TRAINING_H
 #define LSTM_NN_TRAINING_H
@@ -30,7 +30,8 @@ typedef struct lstm__sums {
     double metric[LSTM__METRICS], metric_weight[LSTM__METRICS];
 } lstm__sums;
 
-/* Where training stands: what, together with parameters, moments and best weights, makes a resume exact. */
+/* Where training stands: what, together with parameters, moments and best weights, makes a resume
+ * exact. */
 typedef struct lstm__position {
     int64_t epoch; /* completed */
     int64_t batch; /* completed in the current epoch */
@@ -58,23 +59,25 @@ typedef struct lstm__training {
     int64_t patience; /* 0 = no early stopping */
     double min_delta;
     uint64_t seed;
-    real *best_values;      /* laid out like model->values; NULL = not kept */
+    real *best_values; /* laid out like model->values; NULL = not kept */
     lstm__position position;
     int32_t (*progress)(void *user, const lstm_progress *progress);
     void *progress_user;
-    int64_t checkpoint_every; /* epochs */
+    int64_t checkpoint_every;                                                     /* epochs */
     lstm_status (*checkpoint)(void *user, const struct lstm__training *training); /* NULL = none */
     void *checkpoint_user;
 } lstm__training;
 
-/* Name the history's columns: loss, metrics, and the same with val_ in front where there is validation data. */
+/* Name the history's columns: loss, metrics, and the same with val_ in front where there is
+ * validation data. */
 void lstm__training_name_columns(lstm__training *training);
 
 /* Run from training->position to the end. */
 lstm_status lstm__training_run(lstm__training *training);
 
 /* Loss and metrics over data->first .. + data->count, without training. */
-lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const int32_t *metrics, size_t metric_count,
-                           const lstm__batch *data, size_t batch_size, lstm__sums *sums);
+lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const int32_t *metrics,
+                           size_t metric_count, const lstm__batch *data, size_t batch_size,
+                           lstm__sums *sums);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A program of somebody else: trains a small network on y = mean of x, saves it, loads it and predicts the same.
+ * A program of somebody else: trains a small network on y = mean of x, saves it, loads it and
+ * predicts the same.
  */
 #include <lstm/lstm.h>
 
@@ -31,14 +32,17 @@ int main(void)
     lstm_model *model = NULL;
     lstm_model *loaded = NULL;
     if (lstm_model_create(&model, NULL, NULL) ||
-        lstm_model_add_input(model, &(lstm_input_options){sizeof(lstm_input_options), .steps = steps, .features = 1},
-                             NULL) ||
-        lstm_model_add_lstm(model, &(lstm_lstm_options){sizeof(lstm_lstm_options), .units = 8}, NULL, NULL) ||
-        lstm_model_add_dense(model, &(lstm_dense_options){sizeof(lstm_dense_options), .units = 1}, NULL, NULL) ||
+        lstm_model_add_input(
+            model, &(lstm_input_options){sizeof(lstm_input_options), .steps = steps, .features = 1},
+            NULL) ||
+        lstm_model_add_lstm(model, &(lstm_lstm_options){sizeof(lstm_lstm_options), .units = 8},
+                            NULL, NULL) ||
+        lstm_model_add_dense(model, &(lstm_dense_options){sizeof(lstm_dense_options), .units = 1},
+                             NULL, NULL) ||
         lstm_model_build(model))
         return failed("build");
-    const lstm_data data = {sizeof data, .samples = samples, .x = x, .x_count = samples * steps, .y = y,
-                            .y_count = samples};
+    const lstm_data data = {sizeof data, .samples = samples, .x = x, .x_count = samples * steps,
+                            .y = y,      .y_count = samples};
     if (lstm_fit(model, &(lstm_fit_options){sizeof(lstm_fit_options), .epochs = 40}, &data, NULL))
         return failed("fit");
     if (lstm_predict(model, &data, before, samples))
@@ -55,7 +59,7 @@ int main(void)
     const int same = memcmp(before, after, sizeof before) == 0;
     lstm_model_destroy(model);
     lstm_model_destroy(loaded);
-    printf("liblstm %s: mean error %.4f after training, predictions after loading %s\n", lstm_version_string(), error,
-           same ? "equal" : "differ");
+    printf("liblstm %s: mean error %.4f after training, predictions after loading %s\n",
+           lstm_version_string(), error, same ? "equal" : "differ");
     return same && error < 0.1 ? 0 : 1;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzz target: CSV files, read from a file in memory with a combination of the options. Values that are kept are
- * finite where missing ones are not allowed, and lines rise.
+ * Fuzz target: CSV files, read from a file in memory with a combination of the options. Values that
+ * are kept are finite where missing ones are not allowed, and lines rise.
  */
 #include "replay.h"
 
@@ -26,7 +26,8 @@ static void check(const lstm_table *table, bool allow_missing)
                 abort();
     }
     for (size_t k = 1; k < table->mark_count; k++)
-        if (table->marks[k].row <= table->marks[k - 1].row || table->marks[k].line <= table->marks[k - 1].line)
+        if (table->marks[k].row <= table->marks[k - 1].row ||
+            table->marks[k].line <= table->marks[k - 1].line)
             abort();
 }
 
@@ -37,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         abort();
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    const unsigned choice = size & 3; /* one of the four combinations; the replay's cuts reach them all */
+    /* one of the four combinations; the replay's cuts reach them all */
+    const unsigned choice = size & 3;
     const lstm_table_options options = {.struct_size = sizeof options,
                                         .no_header = choice & 1 ? LSTM_YES : LSTM_NO,
                                         .allow_missing = choice & 2 ? LSTM_YES : LSTM_NO};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzz target: HDF5 files. Every dataset of at most a million values is read, and the attributes that Keras uses, of every
- * object; once with the checksums of newer headers and once without, so that damage reaches what lies behind them.
+ * Fuzz target: HDF5 files. Every dataset of at most a million values is read, and the attributes
+ * that Keras uses, of every object; once with the checksums of newer headers and once without, so
+ * that damage reaches what lies behind them.
  */
 #include "replay.h"
 
@@ -25,7 +26,8 @@ static void read_values(const lstm__hdf5 *file, const lstm__hdf5_object *object)
     free(values);
 }
 
-static void read_names(const lstm__hdf5 *file, const lstm__hdf5_object *object, const char *attribute)
+static void read_names(const lstm__hdf5 *file, const lstm__hdf5_object *object,
+                       const char *attribute)
 {
     lstm__hdf5_texts texts;
     if (lstm__hdf5_read_texts(file, object, attribute, &texts) != LSTM_OK && texts.items)

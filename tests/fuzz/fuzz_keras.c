@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzz target: whole models of Keras, .keras and .h5. What loads must have a finite value in every parameter.
+ * Fuzz target: whole models of Keras, .keras and .h5. What loads must have a finite value in every
+ * parameter.
  */
 #include "replay.h"
 
@@ -17,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     lstm_context *const context = lstm__context_acquire(NULL);
     char name[] = "fuzz.keras";
-    const lstm__file file = {.context = context, .name = name, .bytes = (unsigned char *)bytes, .size = size};
+    const lstm__file file = {
+        .context = context, .name = name, .bytes = (unsigned char *)bytes, .size = size};
     lstm_model *model = NULL;
     if (lstm__is_zip(bytes, size) || lstm__is_hdf5(bytes, size)) {
         if (lstm__keras_load(&model, context, &file) == LSTM_OK) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzz target: .npy files. A file that is taken must hold its elements inside its bytes, and give the same floats again
- * after being written.
+ * Fuzz target: .npy files. A file that is taken must hold its elements inside its bytes, and give
+ * the same floats again after being written.
  */
 #include "replay.h"
 
@@ -31,7 +31,8 @@ static void round_trip(const lstm__npy *npy, const float *values)
     memcpy(file + header_size, values, npy->count * sizeof *values);
     lstm__cursor cursor = lstm__memory_cursor("again.npy", file, size);
     lstm__npy second;
-    require(lstm__npy_parse(&second, &cursor) == LSTM_OK && second.count == npy->count && second.rank == npy->rank);
+    require(lstm__npy_parse(&second, &cursor) == LSTM_OK && second.count == npy->count &&
+            second.rank == npy->rank);
     lstm__npy_floats(&second, again);
     require(memcmp(again, values, npy->count * sizeof *values) == 0);
     free(again);

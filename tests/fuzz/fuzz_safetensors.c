@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzz target: safetensors files. The tensors of a file that is taken lie inside it, and all of them can be read.
+ * Fuzz target: safetensors files. The tensors of a file that is taken lie inside it, and all of
+ * them can be read.
  */
 #include "replay.h"
 
@@ -16,9 +17,10 @@ static void read_tensor(const lstm__tensor *tensor)
     double *const doubles = malloc(tensor->count * sizeof *doubles + 1);
     float *const floats = malloc(tensor->count * sizeof *floats + 1);
     uint64_t *const integers = malloc(tensor->count * sizeof *integers + 1);
-    if (!doubles || !floats || !integers || lstm__tensor_doubles(tensor, doubles, tensor->count) != LSTM_OK
-        || lstm__tensor_floats(tensor, floats, tensor->count) != LSTM_OK
-        || lstm__tensor_floats(tensor, floats, tensor->count + 1) != LSTM_ERROR_SHAPE)
+    if (!doubles || !floats || !integers ||
+        lstm__tensor_doubles(tensor, doubles, tensor->count) != LSTM_OK ||
+        lstm__tensor_floats(tensor, floats, tensor->count) != LSTM_OK ||
+        lstm__tensor_floats(tensor, floats, tensor->count + 1) != LSTM_ERROR_SHAPE)
         abort();
     (void)lstm__tensor_integers(tensor, integers, tensor->count);
     free(integers);
@@ -29,7 +31,8 @@ static void read_tensor(const lstm__tensor *tensor)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     lstm_context *const context = lstm__context_acquire(NULL);
-    lstm__file file = {.context = context, .name = malloc(8), .bytes = malloc(size ? size : 1), .size = size};
+    lstm__file file = {
+        .context = context, .name = malloc(8), .bytes = malloc(size ? size : 1), .size = size};
     if (!file.name || !file.bytes)
         abort();
     memcpy(file.name, "fuzz", 5);

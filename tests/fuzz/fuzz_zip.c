@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzz target: ZIP archives and the .npy arrays in them. Every entry of an archive that is taken is unpacked, unless it
- * announces more than 4 MiB.
+ * Fuzz target: ZIP archives and the .npy arrays in them. Every entry of an archive that is taken is
+ * unpacked, unless it announces more than 4 MiB.
  */
 #include "replay.h"
 
@@ -37,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     lstm_context *const context = lstm__context_acquire(NULL);
     char name[] = "fuzz.zip";
-    const lstm__file file = {.context = context, .name = name, .bytes = (unsigned char *)bytes, .size = size};
+    const lstm__file file = {
+        .context = context, .name = name, .bytes = (unsigned char *)bytes, .size = size};
     lstm__zip *zip = NULL;
     if (lstm__zip_open(&zip, context, &file) == LSTM_OK) {
         for (size_t k = 0; k < lstm__zip_count(zip); k++) {

@@ -4,8 +4,8 @@
  *
  *     clang -g -fsanitize=fuzzer,address,undefined … fuzz_npy.c … && ./fuzz_npy tests/fuzz/corpus/npy
  *
- * and in ctest linked with replay_main.c, which feeds it the corpus, each file also cut at every length and with every
- * bit flipped.
+ * and in ctest linked with replay_main.c, which feeds it the corpus, each file also cut at every
+ * length and with every bit flipped.
  */
 #ifndef LSTM_TESTS_FUZZ_REPLAY_H
 #define LSTM_TESTS_FUZZ_REPLAY_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Runs a fuzz target without a fuzzer: on the files named on the command line, or else on every file of its corpus as
- * it is, cut off at every length, and with every single bit flipped. Each input lies in a block of exactly its size.
+ * Runs a fuzz target without a fuzzer: on the files named on the command line, or else on every
+ * file of its corpus as it is, cut off at every length, and with every single bit flipped. Each
+ * input lies in a block of exactly its size.
  */
 #include "replay.h"
 

@@ -62,7 +62,7 @@ done <c.txt >found.txt
 complain 'functions that are too long'
 
 while IFS= read -r file; do
-    awk -v file="$file" '{ gsub(/[\200-\277]/, "") } length($0) > 150 { print file ":" NR ": " length($0) " columns, at most 150" }' \
+    awk -v file="$file" '{ gsub(/[\200-\277]/, "") } length($0) > 120 { print file ":" NR ": " length($0) " columns, at most 120" }' \
         "$file"
 done <c.txt >found.txt
 complain 'lines that are too long'

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The instruction level that this run of the tests got is the one it asked for by LSTM_MAX_ISA, or, without it, one that
- * the processor has. The presets level-* run all tests once a level; this test makes sure that they do.
+ * The instruction level that this run of the tests got is the one it asked for by LSTM_MAX_ISA, or,
+ * without it, one that the processor has. The presets level-* run all tests once a level; this test
+ * makes sure that they do.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,7 +37,8 @@ static int processor_has(const char *flag)
     while (!found && getline(&line, &capacity, file) > 0) {
         if (strncmp(line, "flags", 5) != 0 && strncmp(line, "Features", 8) != 0)
             continue;
-        for (char *word = strtok(line, " \t\n:"); word != NULL && !found; word = strtok(NULL, " \t\n:"))
+        for (char *word = strtok(line, " \t\n:"); word != NULL && !found;
+             word = strtok(NULL, " \t\n:"))
             found = strcmp(word, flag) == 0;
         break;
     }
