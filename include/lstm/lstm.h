@@ -216,6 +216,14 @@ LSTM_API const char *lstm_last_error(void);
 /* (s + (y - m)^2 exp(-s)) / 2: an output of 2 K features holds K means m, then K log variances s,
  * for K values y (Nix and Weigend 1994; PyTorch's GaussianNLLLoss with var = exp(s)). */
 #define LSTM_LOSS_GAUSSIAN_NLL 19
+/* Connectionist temporal classification (Graves et al. 2006): -log of the probability of a label
+ * sequence, summed over all ways of writing it into the steps with blanks between labels and labels
+ * repeated. Targets are lstm_data.labels. Outputs are logits of the classes, one of which is the
+ * blank; a softmax layer is gone through; from_logits = LSTM_NO takes logarithms of probabilities
+ * as they are (PyTorch's CTCLoss; the gradient is that of the logarithms). A sample without an
+ * alignment (fewer steps than labels, and a blank between equal ones, need) has an infinite loss
+ * and a gradient of NaN; lstm_fit refuses it and names it. */
+#define LSTM_LOSS_CTC 20
 
 /* What the loss of a batch is: the sum over rows of weight * loss (a row is a sample, or a step of
  * one; per-element losses are the mean over the row's features), divided by */
@@ -224,6 +232,9 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_REDUCTION_SUM 2 /* nothing */
 #define LSTM_REDUCTION_WEIGHTED_MEAN \
     3 /* the sum of the weights: steps of weight 0 do not count at all */
+/* CTC alone: the number of samples, each loss being divided by the number of its labels first (of
+ * none: by 1). PyTorch's "mean" of CTCLoss; Keras' is LSTM_REDUCTION_MEAN. */
+#define LSTM_REDUCTION_MEAN_PER_LABEL 4
 
 /* Metrics, computed beside the loss. */
 #define LSTM_METRIC_ACCURACY \
@@ -231,6 +242,9 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_METRIC_MAE 2  /* mean absolute error */
 #define LSTM_METRIC_RMSE 3 /* root of the mean squared error over all elements of all batches */
 #define LSTM_METRIC_MSE 4
+/* CTC: edit distance of the greedily decoded outputs to the labels, divided by the number of labels,
+ * over all samples. (Accuracy with CTC: the part of samples without any error.) */
+#define LSTM_METRIC_LABEL_ERROR_RATE 5
 
 /* Optimizers. */
 #define LSTM_OPTIMIZER_SGD 1
@@ -1157,13 +1171,20 @@ typedef struct lstm_data {
     const int32_t *const *input_lengths;
     /* instead of mask: for each input its mask, of samples * steps entries, or NULL */
     const uint8_t *const *input_masks;
+    /* CTC, instead of y: [samples][most] class numbers, `labels_count` in all, whatever the layout.
+     * A sample's labels are the first label_lengths of its row; with label_lengths NULL those before
+     * its first negative number, all behind which are negative too */
+    const int32_t *labels;
+    size_t labels_count;
+    const int32_t *label_lengths; /* one a sample, 0 to most */
+    size_t label_lengths_count;   /* samples */
 } lstm_data;
 
 /* A loss and its settings, the same for every output. */
 typedef struct lstm_loss_options {
     uint32_t struct_size;
     int32_t loss; /* LSTM_LOSS_*; default MSE */
-    /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities */
+    /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities. CTC: see there */
     int32_t from_logits;
     float huber_delta; /* > 0; default 1 */
     /* 0 <= s < 1, of the dense cross-entropies: y (1-s) + s/classes, binary y (1-s) + s/2; default
@@ -1180,6 +1201,12 @@ typedef struct lstm_loss_options {
      * }. At most 64. */
     const float *quantiles;
     size_t quantile_count;
+    /* CTC: the class of the blank; negative counts from the end, -1 is the last class (TensorFlow
+     * 1). Default 0 (Keras 3, PyTorch) */
+    int32_t ctc_blank;
+    /* CTC, LSTM_YES: a sample without an alignment counts as 0 and has no gradient (PyTorch's
+     * zero_infinity). Default LSTM_NO */
+    int32_t ctc_zero_infinity;
 } lstm_loss_options;
 
 /* ===============================================================================================================
@@ -1485,6 +1512,9 @@ typedef struct lstm_session_options {
     int64_t batch;    /* largest number of samples in a call, > 0 */
     int64_t steps;    /* largest number of steps of free inputs; may be 0 if there is none */
     uint64_t seed;    /* of dropout; default 0 */
+    /* largest number of labels of a sample, for lstm_session_loss with CTC; default 0 = no CTC.
+     * Takes (steps + 6) * (2 * min(labels, steps) + 3) floats a thread */
+    int64_t labels;
 } lstm_session_options;
 
 /* Plan a built model for calls of up to `batch` samples and `steps` steps. Returns LSTM_OK,

@@ -46,6 +46,8 @@ struct lstm_session {
     void **plans;
     real *gradients; /* laid out like model->values */
     size_t bytes;
+    /* memory of CTC, a block of its own, see loss_ctc.h; NULL = none */
+    struct lstm__labelling *labelling;
 };
 
 /* Which samples of which arrays a pass reads. */
@@ -67,6 +69,11 @@ struct lstm__batch {
     const unsigned char *const *masks_of;
     const uint64_t *order; /* samples of this pass; NULL = first, first + 1, … */
     size_t first, count;   /* into `order`, or into the arrays */
+    /* CTC: [samples][label_steps]; a sample's labels end at its length, or without lengths at the
+     * first negative number */
+    const int32_t *labels;
+    size_t label_steps;
+    const int32_t *label_lengths;
 };
 
 static inline size_t lstm__batch_sample(const lstm__batch *batch, size_t k)
