@@ -9,6 +9,7 @@
 #include "dataset.h"
 
 #include "messages.h"
+#include "network_file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -192,13 +193,55 @@ static int check_finite(const array_list *list, int only_warn)
     return EXIT_DONE;
 }
 
+/* A number of steps, of labels, or a label. */
+static int read_whole(const array *a, const char *what, double least, int32_t **out)
+{
+    *out = calloc(a->count + 1, sizeof **out);
+    if (*out == NULL) {
+        return message_error(EXIT_WORK, "out of memory");
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        const double value = (double)a->data[i];
+        const size_t width = a->rank < 2 ? 1 : (size_t)a->shape[1];
+        if (!(value >= least && value <= 16777216) || value != floor(value)) {
+            return message_error(EXIT_USE,
+                                 "%s: the %s of sample %zu is %g: expected a whole "
+                                 "number%s",
+                                 a->label, what, width > 0 ? i / width : 0, value,
+                                 least == 0 ? " from 0 on" : "");
+        }
+        (*out)[i] = (int32_t)value;
+    }
+    return EXIT_DONE;
+}
+
+static int match_labels(dataset *set, const array_list *y)
+{
+    const array *a = &y->items[0];
+    if (y->count != 1 || a->rank < 1 || a->rank > 2) {
+        char found[160];
+        shape_text(found, sizeof found, a->rank, a->shape);
+        return message_error(EXIT_USE, "%s: shape %s: labels are one array (samples, labels)",
+                             a->label, found);
+    }
+    if (a->shape[0] != set->samples) {
+        return message_error(EXIT_USE, "%s: the labels of %lld samples, --x has %lld", a->label,
+                             (long long)a->shape[0], (long long)set->samples);
+    }
+    const int code = read_whole(a, "label", -16777216, &set->labels);
+    set->data.labels = set->labels;
+    set->data.labels_count = a->count;
+    return code;
+}
+
 int dataset_match(dataset *out, const lstm_model *model, const array_list *x, const array_list *y,
                   int target)
 {
     *out = (dataset){0};
     const array *first = NULL;
     int code = match_list(out, model, x, 1, 0, &first);
-    if (code == EXIT_DONE && y != NULL) {
+    const int labels = y != NULL && target == TARGET_LABELS;
+    if (code == EXIT_DONE && y != NULL && !labels) {
         code = match_list(out, model, y, 0, target, &first);
     }
     if (code == EXIT_DONE) {
@@ -210,7 +253,7 @@ int dataset_match(dataset *out, const lstm_model *model, const array_list *x, co
     if (code != EXIT_DONE) {
         return code;
     }
-    const size_t targets = y == NULL ? 0 : y->count;
+    const size_t targets = y == NULL || labels ? 0 : y->count;
     out->pointers = calloc(x->count + targets + 1, sizeof *out->pointers);
     out->sizes = calloc(x->count + targets + 1, sizeof *out->sizes);
     if (out->pointers == NULL || out->sizes == NULL) {
@@ -236,7 +279,7 @@ int dataset_match(dataset *out, const lstm_model *model, const array_list *x, co
         out->data.target_sizes = out->sizes + x->count;
         out->data.target_count = targets;
     }
-    return EXIT_DONE;
+    return labels ? match_labels(out, y) : EXIT_DONE;
 }
 
 int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line)
@@ -279,26 +322,6 @@ out:
     return code;
 }
 
-static int read_lengths(dataset *set, const array *a)
-{
-    set->lengths = calloc(a->count + 1, sizeof *set->lengths);
-    if (set->lengths == NULL) {
-        return message_error(EXIT_WORK, "out of memory for the lengths");
-    }
-    for (size_t i = 0; i < a->count; i++) {
-        const double value = (double)a->data[i];
-        if (!(value >= 0 && value <= 16777216) || value != floor(value)) {
-            return message_error(EXIT_USE,
-                                 "%s: the length of sample %zu is %g: expected a number of steps",
-                                 a->label, i, value);
-        }
-        set->lengths[i] = (int32_t)value;
-    }
-    set->data.lengths = set->lengths;
-    set->data.lengths_count = a->count;
-    return EXIT_DONE;
-}
-
 static int read_mask(dataset *set, const array *a)
 {
     set->mask = calloc(a->count + 1, 1);
@@ -327,7 +350,17 @@ int dataset_masks(dataset *set, lstm_context *context, const arguments *line, co
     snprintf(mask, sizeof mask, "%smask", prefix);
     if (arguments_given(line, lengths) > 0) {
         NEED(load_one(&list, set, context, line, lengths, 1, ",)"));
-        NEED(read_lengths(set, &list.items[0]));
+        NEED(read_whole(&list.items[0], "length", 0, &set->lengths));
+        set->data.lengths = set->lengths;
+        set->data.lengths_count = list.items[0].count;
+        arrays_release(&list);
+    }
+    snprintf(lengths, sizeof lengths, "%slabel-lengths", prefix);
+    if (set->labels != NULL && arguments_has(line, lengths) && arguments_given(line, lengths) > 0) {
+        NEED(load_one(&list, set, context, line, lengths, 1, ",)"));
+        NEED(read_whole(&list.items[0], "number of labels", 0, &set->label_lengths));
+        set->data.label_lengths = set->label_lengths;
+        set->data.label_lengths_count = list.items[0].count;
         arrays_release(&list);
     }
     if (arguments_given(line, mask) > 0) {
@@ -342,10 +375,56 @@ out:
 void dataset_release(dataset *set)
 {
     free(set->lengths);
+    free(set->labels);
+    free(set->label_lengths);
     free(set->mask);
     free(set->pointers);
     free(set->sizes);
     *set = (dataset){0};
+}
+
+/* ---- The beginning of a command */
+
+int loaded_model(loaded *out, const arguments *line)
+{
+    int code = EXIT_DONE;
+    *out = (loaded){0};
+    NEED(arguments_context(line, &out->context));
+    NEED(model_load(&out->model, out->context, arguments_operand(line, 0), arguments_seed(line)));
+out:
+    return code;
+}
+
+int loaded_arrays(loaded *out, const arguments *line, const char *y, int target)
+{
+    int code = EXIT_DONE;
+    NEED(arrays_load(&out->x, out->context, line, "x"));
+    if (y != NULL) {
+        NEED(arrays_load(&out->y, out->context, line, y));
+    }
+    NEED(dataset_match(&out->set, out->model, &out->x, y == NULL ? NULL : &out->y, target));
+    if (arguments_has(line, "sample-weights")) {
+        NEED(dataset_weights(&out->set, &out->weights, out->context, line));
+    }
+    if (arguments_has(line, "lengths")) {
+        NEED(dataset_masks(&out->set, out->context, line, ""));
+    }
+    if (y != NULL && out->set.samples == 0) {
+        code = message_error(EXIT_USE, "%s: holds no sample", out->x.items[0].label);
+    }
+out:
+    return code;
+}
+
+void loaded_release(loaded *out)
+{
+    dataset_release(&out->set);
+    arrays_release(&out->weights);
+    arrays_release(&out->x);
+    arrays_release(&out->y);
+    lstm_model_destroy(out->model);
+    lstm_context_destroy(out->context);
+    *out = (loaded){0};
 }
 
 void dataset_output_shape(const lstm_model *model, size_t index, int64_t samples, int64_t steps,

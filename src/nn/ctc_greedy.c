@@ -58,8 +58,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-size_t lstm__edit_distance(const int32_t *a, size_t a_count, const int32_t *b, size_t b_count,
-                           size_t *row)
+size_t lstm__label_distance(const int32_t *a, size_t a_count, const int32_t *b, size_t b_count,
+                            size_t *row)
 {
     for (size_t j = 0; j <= b_count; j++)
         row[j] = j;

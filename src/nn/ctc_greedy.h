@@ -15,7 +15,7 @@ size_t lstm__ctc_greedy(const lstm__ctc_call *call, size_t classes, size_t b, in
 
 /* Insertions, deletions and substitutions that make a into b (Levenshtein 1966). `row` has b_count
  * + 1 places. */
-size_t lstm__edit_distance(const int32_t *a, size_t a_count, const int32_t *b, size_t b_count,
-                           size_t *row);
+size_t lstm__label_distance(const int32_t *a, size_t a_count, const int32_t *b, size_t b_count,
+                            size_t *row);
 
 #endif

@@ -221,7 +221,7 @@ void lstm__ctc_metric_add(lstm_session *session, int32_t metric, const lstm__los
             continue;
         const size_t count = lstm__ctc_label_count(batch, sample);
         const size_t found = lstm__ctc_greedy(&call, l->ctc.classes, b, l->decoded, NULL);
-        const size_t distance = lstm__edit_distance(
+        const size_t distance = lstm__label_distance(
             l->decoded, found, batch->labels + sample * batch->label_steps, count, l->distances);
         *sum += metric == LSTM_METRIC_ACCURACY ? distance == 0 : (double)distance;
         *weight += metric == LSTM_METRIC_ACCURACY ? 1 : (double)count;

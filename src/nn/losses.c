@@ -415,11 +415,11 @@ lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss,
 {
     double total = lstm__penalty_value(session->model);
     /* What padding hides was not looked at when the data was read. */
-    const bool hidden = batch->lengths || batch->lengths_of || batch->mask || batch->masks_of;
+    const bool hidden = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY &&
+                        (batch->lengths || batch->lengths_of || batch->mask || batch->masks_of);
     for (size_t output = 0; hidden && output < session->model->output_count; output++) {
         const lstm__rows r = lstm__rows_in(session, loss, batch, output);
-        if (r.sparse)
-            RETURN_IF_ERROR(check_classes(&r, output, r.features, false));
+        RETURN_IF_ERROR(check_classes(&r, output, r.features, false));
     }
     if (loss->kind == LSTM_LOSS_CTC)
         RETURN_IF_ERROR(lstm__ctc_loss(session, loss, batch, gradient, &total));
