@@ -135,6 +135,10 @@ static lstm_status read_fit_data(fit *f, const lstm_data *data)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "data has no samples: training needs at least one");
     training->data = f->data.batch;
     training->samples = samples;
+    if (lstm__loss_takes_labels(&training->loss) && f->options.tbptt_k1 > 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "tbptt_k1 is set, but CTC needs whole sequences");
+    RETURN_IF_ERROR(lstm__pieces_read(&training->pieces, training->model, f->options.tbptt_k1,
+                                      f->options.tbptt_k2, f->data.batch.steps));
     if (f->options.validation) {
         lstm_status status = lstm__data_read(&f->validation, training->model, f->options.validation,
                                              &training->loss);
@@ -190,6 +194,9 @@ static lstm_status prepare(fit *f)
             return lstm__fail_memory(model->value_count * sizeof(real), "the best weights");
         memcpy(training->best_values, model->values, model->value_count * sizeof(real));
     }
+    RETURN_IF_ERROR(lstm__states_create(&training->states, model,
+                                        lstm__training_largest_batch(training),
+                                        training->pieces.count > 0));
     if (o->resume)
         RETURN_IF_ERROR(lstm__checkpoint_read(o->resume, training));
     if (o->checkpoint) {
@@ -226,6 +233,7 @@ out:
     }
     lstm__history_destroy(f.training.history);
     lstm__release(model->context, f.training.best_values);
+    lstm__states_destroy(&f.training.states, model->context);
     lstm__optimizer_destroy(f.owned);
     return status;
 }

@@ -46,8 +46,8 @@ void dataset_release(dataset *set);
 int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line);
 
 /* Read the arrays of --lengths, (samples,), --mask, (samples, steps), and where the targets are
- * labels --label-lengths, (samples,), if they are given, into the data. `prefix` is "" or "val-". Returns 0, or the exit code after printing what does not fit.
- */
+ * labels --label-lengths, (samples,), if they are given, into the data. `prefix` is "" or "val-".
+ * Returns 0, or the exit code after printing what does not fit. */
 int dataset_masks(dataset *set, lstm_context *context, const arguments *line, const char *prefix);
 
 /* What commands begin with: the context, the model of the command line, and its arrays. */
