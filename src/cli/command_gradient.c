@@ -3,10 +3,10 @@
  * `lstm gradient`: the derivative of a loss, or of sum(output * R), with respect to every parameter
  * and every input.
  *
- * The network is differentiated as it predicts: Dropout layers are set to rate 0 in a copy of the
- * model. Samples are taken in portions that bound the memory of the tape. A portion's loss is a
- * mean over its samples, so its gradient counts with the portion's share of all samples; sums run
- * in double.
+ * The network is differentiated as it predicts: dropout and noise are switched off in a copy of the
+ * model, and BatchNormalization goes by its moving statistics. Samples are taken in portions that
+ * bound the memory of the tape. A portion's loss is a mean over its samples, so its gradient counts
+ * with the portion's share of all samples; sums run in double.
  */
 #include "arrays.h"
 #include "command.h"
@@ -200,7 +200,7 @@ static int load(gradient_job *job, const arguments *line)
     }
     NEED(arrays_check_output(path, 2));
     NEED(loaded_model(&job->main, line));
-    NEED(model_silence_dropout(&job->main.model, job->main.context));
+    NEED(model_as_predicting(&job->main.model, job->main.context));
     NEED(loaded_arrays(&job->main, line, job->given_dy ? "dy" : "y",
                        job->given_dy ? TARGET_VALUES : loss_target(&job->chosen_loss)));
 out:
@@ -280,7 +280,8 @@ const command command_gradient = {
     .summary = "derivatives with respect to every parameter and input",
     .synopsis =
         "MODEL --x X.npy --y Y.npy [--loss LOSS] -o G.npz\nMODEL --x X.npy --dy R.npy -o G.npz",
-    .help = "The network is differentiated as it predicts: Dropout layers let everything through.",
+    .help = "The network is differentiated as it predicts: dropout and noise do not act, and\n"
+            "BatchNormalization goes by its moving statistics.",
     .examples = "lstm gradient model.lstm --x x.npy --y y.npy --loss mse -o gradients.npz",
     .options = options_of_gradient,
     .operand_min = 1,
