@@ -15,6 +15,7 @@ typedef struct dataset {
     size_t *sizes;
     int32_t *lengths; /* of --lengths, or NULL */
     uint8_t *mask;    /* of --mask, or NULL */
+    float **copies;   /* of dataset_take: the arrays and the weights, NULL at the end */
     int64_t samples;
     int64_t steps; /* of inputs with a free number of steps; 0 if there are none */
 } dataset;
@@ -46,6 +47,28 @@ int dataset_weights(dataset *set, array_list *list, lstm_context *context, const
  * the data. `prefix` is "" or "val-". Returns 0, or the exit code after printing what does not fit.
  */
 int dataset_masks(dataset *set, lstm_context *context, const arguments *line, const char *prefix);
+
+/* Copy some samples of a set, in any order: arrays, weights, lengths and mask. `out` owns the copies
+ * and needs nothing of `all`. Returns 0, or EXIT_WORK after printing that there is no memory. */
+int dataset_take(dataset *out, const dataset *all, const int64_t *samples, int64_t count);
+
+/* What commands begin with: the context, the model of the command line, and its arrays. */
+typedef struct loaded {
+    lstm_context *context;
+    lstm_model *model;
+    array_list x, y, weights;
+    dataset set; /* points into the lists */
+} loaded;
+
+/* Make the context and load the model that the first operand names. Both calls return 0, or the
+ * exit code after printing the error; loaded_release in both cases. */
+int loaded_model(loaded *out, const arguments *line);
+
+/* Load --x, the targets of the option `y` (NULL = none), and what the command line says of weights,
+ * lengths and masks, and match them with the model. `target` is TARGET_*. An array without samples
+ * is an error where there are targets. */
+int loaded_arrays(loaded *out, const arguments *line, const char *y, int target);
+void loaded_release(loaded *out);
 
 /* Say how one sample of output `index` looks when the inputs have `steps` steps: rank 1 (features)
  * or 2. */
