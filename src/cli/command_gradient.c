@@ -3,10 +3,10 @@
  * `lstm gradient`: the derivative of a loss, or of sum(output * R), with respect to every parameter
  * and every input.
  *
- * The network is differentiated as it predicts: Dropout layers are set to rate 0 in a copy of the
- * model. Samples are taken in portions that bound the memory of the tape. A portion's loss is a
- * mean over its samples, so its gradient counts with the portion's share of all samples; sums run
- * in double.
+ * The network is differentiated as it predicts: dropout and noise are switched off in a copy of the
+ * model, and BatchNormalization goes by its moving statistics. Samples are taken in portions that
+ * bound the memory of the tape. A portion's loss is a mean over its samples, so its gradient counts
+ * with the portion's share of all samples; sums run in double.
  */
 #include "arrays.h"
 #include "command.h"
@@ -115,6 +115,11 @@ static void take_portion(const gradient_job *job, lstm_data *portion, const floa
     portion->input_sizes = sizes;
     portion->targets = pointers + all->input_count;
     portion->target_sizes = sizes + all->input_count;
+    if (all->labels != NULL) {
+        const size_t each = all->labels_count / (size_t)all->samples;
+        portion->labels = all->labels + each * (size_t)first;
+        portion->labels_count = each * (size_t)samples;
+    }
 }
 
 static int run_portion(gradient_job *job, const lstm_data *portion, int64_t first)
@@ -200,7 +205,7 @@ static int load(gradient_job *job, const arguments *line)
     }
     NEED(arrays_check_output(path, 2));
     NEED(loaded_model(&job->main, line));
-    NEED(model_silence_dropout(&job->main.model, job->main.context));
+    NEED(model_as_predicting(&job->main.model, job->main.context));
     NEED(loaded_arrays(&job->main, line, job->given_dy ? "dy" : "y",
                        job->given_dy ? TARGET_VALUES : loss_target(&job->chosen_loss)));
 out:
@@ -219,7 +224,11 @@ static int run_gradient(const arguments *line)
     const lstm_session_options options = {.struct_size = sizeof options,
                                           .training = LSTM_YES,
                                           .batch = portion,
-                                          .steps = job.main.set.steps};
+                                          .steps = job.main.set.steps,
+                                          .labels = job.main.set.samples == 0
+                                                        ? 0
+                                                        : (int64_t)job.main.set.data.labels_count /
+                                                              job.main.set.samples};
     CHECK(lstm_session_create(&job.session, job.main.model, &options), NULL);
     NEED(run_portions(&job, portion));
     NEED(arrays_write(job.main.context, path, job.arrays, job.parameters + job.inputs));
@@ -280,7 +289,8 @@ const command command_gradient = {
     .summary = "derivatives with respect to every parameter and input",
     .synopsis =
         "MODEL --x X.npy --y Y.npy [--loss LOSS] -o G.npz\nMODEL --x X.npy --dy R.npy -o G.npz",
-    .help = "The network is differentiated as it predicts: Dropout layers let everything through.",
+    .help = "The network is differentiated as it predicts: dropout and noise do not act, and\n"
+            "BatchNormalization goes by its moving statistics.",
     .examples = "lstm gradient model.lstm --x x.npy --y y.npy --loss mse -o gradients.npz",
     .options = options_of_gradient,
     .operand_min = 1,

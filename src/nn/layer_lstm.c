@@ -26,7 +26,8 @@ typedef struct buffers {
     real *masked_weights; /* [P+I][4H] and the factors of its h rows: with DropConnect */
     real *weight_factors;
     lstm__recurrence_call call; /* of the latest forward */
-    lstm__carried carried;      /* of a stateful layer */
+    lstm__carried carried;      /* of a stateful layer, or in a session of pieces */
+    bool continues;             /* the latest forward began with what was carried */
     real *outputs;              /* all outputs, where they are not those in the tape; else NULL */
     real *last;                 /* the last outputs, where they are not the last h; else NULL */
     /* of the model's values that are packed for forward and for backward; 0 = none */
@@ -222,10 +223,17 @@ static size_t bias_count(const lstm__node *node)
     return options_of(node)->use_bias != LSTM_YES ? 0 : torch ? 2 : 1;
 }
 
-/* Whether the first h and c are others than zeros. */
-static bool starts_from_state(const lstm__node *node)
+static size_t carries(const lstm__node *node, bool pieces)
 {
-    return node->input_count == 3 || options_of(node)->stateful == LSTM_YES;
+    const lstm_lstm_options *lstm = options_of(node);
+    return pieces || lstm->stateful == LSTM_YES ? lstm__variant_width(lstm) + (size_t)lstm->units
+                                                : 0;
+}
+
+/* Whether the first h and c may be others than zeros. */
+static bool starts_from_state(const lstm__node *node, const lstm_session *session)
+{
+    return node->input_count == 3 || carries(node, session->pieces) > 0;
 }
 
 /* The last output of a sample without any valid step: zeros in Keras (its TensorFlow, Torch and
@@ -315,17 +323,18 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
         b->masked_weights = lstm__carve_matrix(arena, b->width + features_in(node), 4 * units);
         b->weight_factors = lstm__carve_matrix(arena, b->width, 4 * units);
     }
-    if (lstm->stateful == LSTM_YES) {
+    if (carries(node, session->pieces) > 0) {
         b->carried.units = b->width;
         b->carried.cell_units = units;
         b->carried.h = lstm__carve(arena, session->max_batch, b->width * sizeof(real));
         b->carried.c = lstm__carve(arena, session->max_batch, units * sizeof(real));
     }
     if (lstm->return_sequences == LSTM_YES) {
-        if (!session->training || lstm->zero_output_for_mask == LSTM_YES || starts_from_state(node))
+        if (!session->training || lstm->zero_output_for_mask == LSTM_YES ||
+            starts_from_state(node, session))
             b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]),
                                      b->width * sizeof(real));
-    } else if (starts_from_state(node) && !zeroes_nothing(node)) {
+    } else if (starts_from_state(node, session) && !zeroes_nothing(node)) {
         b->last = lstm__carve(arena, session->max_batch, b->width * sizeof(real));
     }
 }
@@ -393,16 +402,19 @@ static lstm__view last_outputs(const lstm_session *session, const buffers *b, ls
     return last;
 }
 
-/* Keep the last states for the next call. */
+/* Keep the last states for the next call, or those behind an earlier step. */
 static void carry(const lstm_session *session, buffers *b)
 {
     const lstm__kernels *kernels = session->model->kernels;
-    const lstm__view h = last_h(b, &b->call);
-    const lstm__view c = last_c(b, &b->call);
     const size_t units = b->carried.units;
     const size_t cells = b->carried.cell_units;
-    if (units == 0)
+    lstm__recurrence_call call = b->call;
+    if (session->carry_after < call.steps)
+        call.steps = session->carry_after;
+    if (units == 0 || session->carry_after == 0)
         return;
+    const lstm__view h = last_h(b, &call);
+    const lstm__view c = last_c(b, &call);
     kernels->copy_rows(session->batch, units, h.data, h.stride, b->carried.h, units, 0);
     kernels->copy_rows(session->batch, cells, c.data, c.stride, b->carried.c, cells, 0);
     b->carried.batch = session->batch;
@@ -427,7 +439,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         call->h0 = lstm__session_port(session, node->inputs[1])->value;
         call->c0 = lstm__session_port(session, node->inputs[2])->value;
     }
-    if (b->carried.batch == session->batch && b->carried.batch > 0) {
+    b->continues = b->carried.batch == session->batch && b->carried.batch > 0;
+    if (b->continues) {
         call->h0 = (lstm__view){b->carried.h, b->carried.units};
         call->c0 = (lstm__view){b->carried.c, b->carried.cell_units};
     }
@@ -486,7 +499,7 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     const lstm__view dx = wanted(session, node, 0, &add);
     call->add_dx = add;
     call->dx = lstm__input_dropout_place(&b->dropout, dx, &call->add_dx);
-    if (node->input_count == 3) {
+    if (node->input_count == 3 && !b->continues) {
         call->dh0 = wanted(session, node, 1, &call->add_dh0);
         call->dc0 = wanted(session, node, 2, &call->add_dc0);
     }
@@ -508,8 +521,15 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 
 static lstm__carried *carried(const lstm__node *node, void *memory)
 {
-    buffers *b = memory;
-    return options_of(node)->stateful == LSTM_YES ? &b->carried : NULL;
+    (void)node;
+    return &((buffers *)memory)->carried;
+}
+
+static bool piecewise(const lstm__node *node)
+{
+    const lstm_lstm_options *lstm = options_of(node);
+    return lstm->return_sequences == LSTM_YES && lstm->go_backwards == LSTM_NO &&
+           node->readers[1] == 0 && node->readers[2] == 0;
 }
 
 static double flops(const lstm__node *node, int64_t steps)
@@ -534,6 +554,8 @@ const lstm__layer_class lstm__class_lstm = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .carries = carries,
     .carried = carried,
+    .piecewise = piecewise,
     .flops = flops,
 };
