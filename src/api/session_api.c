@@ -21,7 +21,9 @@ lstm_status lstm_session_create(lstm_session **out, lstm_model *model,
     NEED(model);
     NEED_BUILT(model);
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_session_options"));
+    NEED_ZERO(own.reserved);
     RETURN_IF_ERROR(lstm__read_flag(&own.training, LSTM_NO, "training"));
+    RETURN_IF_ERROR(lstm__read_flag(&own.traces, LSTM_NO, "traces"));
     if (own.batch < 1)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "batch is %lld: expected at least 1",
                           (long long)own.batch);
@@ -35,8 +37,13 @@ lstm_status lstm_session_create(lstm_session **out, lstm_model *model,
                               "largest of a call",
                               model->nodes[k]->name);
     const bool training = own.training == LSTM_YES;
-    return lstm__session_create(out, model, training, training, (size_t)own.batch,
-                                (size_t)own.steps, own.seed);
+    return lstm__session_create_as(out, model,
+                                   &(lstm__session_wish){.training = training,
+                                                         .input_gradients = training,
+                                                         .traces = own.traces == LSTM_YES,
+                                                         .batch = (size_t)own.batch,
+                                                         .steps = (size_t)own.steps,
+                                                         .seed = own.seed});
 }
 
 void lstm_session_destroy(lstm_session *session)
