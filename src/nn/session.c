@@ -152,6 +152,7 @@ void lstm__session_destroy(lstm_session *session)
     if (!session)
         return;
     lstm_model *model = session->model;
+    lstm__release(model->context, session->labelling);
     lstm__release(model->context, session);
     lstm__graph_release(model);
 }

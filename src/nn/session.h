@@ -53,6 +53,8 @@ struct lstm_session {
     void **plans;
     real *gradients; /* laid out like model->values */
     size_t bytes;
+    /* memory of CTC, a block of its own, see loss_ctc.h; NULL = none */
+    struct lstm__labelling *labelling;
 };
 
 /* Which samples of which arrays a pass reads. */
@@ -74,6 +76,11 @@ struct lstm__batch {
     const unsigned char *const *masks_of;
     const uint64_t *order; /* samples of this pass; NULL = first, first + 1, … */
     size_t first, count;   /* into `order`, or into the arrays */
+    /* CTC: [samples][label_steps]; a sample's labels end at its length, or without lengths at the
+     * first negative number */
+    const int32_t *labels;
+    size_t label_steps;
+    const int32_t *label_lengths;
     /* In a session of pieces: the steps of this pass, of which the first piece_skip do not count in
      * losses and metrics. piece_steps 0 = all steps */
     size_t piece_first, piece_steps, piece_skip;
