@@ -35,10 +35,10 @@
  *              expected and what was found. The library never prints, never exits, never aborts.
  * Failure.     A failed call changes nothing that the caller can see, unless its comment says otherwise. `create`
  *              and `load` calls write NULL to their first parameter when they fail.
- * Handles.     lstm_context, lstm_model, lstm_session, lstm_optimizer, lstm_history, lstm_primitive, lstm_archive
- *              and lstm_table belong to the caller, who ends each with its `destroy`. An lstm_layer belongs to its
- *              model and is never destroyed by the caller. Handles may be destroyed in any order (a session keeps
- *              what it needs of its model alive); `destroy(NULL)` does nothing.
+ * Handles.     lstm_context, lstm_model, lstm_session, lstm_optimizer, lstm_history, lstm_primitive, lstm_ctc,
+ *              lstm_archive and lstm_table belong to the caller, who ends each with its `destroy`. An lstm_layer
+ *              belongs to its model and is never destroyed by the caller. Handles may be destroyed in any order (a
+ *              session keeps what it needs of its model alive); `destroy(NULL)` does nothing.
  * Options.     An option struct begins with `struct_size`, which the caller sets to sizeof the struct. Every other
  *              member may be left 0 or NULL and then has its documented default; a NULL pointer to the whole struct
  *              means all defaults, where the comment allows it. A struct from an older header (shorter) is accepted;
@@ -216,6 +216,14 @@ LSTM_API const char *lstm_last_error(void);
 /* (s + (y - m)^2 exp(-s)) / 2: an output of 2 K features holds K means m, then K log variances s,
  * for K values y (Nix and Weigend 1994; PyTorch's GaussianNLLLoss with var = exp(s)). */
 #define LSTM_LOSS_GAUSSIAN_NLL 19
+/* Connectionist temporal classification (Graves et al. 2006): -log of the probability of a label
+ * sequence, summed over all ways of writing it into the steps with blanks between labels and labels
+ * repeated. Targets are lstm_data.labels. Outputs are logits of the classes, one of which is the
+ * blank; a softmax layer is gone through; from_logits = LSTM_NO takes logarithms of probabilities
+ * as they are (PyTorch's CTCLoss; the gradient is that of the logarithms). A sample without an
+ * alignment (fewer steps than labels, and a blank between equal ones, need) has an infinite loss
+ * and a gradient of NaN; lstm_fit refuses it and names it. */
+#define LSTM_LOSS_CTC 20
 
 /* What the loss of a batch is: the sum over rows of weight * loss (a row is a sample, or a step of
  * one; per-element losses are the mean over the row's features), divided by */
@@ -224,6 +232,9 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_REDUCTION_SUM 2 /* nothing */
 /* the sum of the weights: steps of weight 0 do not count at all */
 #define LSTM_REDUCTION_WEIGHTED_MEAN 3
+/* CTC alone: the number of samples, each loss being divided by the number of its labels first (of
+ * none: by 1). PyTorch's "mean" of CTCLoss; Keras' is LSTM_REDUCTION_MEAN. */
+#define LSTM_REDUCTION_MEAN_PER_LABEL 4
 
 /* Metrics, computed beside the loss. */
 /* sparse, categorical or binary (threshold 1/2; 0 for logits), chosen by the loss */
@@ -231,6 +242,9 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_METRIC_MAE 2  /* mean absolute error */
 #define LSTM_METRIC_RMSE 3 /* root of the mean squared error over all elements of all batches */
 #define LSTM_METRIC_MSE 4
+/* CTC: edit distance of the greedily decoded outputs to the labels, divided by the number of labels,
+ * over all samples. (Accuracy with CTC: the part of samples without any error.) */
+#define LSTM_METRIC_LABEL_ERROR_RATE 5
 
 /* Optimizers. */
 #define LSTM_OPTIMIZER_SGD 1
@@ -583,6 +597,7 @@ typedef struct lstm_gru_options {
     const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
+    int32_t stateful;             /* as in lstm_lstm_options; gradients stay in the call */
 } lstm_gru_options;
 LSTM_API lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options,
                                         const lstm_layer *input, lstm_layer **out);
@@ -603,6 +618,7 @@ typedef struct lstm_simple_rnn_options {
     const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
+    int32_t stateful;             /* as in lstm_lstm_options; gradients stay in the call */
 } lstm_simple_rnn_options;
 LSTM_API lstm_status lstm_model_add_simple_rnn(lstm_model *model,
                                                const lstm_simple_rnn_options *options,
@@ -1157,13 +1173,20 @@ typedef struct lstm_data {
     const int32_t *const *input_lengths;
     /* instead of mask: for each input its mask, of samples * steps entries, or NULL */
     const uint8_t *const *input_masks;
+    /* CTC, instead of y: [samples][most] class numbers, `labels_count` in all, whatever the layout.
+     * A sample's labels are the first label_lengths of its row; with label_lengths NULL those before
+     * its first negative number, all behind which are negative too */
+    const int32_t *labels;
+    size_t labels_count;
+    const int32_t *label_lengths; /* one a sample, 0 to most */
+    size_t label_lengths_count;   /* samples */
 } lstm_data;
 
 /* A loss and its settings, the same for every output. */
 typedef struct lstm_loss_options {
     uint32_t struct_size;
     int32_t loss; /* LSTM_LOSS_*; default MSE */
-    /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities */
+    /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities. CTC: see there */
     int32_t from_logits;
     float huber_delta; /* > 0; default 1 */
     /* 0 <= s < 1, of the dense cross-entropies: y (1-s) + s/classes, binary y (1-s) + s/2; default
@@ -1180,6 +1203,12 @@ typedef struct lstm_loss_options {
      * }. At most 64. */
     const float *quantiles;
     size_t quantile_count;
+    /* CTC: the class of the blank; negative counts from the end, -1 is the last class (TensorFlow
+     * 1). Default 0 (Keras 3, PyTorch) */
+    int32_t ctc_blank;
+    /* CTC, LSTM_YES: a sample without an alignment counts as 0 and has no gradient (PyTorch's
+     * zero_infinity). Default LSTM_NO */
+    int32_t ctc_zero_infinity;
 } lstm_loss_options;
 
 /* ===============================================================================================================
@@ -1401,6 +1430,17 @@ typedef struct lstm_fit_options {
      * Validation does not use them. NULL = 1. */
     const float *class_weights;
     size_t class_weight_count;
+    /* Truncated back-propagation through time (Williams and Peng 1990), for sequences longer than
+     * the memory of their tape: an update after every tbptt_k1 steps, from the losses of these
+     * steps, with gradients that go back over tbptt_k2 steps: the k1 and k2 - k1 before them.
+     * States are carried from piece to piece of a batch's sequences (between batches in `stateful`
+     * layers only), and are part of checkpoints; an epoch's progress counts pieces as batches.
+     * Every output must be a sequence, and every layer one whose steps follow from those before
+     * (no layer that goes backwards, no attention, pooling or convolution). Pieces in which no
+     * sample has a step cause no update. docs/sequences.md. tbptt_k1: 1 or more; default 0 = whole
+     * sequences. tbptt_k2: tbptt_k1 or more; default tbptt_k1 */
+    int64_t tbptt_k1;
+    int64_t tbptt_k2;
 } lstm_fit_options;
 
 /* Train a model.
@@ -1485,6 +1525,9 @@ typedef struct lstm_session_options {
     int64_t batch;    /* largest number of samples in a call, > 0 */
     int64_t steps;    /* largest number of steps of free inputs; may be 0 if there is none */
     uint64_t seed;    /* of dropout; default 0 */
+    /* largest number of labels of a sample, for lstm_session_loss with CTC; default 0 = no CTC.
+     * Takes (steps + 6) * (2 * min(labels, steps) + 3) floats a thread */
+    int64_t labels;
 } lstm_session_options;
 
 /* Plan a built model for calls of up to `batch` samples and `steps` steps. Returns LSTM_OK,
@@ -1673,6 +1716,62 @@ LSTM_API lstm_status lstm_primitive_forward(lstm_primitive *primitive,
  * LSTM_ERROR_UNSUPPORTED. */
 LSTM_API lstm_status lstm_primitive_backward(lstm_primitive *primitive,
                                              const lstm_primitive_arrays *arrays);
+
+/* ===============================================================================================================
+ * CTC on your own arrays
+ *
+ * For those who have a network of their own: the loss of label sequences without known places
+ * (LSTM_LOSS_CTC says what it is) and its gradient. lstm_fit, lstm_evaluate and lstm_session_loss
+ * need none of this.
+ *
+ * Ownership: the caller's. Threads: one at a time.
+ * ===============================================================================================================
+ */
+
+typedef struct lstm_ctc lstm_ctc;
+
+typedef struct lstm_ctc_options {
+    uint32_t struct_size;
+    int32_t blank;        /* as lstm_loss_options.ctc_blank; default 0 */
+    int64_t classes;      /* C > 0, the blank among them */
+    int64_t batch, steps; /* largest in a call, > 0 */
+    int64_t labels;       /* largest number of labels of a sample */
+    /* LSTM_YES (default): softmax is part of the loss. LSTM_NO: x holds logarithms of probabilities
+     * and the gradient is that of the logarithms (PyTorch's backward passes on what belongs before
+     * its log_softmax; behind one both give the same) */
+    int32_t from_logits;
+    int32_t zero_infinity; /* as lstm_loss_options.ctc_zero_infinity */
+    int32_t reduction;     /* LSTM_REDUCTION_MEAN (default), _SUM or _MEAN_PER_LABEL */
+    int32_t no_gradient;   /* LSTM_YES: losses only, in less memory; default LSTM_NO */
+} lstm_ctc_options;
+
+/* Plan calls of up to so many samples, steps and labels. All memory is allocated here. Returns
+ * LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_ctc_create(lstm_ctc **out, lstm_context *context,
+                                     const lstm_ctc_options *options);
+LSTM_API void lstm_ctc_destroy(lstm_ctc *ctc);
+
+/* Arrays of one call. Members marked * may be NULL. */
+typedef struct lstm_ctc_arrays {
+    uint32_t struct_size;
+    int32_t layout;               /* LSTM_LAYOUT_*, of x and gradient; default batch first */
+    int64_t batch, steps;         /* of this call */
+    const float *x;               /* [batch][steps][classes] */
+    const int32_t *lengths;       /* * [batch]: steps of each sample; NULL = all */
+    const int32_t *labels;        /* [batch][label_steps]; * if label_steps is 0 */
+    int64_t label_steps;          /* any number */
+    const int32_t *label_lengths; /* * [batch]; NULL = up to the first negative label */
+    double *losses;               /* * [batch]: of each sample, not reduced */
+    float *gradient;              /* * as x: of the reduced loss; steps that are not there get 0 */
+} lstm_ctc_arrays;
+
+/* Compute the losses.
+ *   loss  [out] the reduced loss; NULL = not wanted
+ * A sample without an alignment has an infinite loss and a gradient of NaN, or with zero_infinity 0
+ * both. Allocates nothing. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (a label is out of range or the
+ * blank: names sample and position), LSTM_ERROR_SHAPE (batch, steps or labels beyond the plan),
+ * LSTM_ERROR_STATE (a gradient is wanted, but no_gradient was set), LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_ctc_loss(lstm_ctc *ctc, const lstm_ctc_arrays *arrays, double *loss);
 
 /* ===============================================================================================================
  * Archive: named arrays in files (.npy, .npz, .safetensors)

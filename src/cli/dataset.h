@@ -13,8 +13,11 @@ typedef struct dataset {
     lstm_data data; /* points into the arrays of the lists, which have to stay */
     const float **pointers;
     size_t *sizes;
-    int32_t *lengths; /* of --lengths, or NULL */
-    uint8_t *mask;    /* of --mask, or NULL */
+    int32_t *lengths;       /* of --lengths, or NULL */
+    uint8_t *mask;          /* of --mask, or NULL */
+    int32_t *labels;        /* TARGET_LABELS, or NULL */
+    int32_t *label_lengths; /* of --label-lengths, or NULL */
+    float **copies;         /* of dataset_take: the arrays and the weights, NULL at the end */
     int64_t samples;
     int64_t steps; /* of inputs with a free number of steps; 0 if there are none */
 } dataset;
@@ -22,6 +25,7 @@ typedef struct dataset {
 /* What is expected of target arrays. */
 #define TARGET_VALUES 1  /* the output's own shape */
 #define TARGET_CLASSES 2 /* one class number a row */
+#define TARGET_LABELS 3  /* (samples, most): class numbers, negative ones behind the last */
 #define TARGET_GROUPS \
     16 /* + n: one value for each n features of the output (quantiles, means with variances) */
 
@@ -42,10 +46,32 @@ void dataset_release(dataset *set);
  * printing what does not fit. */
 int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line);
 
-/* Read the arrays of --lengths, (samples,), and --mask, (samples, steps), if they are given, into
- * the data. `prefix` is "" or "val-". Returns 0, or the exit code after printing what does not fit.
- */
+/* Read the arrays of --lengths, (samples,), --mask, (samples, steps), and where the targets are
+ * labels --label-lengths, (samples,), if they are given, into the data. `prefix` is "" or "val-".
+ * Returns 0, or the exit code after printing what does not fit. */
 int dataset_masks(dataset *set, lstm_context *context, const arguments *line, const char *prefix);
+
+/* Copy some samples of a set, in any order: arrays, weights, lengths, mask and labels. `out` owns the copies
+ * and needs nothing of `all`. Returns 0, or EXIT_WORK after printing that there is no memory. */
+int dataset_take(dataset *out, const dataset *all, const int64_t *samples, int64_t count);
+
+/* What commands begin with: the context, the model of the command line, and its arrays. */
+typedef struct loaded {
+    lstm_context *context;
+    lstm_model *model;
+    array_list x, y, weights;
+    dataset set; /* points into the lists */
+} loaded;
+
+/* Make the context and load the model that the first operand names. Both calls return 0, or the
+ * exit code after printing the error; loaded_release in both cases. */
+int loaded_model(loaded *out, const arguments *line);
+
+/* Load --x, the targets of the option `y` (NULL = none), and what the command line says of weights,
+ * lengths and masks, and match them with the model. `target` is TARGET_*. An array without samples
+ * is an error where there are targets. */
+int loaded_arrays(loaded *out, const arguments *line, const char *y, int target);
+void loaded_release(loaded *out);
 
 /* Say how one sample of output `index` looks when the inputs have `steps` steps: rank 1 (features)
  * or 2. */

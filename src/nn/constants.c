@@ -62,6 +62,7 @@ static const lstm__name losses[] = {
     {"quantile", LSTM_LOSS_QUANTILE},
     {"pinball", LSTM_LOSS_QUANTILE},
     {"gaussian_nll", LSTM_LOSS_GAUSSIAN_NLL},
+    {"ctc", LSTM_LOSS_CTC},
     {NULL, 0}};
 
 static const lstm__name metrics[] = {{"accuracy", LSTM_METRIC_ACCURACY},
@@ -72,6 +73,8 @@ static const lstm__name metrics[] = {{"accuracy", LSTM_METRIC_ACCURACY},
                                      {"root_mean_squared_error", LSTM_METRIC_RMSE},
                                      {"mse", LSTM_METRIC_MSE},
                                      {"mean_squared_error", LSTM_METRIC_MSE},
+                                     {"label_error_rate", LSTM_METRIC_LABEL_ERROR_RATE},
+                                     {"ler", LSTM_METRIC_LABEL_ERROR_RATE},
                                      {NULL, 0}};
 
 static const lstm__name optimizers[] = {
@@ -107,6 +110,7 @@ static const lstm__name reductions[] = {{"mean", LSTM_REDUCTION_MEAN},
                                         {"sum", LSTM_REDUCTION_SUM},
                                         {"weighted_mean", LSTM_REDUCTION_WEIGHTED_MEAN},
                                         {"mean_with_sample_weight", LSTM_REDUCTION_WEIGHTED_MEAN},
+                                        {"mean_per_label", LSTM_REDUCTION_MEAN_PER_LABEL},
                                         {NULL, 0}};
 
 static const lstm__name constraints[] = {
