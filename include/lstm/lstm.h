@@ -329,6 +329,18 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_MERGE_AVE 4
 #define LSTM_MERGE_NONE 5 /* two outputs */
 
+/* Gates and states of a recurrent layer, step by step, and the weights of attention
+ * (lstm_session_trace). */
+#define LSTM_TRACE_INPUT_GATE 1  /* i of an LSTM */
+#define LSTM_TRACE_FORGET_GATE 2 /* f */
+#define LSTM_TRACE_CANDIDATE 3   /* g, of a GRU too */
+#define LSTM_TRACE_OUTPUT_GATE 4 /* o */
+#define LSTM_TRACE_CELL 5        /* c */
+#define LSTM_TRACE_OUTPUT 6      /* h of any recurrent layer */
+#define LSTM_TRACE_RESET_GATE 7  /* r of a GRU */
+#define LSTM_TRACE_UPDATE_GATE 8 /* z of a GRU */
+#define LSTM_TRACE_ATTENTION 9
+
 /* The sets of constants that have names in files, on the command line and in messages. */
 #define LSTM_NAMES_PROFILE 1
 #define LSTM_NAMES_ISA 2
@@ -343,8 +355,9 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_PADDING 20
 #define LSTM_NAMES_SCORE 21
 #define LSTM_NAMES_MERGE 30
-#define LSTM_NAMES_COUPLING 31
-#define LSTM_NAMES_LAYER_NORM 32
+#define LSTM_NAMES_TRACE 31
+#define LSTM_NAMES_COUPLING 32
+#define LSTM_NAMES_LAYER_NORM 33
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam",
  * "hard_sigmoid", "avx2"). Upper and lower case are the same.
@@ -1582,6 +1595,10 @@ typedef struct lstm_session_options {
     int64_t batch;    /* largest number of samples in a call, > 0 */
     int64_t steps;    /* largest number of steps of free inputs; may be 0 if there is none */
     uint64_t seed;    /* of dropout; default 0 */
+    /* LSTM_YES: keep gates and states of recurrent layers for lstm_session_trace; default LSTM_NO.
+     * Costs a copy of them, and without training the memory of a tape */
+    int32_t traces;
+    int32_t reserved; /* 0 */
     /* largest number of labels of a sample, for lstm_session_loss with CTC; default 0 = no CTC.
      * Takes (steps + 6) * (2 * min(labels, steps) + 3) floats a thread */
     int64_t labels;
@@ -1624,6 +1641,26 @@ LSTM_API lstm_status lstm_session_set_states(lstm_session *session, const lstm_l
  * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */
 LSTM_API lstm_status lstm_session_output(const lstm_session *session, size_t index, float *values,
                                          size_t count);
+
+/* Copy what a layer computed inside itself in the latest forward, also after backward: the gates and
+ * states of a recurrent layer (with `traces` in the session's options), or the weights with which
+ * an attention layer's queries see its keys.
+ *   layer   [in]  of the session's model. The two layers of a Bidirectional: lstm_bidirectional_parts
+ *   which   [in]  LSTM_TRACE_*: an LSTM has i, f, g, o, c, h; a GRU r, z, g, h; a SimpleRNN h;
+ *                 Attention, AdditiveAttention and MultiHeadAttention attention
+ *   values  [out] recurrent: a row of units for each sample and step in the layout of the data, at
+ *                 the step whose x it belongs to, whichever direction the layer goes. Steps that are
+ *                 masked have the states held, and the gates that hold them: f and z 1, the others
+ *                 0. Attention: [samples][heads][queries][keys], heads 1 where there are none
+ *   count   [in]  lstm_session_trace_count
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another model's layer; it has no such trace; no traces are
+ * kept), LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */
+LSTM_API lstm_status lstm_session_trace(const lstm_session *session, const lstm_layer *layer,
+                                        int32_t which, float *values, size_t count);
+
+/* Return the number of values that lstm_session_trace gives, 0 where it gives none. */
+LSTM_API size_t lstm_session_trace_count(const lstm_session *session, const lstm_layer *layer,
+                                         int32_t which);
 
 /* Compute the loss of the latest forward against data's targets, and the gradient of that loss at
  * the outputs.

@@ -139,6 +139,9 @@ static lstm_status read_fit_data(fit *f, const lstm_data *data)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "tbptt_k1 is set, but CTC needs whole sequences");
     RETURN_IF_ERROR(lstm__pieces_read(&training->pieces, training->model, f->options.tbptt_k1,
                                       f->options.tbptt_k2, f->data.batch.steps));
+    if (training->pieces.count > 0 && training->loss.kind == LSTM_LOSS_CTC)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "tbptt_k1 is set, but the loss is ctc, which needs a sequence whole");
     if (f->options.validation) {
         lstm_status status = lstm__data_read(&f->validation, training->model, f->options.validation,
                                              &training->loss);

@@ -11,6 +11,7 @@
 #include "input_dropout.h"
 #include "layer_lstm_variants.h"
 #include "options.h"
+#include "trace.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -30,6 +31,7 @@ typedef struct buffers {
     bool continues;             /* the latest forward began with what was carried */
     real *outputs;              /* all outputs, where they are not those in the tape; else NULL */
     real *last;                 /* the last outputs, where they are not the last h; else NULL */
+    real *traces[LSTM_TRACE_OUTPUT]; /* by kind, from LSTM_TRACE_INPUT_GATE on; NULL = not kept */
     /* of the model's values that are packed for forward and for backward; 0 = none */
     uint64_t forward_version;
     uint64_t backward_version;
@@ -262,7 +264,8 @@ static void plan_recurrence(const lstm__node *node, const lstm_session *session,
                                        .width = b->width,
                                        .max_batch = session->max_batch,
                                        .max_steps = steps,
-                                       .training = session->training,
+                                       .training = session->training || session->traces,
+                                       .random = session->training,
                                        .input_gradient = input_gradient};
         lstm__stepwise_plan(&b->stepwise, arena);
         return;
@@ -273,7 +276,7 @@ static void plan_recurrence(const lstm__node *node, const lstm_session *session,
                             .hidden = b->width,
                             .max_batch = session->max_batch,
                             .max_steps = steps,
-                            .training = session->training,
+                            .training = session->training || session->traces,
                             .input_gradient = input_gradient};
     r->route = lstm__recurrence_route(r->max_batch, steps, r->input, b->width, r->training);
     if (lstm->activation != LSTM_ACTIVATION_TANH ||
@@ -318,6 +321,9 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     b->width = lstm__variant_width(lstm);
     plan_recurrence(node, session, b, arena);
     lstm__input_dropout_plan(node, session, lstm->dropout, &b->dropout, arena);
+    for (int32_t k = LSTM_TRACE_INPUT_GATE; k <= LSTM_TRACE_OUTPUT; k++)
+        b->traces[k - LSTM_TRACE_INPUT_GATE] = lstm__trace_plan(
+            node, session, k == LSTM_TRACE_OUTPUT ? b->width : units, arena);
     b->outputs = b->last = b->masked_weights = b->weight_factors = NULL;
     if (session->training && lstm->recurrent_dropconnect > 0) {
         b->masked_weights = lstm__carve_matrix(arena, b->width + features_in(node), 4 * units);
@@ -454,6 +460,12 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     }
     const lstm__view h = last_h(b, call);
     carry(session, b);
+    for (int32_t kind = LSTM_TRACE_INPUT_GATE; b->traces[0] && kind <= LSTM_TRACE_OUTPUT; kind++)
+        if (b->varied)
+            lstm__stepwise_trace(&b->stepwise, call, kind, b->traces[kind - LSTM_TRACE_INPUT_GATE]);
+        else
+            lstm__recurrence_trace(&b->recurrence, call, kind,
+                                   b->traces[kind - LSTM_TRACE_INPUT_GATE]);
     lstm__view output = h;
     if (lstm->return_sequences == LSTM_YES)
         output = call->y.data ? call->y : all_outputs(b, call);
@@ -525,6 +537,18 @@ static lstm__carried *carried(const lstm__node *node, void *memory)
     return &((buffers *)memory)->carried;
 }
 
+static bool trace(const lstm__node *node, const lstm_session *session, const void *memory,
+                  int32_t which, lstm__trace *found)
+{
+    const buffers *b = memory;
+    if (!session->traces || which < LSTM_TRACE_INPUT_GATE || which > LSTM_TRACE_OUTPUT)
+        return false;
+    *found = (lstm__trace){
+        .values = b->traces[which - LSTM_TRACE_INPUT_GATE],
+        .features = which == LSTM_TRACE_OUTPUT ? b->width : (size_t)options_of(node)->units};
+    return true;
+}
+
 static bool piecewise(const lstm__node *node)
 {
     const lstm_lstm_options *lstm = options_of(node);
@@ -557,5 +581,6 @@ const lstm__layer_class lstm__class_lstm = {
     .carries = carries,
     .carried = carried,
     .piecewise = piecewise,
+    .trace = trace,
     .flops = flops,
 };

@@ -78,7 +78,7 @@ static void plan_weights(lstm__stepwise *s, lstm__arena *arena)
     const size_t lanes = s->kernels->lanes;
     const size_t columns = LSTM__GATES * s->padded;
     const size_t wide = lstm__panels(lanes, s->width) * lanes;
-    const bool dropped = s->training && o->recurrent_dropout > 0;
+    const bool dropped = s->random && o->recurrent_dropout > 0;
     s->weights_h = carve_packed(arena, true, s->width, columns);
     s->weights_x = carve_packed(arena, true, s->input, columns);
     s->bias = carve_packed(arena, true, 1, columns);
@@ -147,9 +147,9 @@ void lstm__stepwise_plan(lstm__stepwise *s, lstm__arena *arena)
         s->hats[k] = carve_blocks(s, arena, wanted, gates, s->ld_gates);
         s->hat_spread[k] = carve_blocks(s, arena, wanted, gates, LSTM__GATES);
     }
-    s->hold_h = carve_blocks(s, arena, s->training && o->zoneout_h > 0, blocks, s->padded);
-    s->hold_c = carve_blocks(s, arena, s->training && o->zoneout_c > 0, blocks, s->padded);
-    const bool dropped = s->training && o->recurrent_dropout > 0;
+    s->hold_h = carve_blocks(s, arena, s->random && o->zoneout_h > 0, blocks, s->padded);
+    s->hold_c = carve_blocks(s, arena, s->random && o->zoneout_c > 0, blocks, s->padded);
+    const bool dropped = s->random && o->recurrent_dropout > 0;
     s->factors = carve_blocks(s, arena, dropped, LSTM__GATES, s->width);
     s->parts = carve_blocks(s, arena, dropped, 1, s->padded + s->width);
     s->mask = lstm__carve(arena, s->max_steps, s->max_batch);
@@ -249,7 +249,7 @@ lstm__variant lstm__stepwise_variant(const lstm__stepwise_pass *pass, size_t t, 
         .ld_cell = s->padded,
         .hold = hold ? hold + cell : NULL,
         .ld_hold = s->padded,
-        .held = s->training ? 0 : (real)o->zoneout_c,
+        .held = s->random ? 0 : (real)o->zoneout_c,
         .gamma = s->cell_gamma,
         .beta = s->cell_beta,
         .normal = normal ? normal + cell : NULL,
@@ -294,7 +294,7 @@ lstm__hold lstm__stepwise_hold(const lstm__stepwise_pass *pass, size_t t, size_t
         .columns = s->width,
         .hold = hold ? hold + first * s->padded : NULL,
         .ld_hold = s->padded,
-        .held = s->training ? 0 : (real)s->options->zoneout_h,
+        .held = s->random ? 0 : (real)s->options->zoneout_h,
         .y = lstm__stepwise_rows(pass, t + 1) + first * s->ld_rows,
         .ld_y = s->ld_rows,
         .previous = lstm__stepwise_rows(pass, t) + first * s->ld_rows,
@@ -545,4 +545,30 @@ lstm__view lstm__stepwise_outputs(const lstm__stepwise *s, const lstm__recurrenc
 {
     const lstm__stepwise_pass pass = {.s = s, .call = call};
     return (lstm__view){lstm__stepwise_rows(&pass, 1), s->ld_rows};
+}
+
+void lstm__stepwise_trace(const lstm__stepwise *s, const lstm__recurrence_call *call, int32_t kind,
+                          real *to)
+{
+    const lstm__stepwise_pass pass = {.s = s, .call = call};
+    const size_t lanes = s->kernels->lanes;
+    const size_t width = kind == LSTM_TRACE_OUTPUT ? s->width : s->units;
+    for (size_t t = 0; t < call->steps; t++) {
+        const size_t time = call->reverse ? call->steps - 1 - t : t;
+        const unsigned char *mask = lstm__stepwise_mask(&pass, t);
+        for (size_t b = 0; b < call->batch; b++) {
+            real *row = to + (time * call->batch + b) * width;
+            const real *gates = lstm__stepwise_gates(&pass, s->gates, t) + b * s->ld_gates +
+                                (size_t)(kind - LSTM_TRACE_INPUT_GATE) * lanes;
+            if (kind == LSTM_TRACE_CELL)
+                memcpy(row, lstm__stepwise_cell(&pass, t + 1) + b * s->padded, width * sizeof *row);
+            else if (kind == LSTM_TRACE_OUTPUT)
+                memcpy(row, lstm__stepwise_rows(&pass, t + 1) + b * s->ld_rows,
+                       width * sizeof *row);
+            else
+                for (size_t u = 0; u < width; u++)
+                    row[u] = mask && !mask[b] ? (real)(kind == LSTM_TRACE_FORGET_GATE)
+                                              : gates[u / lanes * LSTM__GATES * lanes + u % lanes];
+        }
+    }
 }

@@ -43,7 +43,9 @@ typedef struct lstm__stepwise {
     const lstm_lstm_options *options; /* of the node */
     size_t input, units, width;       /* I, H, P */
     size_t max_batch, max_steps;
-    bool training, input_gradient;
+    bool training; /* keeps the tape */
+    bool random;   /* zoneout and dropout draw; else zoneout takes the mean */
+    bool input_gradient;
     uint64_t seed, stream; /* of the call's random numbers */
     /* The rest is lstm__stepwise_plan's. */
     bool plain;    /* the cell is the plain one */
@@ -84,6 +86,10 @@ void lstm__stepwise_backward(const lstm__stepwise *s, const lstm__recurrence_cal
 lstm__view lstm__stepwise_h(const lstm__stepwise *s, const lstm__recurrence_call *call);
 lstm__view lstm__stepwise_c(const lstm__stepwise *s, const lstm__recurrence_call *call);
 lstm__view lstm__stepwise_outputs(const lstm__stepwise *s, const lstm__recurrence_call *call);
+
+/* Copy the gate or state LSTM_TRACE_… of a recurrence with a tape to rows by time. */
+void lstm__stepwise_trace(const lstm__stepwise *s, const lstm__recurrence_call *call, int32_t kind,
+                          real *to);
 
 /* ---- Between the files of this path */
 
