@@ -65,6 +65,8 @@ struct lstm__node {
     /* before the names of its parameters, where that is not the name; else "" */
     char stem[LSTM__NAME_SIZE];
     const char *suffix; /* behind them; NULL = nothing */
+    bool bare;          /* PyTorch's names without a stem, as of one module alone */
+    int number;         /* of a layer in a stack: the 1 of PyTorch's weight_ih_l1 */
     /* the class' option struct, defaults filled in, pointers of the caller cleared */
     void *options;
     int input_count;
