@@ -1082,7 +1082,9 @@ LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, s
 LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 
 /* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3
- * (.keras, .h5) whose layers this version has (docs/interchange.md). The self-test of our own files
+ * (.keras, .h5) whose layers this version has; a state dict of PyTorch (.pt, .pth, safetensors) that
+ * says by its names and shapes what it is: an nn.LSTM, nn.GRU or nn.RNN, alone or in a row with
+ * others; its metadata "lstm.layout" is then "time_first" (docs/interchange.md). The self-test of our own files
  * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
  * weight is used and every parameter filled; the optimizer's state is not read, which a log line
  * says. No file, however damaged, is read outside its bounds, nor can it ask for more parameters
@@ -1094,7 +1096,8 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
 /* Fill the parameters of a built model from a file, recognised by its content: weights of Keras
  * (.weights.h5, .h5, .keras; the model must have the Keras profile) are matched by the layers'
  * names if all of them are there, else by the order of the layers, as Keras does; safetensors (also
- * our own files) by the parameters' names. Every weight must be used and every parameter filled;
+ * our own files), and state dicts of PyTorch (.pt, .pth; the model must have its profile), by the
+ * parameters' names, which may differ by a prefix ("module."). Every weight must be used and every parameter filled;
  * anything else is an error that names file, tensor, shape expected and shape found. Scalers,
  * metadata and the optimizer's state are left alone. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
  * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND,

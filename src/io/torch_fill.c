@@ -3,9 +3,8 @@
  * The tensors of a state dict into a model's parameters, by name.
  *
  * Names may differ by a prefix: DataParallel writes "module.lstm.weight_ih_l0", a module saved alone
- * "weight_ih_l0". Up to three parts that all names of the file begin with, or one that all
- * parameters of the model begin with, are left out, whichever makes most names agree; nothing is
- * left out if that agrees as well.
+ * "weight_ih_l0". Up to three parts that all names of the file, or all those of the model, begin
+ * with are left out, whichever makes most names agree; nothing is left out if that agrees as well.
  */
 #include "names.h"
 #include "torch_layers.h"
@@ -90,29 +89,26 @@ static lstm_status choose_prefix(filling *f)
                                                                    : f->model->parameter_count;
     const char **names = lstm__allocate_array(f->model->context, most, sizeof *names);
     size_t best = 0;
-    size_t file_skips[MOST_PARTS + 1] = {0};
+    size_t chosen = 0;
+    size_t skips[2][MOST_PARTS + 1] = {{0}, {0}}; /* of the file, of the model */
     if (!names)
         return lstm__fail_memory(most * sizeof *names, "names of tensors");
-    for (size_t k = 0; k < f->model->parameter_count; k++)
-        names[k] = f->model->parameters[k].name;
-    const size_t model_part = shared_part(names, f->model->parameter_count, 0);
-    for (size_t k = 0; k < f->file->count; k++)
-        names[k] = f->file->tensors[k].name;
-    for (size_t k = 0; k < MOST_PARTS; k++)
-        file_skips[k + 1] = file_skips[k] + shared_part(names, f->file->count, file_skips[k]);
+    for (size_t side = 0; side < 2; side++) {
+        const size_t count = side ? f->model->parameter_count : f->file->count;
+        for (size_t k = 0; k < count; k++)
+            names[k] = side ? f->model->parameters[k].name : f->file->tensors[k].name;
+        for (size_t k = 0; k < MOST_PARTS; k++)
+            skips[side][k + 1] = skips[side][k] + shared_part(names, count, skips[side][k]);
+    }
     lstm__release(f->model->context, names);
-    size_t chosen = 0;
-    for (size_t k = 0; k <= MOST_PARTS; k++) {
-        if (k > 0 && file_skips[k] == file_skips[k - 1])
-            break;
-        sort_entries(f, file_skips[k]);
-        for (size_t m = 0; m < 2; m++) {
-            const size_t matches = m == 0 || model_part > 0 ? count_matches(f, m ? model_part : 0)
-                                                            : 0;
+    for (size_t k = 0; k <= MOST_PARTS && (k == 0 || skips[0][k] > skips[0][k - 1]); k++) {
+        sort_entries(f, skips[0][k]);
+        for (size_t m = 0; m <= MOST_PARTS && (m == 0 || skips[1][m] > skips[1][m - 1]); m++) {
+            const size_t matches = k == 0 || m == 0 ? count_matches(f, skips[1][m]) : 0;
             if (matches > best) {
                 best = matches;
-                chosen = file_skips[k];
-                f->model_skip = m ? model_part : 0;
+                chosen = skips[0][k];
+                f->model_skip = skips[1][m];
             }
         }
     }
