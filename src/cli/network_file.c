@@ -137,7 +137,7 @@ int model_write(const lstm_model *model, const char *path)
 
 /* ---- As it predicts */
 
-static int copy_parameters(lstm_model *to, const lstm_model *from)
+int model_copy_parameters(lstm_model *to, const lstm_model *from)
 {
     float *values = NULL;
     int code = EXIT_DONE;
@@ -210,7 +210,7 @@ int model_rebuild(lstm_model **model, lstm_context *context, const json_t *root)
         return message_error(EXIT_WORK, "out of memory");
     }
     CHECK(lstm_model_from_json(&copy, context, text, strlen(text)), NULL);
-    NEED(copy_parameters(copy, *model));
+    NEED(model_copy_parameters(copy, *model));
     lstm_model_destroy(*model);
     *model = copy;
     copy = NULL;
