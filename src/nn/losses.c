@@ -299,8 +299,9 @@ static int32_t output_activation(const lstm_layer *layer)
 static bool is_fused(const lstm__loss *loss, const lstm_layer *layer)
 {
     const int32_t activation = output_activation(layer);
-    if (loss->from_logits)
-        return false;
+    const lstm__penalty *activity = &layer->node->penalties[LSTM__PENALTY_ACTIVITY];
+    if (loss->from_logits || activity->l1 > 0 || activity->l2 > 0)
+        return false; /* a penalty of the output needs the gradient there */
     if (loss->kind == LSTM_LOSS_BINARY_CROSSENTROPY)
         return activation == LSTM_ACTIVATION_SIGMOID;
     return (loss->kind == LSTM_LOSS_CATEGORICAL_CROSSENTROPY ||
@@ -387,7 +388,7 @@ static double output_loss(lstm_session *session, const lstm__loss *loss, const l
 lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss,
                                const lstm__batch *batch, bool gradient, double *value)
 {
-    double total = lstm__penalty_value(session->model);
+    double total = lstm__penalty_value(session->model) + lstm__activity_value(session);
     for (size_t output = 0; output < session->model->output_count; output++) {
         const lstm__rows r = lstm__rows_in(session, loss, batch, output);
         if (r.sparse)
