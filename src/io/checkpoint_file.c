@@ -78,6 +78,10 @@ static int describe_loss_extras(json_t *run, const lstm__training *training)
             run, "focal", json_pack("[f, f, b]", loss->gamma, loss->alpha, loss->balanced));
     if (training->weight_noise > 0)
         failed |= json_object_set_new(run, "weight noise", json_real(training->weight_noise));
+    if (loss->kind == LSTM_LOSS_CTC)
+        failed |= json_object_set_new(
+            run, "ctc",
+            json_pack("[i, b, b]", (int)loss->blank, loss->zero_infinity, loss->log_probabilities));
     if (training->data.weights)
         failed |= json_object_set_new(run, "sample weights", json_true());
     if (training->data.class_weights)

@@ -5,6 +5,7 @@
  */
 #include "penalties.h"
 #include "constants.h"
+#include "losses.h"
 #include "options.h"
 
 #include <math.h>
@@ -125,23 +126,42 @@ double lstm__activity_value(lstm_session *session)
     return sum;
 }
 
+/* d(l1 |y| + l2 y^2) / dy */
+static double activity_slope(const lstm__penalty *p, double y)
+{
+    return (y > 0 ? p->l1 : y < 0 ? -p->l1 : 0) + 2 * p->l2 * y;
+}
+
+/* The slopes of one row, times `scale`, at the output or, where the loss has put its gradient behind
+ * the activation (losses.c), there: softmax y_c (d_c - sum d y), sigmoid d y (1 - y). */
+static void add_slopes(const lstm__penalty *p, double scale, int32_t behind, size_t columns,
+                       const real *y, bool add, real *to)
+{
+    double sum = 0;
+    for (size_t c = 0; behind == LSTM_ACTIVATION_SOFTMAX && c < columns; c++)
+        sum += activity_slope(p, (double)y[c]) * (double)y[c];
+    for (size_t c = 0; c < columns; c++) {
+        const double d = activity_slope(p, (double)y[c]);
+        const double at = behind == LSTM_ACTIVATION_SOFTMAX ? (double)y[c] * (d - sum)
+                          : behind == LSTM_ACTIVATION_SIGMOID
+                              ? d * (double)y[c] * (1 - (double)y[c])
+                              : d;
+        to[c] = (add ? to[c] : 0) + (real)(scale * at);
+    }
+}
+
 void lstm__activity_gradient(lstm_session *session, const lstm__node *node)
 {
     const lstm__penalty *p = activity_of(node);
     lstm__port *port = lstm__session_own(session, node, 0);
-    const size_t columns = (size_t)node->shapes[0].features;
     if (!p || !port->gradient.data)
         return;
-    const real l1 = (real)(p->l1 / (double)session->batch);
-    const real l2 = (real)(2 * p->l2 / (double)session->batch);
+    const int32_t behind = port->at_logits ? lstm__loss_activation(&node->ports[0]) : 0;
+    const double each = 1 / (double)session->batch;
     for (size_t r = 0; r < lstm__session_rows(session, node->shapes[0]); r++)
-        for (size_t c = 0; c < columns; c++) {
-            const real y = port->value.data[r * port->value.stride + c];
-            real *to = &port->gradient.data[r * port->gradient.stride + c];
-            const bool there = !port->mask || port->mask[r];
-            const real d = there ? (y > 0 ? l1 : y < 0 ? -l1 : 0) + l2 * y : 0;
-            *to = port->written ? *to + d : d;
-        }
+        add_slopes(p, !port->mask || port->mask[r] ? each : 0, behind,
+                   (size_t)node->shapes[0].features, port->value.data + r * port->value.stride,
+                   port->written, port->gradient.data + r * port->gradient.stride);
     port->written = true;
 }
 
