@@ -26,6 +26,9 @@ static int read_optimizer(fit_job *job)
         o->use_ema = LSTM_YES;
         o->ema_momentum = arguments_real(line, "ema");
     }
+    if (arguments_given(line, "gradient-noise") > 0) {
+        o->gradient_noise = arguments_real(line, "gradient-noise");
+    }
     if (arguments_given(line, "accumulate") > 0) {
         o->accumulation_steps = (int32_t)arguments_integer(line, "accumulate");
     }
@@ -93,6 +96,8 @@ static int read_options(fit_job *job)
     o->shuffle = arguments_choice(line, "shuffle") == 0 ? LSTM_YES : LSTM_NO;
     o->early_stopping = (int32_t)arguments_integer(line, "early-stopping");
     o->max_steps = arguments_integer(line, "steps");
+    o->gradient_norms = LSTM_YES;
+    o->weight_noise = arguments_real(line, "weight-noise");
     o->validation_split = arguments_real(line, "validation-split");
     o->loss = &job->loss.options;
     o->optimizer_options = &job->optimizer.options;

@@ -239,8 +239,7 @@ lstm_status lstm__graph_set_outputs(lstm_model *model, const lstm_layer *const *
     return LSTM_OK;
 }
 
-/* Whether every port of an LSTM is an output by default. */
-static bool returns_state(const lstm__node *node)
+bool lstm__returns_state(const lstm__node *node)
 {
     if (node->class->returns_ports)
         return node->class->returns_ports(node);
@@ -262,7 +261,7 @@ static lstm_status default_outputs(lstm_model *model)
         if (node->class == &lstm__class_input)
             return lstm__fail(LSTM_ERROR_STATE, "input layer \"%s\" is read by no other layer",
                               node->name);
-        for (int port = 0; port < (returns_state(node) ? node->port_count : 1); port++)
+        for (int port = 0; port < (lstm__returns_state(node) ? node->port_count : 1); port++)
             RETURN_IF_ERROR(append_output(model, &node->ports[port]));
     }
     return LSTM_OK;

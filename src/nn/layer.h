@@ -45,7 +45,13 @@ typedef struct lstm__batch lstm__batch; /* session.h */
 typedef struct lstm__trace lstm__trace; /* trace.h */
 
 /* What keeps a parameter small, see lstm_regularizer_options. */
-enum { LSTM__PENALTY_KERNEL, LSTM__PENALTY_RECURRENT, LSTM__PENALTY_BIAS, LSTM__PENALTIES };
+enum {
+    LSTM__PENALTY_KERNEL,
+    LSTM__PENALTY_RECURRENT,
+    LSTM__PENALTY_BIAS,
+    LSTM__PENALTY_ACTIVITY, /* of the layer's output */
+    LSTM__PENALTIES
+};
 typedef struct lstm__penalty {
     int32_t constraint; /* LSTM_CONSTRAINT_*, or 0 = none */
     double l1, l2, max_norm;
@@ -247,6 +253,8 @@ extern const lstm__layer_class lstm__class_additive_attention;
 extern const lstm__layer_class lstm__class_multi_head_attention;
 extern const lstm__layer_class lstm__class_spatial_dropout;
 extern const lstm__layer_class lstm__class_gaussian_noise;
+extern const lstm__layer_class lstm__class_gaussian_dropout;
+extern const lstm__layer_class lstm__class_alpha_dropout;
 extern const lstm__layer_class lstm__class_masking;
 extern const lstm__layer_class lstm__class_learned_vector;
 extern const lstm__layer_class lstm__class_bidirectional;
