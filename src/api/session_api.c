@@ -175,6 +175,7 @@ lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data)
     RETURN_IF_ERROR(check_carried(session, read.batch.count));
     RETURN_IF_ERROR(lstm__context_check(session->model->context));
     const uint64_t mode = lstm__denormals_flush();
+    lstm__session_order(session, &read.batch);
     lstm__session_forward(session, &read.batch);
     lstm__denormals_restore(mode);
     return LSTM_OK;
@@ -245,6 +246,8 @@ lstm_status lstm_session_loss(lstm_session *session, const lstm_loss_options *op
         return lstm__fail(LSTM_ERROR_SHAPE,
                           "data has %zu samples and %zu steps, the forward pass had %zu and %zu",
                           read.batch.count, read.batch.steps, session->batch, session->steps);
+    if (session->ordered)
+        read.batch.order = session->order;
     const uint64_t mode = lstm__denormals_flush();
     lstm__session_clear_gradients(session);
     const lstm_status status = lstm__loss_compute(session, &own, &read.batch, session->training,
