@@ -60,6 +60,7 @@ static const float onnx_peepholes_p[] = {
     0.72799999f,  0.755f,       -0.898f};
 /* ONNX Runtime 1.32.0, LSTM operator */
 static const reference onnx_peepholes = {"onnx_peepholes",
+                                         "LSTM",
                                          "\"peepholes\": true",
                                          5,
                                          onnx_peepholes_x,
@@ -123,6 +124,7 @@ static const float onnx_input_forget_p[] = {
     -0.53600001f,  -0.995f,       -0.54799998f, -0.249f,      -0.094999999f, -0.50800002f};
 /* ONNX Runtime 1.32.0, LSTM operator */
 static const reference onnx_input_forget = {"onnx_input_forget",
+                                            "LSTM",
                                             "\"coupled_gates\": \"forget\"",
                                             5,
                                             onnx_input_forget_x,
@@ -186,8 +188,8 @@ static const float onnx_clip_p[] = {
     0.29499999f,  0.098999999f,  0.699f,        -0.46900001f,  -0.118f,      0.76200002f};
 /* ONNX Runtime 1.32.0, LSTM operator */
 static const reference onnx_clip = {
-    "onnx_clip", "\"gate_clip\": 0.5", 5,    onnx_clip_x, onnx_clip_h0, onnx_clip_c0,
-    onnx_clip_y, onnx_clip_p,          NULL, NULL,        NULL};
+    "onnx_clip",  "LSTM",      "\"gate_clip\": 0.5", 5,    onnx_clip_x, onnx_clip_h0,
+    onnx_clip_c0, onnx_clip_y, onnx_clip_p,          NULL, NULL,        NULL};
 
 static const float onnx_all_x[] = {
     1.71f,       1.49f,        0.33899999f,   1.6210001f, -0.73299998f, -1.408f,
@@ -243,6 +245,7 @@ static const float onnx_all_p[] = {
     0.67299998f,   0.177f,         -0.40799999f};
 /* ONNX Runtime 1.32.0, LSTM operator */
 static const reference onnx_all = {"onnx_all",
+                                   "LSTM",
                                    "\"peepholes\": true, \"coupled_gates\": \"forget\", "
                                    "\"gate_clip\": 0.75, \"go_backwards\": true",
                                    5,

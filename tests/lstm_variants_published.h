@@ -117,6 +117,7 @@ static const float ba_layer_norm_dp[] = {
     0.98316226f,    -0.093787957f};
 /* Ba et al. 2016, equations 20 to 22, on PyTorch 2.13.0+cpu */
 static const reference ba_layer_norm = {"ba_layer_norm",
+                                        "LSTM",
                                         "\"layer_norm\": \"ba\", \"layer_norm_epsilon\": 0.01",
                                         5,
                                         ba_layer_norm_x,
@@ -233,6 +234,7 @@ static const float tflite_layer_norm_dp[] = {
 /* TensorFlow Lite, lstm_eval.cc, on PyTorch 2.13.0+cpu */
 static const reference tflite_layer_norm = {
     "tflite_layer_norm",
+    "LSTM",
     "\"layer_norm\": \"tflite\", \"layer_norm_epsilon\": 0.01",
     5,
     tflite_layer_norm_x,
@@ -357,6 +359,7 @@ static const float tf_layer_norm_dp[] = {
     0.035025517f,    -0.082188537f,   -0.054262443f,  0.19920489f,    -0.58317971f};
 /* TensorFlow 1, LayerNormBasicLSTMCell, on PyTorch 2.13.0+cpu */
 static const reference tf_layer_norm = {"tf_layer_norm",
+                                        "LSTM",
                                         "\"layer_norm\": \"tf\", \"layer_norm_epsilon\": 0.01",
                                         5,
                                         tf_layer_norm_x,
@@ -462,6 +465,7 @@ static const float tflite_cifg_dp[] = {
     -0.19381944f,   0.147847f,     -0.26777958f,  -0.063170887f, -0.012315038f,  0.21147597f};
 /* TensorFlow Lite, lstm_eval.cc, on PyTorch 2.13.0+cpu */
 static const reference tflite_cifg = {"tflite_cifg",
+                                      "LSTM",
                                       "\"coupled_gates\": \"input\"",
                                       5,
                                       tflite_cifg_x,
@@ -525,6 +529,7 @@ static const float zoneout_inference_p[] = {
     -0.32499999f,  0.85699999f,    0.69400001f,    -0.061999999f, -0.171f,      0.003f};
 /* Krueger et al. 2016, expectation, on PyTorch 2.13.0+cpu */
 static const reference zoneout_inference = {"zoneout_inference",
+                                            "LSTM",
                                             "\"zoneout_h\": 0.25, \"zoneout_c\": 0.5",
                                             5,
                                             zoneout_inference_x,

@@ -5,10 +5,13 @@
 #
 #     python lstm_variants_reference.py onnx > lstm_variants_onnx.h             # onnx and onnxruntime
 #     python lstm_variants_reference.py tf > lstm_variants_tf.h                 # TensorFlow 2.15, TF Addons 0.23
+#     python lstm_variants_reference.py keras2 > lstm_variants_keras2.h         # Keras 2.15 on TensorFlow
+#     python lstm_variants_reference.py keras3 > lstm_variants_keras3.h         # Keras 3.15 on TensorFlow
 #     python lstm_variants_reference.py published > lstm_variants_published.h   # PyTorch
 #
 # onnx:  ONNX Runtime's LSTM operator (forward only).
 # tf:    tf.compat.v1.nn.rnn_cell.LSTMCell and tfa.rnn.LayerNormLSTMCell, with gradients.
+# keras2, keras3: GRU with other activations, among them the two hard_sigmoids, with gradients.
 # published: the published equations of cells that no package of today contains, written down here on
 #     torch.nn.functional.layer_norm, with gradients by autograd in double.
 import sys
@@ -43,12 +46,13 @@ def declare(name, values):
     print(line[:-1] + "};")
 
 
-def write(name, origin, options, case, width=H):
+def write(name, origin, options, case, width=H, kind="LSTM"):
     """Gradients are there if `case` has "dx"."""
     with_gradients = "dx" in case
     declare(name + "_x", case["x"])
     declare(name + "_h0", case["h0"])
-    declare(name + "_c0", case["c0"])
+    if kind == "LSTM":
+        declare(name + "_c0", case["c0"])
     declare(name + "_y", case["y"])
     declare(name + "_p", np.concatenate([np.ravel(v) for v in case["parameters"].values()]))
     if with_gradients:
@@ -57,8 +61,9 @@ def write(name, origin, options, case, width=H):
         declare(name + "_dp", np.concatenate([np.ravel(v) for v in case["gradients"]]))
     print("/* %s */" % origin)
     print("static const reference %s = {" % name)
-    print('    "%s", %s, %d,' % (name, '"%s"' % options.replace('"', '\\"'), width))
-    print("    %s_x, %s_h0, %s_c0, %s_y, %s_p," % ((name,) * 5))
+    print('    "%s", "%s", "%s", %d,' % (name, kind, options.replace('"', '\\"'), width))
+    cells = "%s_c0" % name if kind == "LSTM" else "NULL"
+    print("    %s_x, %s_h0, %s, %s_y, %s_p," % (name, name, cells, name, name))
     print("    %s};" % ("%s_r, %s_dx, %s_dp" % ((name,) * 3) if with_gradients else "NULL, NULL, NULL"))
     print()
 
@@ -196,6 +201,47 @@ def run_tf():
             ("cell_gamma", cell.state_norm.gamma, same), ("cell_beta", cell.state_norm.beta, same)])
 
 
+# ---- GRU of Keras
+
+def gru_case(name, seed, activation, recurrent_activation, ours, reset_after):
+    import os
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import tensorflow as tf
+    import keras
+
+    case = common(seed)
+    p = {"kernel": numbers(seed + 4, I, 3 * H), "recurrent_kernel": numbers(seed + 5, H, 3 * H),
+         "bias": numbers(seed + 6, *((2, 3 * H) if reset_after else (3 * H,)))}
+    case["parameters"] = p
+    layer = keras.layers.GRU(H, activation=activation, recurrent_activation=recurrent_activation,
+                             reset_after=reset_after, return_sequences=True)
+    x, h = tf.constant(case["x"].swapaxes(0, 1)), tf.constant(case["h0"])
+    layer(x)
+    layer.set_weights(list(p.values()))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x, initial_state=h)
+        loss = tf.reduce_sum(y * case["r"].swapaxes(0, 1))
+    variables = [v.value if hasattr(v, "path") and not isinstance(v, tf.Variable) else v
+                 for v in layer.trainable_variables]
+    found = tape.gradient(loss, [x] + variables)
+    case["y"], case["dx"] = y.numpy().swapaxes(0, 1), found[0].numpy().swapaxes(0, 1)
+    case["gradients"] = [g.numpy() for g in found[1:]]
+    write(name, "Keras %s, GRU" % keras.__version__,
+          '"activation": "%s", "recurrent_activation": "%s", "reset_after": %s' %
+          (activation, ours, "true" if reset_after else "false"), case, kind="GRU")
+
+
+def run_keras2():
+    gru_case("keras2_gru_after", 310, "softsign", "hard_sigmoid", "hard_sigmoid_keras2", True)
+    gru_case("keras2_gru_before", 330, "relu", "hard_sigmoid", "hard_sigmoid_keras2", False)
+
+
+def run_keras3():
+    gru_case("keras3_gru_after", 350, "elu", "hard_sigmoid", "hard_sigmoid", True)
+    gru_case("keras3_gru_before", 370, "linear", "softsign", "softsign", False)
+
+
 # ---- The published equations
 
 def run_published():
@@ -279,5 +325,5 @@ HEAD = """/* SPDX-License-Identifier: MIT
 if __name__ == "__main__":
     part = sys.argv[1]
     print(HEAD % (part.upper(), part.upper()))
-    {"onnx": run_onnx, "tf": run_tf, "published": run_published}[part]()
+    globals()["run_" + part]()
     print("#endif")

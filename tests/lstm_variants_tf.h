@@ -107,6 +107,7 @@ static const float tf_cell_clip_dp[] = {
     -0.04624705f,   0.057283416f,   -0.062716886f};
 /* TensorFlow 2.15.1, tf.compat.v1.nn.rnn_cell.LSTMCell */
 static const reference tf_cell_clip = {"tf_cell_clip",
+                                       "LSTM",
                                        "\"peepholes\": true, \"cell_clip\": 0.75",
                                        5,
                                        tf_cell_clip_x,
@@ -210,11 +211,17 @@ static const float tf_lstmp_dp[] = {
     0.0076588718f,   -0.0088951141f, 0.016662899f,    -0.017576724f,  -0.0082800239f};
 /* TensorFlow 2.15.1, tf.compat.v1.nn.rnn_cell.LSTMCell */
 static const reference tf_lstmp = {
-    "tf_lstmp",  "\"peepholes\": true, \"cell_clip\": 0.75, \"proj_size\": 3, \"proj_clip\": 0.25",
-    3,           tf_lstmp_x,
-    tf_lstmp_h0, tf_lstmp_c0,
-    tf_lstmp_y,  tf_lstmp_p,
-    tf_lstmp_r,  tf_lstmp_dx,
+    "tf_lstmp",
+    "LSTM",
+    "\"peepholes\": true, \"cell_clip\": 0.75, \"proj_size\": 3, \"proj_clip\": 0.25",
+    3,
+    tf_lstmp_x,
+    tf_lstmp_h0,
+    tf_lstmp_c0,
+    tf_lstmp_y,
+    tf_lstmp_p,
+    tf_lstmp_r,
+    tf_lstmp_dx,
     tf_lstmp_dp};
 
 static const float tfa_layer_norm_x[] = {
@@ -339,6 +346,7 @@ static const float tfa_layer_norm_dp[] = {
 /* TensorFlow Addons 0.23.0, tfa.rnn.LayerNormLSTMCell */
 static const reference tfa_layer_norm = {
     "tfa_layer_norm",
+    "LSTM",
     "\"layer_norm\": \"fastrnns\", \"layer_norm_epsilon\": 0.01",
     5,
     tfa_layer_norm_x,

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * The LSTM's variants against other implementations: ONNX Runtime (peepholes, clip, input_forget),
  * TensorFlow's LSTMCell (peepholes, cell clip, projection with clip), TensorFlow Addons' normalised
- * cell, and published equations. Outputs within 1e-5, gradients within 1e-4 of the largest.
+ * cell, Keras 2 and 3 (GRU with other activations), and published equations. Outputs within 1e-5, gradients within 1e-4 of the largest.
  */
 #include "closeness.h"
 #include "golden_case.h"
+#include "lstm_variants_keras2.h"
+#include "lstm_variants_keras3.h"
 #include "lstm_variants_onnx.h"
 #include "lstm_variants_published.h"
 #include "lstm_variants_tf.h"
@@ -19,11 +21,12 @@ static lstm_model *build(const reference *c)
     lstm_model *model = NULL;
     snprintf(text, sizeof text,
              "{\"layers\": [{\"type\": \"Input\", \"name\": \"x\", \"shape\": [null, %d]},"
-             "{\"type\": \"Input\", \"name\": \"h\", \"shape\": [%d]},"
-             "{\"type\": \"Input\", \"name\": \"c\", \"shape\": [%d]},"
-             "{\"type\": \"LSTM\", \"inputs\": [\"x\", \"h\", \"c\"], \"units\": %d, "
+             "{\"type\": \"Input\", \"name\": \"h\", \"shape\": [%d]}%s,"
+             "{\"type\": \"%s\", \"inputs\": [\"x\", \"h\"%s], \"units\": %d, "
              "\"return_sequences\": true, %s}]}",
-             (int)I, c->width, (int)H, (int)H, c->options);
+             (int)I, c->width,
+             c->c0 ? ", {\"type\": \"Input\", \"name\": \"c\", \"shape\": [5]}" : "", c->type,
+             c->c0 ? ", \"c\"" : "", (int)H, c->options);
     assert_ok(lstm_model_from_json(&model, NULL, text, strlen(text)));
     const float *values = c->parameters;
     for (size_t k = 0; k < lstm_model_parameter_count(model); k++) {
@@ -68,7 +71,7 @@ static void run(const reference *c)
                             .samples = B,
                             .inputs = inputs,
                             .input_sizes = sizes,
-                            .input_count = 3};
+                            .input_count = c->c0 ? 3 : 2};
     for (int training = 0; training < 2; training++) {
         if (training && !c->gradients && strstr(c->options, "zoneout"))
             continue; /* random there */
@@ -115,6 +118,15 @@ static void test_each_normalised_cell_equals_its_publication(void **state)
     run(&tf_layer_norm);
 }
 
+static void test_gru_with_other_activations_equals_keras(void **state)
+{
+    (void)state;
+    run(&keras2_gru_after);
+    run(&keras2_gru_before);
+    run(&keras3_gru_after);
+    run(&keras3_gru_before);
+}
+
 static void test_other_published_cells_are_met(void **state)
 {
     (void)state;
@@ -128,6 +140,7 @@ int main(void)
         cmocka_unit_test(test_peepholes_clip_and_coupling_equal_those_of_onnx_runtime),
         cmocka_unit_test(test_projected_and_clipped_cells_equal_those_of_tensorflow),
         cmocka_unit_test(test_each_normalised_cell_equals_its_publication),
+        cmocka_unit_test(test_gru_with_other_activations_equals_keras),
         cmocka_unit_test(test_other_published_cells_are_met),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
