@@ -233,5 +233,6 @@ extern const lstm__layer_class lstm__class_gaussian_noise;
 extern const lstm__layer_class lstm__class_masking;
 extern const lstm__layer_class lstm__class_learned_vector;
 extern const lstm__layer_class lstm__class_bidirectional;
+extern const lstm__layer_class lstm__class_reverse;
 
 #endif
