@@ -33,6 +33,11 @@ static const char *const cases[] = {"lstm_last",
                                     "global_pool",
                                     "conv_pool_lstm",
                                     "time_distributed_dense",
+                                    "bidirectional_ave",
+                                    "bidirectional_concat",
+                                    "bidirectional_masked",
+                                    "bidirectional_mul",
+                                    "bidirectional_sum",
                                     "embedding_mask_trail_last",
                                     "embedding_mask_holes_seq"};
 

@@ -195,39 +195,39 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_LOSS_HUBER 3 /* (p-y)^2 / 2 up to delta, delta |p-y| - delta^2 / 2 beyond */
 #define LSTM_LOSS_BINARY_CROSSENTROPY 4      /* -y log p - (1-y) log(1-p), per element */
 #define LSTM_LOSS_CATEGORICAL_CROSSENTROPY 5 /* -sum_k y_k log p_k, per row; y has the shape of p */
-#define LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY \
-    6                        /* -log p_y, per row; y holds one class number a row */
+/* -log p_y, per row; y holds one class number a row */
+#define LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY 6
 #define LSTM_LOSS_MAPE 7     /* 100 |p - y| / max(|y|, 1e-7) */
 #define LSTM_LOSS_MSLE 8     /* (log(1 + max(p, 1e-7)) - log(1 + max(y, 1e-7)))^2 */
 #define LSTM_LOSS_LOG_COSH 9 /* log cosh(p - y) */
-#define LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY \
-    10 /* (1 - p_t)^gamma times the binary cross-entropy, p_t = y p + (1-y)(1-p) */
-#define LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY \
-    11 /* -alpha sum_k (1 - p_k)^gamma y_k log p_k, per row */
-#define LSTM_LOSS_KL_DIVERGENCE \
-    12                       /* sum_k y_k log(y_k / p_k), per row; both limited to [1e-7, 1] */
-#define LSTM_LOSS_POISSON 13 /* p - y log(p + 1e-7) */
+/* (1 - p_t)^gamma times the binary cross-entropy, p_t = y p + (1-y)(1-p) */
+#define LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY 10
+/* -alpha sum_k (1 - p_k)^gamma y_k log p_k, per row */
+#define LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY 11
+/* sum_k y_k log(y_k / p_k), per row; both limited to [1e-7, 1] */
+#define LSTM_LOSS_KL_DIVERGENCE 12
+#define LSTM_LOSS_POISSON 13           /* p - y log(p + 1e-7) */
 #define LSTM_LOSS_COSINE_SIMILARITY 14 /* -p.y / (|p| |y|), per row: -1 is best */
 #define LSTM_LOSS_HINGE 15 /* max(1 - y p, 0); y is -1 or 1, or 0 or 1 (in the whole batch) */
 #define LSTM_LOSS_SQUARED_HINGE 16     /* its square */
 #define LSTM_LOSS_CATEGORICAL_HINGE 17 /* max(max_k (1-y_k) p_k - sum_k y_k p_k + 1, 0), per row */
-#define LSTM_LOSS_QUANTILE \
-    18 /* max(q (y-p), (q-1) (y-p)): p becomes the q-quantile (Koenker and Bassett 1978) */
+/* max(q (y-p), (q-1) (y-p)): p becomes the q-quantile (Koenker and Bassett 1978) */
+#define LSTM_LOSS_QUANTILE 18
 /* (s + (y - m)^2 exp(-s)) / 2: an output of 2 K features holds K means m, then K log variances s,
  * for K values y (Nix and Weigend 1994; PyTorch's GaussianNLLLoss with var = exp(s)). */
 #define LSTM_LOSS_GAUSSIAN_NLL 19
 
 /* What the loss of a batch is: the sum over rows of weight * loss (a row is a sample, or a step of
  * one; per-element losses are the mean over the row's features), divided by */
-#define LSTM_REDUCTION_MEAN \
-    1 /* the number of rows (Keras' sum_over_batch_size): weights are not in the divisor */
+/* the number of rows (Keras' sum_over_batch_size): weights are not in the divisor */
+#define LSTM_REDUCTION_MEAN 1
 #define LSTM_REDUCTION_SUM 2 /* nothing */
-#define LSTM_REDUCTION_WEIGHTED_MEAN \
-    3 /* the sum of the weights: steps of weight 0 do not count at all */
+/* the sum of the weights: steps of weight 0 do not count at all */
+#define LSTM_REDUCTION_WEIGHTED_MEAN 3
 
 /* Metrics, computed beside the loss. */
-#define LSTM_METRIC_ACCURACY \
-    1 /* sparse, categorical or binary (threshold 1/2; 0 for logits), chosen by the loss */
+/* sparse, categorical or binary (threshold 1/2; 0 for logits), chosen by the loss */
+#define LSTM_METRIC_ACCURACY 1
 #define LSTM_METRIC_MAE 2  /* mean absolute error */
 #define LSTM_METRIC_RMSE 3 /* root of the mean squared error over all elements of all batches */
 #define LSTM_METRIC_MSE 4
@@ -243,20 +243,20 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_OPTIMIZER_NADAM 8
 #define LSTM_OPTIMIZER_RADAM 9
 #define LSTM_OPTIMIZER_LION 10
-#define LSTM_OPTIMIZER_LBFGS \
-    11 /* for small models: keeps 2 * history_size copies of the parameters */
+/* for small models: keeps 2 * history_size copies of the parameters */
+#define LSTM_OPTIMIZER_LBFGS 11
 
 /* Learning rates over the updates t = 0, 1, ... (lstm_schedule_options). */
 #define LSTM_SCHEDULE_CONSTANT 1
 #define LSTM_SCHEDULE_STEP 2        /* rate * factor^floor(t / steps) */
 #define LSTM_SCHEDULE_EXPONENTIAL 3 /* rate * factor^(t / steps) */
 #define LSTM_SCHEDULE_COSINE 4      /* down to alpha * rate in `steps` updates, and stays there */
-#define LSTM_SCHEDULE_COSINE_RESTARTS \
-    5 /* the same again and again, each `t_mul` times as long (Loshchilov and Hutter 2017) */
-#define LSTM_SCHEDULE_ONE_CYCLE \
-    6 /* up to rate and down to almost 0 in `steps` updates (Smith and Topin 2018) */
-#define LSTM_SCHEDULE_PLATEAU \
-    7 /* times `factor` when the watched loss has not become better for `patience` epochs */
+/* the same again and again, each `t_mul` times as long (Loshchilov and Hutter 2017) */
+#define LSTM_SCHEDULE_COSINE_RESTARTS 5
+/* up to rate and down to almost 0 in `steps` updates (Smith and Topin 2018) */
+#define LSTM_SCHEDULE_ONE_CYCLE 6
+/* times `factor` when the watched loss has not become better for `patience` epochs */
+#define LSTM_SCHEDULE_PLATEAU 7
 #define LSTM_SCHEDULE_CALLBACK 8 /* a function of the caller */
 
 /* What a parameter array is kept to, after each update. Norms are those of the columns of (I, 4H)
@@ -268,12 +268,12 @@ LSTM_API const char *lstm_last_error(void);
 
 /* Initialisers. */
 #define LSTM_INITIALIZER_GLOROT_UNIFORM 1 /* U(-l, l), l = sqrt(6 / (fan_in + fan_out)) */
-#define LSTM_INITIALIZER_ORTHOGONAL \
-    2 /* QR of a normal matrix, signs made unique (Saxe et al. 2013) */
+/* QR of a normal matrix, signs made unique (Saxe et al. 2013) */
+#define LSTM_INITIALIZER_ORTHOGONAL 2
 #define LSTM_INITIALIZER_ZEROS 3
 #define LSTM_INITIALIZER_ONES 4
-#define LSTM_INITIALIZER_TORCH_UNIFORM \
-    5 /* U(-k, k), k = 1/sqrt(units) in recurrent layers, 1/sqrt(fan_in) in Dense */
+/* U(-k, k), k = 1/sqrt(units) in recurrent layers, 1/sqrt(fan_in) in Dense */
+#define LSTM_INITIALIZER_TORCH_UNIFORM 5
 
 #define LSTM_INITIALIZER_RANDOM_UNIFORM 6 /* U(-0.05, 0.05), Keras' Embedding */
 #define LSTM_INITIALIZER_RANDOM_NORMAL 7  /* N(0, 1), PyTorch's Embedding */
@@ -1628,8 +1628,8 @@ typedef struct lstm_primitive_options {
     int32_t reserved;     /* 0 */
 } lstm_primitive_options;
 #define LSTM_ROUTE_CONCAT 1 /* one product [h, x] W a step */
-#define LSTM_ROUTE_SPLIT \
-    2 /* x times its rows of W for all steps at once, h times its rows in the loop */
+/* x times its rows of W for all steps at once, h times its rows in the loop */
+#define LSTM_ROUTE_SPLIT 2
 
 /* Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_primitive_create(lstm_primitive **out, lstm_context *context,
@@ -1737,8 +1737,8 @@ LSTM_API lstm_status lstm_archive_save(const lstm_archive *archive, const char *
 typedef struct lstm_table lstm_table;
 
 #define LSTM_COLUMN_NUMBER 1
-#define LSTM_COLUMN_DATE \
-    2 /* ISO 8601 date with optional time; the value is seconds since 1970-01-01 (UTC) */
+/* ISO 8601 date with optional time; the value is seconds since 1970-01-01 (UTC) */
+#define LSTM_COLUMN_DATE 2
 #define LSTM_COLUMN_TEXT 3 /* neither; no values are kept */
 
 typedef struct lstm_table_options {

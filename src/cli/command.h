@@ -25,6 +25,8 @@ typedef struct command {
     const char *examples; /* one command line a line, each from "lstm " on; may be NULL */
     /* ended by an entry whose name is NULL; the common ones are added to every command */
     const option_spec *options;
+    /* options that stand before them and are another command's too, ended alike; may be NULL */
+    const option_spec *shared;
     int operand_min; /* how many words that are no options */
     int operand_max;
     int (*run)(const arguments *arguments);

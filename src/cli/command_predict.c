@@ -6,7 +6,6 @@
 #include "command.h"
 #include "dataset.h"
 #include "messages.h"
-#include "network_file.h"
 
 #include <lstm/lstm.h>
 #include <stdlib.h>
@@ -66,29 +65,22 @@ static int outputs_allocate(outputs *o, const lstm_model *model, const dataset *
 static int run_predict(const arguments *line)
 {
     const char *path = arguments_text(line, "output");
-    lstm_context *context = NULL;
-    lstm_model *model = NULL;
-    array_list x = {0};
-    dataset set = {0};
+    loaded main = {0};
     outputs result = {0};
     int code = EXIT_DONE;
     NEED(arrays_check_output(path, 1));
-    NEED(arguments_context(line, &context));
-    NEED(model_load(&model, context, arguments_operand(line, 0), arguments_seed(line)));
-    NEED(arrays_check_output(path, lstm_model_output_count(model)));
-    NEED(arrays_load(&x, context, line, "x"));
-    NEED(dataset_match(&set, model, &x, NULL, TARGET_VALUES));
-    NEED(dataset_masks(&set, context, line, ""));
-    NEED(outputs_allocate(&result, model, &set));
-    CHECK(lstm_predict_outputs(model, &set.data, result.values, result.counts, result.count), NULL);
-    NEED(arrays_write(context, path, result.arrays, result.count));
-    message_note("wrote %s: %lld samples", path, (long long)set.samples);
+    NEED(loaded_model(&main, line));
+    NEED(arrays_check_output(path, lstm_model_output_count(main.model)));
+    NEED(loaded_arrays(&main, line, NULL, TARGET_VALUES));
+    NEED(outputs_allocate(&result, main.model, &main.set));
+    CHECK(lstm_predict_outputs(main.model, &main.set.data, result.values, result.counts,
+                               result.count),
+          NULL);
+    NEED(arrays_write(main.context, path, result.arrays, result.count));
+    message_note("wrote %s: %lld samples", path, (long long)main.set.samples);
 out:
     outputs_release(&result);
-    dataset_release(&set);
-    arrays_release(&x);
-    lstm_model_destroy(model);
-    lstm_context_destroy(context);
+    loaded_release(&main);
     return code;
 }
 

@@ -9,6 +9,7 @@
 #include "dataset.h"
 
 #include "messages.h"
+#include "network_file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -346,6 +347,50 @@ void dataset_release(dataset *set)
     free(set->pointers);
     free(set->sizes);
     *set = (dataset){0};
+}
+
+/* ---- The beginning of a command */
+
+int loaded_model(loaded *out, const arguments *line)
+{
+    int code = EXIT_DONE;
+    *out = (loaded){0};
+    NEED(arguments_context(line, &out->context));
+    NEED(model_load(&out->model, out->context, arguments_operand(line, 0), arguments_seed(line)));
+out:
+    return code;
+}
+
+int loaded_arrays(loaded *out, const arguments *line, const char *y, int target)
+{
+    int code = EXIT_DONE;
+    NEED(arrays_load(&out->x, out->context, line, "x"));
+    if (y != NULL) {
+        NEED(arrays_load(&out->y, out->context, line, y));
+    }
+    NEED(dataset_match(&out->set, out->model, &out->x, y == NULL ? NULL : &out->y, target));
+    if (arguments_has(line, "sample-weights")) {
+        NEED(dataset_weights(&out->set, &out->weights, out->context, line));
+    }
+    if (arguments_has(line, "lengths")) {
+        NEED(dataset_masks(&out->set, out->context, line, ""));
+    }
+    if (y != NULL && out->set.samples == 0) {
+        code = message_error(EXIT_USE, "%s: holds no sample", out->x.items[0].label);
+    }
+out:
+    return code;
+}
+
+void loaded_release(loaded *out)
+{
+    dataset_release(&out->set);
+    arrays_release(&out->weights);
+    arrays_release(&out->x);
+    arrays_release(&out->y);
+    lstm_model_destroy(out->model);
+    lstm_context_destroy(out->context);
+    *out = (loaded){0};
 }
 
 void dataset_output_shape(const lstm_model *model, size_t index, int64_t samples, int64_t steps,

@@ -47,6 +47,24 @@ int dataset_weights(dataset *set, array_list *list, lstm_context *context, const
  */
 int dataset_masks(dataset *set, lstm_context *context, const arguments *line, const char *prefix);
 
+/* What commands begin with: the context, the model of the command line, and its arrays. */
+typedef struct loaded {
+    lstm_context *context;
+    lstm_model *model;
+    array_list x, y, weights;
+    dataset set; /* points into the lists */
+} loaded;
+
+/* Make the context and load the model that the first operand names. Both calls return 0, or the
+ * exit code after printing the error; loaded_release in both cases. */
+int loaded_model(loaded *out, const arguments *line);
+
+/* Load --x, the targets of the option `y` (NULL = none), and what the command line says of weights,
+ * lengths and masks, and match them with the model. `target` is TARGET_*. An array without samples
+ * is an error where there are targets. */
+int loaded_arrays(loaded *out, const arguments *line, const char *y, int target);
+void loaded_release(loaded *out);
+
 /* Say how one sample of output `index` looks when the inputs have `steps` steps: rank 1 (features)
  * or 2. */
 void dataset_output_shape(const lstm_model *model, size_t index, int64_t samples, int64_t steps,

@@ -121,7 +121,7 @@ int model_write(const lstm_model *model, const char *path)
     return code;
 }
 
-/* ---- Without dropout */
+/* ---- As it predicts */
 
 static int copy_parameters(lstm_model *to, const lstm_model *from)
 {
@@ -144,34 +144,63 @@ out:
     return code;
 }
 
-int model_silence_dropout(lstm_model **model, lstm_context *context)
+/* Set a layer's options to what they do when the network predicts. Returns how many changed. */
+static size_t predict_options(json_t *layer)
 {
-    size_t dropouts = 0;
-    for (size_t i = 0; i < lstm_model_layer_count(*model); i++) {
-        dropouts += strcmp(lstm_layer_type(lstm_model_layer(*model, i)), "Dropout") == 0;
+    static const struct {
+        const char *type; /* NULL = any */
+        const char *key;
+        int is_flag;
+    } options[] = {{"BatchNormalization", "fixed_statistics", 1},
+                   {"Dropout", "rate", 0},
+                   {"SpatialDropout1D", "rate", 0},
+                   {"GaussianDropout", "rate", 0},
+                   {"GaussianNoise", "stddev", 0},
+                   {NULL, "dropout", 0},
+                   {NULL, "recurrent_dropout", 0},
+                   {NULL, "zoneout_h", 0},
+                   {NULL, "zoneout_c", 0}};
+    const char *type = json_string_value(json_object_get(layer, "type"));
+    size_t changed = 0;
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        const json_t *value = json_object_get(layer, options[i].key);
+        const int fits = options[i].type == NULL ||
+                         (type != NULL && strcmp(type, options[i].type) == 0);
+        const int acts = options[i].is_flag
+                             ? json_is_false(value)
+                             : json_is_number(value) && json_number_value(value) != 0;
+        if (fits && acts) {
+            json_object_set_new(layer, options[i].key,
+                                options[i].is_flag ? json_true() : json_real(0));
+            changed++;
+        }
     }
-    if (dropouts == 0) {
-        return EXIT_DONE;
-    }
+    return changed;
+}
+
+int model_as_predicting(lstm_model **model, lstm_context *context)
+{
     size_t length = 0;
     char *text = model_description(*model, &length);
     json_t *root = text == NULL ? NULL : json_loadb(text, length, 0, NULL);
-    free(text);
+    char *changed = NULL;
+    lstm_model *copy = NULL;
+    size_t changes = 0;
     size_t index;
     json_t *layer;
+    int code = EXIT_DONE;
+    free(text);
     json_array_foreach(json_object_get(root, "layers"), index, layer)
     {
-        const char *type = json_string_value(json_object_get(layer, "type"));
-        if (type != NULL && strcmp(type, "Dropout") == 0) {
-            json_object_set_new(layer, "rate", json_real(0));
-        }
+        changes += predict_options(layer);
     }
-    char *changed = root == NULL ? NULL : json_dumps(root, 0);
-    json_decref(root);
-    lstm_model *copy = NULL;
-    int code = EXIT_DONE;
+    if (root == NULL || changes == 0) {
+        code = root == NULL ? EXIT_WORK : EXIT_DONE;
+        goto out;
+    }
+    changed = json_dumps(root, 0);
     if (changed == NULL) {
-        code = EXIT_WORK;
+        code = message_error(EXIT_WORK, "out of memory");
         goto out;
     }
     CHECK(lstm_model_from_json(&copy, context, changed, strlen(changed)), NULL);
@@ -181,6 +210,7 @@ int model_silence_dropout(lstm_model **model, lstm_context *context)
     copy = NULL;
 out:
     free(changed);
+    json_decref(root);
     lstm_model_destroy(copy);
     return code;
 }

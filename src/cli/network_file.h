@@ -16,9 +16,10 @@ int model_load(lstm_model **out, lstm_context *context, const char *path, uint64
  * model), .json (the description only). Returns 0, or the exit code after printing the error. */
 int model_check_output(const char *path);
 
-/* Replace a model that has Dropout layers by an equal one in which they let everything through.
+/* Replace a model by an equal one whose layers do while training what they do while predicting:
+ * dropout and noise let everything through, BatchNormalization goes by its moving statistics.
  * Returns 0, or the exit code after printing the error. */
-int model_silence_dropout(lstm_model **model, lstm_context *context);
+int model_as_predicting(lstm_model **model, lstm_context *context);
 
 /* Return the model's description as text (free it), or NULL after printing the error. */
 char *model_description(const lstm_model *model, size_t *length);

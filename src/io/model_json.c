@@ -423,6 +423,8 @@ static lstm_status read_wrapped(lstm_model *model, const json_t *layer, size_t i
         status = read_layer(model, inner, index);
     else
         status = lstm__prefix_error(status, "layer %zu (TimeDistributed)", index);
+    if (status == LSTM_OK)
+        model->nodes[model->node_count - 1]->wrapped = true;
     json_decref(inner);
     return status;
 }

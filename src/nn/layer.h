@@ -80,6 +80,8 @@ struct lstm__node {
     size_t parameter_first; /* number of the first parameter among the model's */
     size_t parameter_count;
     double rate; /* factor of the learning rate; 0 = frozen */
+    bool
+        wrapped; /* described as the layer inside a TimeDistributed: counts for file formats only */
     lstm__penalty penalties[LSTM__PENALTIES];
     size_t value_first; /* where this node's parameter values begin in the model's block */
 };

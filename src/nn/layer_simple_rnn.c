@@ -36,6 +36,8 @@ static const lstm__option options[] = {
     LSTM__FIXED("stateful", NULL),
     LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__IGNORED("unroll"),
+    LSTM__IGNORED("implementation"),
+    LSTM__FIXED("time_major", NULL),
     LSTM__FIXED("num_layers", "1"),
     LSTM__FIXED("bidirectional", NULL),
     LSTM__IGNORED("batch_first"),
