@@ -718,6 +718,11 @@ LSTM_API lstm_status lstm_model_add_last_step(lstm_model *model,
                                               const lstm_global_pooling_options *options,
                                               const lstm_layer *input, lstm_layer **out);
 
+/* Turn a sequence round in time, y(t) = x(T - 1 - t), and its mask with it: behind a layer with
+ * go_backwards the outputs are in the order of the input again. `options` may be NULL. */
+LSTM_API lstm_status lstm_model_add_reverse(lstm_model *model, const lstm_combine_options *options,
+                                            const lstm_layer *input, lstm_layer **out);
+
 /* Largest / mean of windows of `pool_size` steps; the sequence must have a fixed number of steps.
  * The mean of a window at an end counts the steps inside only, as in Keras. The result has no mask.
  */
@@ -1080,7 +1085,7 @@ LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, s
 LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 
 /* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3
- * (.keras, .h5) whose layers this version has (docs/interchange.md). The self-test of our own files
+ * (.keras, .h5) or ONNX whose layers this version has (docs/interchange.md). The self-test of our own files
  * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
  * weight is used and every parameter filled; the optimizer's state is not read, which a log line
  * says. No file, however damaged, is read outside its bounds, nor can it ask for more parameters

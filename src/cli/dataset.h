@@ -7,6 +7,7 @@
 #define LSTM_CLI_DATASET_H
 
 #include "arrays.h"
+#include "named_ports.h"
 #include <lstm/lstm.h>
 
 typedef struct dataset {
@@ -52,7 +53,8 @@ typedef struct loaded {
     lstm_context *context;
     lstm_model *model;
     array_list x, y, weights;
-    dataset set; /* points into the lists */
+    named_ports ports; /* where --x NAME=FILE is used */
+    dataset set;       /* points into the lists */
 } loaded;
 
 /* Make the context and load the model that the first operand names. Both calls return 0, or the

@@ -72,8 +72,8 @@ lstm_status lstm__onnx_view(lstm__onnx_import *import, const lstm__onnx_value *s
         }
     }
     lstm__onnx_rename(out, source, rank, shape);
-    out->elements =
-        (lstm__elements){.bytes = bytes, .kind = from.kind, .stride = size, .count = count};
+    out->elements = (lstm__elements){
+        .bytes = bytes, .kind = from.kind, .stride = size, .count = count};
     return LSTM_OK;
 }
 
@@ -206,8 +206,8 @@ lstm_status lstm__onnx_fold(lstm__onnx_import *import, const lstm__onnx_node *no
     const bool fill = a->elements.stride == 0 && b->elements.stride == 0;
     lstm__onnx_rename(out, &wide[0], rank, shape);
     const size_t total = out->elements.count;
-    RETURN_IF_ERROR(store(import, node, whole || strcmp(node->op, "Equal") == 0, numbers[0], count,
-                          out));
+    RETURN_IF_ERROR(
+        store(import, node, whole || strcmp(node->op, "Equal") == 0, numbers[0], count, out));
     if (fill) {
         out->elements.count = total;
         out->elements.stride = 0;
@@ -251,8 +251,7 @@ static lstm_status constant(lstm__onnx_import *import, const lstm__onnx_node *no
     int count = 0;
     if (!out)
         return LSTM_OK;
-    RETURN_IF_ERROR(
-        lstm__onnx_tensor_attribute(import->graph, node, "value", &tensor, &found));
+    RETURN_IF_ERROR(lstm__onnx_tensor_attribute(import->graph, node, "value", &tensor, &found));
     if (found)
         return set_tensor(&tensor, out);
     if (lstm__onnx_has_attribute(node, "value_int")) {
@@ -287,8 +286,7 @@ static lstm_status constant_of_shape(lstm__onnx_import *import, const lstm__onnx
         return LSTM_OK;
     RETURN_IF_ERROR(lstm__onnx_read_integers(node, lstm__onnx_input(import, node, 0), shape,
                                              LSTM__MOST_DIMENSIONS, &rank));
-    RETURN_IF_ERROR(
-        lstm__onnx_tensor_attribute(import->graph, node, "value", &tensor, &found));
+    RETURN_IF_ERROR(lstm__onnx_tensor_attribute(import->graph, node, "value", &tensor, &found));
     size_t count = 0;
     if (!lstm__product(shape, (size_t)rank, &count))
         return lstm__onnx_refuse(node, "a shape that is negative or too large");
@@ -350,10 +348,7 @@ static lstm_status where(lstm__onnx_import *import, const lstm__onnx_node *node)
 }
 
 const lstm__onnx_operator lstm__onnx_constant_operators[] = {
-    {"Constant", constant},
-    {"ConstantOfShape", constant_of_shape},
-    {"Shape", shape_of},
-    {"Equal", lstm__onnx_fold},
-    {"Where", where},
-    {NULL, NULL},
+    {"Constant", constant}, {"ConstantOfShape", constant_of_shape},
+    {"Shape", shape_of},    {"Equal", lstm__onnx_fold},
+    {"Where", where},       {NULL, NULL},
 };

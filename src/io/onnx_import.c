@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MOST_LAYERS = 4096 };
+
 lstm__onnx_value *lstm__onnx_input(lstm__onnx_import *import, const lstm__onnx_node *node, int k)
 {
     if (k >= node->input_count || node->inputs[k] == LSTM__ONNX_NONE)
@@ -122,8 +124,8 @@ int lstm__onnx_axis(const lstm__onnx_value *value, int kind)
 
 const char *lstm__onnx_describe(const lstm__onnx_value *value, char text[160])
 {
-    static const char *const names[] = {"?",           "one",      "batch",      "steps",
-                                        "directions",  "features", "batch*steps", "steps*batch"};
+    static const char *const names[] = {"?",          "one",      "batch",       "steps",
+                                        "directions", "features", "batch*steps", "steps*batch"};
     size_t used = (size_t)snprintf(text, 160, "(");
     for (int k = 0; k < value->rank; k++) {
         const bool free_size = value->axis[k] == LSTM__AXIS_BATCH ||
@@ -172,6 +174,8 @@ lstm_status lstm__onnx_add(lstm__onnx_import *import, const lstm__layer_class *c
                            lstm_layer **out)
 {
     char name[LSTM__NAME_SIZE];
+    if (import->model->node_count >= MOST_LAYERS)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "more than %d layers", (int)MOST_LAYERS);
     return lstm__graph_add(import->model, class, options, name_for(import, name), inputs, count,
                            out);
 }
@@ -182,8 +186,8 @@ lstm_status lstm__onnx_assign(lstm__onnx_import *import, const lstm_layer *layer
     RETURN_IF_ERROR(lstm__grow(import->graph->context, (void **)&import->assignments,
                                &import->assignment_capacity, import->assignment_count + 1,
                                sizeof *import->assignments));
-    import->assignments[import->assignment_count++] =
-        (lstm__onnx_assignment){layer->node, parameter, values, count};
+    import->assignments[import->assignment_count++] = (lstm__onnx_assignment){
+        layer->node, parameter, values, count};
     return LSTM_OK;
 }
 

@@ -48,9 +48,9 @@ typedef struct lstm__onnx_value {
     /* features of the parts one behind the other, or, with an axis PART, the parts along it */
     lstm__onnx_part *parts;
     int part_count;
-    bool is_state;   /* the last h or c */
-    bool whole;      /* whole numbers: tokens */
-    size_t input;    /* of LENGTHS: number of the graph's input */
+    bool is_state; /* the last h or c */
+    bool whole;    /* whole numbers: tokens */
+    size_t input;  /* of LENGTHS: number of the graph's input */
 } lstm__onnx_value;
 
 /* Values of a parameter, known before the model is built. */
@@ -66,8 +66,8 @@ typedef struct lstm__onnx_import {
     lstm_model *model;
     lstm__onnx_value *values; /* by number of the name */
     int *readers;             /* needed nodes and outputs that read each value */
-    bool *needed;             /* by node */
-    int *producers;           /* node that gives each value; LSTM__ONNX_NONE = none */
+    int *single_readers;      /* of a value that one node reads: that node; else -1 */
+    bool *needed, *done;      /* by node; done: translated together with an earlier one */
     const lstm__onnx_node *node;
     lstm__onnx_assignment *assignments;
     size_t assignment_count, assignment_capacity;

@@ -70,10 +70,9 @@ static lstm_status take_step(lstm__onnx_import *import, const lstm__onnx_node *n
     lstm__onnx_part parts[LSTM__ONNX_PARTS];
     const bool last = c->start == value->shape[c->axis] - 1;
     if (c->count != 1 || (!last && c->start != 0))
-        return lstm__onnx_refuse(node, "takes steps %lld to %lld of %s: expected the last one",
-                                 (long long)c->start,
-                                 (long long)(c->start + (c->count - 1) * c->step),
-                                 lstm__onnx_describe(value, text));
+        return lstm__onnx_refuse(
+            node, "takes steps %lld to %lld of %s: expected the last one", (long long)c->start,
+            (long long)(c->start + (c->count - 1) * c->step), lstm__onnx_describe(value, text));
     for (int k = 0; k < value->part_count; k++) {
         const lstm_layer *layer = value->parts[k].layer;
         lstm_layer *added = NULL;
@@ -233,8 +232,8 @@ lstm_status lstm__onnx_slice(lstm__onnx_import *import, const lstm__onnx_node *n
     lstm__onnx_value work = *value;
     for (int k = 0; k < counts[0]; k++) {
         cut c = {0};
-        RETURN_IF_ERROR(lstm__onnx_normalize_axis(node, counts[2] ? lists[2][k] : k, value->rank,
-                                                  &c.axis));
+        RETURN_IF_ERROR(
+            lstm__onnx_normalize_axis(node, counts[2] ? lists[2][k] : k, value->rank, &c.axis));
         RETURN_IF_ERROR(cut_of(node, work.shape[c.axis], lists[0][k], lists[1][k],
                                counts[3] ? lists[3][k] : 1, &c));
         const lstm__onnx_value before = work;
@@ -251,9 +250,8 @@ static lstm_status embed(lstm__onnx_import *import, const lstm__onnx_node *node,
                          const lstm__onnx_value *table, lstm__onnx_value *tokens,
                          lstm__onnx_value *out)
 {
-    const lstm_embedding_options options = {.struct_size = sizeof options,
-                                            .input_dim = table->shape[0],
-                                            .output_dim = table->shape[1]};
+    const lstm_embedding_options options = {
+        .struct_size = sizeof options, .input_dim = table->shape[0], .output_dim = table->shape[1]};
     const lstm_layer *layer = NULL;
     lstm_layer *embedding = NULL;
     float *values = NULL;
@@ -261,8 +259,9 @@ static lstm_status embed(lstm__onnx_import *import, const lstm__onnx_node *node,
     const lstm__onnx_value from = *tokens;
     if (table->rank != 2 || from.kind != LSTM__VALUE_LAYERS || !from.whole ||
         from.rank >= LSTM__MOST_DIMENSIONS || lstm__onnx_axis(&from, LSTM__AXIS_FEATURE) >= 0)
-        return lstm__onnx_refuse(node, "of a table of %d axes by %s: expected 2 axes, and whole "
-                                       "numbers (batch, steps)",
+        return lstm__onnx_refuse(node,
+                                 "of a table of %d axes by %s: expected 2 axes, and whole "
+                                 "numbers (batch, steps)",
                                  table->rank, lstm__onnx_describe(&from, text));
     RETURN_IF_ERROR(lstm__onnx_read_floats(import, table, &values));
     RETURN_IF_ERROR(lstm__onnx_join(import, tokens, &layer));
@@ -397,8 +396,8 @@ static lstm_status concat_constants(lstm__onnx_import *import, const lstm__onnx_
             for (size_t at = 0; at < width; at++)
                 memcpy(bytes + size * done++, e->bytes + (row * width + at) * e->stride, size);
         }
-    result.elements =
-        (lstm__elements){.bytes = bytes, .kind = kind, .stride = size, .count = total};
+    result.elements = (lstm__elements){
+        .bytes = bytes, .kind = kind, .stride = size, .count = total};
     *out = result;
     return LSTM_OK;
 }

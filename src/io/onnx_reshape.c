@@ -56,8 +56,9 @@ static lstm_status complete(walk *w, bool allow_zero)
     }
     if (known != total)
         return lstm__onnx_refuse(
-            w->node, "%zu elements become %zu (a batch or a number of steps that is fixed in the "
-                     "file has to be free, or the same everywhere)",
+            w->node,
+            "%zu elements become %zu (a batch or a number of steps that is fixed in the "
+            "file has to be free, or the same everywhere)",
             total, known);
     return LSTM_OK;
 }
@@ -130,7 +131,8 @@ static lstm_status divide(walk *w, int at, const int64_t *shape, int count)
         put(w, LSTM__AXIS_FEATURE, shape[1]);
         return LSTM_OK;
     }
-    if (count == 2 && kind == LSTM__AXIS_FEATURE && lstm__onnx_axis(&w->from, LSTM__AXIS_STEP) < 0) {
+    if (count == 2 && kind == LSTM__AXIS_FEATURE &&
+        lstm__onnx_axis(&w->from, LSTM__AXIS_STEP) < 0) {
         const lstm_reshape_options options = {
             .struct_size = sizeof options, .steps = shape[0], .features = shape[1]};
         put(w, LSTM__AXIS_STEP, shape[0]);
@@ -219,8 +221,8 @@ lstm_status lstm__onnx_reshape(lstm__onnx_import *import, const lstm__onnx_node 
     if (!value)
         return lstm__onnx_refuse(node, "has no input");
     RETURN_IF_ERROR(lstm__onnx_int(node, "allowzero", &allow_zero));
-    RETURN_IF_ERROR(lstm__onnx_read_integers(node, lstm__onnx_input(import, node, 1), w.shape, MOST,
-                                             &w.rank));
+    RETURN_IF_ERROR(
+        lstm__onnx_read_integers(node, lstm__onnx_input(import, node, 1), w.shape, MOST, &w.rank));
     w.from = *value;
     *w.out = *value;
     RETURN_IF_ERROR(complete(&w, allow_zero != 0));

@@ -56,8 +56,7 @@ static lstm_status dropout(lstm__onnx_import *import, const lstm__onnx_node *nod
         return same(import, node);
     const lstm__onnx_value copy = *value;
     RETURN_IF_ERROR(lstm__onnx_join(import, lstm__onnx_input(import, node, 0), &layer));
-    RETURN_IF_ERROR(
-        lstm__onnx_add(import, &lstm__class_dropout, &options, &layer, 1, &added));
+    RETURN_IF_ERROR(lstm__onnx_add(import, &lstm__class_dropout, &options, &layer, 1, &added));
     return lstm__onnx_set_layer(import, out, &copy, added);
 }
 
@@ -131,8 +130,7 @@ static lstm_status drop_axis(lstm__onnx_import *import, const lstm__onnx_node *n
         const lstm_layer *layer = NULL;
         lstm_layer *last = NULL;
         RETURN_IF_ERROR(lstm__onnx_join(import, value, &layer));
-        RETURN_IF_ERROR(
-            lstm__onnx_add(import, &lstm__class_last_step, &options, &layer, 1, &last));
+        RETURN_IF_ERROR(lstm__onnx_add(import, &lstm__class_last_step, &options, &layer, 1, &last));
         const lstm__onnx_part part = {last, false};
         RETURN_IF_ERROR(lstm__onnx_set_parts(import, value, 1, &part));
     }
@@ -294,11 +292,20 @@ static lstm_status tile(lstm__onnx_import *import, const lstm__onnx_node *node)
 }
 
 const lstm__onnx_operator lstm__onnx_shape_operators[] = {
-    {"Identity", same},       {"Cast", cast},           {"Dropout", dropout},
-    {"Transpose", transpose}, {"Squeeze", squeeze},     {"Unsqueeze", unsqueeze},
-    {"Expand", expand},       {"Tile", tile},           {"CastLike", same},
-    {"Reshape", lstm__onnx_reshape},   {"Flatten", lstm__onnx_flatten},
-    {"Slice", lstm__onnx_slice},       {"Gather", lstm__onnx_gather},
-    {"Concat", lstm__onnx_concat},     {"Split", lstm__onnx_split},
+    {"Identity", same},
+    {"Cast", cast},
+    {"Dropout", dropout},
+    {"Transpose", transpose},
+    {"Squeeze", squeeze},
+    {"Unsqueeze", unsqueeze},
+    {"Expand", expand},
+    {"Tile", tile},
+    {"CastLike", same},
+    {"Reshape", lstm__onnx_reshape},
+    {"Flatten", lstm__onnx_flatten},
+    {"Slice", lstm__onnx_slice},
+    {"Gather", lstm__onnx_gather},
+    {"Concat", lstm__onnx_concat},
+    {"Split", lstm__onnx_split},
     {NULL, NULL},
 };

@@ -14,9 +14,9 @@
 #include <string.h>
 
 /* TensorProto.DataType by number. */
-static const int32_t kinds[] = {
-    0,          LSTM__F32, LSTM__U8,   LSTM__I8,  LSTM__U16, LSTM__I16, LSTM__I32, LSTM__I64, 0,
-    LSTM__BOOL, LSTM__F16, LSTM__F64,  LSTM__U32, LSTM__U64, 0,         0,         LSTM__BF16};
+static const int32_t kinds[] = {0,         LSTM__F32, LSTM__U8, LSTM__I8,   LSTM__U16, LSTM__I16,
+                                LSTM__I32, LSTM__I64, 0,        LSTM__BOOL, LSTM__F16, LSTM__F64,
+                                LSTM__U32, LSTM__U64, 0,        0,          LSTM__BF16};
 
 /* Where the numbers are. */
 typedef struct parts {
@@ -156,8 +156,8 @@ static lstm_status set_elements(lstm__onnx_tensor *tensor, const parts *p,
     size_t expected = 0;
     if (!lstm__mul(p->count, lstm__element_size(kind), &expected) || expected != size)
         return lstm__fail(LSTM_ERROR_FORMAT,
-                          "tensor \"%.100s\": %zu bytes, its shape and type need %zu",
-                          tensor->name, size, expected);
+                          "tensor \"%.100s\": %zu bytes, its shape and type need %zu", tensor->name,
+                          size, expected);
     tensor->elements = (lstm__elements){
         .bytes = bytes, .kind = kind, .stride = lstm__element_size(kind), .count = p->count};
     return LSTM_OK;
@@ -171,10 +171,11 @@ static lstm_status open_beside(lstm__onnx_graph *graph, const char *tensor, cons
     const size_t folder = slash ? (size_t)(slash - graph->path) + 1 : 0;
     if (!name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/') ||
         strchr(name, '\\'))
-        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                          "tensor \"%.100s\": external data in \"%.100s\": expected a plain name of "
-                          "a file in the model's own folder",
-                          tensor, name);
+        return lstm__fail(
+            LSTM_ERROR_UNSUPPORTED,
+            "tensor \"%.100s\": external data in \"%.100s\": expected a plain name of "
+            "a file in the model's own folder",
+            tensor, name);
     for (size_t k = 0; k < graph->file_count; k++)
         if (strcmp(graph->files[k].name + folder, name) == 0) {
             *file = &graph->files[k];
@@ -189,8 +190,7 @@ static lstm_status open_beside(lstm__onnx_graph *graph, const char *tensor, cons
         return lstm__fail_memory(folder + strlen(name) + 1, "a path");
     memcpy(path, graph->path, folder);
     memcpy(path + folder, name, strlen(name));
-    RETURN_IF_ERROR(
-        lstm__file_open_inside(&graph->files[graph->file_count], graph->context, path));
+    RETURN_IF_ERROR(lstm__file_open_inside(&graph->files[graph->file_count], graph->context, path));
     *file = &graph->files[graph->file_count++];
     graph->external_size += (*file)->size;
     return LSTM_OK;

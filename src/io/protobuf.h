@@ -7,7 +7,12 @@
 #include "file_reader.h"
 
 /* Wire types; the groups of old versions (3 and 4) are refused. */
-enum { LSTM__WIRE_VARINT = 0, LSTM__WIRE_FIXED64 = 1, LSTM__WIRE_BYTES = 2, LSTM__WIRE_FIXED32 = 5 };
+enum {
+    LSTM__WIRE_VARINT = 0,
+    LSTM__WIRE_FIXED64 = 1,
+    LSTM__WIRE_BYTES = 2,
+    LSTM__WIRE_FIXED32 = 5
+};
 
 typedef struct lstm__field {
     uint32_t number;
