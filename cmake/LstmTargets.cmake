@@ -38,6 +38,20 @@ if(NOT LSTM_LAPACKE_LINKS)
                         "(Debian: liblapacke-dev)")
 endif()
 
+# gcc 12.2 for aarch64 breaks off ("internal compiler error: in vect_transform_reduction") where it makes vectors of the
+# largest of floats in double. The kernels' vectors are written by hand, so nothing is lost by leaving that out.
+set(CMAKE_REQUIRED_FLAGS "-O3")
+check_c_source_compiles("
+    double largest(const float *x, int n)
+    {
+        double m = 0;
+        for (int k = 0; k < n; k++)
+            m = __builtin_fmax(m, __builtin_fabs((double)x[k]));
+        return m;
+    }
+    int main(int count, char **words) { return largest((const float *)words, count) > 0; }" LSTM_LOOPS_TO_VECTORS)
+unset(CMAKE_REQUIRED_FLAGS)
+
 if(NOT LSTM_SANITIZE STREQUAL "" AND NOT LSTM_SANITIZE STREQUAL "address-undefined" AND NOT LSTM_SANITIZE STREQUAL "thread")
     message(FATAL_ERROR "LSTM_SANITIZE is \"${LSTM_SANITIZE}\"; expected nothing, address-undefined or thread")
 endif()
@@ -53,6 +67,9 @@ function(lstm_compile_settings target)
         -Wvla -Wundef -ffp-contract=off)
     if(LSTM_WERROR)
         target_compile_options(${target} PRIVATE -Werror)
+    endif()
+    if(NOT LSTM_LOOPS_TO_VECTORS)
+        target_compile_options(${target} PRIVATE -fno-tree-loop-vectorize)
     endif()
     if(LSTM_SANITIZE STREQUAL "address-undefined")
         set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)

@@ -583,6 +583,7 @@ typedef struct lstm_gru_options {
     const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
+    int32_t stateful;             /* as in lstm_lstm_options; gradients stay in the call */
 } lstm_gru_options;
 LSTM_API lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options,
                                         const lstm_layer *input, lstm_layer **out);
@@ -603,6 +604,7 @@ typedef struct lstm_simple_rnn_options {
     const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
+    int32_t stateful;             /* as in lstm_lstm_options; gradients stay in the call */
 } lstm_simple_rnn_options;
 LSTM_API lstm_status lstm_model_add_simple_rnn(lstm_model *model,
                                                const lstm_simple_rnn_options *options,
@@ -1406,6 +1408,17 @@ typedef struct lstm_fit_options {
      * Validation does not use them. NULL = 1. */
     const float *class_weights;
     size_t class_weight_count;
+    /* Truncated back-propagation through time (Williams and Peng 1990), for sequences longer than
+     * the memory of their tape: an update after every tbptt_k1 steps, from the losses of these
+     * steps, with gradients that go back over tbptt_k2 steps: the k1 and k2 - k1 before them.
+     * States are carried from piece to piece of a batch's sequences (between batches in `stateful`
+     * layers only), and are part of checkpoints; an epoch's progress counts pieces as batches.
+     * Every output must be a sequence, and every layer one whose steps follow from those before
+     * (no layer that goes backwards, no attention, pooling or convolution). Pieces in which no
+     * sample has a step cause no update. docs/sequences.md. tbptt_k1: 1 or more; default 0 = whole
+     * sequences. tbptt_k2: tbptt_k1 or more; default tbptt_k1 */
+    int64_t tbptt_k1;
+    int64_t tbptt_k2;
 } lstm_fit_options;
 
 /* Train a model.

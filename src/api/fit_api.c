@@ -133,6 +133,8 @@ static lstm_status read_fit_data(fit *f, const lstm_data *data)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "data has no samples: training needs at least one");
     training->data = f->data.batch;
     training->samples = samples;
+    RETURN_IF_ERROR(lstm__pieces_read(&training->pieces, training->model, f->options.tbptt_k1,
+                                      f->options.tbptt_k2, f->data.batch.steps));
     if (f->options.validation) {
         lstm_status status = lstm__data_read(&f->validation, training->model, f->options.validation,
                                              &training->loss);
@@ -185,6 +187,9 @@ static lstm_status prepare(fit *f)
             return lstm__fail_memory(model->value_count * sizeof(real), "the best weights");
         memcpy(training->best_values, model->values, model->value_count * sizeof(real));
     }
+    RETURN_IF_ERROR(lstm__states_create(&training->states, model,
+                                        lstm__training_largest_batch(training),
+                                        training->pieces.count > 0));
     if (o->resume)
         RETURN_IF_ERROR(lstm__checkpoint_read(o->resume, training));
     if (o->checkpoint) {
@@ -221,6 +226,7 @@ out:
     }
     lstm__history_destroy(f.training.history);
     lstm__release(model->context, f.training.best_values);
+    lstm__states_destroy(&f.training.states, model->context);
     lstm__optimizer_destroy(f.owned);
     return status;
 }

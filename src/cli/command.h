@@ -42,6 +42,7 @@ extern const command command_evaluate;
 extern const command command_predict;
 extern const command command_gradient;
 extern const command command_convert;
+extern const command command_tune;
 extern const command command_forecast;
 extern const command command_bench;
 extern const command command_help;

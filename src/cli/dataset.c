@@ -340,8 +340,80 @@ out:
     return code;
 }
 
+/* Rows `samples` of an array of `all` rows, each count / all long. NULL where there is no memory. */
+static void *take_rows(const void *from, size_t count, size_t size, int64_t all,
+                       const int64_t *samples, int64_t wanted)
+{
+    const size_t each = count / (size_t)all * size;
+    char *to = malloc(each * (size_t)wanted + 1);
+    for (int64_t k = 0; to != NULL && k < wanted; k++) {
+        memcpy(to + each * (size_t)k, (const char *)from + each * (size_t)samples[k], each);
+    }
+    return to;
+}
+
+/* Lengths, mask and weights of the samples. Returns 0 where there is no memory. */
+static int take_marks(dataset *out, const dataset *all, const int64_t *samples, int64_t count)
+{
+    lstm_data *d = &out->data;
+    if (d->lengths != NULL) {
+        out->lengths = take_rows(d->lengths, d->lengths_count, sizeof(int32_t), all->samples,
+                                 samples, count);
+        d->lengths = out->lengths;
+        d->lengths_count = (size_t)count;
+    }
+    if (d->mask != NULL) {
+        const size_t each = d->mask_count / (size_t)all->samples;
+        out->mask = take_rows(d->mask, d->mask_count, 1, all->samples, samples, count);
+        d->mask = out->mask;
+        d->mask_count = each * (size_t)count;
+    }
+    if (d->sample_weights != NULL) {
+        const size_t each = d->sample_weight_count / (size_t)all->samples;
+        float *copy = take_rows(d->sample_weights, d->sample_weight_count, sizeof(float),
+                                all->samples, samples, count);
+        out->copies[d->input_count + d->target_count] = copy;
+        d->sample_weights = copy;
+        d->sample_weight_count = each * (size_t)count;
+    }
+    return (out->lengths != NULL || all->data.lengths == NULL) &&
+           (out->mask != NULL || all->data.mask == NULL) &&
+           (d->sample_weights != NULL || all->data.sample_weights == NULL);
+}
+
+int dataset_take(dataset *out, const dataset *all, const int64_t *samples, int64_t count)
+{
+    const size_t arrays = all->data.input_count + all->data.target_count;
+    *out = (dataset){.data = all->data, .samples = count, .steps = all->steps};
+    out->pointers = calloc(arrays + 1, sizeof *out->pointers);
+    out->sizes = calloc(arrays + 1, sizeof *out->sizes);
+    out->copies = calloc(arrays + 2, sizeof *out->copies);
+    int whole = out->pointers != NULL && out->sizes != NULL && out->copies != NULL;
+    for (size_t i = 0; i < arrays && whole; i++) {
+        out->copies[i] = take_rows(all->pointers[i], all->sizes[i], sizeof(float), all->samples,
+                                   samples, count);
+        out->pointers[i] = out->copies[i];
+        out->sizes[i] = all->sizes[i] / (size_t)all->samples * (size_t)count;
+        whole = out->copies[i] != NULL;
+    }
+    if (!whole || !take_marks(out, all, samples, count)) {
+        dataset_release(out);
+        return message_error(EXIT_WORK, "out of memory for %lld samples", (long long)count);
+    }
+    out->data.samples = count;
+    out->data.inputs = out->pointers;
+    out->data.input_sizes = out->sizes;
+    out->data.targets = out->pointers + all->data.input_count;
+    out->data.target_sizes = out->sizes + all->data.input_count;
+    return EXIT_DONE;
+}
+
 void dataset_release(dataset *set)
 {
+    for (size_t i = 0; set->copies != NULL && set->copies[i] != NULL; i++) {
+        free(set->copies[i]);
+    }
+    free(set->copies);
     free(set->lengths);
     free(set->mask);
     free(set->pointers);

@@ -16,6 +16,7 @@ typedef struct dataset {
     size_t *sizes;
     int32_t *lengths; /* of --lengths, or NULL */
     uint8_t *mask;    /* of --mask, or NULL */
+    float **copies;   /* of dataset_take: the arrays and the weights, NULL at the end */
     int64_t samples;
     int64_t steps; /* of inputs with a free number of steps; 0 if there are none */
 } dataset;
@@ -47,6 +48,10 @@ int dataset_weights(dataset *set, array_list *list, lstm_context *context, const
  * the data. `prefix` is "" or "val-". Returns 0, or the exit code after printing what does not fit.
  */
 int dataset_masks(dataset *set, lstm_context *context, const arguments *line, const char *prefix);
+
+/* Copy some samples of a set, in any order: arrays, weights, lengths and mask. `out` owns the copies
+ * and needs nothing of `all`. Returns 0, or EXIT_WORK after printing that there is no memory. */
+int dataset_take(dataset *out, const dataset *all, const int64_t *samples, int64_t count);
 
 /* What commands begin with: the context, the model of the command line, and its arrays. */
 typedef struct loaded {

@@ -54,6 +54,27 @@ static int read_optimizer(fit_job *job)
     return EXIT_DONE;
 }
 
+/* --tbptt K1 or K1,K2 */
+static int read_truncation(const arguments *line, lstm_fit_options *o)
+{
+    const char *text = arguments_text(line, "tbptt");
+    parts numbers = {0};
+    int code = EXIT_DONE;
+    if (text == NULL) {
+        return EXIT_DONE;
+    }
+    NEED(parts_split(&numbers, text, "--tbptt"));
+    if (numbers.count > 2 || !parse_integer(numbers.items[0], &o->tbptt_k1) ||
+        !parse_integer(numbers.items[numbers.count - 1], &o->tbptt_k2) || o->tbptt_k1 < 1 ||
+        o->tbptt_k2 < o->tbptt_k1) {
+        code = message_error(EXIT_USE, "--tbptt: \"%s\": expected K1 or K1,K2 with 1 <= K1 <= K2",
+                             text);
+    }
+out:
+    parts_release(&numbers);
+    return code;
+}
+
 /* Options of the command line that need no file but their own. */
 static int read_options(fit_job *job)
 {
@@ -80,6 +101,7 @@ static int read_options(fit_job *job)
                                  arguments_text(line, "class-weights")));
         o->class_weights = job->class_weights;
     }
+    NEED(read_truncation(line, o));
     o->seed = arguments_seed(line);
     o->checkpoint = arguments_text(line, "checkpoint");
     o->resume = arguments_text(line, "resume");

@@ -135,6 +135,11 @@ const option_spec fit_shared_options[] = {
      .maximum = 1e6,
      .shown = "the optimizer's",
      .help = "pull of the weights to zero"},
+    {.name = "tbptt",
+     .kind = OPTION_TEXT,
+     .metavar = "K1[,K2]",
+     .help = "cut sequences: an update after every K1 steps, with gradients over K2 (default K1) "
+             "steps back and states carried on"},
     {.name = "accumulate",
      .kind = OPTION_INTEGER,
      .metavar = "N",

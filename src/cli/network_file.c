@@ -123,7 +123,7 @@ int model_write(const lstm_model *model, const char *path)
 
 /* ---- As it predicts */
 
-static int copy_parameters(lstm_model *to, const lstm_model *from)
+int model_copy_parameters(lstm_model *to, const lstm_model *from)
 {
     float *values = NULL;
     int code = EXIT_DONE;
@@ -204,7 +204,7 @@ int model_as_predicting(lstm_model **model, lstm_context *context)
         goto out;
     }
     CHECK(lstm_model_from_json(&copy, context, changed, strlen(changed)), NULL);
-    NEED(copy_parameters(copy, *model));
+    NEED(model_copy_parameters(copy, *model));
     lstm_model_destroy(*model);
     *model = copy;
     copy = NULL;

@@ -21,6 +21,10 @@ int model_check_output(const char *path);
  * Returns 0, or the exit code after printing the error. */
 int model_as_predicting(lstm_model **model, lstm_context *context);
 
+/* Copy every parameter from a model into another of the same network. Returns 0, or the exit code
+ * after printing the error. */
+int model_copy_parameters(lstm_model *to, const lstm_model *from);
+
 /* Return the model's description as text (free it), or NULL after printing the error. */
 char *model_description(const lstm_model *model, size_t *length);
 

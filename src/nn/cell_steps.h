@@ -29,6 +29,9 @@ typedef struct lstm__cell_tape {
     real *h, *gates, *y;
     /* [batch][H], training: the gradient at h, and as it was before a step */
     real *carry, *kept;
+    bool stateful;
+    lstm__carried carried; /* h only; of a stateful layer, or in a session of pieces */
+    bool continues;        /* the latest forward began with what was carried */
 } lstm__cell_tape;
 
 static inline size_t lstm__cell_time(const lstm__cell_tape *cell, size_t step)
@@ -50,7 +53,8 @@ static inline real *lstm__cell_gates(const lstm__cell_tape *cell, size_t first, 
 
 /* ---- Definition */
 
-static inline lstm_status lstm__cell_define(lstm__node *node, int64_t units, int32_t sequences)
+static inline lstm_status lstm__cell_define(lstm__node *node, int64_t units, int32_t sequences,
+                                            int32_t stateful)
 {
     const lstm__shape in = lstm__input_shape(node, 0);
     RETURN_IF_ERROR(lstm__need_sequence(node, 0));
@@ -66,6 +70,9 @@ static inline lstm_status lstm__cell_define(lstm__node *node, int64_t units, int
                 node->inputs[1]->node->name, (long long)h.features, h.steps ? " a step" : "",
                 (long long)units);
     }
+    if (node->input_count == 2 && stateful == LSTM_YES)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "is stateful and has an initial state: it begins with one or the other");
     node->port_count = 2;
     node->shapes[0] = (lstm__shape){sequences == LSTM_YES ? in.steps : 0, units};
     node->shapes[1] = (lstm__shape){0, units};
@@ -129,6 +136,13 @@ static inline lstm_status lstm__cell_declare_bias(lstm__node *node, const char *
                                                          : LSTM_INITIALIZER_ZEROS});
 }
 
+/* A sequence of this cell may come in pieces. */
+static inline bool lstm__cell_piecewise(const lstm__node *node, int32_t sequences,
+                                        int32_t go_backwards)
+{
+    return sequences == LSTM_YES && go_backwards == LSTM_NO && node->readers[1] == 0;
+}
+
 /* ---- Running */
 
 static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *session,
@@ -149,6 +163,10 @@ static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *s
     cell->y = lstm__carve_matrix(arena, cell->zeros && cell->sequences ? rows : 0, cell->units);
     cell->carry = lstm__carve_matrix(arena, session->training ? batch : 0, cell->units);
     cell->kept = lstm__carve_matrix(arena, session->training ? batch : 0, cell->units);
+    if (cell->stateful || session->pieces) {
+        cell->carried.units = cell->units;
+        cell->carried.h = lstm__carve_matrix(arena, batch, cell->units);
+    }
 }
 
 /* Take over the call: sizes, mask, first h; set the ports. */
@@ -156,8 +174,11 @@ static inline void lstm__cell_start(const lstm__node *node, lstm_session *sessio
                                     lstm__cell_tape *cell)
 {
     const lstm__kernels *kernels = session->model->kernels;
-    const lstm__view h0 = node->input_count == 2 ? lstm__input_value(node, session, 1)
-                                                 : (lstm__view){NULL, 0};
+    lstm__view h0 = node->input_count == 2 ? lstm__input_value(node, session, 1)
+                                           : (lstm__view){NULL, 0};
+    cell->continues = cell->carried.batch == session->batch && session->batch > 0;
+    if (cell->continues)
+        h0 = (lstm__view){cell->carried.h, cell->units};
     cell->batch = session->batch;
     cell->steps = lstm__session_steps(session, lstm__input_shape(node, 0));
     cell->mask = lstm__input_mask(node, session, 0);
@@ -200,11 +221,17 @@ static inline void lstm__cell_hold(const lstm__cell_tape *cell, size_t step)
                    lstm__cell_h(cell, step) + b * cell->units, cell->units * sizeof(real));
 }
 
-/* After the last step: the outputs, with zeros at the steps that are left out. */
+/* After the last step: what is carried, and the outputs, with zeros at the steps that are left out. */
 static inline void lstm__cell_finish(const lstm__node *node, lstm_session *session,
-                                     const lstm__cell_tape *cell)
+                                     lstm__cell_tape *cell)
 {
     const size_t rows = cell->steps * cell->batch;
+    const size_t after = session->carry_after < cell->steps ? session->carry_after : cell->steps;
+    if (cell->carried.units > 0 && session->carry_after > 0) {
+        memcpy(cell->carried.h, lstm__cell_h(cell, after),
+               cell->batch * cell->units * sizeof(real));
+        cell->carried.batch = cell->batch;
+    }
     if (!cell->zeros || !cell->sequences || !cell->mask)
         return;
     memcpy(cell->y, lstm__cell_h(cell, 1), rows * cell->units * sizeof(real));
@@ -295,7 +322,7 @@ static inline void lstm__cell_back_inputs(const lstm__node *node, lstm_session *
     if (dx.data)
         lstm__gemm(0, 1, rows, cell->inputs, cell->columns, cell->gates, cell->columns,
                    lstm__values_of(node, 0), cell->columns, add, dx.data, dx.stride);
-    if (node->input_count < 2)
+    if (node->input_count < 2 || cell->continues)
         return;
     const lstm__view dh0 = lstm__take_gradient(node, session, 1, &add);
     if (dh0.data)

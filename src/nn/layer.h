@@ -187,9 +187,14 @@ struct lstm__layer_class {
     /* Read the output gradients, write input gradients and parameter gradients. NULL = nothing to
      * do (inputs). */
     void (*backward)(const lstm__node *node, lstm_session *session, void *plan);
-    /* The states that this node carries from call to call. The function may be NULL, or return NULL
-     * = it carries none. */
+    /* Numbers of state that a sample of this node carries from call to call (h and c together);
+     * `pieces`: in a session that runs sequences in pieces. NULL = none. */
+    size_t (*carries)(const lstm__node *node, bool pieces);
+    /* The states that this node carries; called only where it does. */
     lstm__carried *(*carried)(const lstm__node *node, void *plan);
+    /* Whether a sequence may come in pieces, one call a piece: each step's output then follows from
+     * that step and what is carried. NULL = where the layer is `stepwise`. */
+    bool (*piecewise)(const lstm__node *node);
     /* Look at the arrays of a call before anything is computed, for values that the layer cannot
      * take. NULL = none. */
     lstm_status (*check)(const lstm__node *node, const lstm__batch *batch);
@@ -199,6 +204,9 @@ struct lstm__layer_class {
      * counting. */
     double (*flops)(const lstm__node *node, int64_t steps);
 };
+
+/* For `piecewise`: wherever the layer stands. */
+bool lstm__always_piecewise(const lstm__node *node);
 
 /* Classes by type; the table ends with NULL. */
 extern const lstm__layer_class *const lstm__layer_classes[];

@@ -44,7 +44,7 @@ static const lstm__option options[] = {
     LSTM__FIXED("bias_constraint", NULL),
     LSTM__FIXED("dropout", NULL),
     LSTM__FIXED("recurrent_dropout", NULL),
-    LSTM__FIXED("stateful", NULL),
+    LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
     LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__IGNORED("implementation"),
     LSTM__IGNORED("unroll"),
@@ -88,7 +88,8 @@ static lstm_status define(lstm__node *node)
     if (torch && own->reset_after == LSTM_NO)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
                           "reset_after is off: PyTorch's GRU has the reset gate after the product");
-    return lstm__cell_define(node, own->units, own->return_sequences);
+    RETURN_IF_ERROR(lstm__read_flag(&own->stateful, LSTM_NO, "stateful"));
+    return lstm__cell_define(node, own->units, own->return_sequences, own->stateful);
 }
 
 static lstm_status declare(lstm__node *node)
@@ -149,7 +150,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
                                 .columns = 3 * units,
                                 .sequences = own->return_sequences == LSTM_YES,
                                 .reverse = own->go_backwards == LSTM_YES,
-                                .zeros = own->zero_output_for_mask == LSTM_YES};
+                                .zeros = own->zero_output_for_mask == LSTM_YES,
+                                .stateful = own->stateful == LSTM_YES};
     lstm__cell_plan(node, session, &b->cell, arena);
     b->second = lstm__carve_matrix(arena, rows, units);
     b->recurrent = lstm__carve_matrix(arena, session->max_batch, 3 * units);
@@ -272,6 +274,24 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     kernels->column_sum(rows, units, b->second, units, bias[1] + 2 * units, 0);
 }
 
+static size_t carries(const lstm__node *node, bool pieces)
+{
+    const lstm_gru_options *own = options_of(node);
+    return pieces || own->stateful == LSTM_YES ? (size_t)own->units : 0;
+}
+
+static lstm__carried *carried(const lstm__node *node, void *memory)
+{
+    (void)node;
+    return &((buffers *)memory)->cell.carried;
+}
+
+static bool piecewise(const lstm__node *node)
+{
+    const lstm_gru_options *own = options_of(node);
+    return lstm__cell_piecewise(node, own->return_sequences, own->go_backwards);
+}
+
 static double flops(const lstm__node *node, int64_t steps)
 {
     const double units = (double)options_of(node)->units;
@@ -298,6 +318,9 @@ const lstm__layer_class lstm__class_gru = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .carries = carries,
+    .carried = carried,
+    .piecewise = piecewise,
     .flops = flops,
     .returns_ports = returns_ports,
 };

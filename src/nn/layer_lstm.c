@@ -16,7 +16,8 @@
 typedef struct buffers {
     lstm__recurrence recurrence;
     lstm__recurrence_call call; /* of the latest forward */
-    lstm__carried carried;      /* of a stateful layer */
+    lstm__carried carried;      /* of a stateful layer, or in a session of pieces */
+    bool continues;             /* the latest forward began with what was carried */
     real *outputs;              /* all outputs, where they are not those in the tape; else NULL */
     real *last;                 /* the last outputs, where they are not the last h; else NULL */
     /* of the model's values that are packed for forward and for backward; 0 = none */
@@ -210,10 +211,16 @@ static size_t bias_count(const lstm__node *node)
     return node->parameter_count - 2;
 }
 
-/* Whether the first h and c are others than zeros. */
-static bool starts_from_state(const lstm__node *node)
+static size_t carries(const lstm__node *node, bool pieces)
 {
-    return node->input_count == 3 || options_of(node)->stateful == LSTM_YES;
+    const lstm_lstm_options *lstm = options_of(node);
+    return pieces || lstm->stateful == LSTM_YES ? 2 * (size_t)lstm->units : 0;
+}
+
+/* Whether the first h and c may be others than zeros. */
+static bool starts_from_state(const lstm__node *node, const lstm_session *session)
+{
+    return node->input_count == 3 || carries(node, session->pieces) > 0;
 }
 
 /* The last output of a sample without any valid step: zeros in Keras (its TensorFlow, Torch and
@@ -248,16 +255,17 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     }
     lstm__recurrence_plan(r, arena);
     b->outputs = b->last = NULL;
-    if (lstm->stateful == LSTM_YES) {
+    if (carries(node, session->pieces) > 0) {
         b->carried.units = units;
         b->carried.h = lstm__carve(arena, session->max_batch, units * sizeof(real));
         b->carried.c = lstm__carve(arena, session->max_batch, units * sizeof(real));
     }
     if (lstm->return_sequences == LSTM_YES) {
-        if (!session->training || lstm->zero_output_for_mask == LSTM_YES || starts_from_state(node))
+        if (!session->training || lstm->zero_output_for_mask == LSTM_YES ||
+            starts_from_state(node, session))
             b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]),
                                      units * sizeof(real));
-    } else if (starts_from_state(node) && !zeroes_nothing(node)) {
+    } else if (starts_from_state(node, session) && !zeroes_nothing(node)) {
         b->last = lstm__carve(arena, session->max_batch, units * sizeof(real));
     }
 }
@@ -295,15 +303,18 @@ static lstm__view last_outputs(const lstm_session *session, const buffers *b, ls
     return last;
 }
 
-/* Keep the last states for the next call. */
+/* Keep the last states for the next call, or those behind an earlier step. */
 static void carry(const lstm_session *session, buffers *b)
 {
     const lstm__kernels *kernels = session->model->kernels;
-    const lstm__view h = lstm__recurrence_h(&b->recurrence, &b->call);
-    const lstm__view c = lstm__recurrence_c(&b->recurrence, &b->call);
     const size_t units = b->carried.units;
-    if (units == 0)
+    lstm__recurrence_call call = b->call;
+    if (session->carry_after < call.steps)
+        call.steps = session->carry_after;
+    if (units == 0 || session->carry_after == 0)
         return;
+    const lstm__view h = lstm__recurrence_h(&b->recurrence, &call);
+    const lstm__view c = lstm__recurrence_c(&b->recurrence, &call);
     kernels->copy_rows(session->batch, units, h.data, h.stride, b->carried.h, units, 0);
     kernels->copy_rows(session->batch, units, c.data, c.stride, b->carried.c, units, 0);
     b->carried.batch = session->batch;
@@ -328,7 +339,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         call->h0 = lstm__session_port(session, node->inputs[1])->value;
         call->c0 = lstm__session_port(session, node->inputs[2])->value;
     }
-    if (b->carried.batch == session->batch && b->carried.batch > 0) {
+    b->continues = b->carried.batch == session->batch && b->carried.batch > 0;
+    if (b->continues) {
         call->h0 = (lstm__view){b->carried.h, b->carried.units};
         call->c0 = (lstm__view){b->carried.c, b->carried.units};
     }
@@ -379,7 +391,7 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     call->dhn[1] = given(session, node, 1);
     call->dcn = given(session, node, 2);
     call->dx = wanted(session, node, 0, &call->add_dx);
-    if (node->input_count == 3) {
+    if (node->input_count == 3 && !b->continues) {
         call->dh0 = wanted(session, node, 1, &call->add_dh0);
         call->dc0 = wanted(session, node, 2, &call->add_dc0);
     }
@@ -394,8 +406,15 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 
 static lstm__carried *carried(const lstm__node *node, void *memory)
 {
-    buffers *b = memory;
-    return options_of(node)->stateful == LSTM_YES ? &b->carried : NULL;
+    (void)node;
+    return &((buffers *)memory)->carried;
+}
+
+static bool piecewise(const lstm__node *node)
+{
+    const lstm_lstm_options *lstm = options_of(node);
+    return lstm->return_sequences == LSTM_YES && lstm->go_backwards == LSTM_NO &&
+           node->readers[1] == 0 && node->readers[2] == 0;
 }
 
 static double flops(const lstm__node *node, int64_t steps)
@@ -417,6 +436,8 @@ const lstm__layer_class lstm__class_lstm = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .carries = carries,
     .carried = carried,
+    .piecewise = piecewise,
     .flops = flops,
 };

@@ -33,7 +33,7 @@ static const lstm__option options[] = {
     LSTM__FIXED("bias_constraint", NULL),
     LSTM__FIXED("dropout", NULL),
     LSTM__FIXED("recurrent_dropout", NULL),
-    LSTM__FIXED("stateful", NULL),
+    LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
     LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__IGNORED("unroll"),
     LSTM__IGNORED("implementation"),
@@ -72,7 +72,8 @@ static lstm_status define(lstm__node *node)
         lstm__read_constant(&own->recurrent_initializer,
                             torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL,
                             LSTM_NAMES_INITIALIZER, "recurrent_initializer"));
-    return lstm__cell_define(node, own->units, own->return_sequences);
+    RETURN_IF_ERROR(lstm__read_flag(&own->stateful, LSTM_NO, "stateful"));
+    return lstm__cell_define(node, own->units, own->return_sequences, own->stateful);
 }
 
 static lstm_status declare(lstm__node *node)
@@ -98,7 +99,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
                               .columns = units,
                               .sequences = own->return_sequences == LSTM_YES,
                               .reverse = own->go_backwards == LSTM_YES,
-                              .zeros = own->zero_output_for_mask == LSTM_YES};
+                              .zeros = own->zero_output_for_mask == LSTM_YES,
+                              .stateful = own->stateful == LSTM_YES};
     lstm__cell_plan(node, session, cell, arena);
 }
 
@@ -156,6 +158,24 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
         kernels->copy_rows(1, units, bias, 0, lstm__gradients_of(node, session, 3), 0, 0);
 }
 
+static size_t carries(const lstm__node *node, bool pieces)
+{
+    const lstm_simple_rnn_options *own = options_of(node);
+    return pieces || own->stateful == LSTM_YES ? (size_t)own->units : 0;
+}
+
+static lstm__carried *carried(const lstm__node *node, void *memory)
+{
+    (void)node;
+    return &((lstm__cell_tape *)memory)->carried;
+}
+
+static bool piecewise(const lstm__node *node)
+{
+    const lstm_simple_rnn_options *own = options_of(node);
+    return lstm__cell_piecewise(node, own->return_sequences, own->go_backwards);
+}
+
 static double flops(const lstm__node *node, int64_t steps)
 {
     const double units = (double)options_of(node)->units;
@@ -182,6 +202,9 @@ const lstm__layer_class lstm__class_simple_rnn = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .carries = carries,
+    .carried = carried,
+    .piecewise = piecewise,
     .flops = flops,
     .returns_ports = returns_ports,
 };

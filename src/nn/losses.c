@@ -168,11 +168,14 @@ lstm__rows lstm__rows_of(const lstm_model *model, const lstm__loss *loss, const 
     const lstm_layer *layer = model->outputs[output];
     const lstm__shape shape = layer->node->shapes[layer->port];
     const size_t features = (size_t)shape.features;
+    const size_t steps = lstm__batch_steps(batch, shape);
+    const bool piece = batch->piece_steps > 0 && shape.steps != 0;
     return (lstm__rows){.batch = batch,
                         .targets = batch->targets[output],
-                        .steps = shape.steps == 0  ? 1
-                                 : shape.steps < 0 ? batch->steps
-                                                   : (size_t)shape.steps,
+                        .steps = piece ? batch->piece_steps : steps,
+                        .all_steps = steps,
+                        .first = piece ? batch->piece_first : 0,
+                        .skip = piece ? batch->piece_skip : 0,
                         .features = features,
                         .target_features = lstm__loss_target_features(loss, features),
                         .sparse = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY};
@@ -203,7 +206,7 @@ double lstm__rows_weight(const lstm__rows *r, size_t t, size_t b)
 {
     const lstm__batch *batch = r->batch;
     double weight = 1;
-    if (r->mask && !r->mask[t * batch->count + b])
+    if (t < r->skip || (r->mask && !r->mask[t * batch->count + b]))
         return 0;
     if (batch->weights)
         weight = (double)batch->weights[batch->weights_per_step ? lstm__rows_place(r, t, b)
@@ -227,7 +230,7 @@ static bool is_padding(const lstm__rows *r, size_t t, size_t b)
 {
     const lstm__batch *batch = r->batch;
     return r->steps > 1 && !r->mask && batch->lengths &&
-           t >= (size_t)batch->lengths[lstm__batch_sample(batch, b)];
+           r->first + t >= (size_t)batch->lengths[lstm__batch_sample(batch, b)];
 }
 
 /* `lenient`: before a forward pass, when masks are not known yet. */
@@ -245,7 +248,8 @@ static lstm_status check_classes(const lstm__rows *r, size_t output, size_t coun
                 return lstm__fail(LSTM_ERROR_ARGUMENT,
                                   "target of output %zu, sample %zu, step %zu: class %g: expected "
                                   "a whole number from 0 to %zu",
-                                  output, lstm__batch_sample(&plain, b), t, class, count - 1);
+                                  output, lstm__batch_sample(&plain, b), r->first + t, class,
+                                  count - 1);
         }
     return LSTM_OK;
 }
@@ -307,7 +311,7 @@ static bool is_fused(const lstm__loss *loss, const lstm_layer *layer)
 /* Keras' hinges take 0 and 1 for -1 and 1 if the batch has no other target. */
 static bool is_binary(const lstm__rows *r)
 {
-    for (size_t t = 0; t < r->steps; t++)
+    for (size_t t = r->skip; t < r->steps; t++)
         for (size_t b = 0; b < r->batch->count; b++) {
             const float *y = lstm__rows_target(r, t, b);
             for (size_t f = 0; f < r->target_features; f++)
@@ -322,8 +326,8 @@ static double valid_rows(const lstm__rows *r)
 {
     size_t valid = 0;
     if (!r->mask)
-        return (double)(r->batch->count * r->steps);
-    for (size_t k = 0; k < r->batch->count * r->steps; k++)
+        return (double)(r->batch->count * (r->steps - r->skip));
+    for (size_t k = r->batch->count * r->skip; k < r->batch->count * r->steps; k++)
         valid += r->mask[k] != 0;
     return (double)valid;
 }

@@ -62,7 +62,7 @@ void lstm__metric_add(lstm_session *session, int32_t metric, const lstm__loss *l
 {
     const lstm__rows r = lstm__rows_in(session, loss, batch, 0);
     const lstm__view value = lstm__session_port(session, session->model->outputs[0])->value;
-    for (size_t t = 0; t < r.steps; t++)
+    for (size_t t = r.skip; t < r.steps; t++)
         for (size_t b = 0; b < batch->count; b++) {
             const real *p = value.data + (t * batch->count + b) * value.stride;
             const float *y = lstm__rows_target(&r, t, b);

@@ -32,6 +32,12 @@ struct lstm_session {
     lstm_model *model;
     bool training;
     bool input_gradients; /* backward reaches the inputs */
+    /* sequences come in pieces, one call a piece: recurrent layers carry their states, and fixed
+     * numbers of steps are those of the whole, of which a call has `steps` */
+    bool pieces;
+    /* carry the states behind so many steps of a call instead of those behind its last one; for
+     * training only. SIZE_MAX = the last */
+    size_t carry_after;
     size_t max_batch, max_steps;
     size_t batch, steps; /* of the latest forward; steps of free inputs */
     uint64_t seed;       /* of dropout */
@@ -67,12 +73,19 @@ struct lstm__batch {
     const unsigned char *const *masks_of;
     const uint64_t *order; /* samples of this pass; NULL = first, first + 1, … */
     size_t first, count;   /* into `order`, or into the arrays */
+    /* In a session of pieces: the steps of this pass, of which the first piece_skip do not count in
+     * losses and metrics. piece_steps 0 = all steps */
+    size_t piece_first, piece_steps, piece_skip;
 };
 
 static inline size_t lstm__batch_sample(const lstm__batch *batch, size_t k)
 {
     return batch->order ? (size_t)batch->order[batch->first + k] : batch->first + k;
 }
+
+/* Steps that a sequence of a shape has in the arrays, whatever piece of it a pass reads; 1 for a
+ * vector. */
+size_t lstm__batch_steps(const lstm__batch *batch, lstm__shape shape);
 
 /* Put the samples of a pass, order[first] to order[first + count - 1], in the order of falling
  * lengths: finished samples then stand together and cost nothing. Without lengths nothing is
@@ -81,6 +94,15 @@ void lstm__batch_sort(const lstm__batch *batch, uint64_t *order);
 
 lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training,
                                  bool input_gradients, size_t batch, size_t steps, uint64_t seed);
+
+/* The same with everything that a session can be asked for. */
+typedef struct lstm__session_wish {
+    bool training, input_gradients, pieces;
+    size_t batch, steps;
+    uint64_t seed;
+} lstm__session_wish;
+lstm_status lstm__session_create_as(lstm_session **out, lstm_model *model,
+                                    const lstm__session_wish *wish);
 void lstm__session_destroy(lstm_session *session);
 
 /* Steps of a shape in the latest call (0 for a vector) / its rows = batch * max(steps, 1) / the
@@ -104,8 +126,10 @@ static inline lstm__port *lstm__session_own(lstm_session *session, const lstm__n
 void lstm__session_forward(lstm_session *session, const lstm__batch *batch);
 void lstm__session_backward(lstm_session *session);
 
-/* Let every stateful layer begin from zeros again. */
+/* Let every layer that carries states begin anew / only those that carry them because the session
+ * runs pieces. */
 void lstm__session_reset_states(lstm_session *session);
+void lstm__session_reset_pieces(lstm_session *session);
 
 /* What a node carries from call to call, NULL = nothing. */
 lstm__carried *lstm__session_carried(const lstm_session *session, const lstm__node *node);

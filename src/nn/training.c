@@ -129,7 +129,10 @@ typedef struct loop {
     lstm_session *session;    /* training */
     lstm_session *evaluation; /* validation; NULL = none */
     uint64_t *order;
-    size_t batches; /* in an epoch */
+    size_t batches; /* in an epoch, or pieces of batches */
+    lstm__states
+        before;      /* L-BFGS: what was carried into the batch, which it runs again and again */
+    bool keeps_rows; /* sample k of a batch goes on in sample k of the next */
     double started;
 } loop;
 
@@ -162,8 +165,12 @@ static bool report(const loop *l, int32_t event, double loss, const double *valu
     return training->progress(training->progress_user, &progress) != 0;
 }
 
-static lstm_status save_checkpoint(const lstm__training *training)
+/* Inside an epoch what is carried belongs to the position. */
+static lstm_status save_checkpoint(const loop *l)
 {
+    lstm__training *training = l->training;
+    if (training->states.nodes > 0 && training->position.batch > 0)
+        lstm__states_save(&training->states, l->session);
     return training->checkpoint ? training->checkpoint(training->checkpoint_user, training)
                                 : LSTM_OK;
 }
@@ -173,11 +180,14 @@ typedef struct again {
     const lstm__training *training;
     lstm_session *session;
     const lstm__batch *batch;
+    const lstm__states *before;
 } again;
 
 static lstm_status evaluate_again(void *user, double *loss)
 {
     const again *a = user;
+    if (a->before->nodes > 0)
+        lstm__states_restore(a->before, a->session);
     lstm__session_forward(a->session, a->batch);
     RETURN_IF_ERROR(lstm__loss_compute(a->session, &a->training->loss, a->batch, true, loss));
     lstm__session_backward(a->session);
@@ -188,7 +198,7 @@ static lstm_status evaluate_again(void *user, double *loss)
 static lstm_status step(loop *l, const lstm__batch *batch, double loss)
 {
     lstm_optimizer *optimizer = l->training->optimizer;
-    again a = {l->training, l->session, batch};
+    again a = {l->training, l->session, batch, &l->before};
     if (!isfinite(loss)) {
         RETURN_IF_ERROR(lstm__check_gradients(l->session));
         return lstm__fail(LSTM_ERROR_NUMERIC, "the loss is not finite");
@@ -198,20 +208,69 @@ static lstm_status step(loop *l, const lstm__batch *batch, double loss)
     return lstm__optimizer_step(optimizer, l->session);
 }
 
+size_t lstm__training_largest_batch(const lstm__training *training)
+{
+    return training->samples < training->batch_size ? training->samples : training->batch_size;
+}
+
+size_t lstm__training_batches(const lstm__training *training)
+{
+    const size_t batches = (training->samples + training->batch_size - 1) / training->batch_size;
+    return training->pieces.count > 0 ? batches * training->pieces.count : batches;
+}
+
+/* The batch, or the piece of one, that comes next. Returns how much it is of a batch. */
+static double next_batch(const loop *l, lstm__batch *batch)
+{
+    const lstm__training *training = l->training;
+    const lstm__pieces *pieces = &training->pieces;
+    const size_t count = pieces->count > 0 ? pieces->count : 1;
+    const size_t number = (size_t)training->position.batch;
+    *batch = training->data;
+    batch->order = l->order;
+    batch->first = number / count * training->batch_size;
+    const size_t left = training->samples - batch->first;
+    batch->count = left < training->batch_size ? left : training->batch_size;
+    if (!l->keeps_rows)
+        lstm__batch_sort(batch, l->order);
+    if (pieces->count == 0)
+        return 1;
+    if (number % count == 0)
+        lstm__session_reset_pieces(l->session);
+    l->session->carry_after = lstm__pieces_take(pieces, number % count, batch);
+    return pieces->steps > 0
+               ? (double)(batch->piece_steps - batch->piece_skip) / (double)pieces->steps
+               : 1;
+}
+
+/* Whether nothing of a piece counts: towards the end of a batch all its sequences may have ended. */
+static bool is_padding(lstm_session *session, const lstm__batch *batch)
+{
+    const lstm_model *model = session->model;
+    for (size_t k = 0; batch->piece_steps > 0 && k < model->output_count; k++) {
+        const unsigned char *mask = lstm__session_port(session, model->outputs[k])->mask;
+        const size_t skipped = batch->piece_skip * batch->count;
+        if (!mask || memchr(mask + skipped, 1, batch->piece_steps * batch->count - skipped))
+            return false;
+    }
+    return batch->piece_steps > 0;
+}
+
 /* One update on the batch that comes next. */
 static lstm_status run_batch(loop *l, double *loss)
 {
     lstm__training *training = l->training;
     lstm__position *position = &training->position;
-    lstm__batch batch = training->data;
-    const size_t first = (size_t)position->batch * training->batch_size;
-    batch.order = l->order;
-    batch.first = first;
-    batch.count = training->samples - first < training->batch_size ? training->samples - first
-                                                                   : training->batch_size;
-    lstm__batch_sort(&batch, l->order);
+    lstm__batch batch;
+    const double part = next_batch(l, &batch);
+    if (l->before.nodes > 0)
+        lstm__states_save(&l->before, l->session);
     l->session->update = (uint64_t)position->step;
     lstm__session_forward(l->session, &batch);
+    if (batch.piece_first > 0 && is_padding(l->session, &batch)) {
+        position->batch++;
+        return LSTM_OK;
+    }
     RETURN_IF_ERROR(lstm__loss_compute(l->session, &training->loss, &batch, true, loss));
     lstm__sums sums = position->sums;
     add_metrics(l->session, &training->loss, training->metrics, training->metric_count, &batch,
@@ -222,8 +281,8 @@ static lstm_status run_batch(loop *l, double *loss)
         return lstm__prefix_error(status, "epoch %lld, batch %lld: loss %g",
                                   (long long)position->epoch + 1, (long long)position->batch + 1,
                                   *loss);
-    sums.loss += *loss * (double)batch.count;
-    sums.loss_weight += (double)batch.count;
+    sums.loss += *loss * (double)batch.count * part;
+    sums.loss_weight += (double)batch.count * part;
     position->sums = sums;
     position->batch++;
     position->step++;
@@ -282,7 +341,7 @@ static lstm_status end_epoch(loop *l, bool *cancel)
                          training->optimizer->options.learning_rate, watched);
     *cancel = report(l, LSTM_PROGRESS_EPOCH, values[0], values, improved);
     if (training->checkpoint_every > 0 && position->epoch % training->checkpoint_every == 0)
-        RETURN_IF_ERROR(save_checkpoint(training));
+        RETURN_IF_ERROR(save_checkpoint(l));
     return LSTM_OK;
 }
 
@@ -311,19 +370,24 @@ static lstm_status run_epochs(loop *l)
     lstm__training *training = l->training;
     while (!finished(training)) {
         set_order(l);
-        lstm__session_reset_states(l->session);
+        if (training->position.batch > 0 && training->states.nodes > 0)
+            lstm__states_restore(&training->states, l->session);
+        else
+            lstm__session_reset_states(l->session);
         bool cancel = false;
         while (training->position.batch < (int64_t)l->batches && !cancel) {
             double loss = 0;
             if (training->max_steps > 0 && training->position.step >= training->max_steps)
                 return LSTM_OK;
+            const int64_t before = training->position.step;
             RETURN_IF_ERROR(run_batch(l, &loss));
-            cancel = report(l, LSTM_PROGRESS_BATCH, loss, NULL, false);
+            if (training->position.step > before)
+                cancel = report(l, LSTM_PROGRESS_BATCH, loss, NULL, false);
         }
         if (!cancel)
             RETURN_IF_ERROR(end_epoch(l, &cancel));
         if (cancel && !finished(training)) {
-            RETURN_IF_ERROR(save_checkpoint(training));
+            RETURN_IF_ERROR(save_checkpoint(l));
             return lstm__fail(
                 LSTM_ERROR_CANCELLED, "training was cancelled in epoch %lld after %lld updates",
                 (long long)training->position.epoch + 1, (long long)training->position.step);
@@ -337,11 +401,21 @@ lstm_status lstm__training_run(lstm__training *training)
     lstm_status status = LSTM_OK;
     lstm_model *model = training->model;
     loop l = {.training = training, .started = seconds_now()};
-    l.batches = (training->samples + training->batch_size - 1) / training->batch_size;
-    const size_t largest = training->samples < training->batch_size ? training->samples
-                                                                    : training->batch_size;
-    TRY(lstm__session_create(&l.session, model, true, false, largest, training->data.steps,
-                             training->seed));
+    l.batches = lstm__training_batches(training);
+    const lstm__session_wish wish = {.training = true,
+                                     .pieces = training->pieces.count > 0,
+                                     .batch = lstm__training_largest_batch(training),
+                                     .steps = training->pieces.count > 0
+                                                  ? lstm__pieces_longest(&training->pieces)
+                                                  : training->data.steps,
+                                     .seed = training->seed};
+    TRY(lstm__session_create_as(&l.session, model, &wish));
+    if (training->optimizer->lbfgs)
+        TRY(lstm__states_create(&l.before, model, wish.batch, wish.pieces));
+    for (size_t k = 0; k < model->node_count; k++)
+        l.keeps_rows = l.keeps_rows ||
+                       (model->nodes[k]->class->carries &&
+                        model->nodes[k]->class->carries(model->nodes[k], false) > 0);
     l.session->fixed_update = true;
     if (training->validation.count > 0)
         TRY(lstm__session_create(&l.evaluation, model, false, false,
@@ -355,7 +429,7 @@ lstm_status lstm__training_run(lstm__training *training)
         goto out;
     }
     TRY(run_epochs(&l));
-    TRY(save_checkpoint(training));
+    TRY(save_checkpoint(&l));
     if (training->best_values && training->restore_best && training->position.best_epoch > 0) {
         memcpy(model->values, training->best_values, model->value_count * sizeof(real));
         lstm__graph_changed(model);
@@ -363,6 +437,7 @@ lstm_status lstm__training_run(lstm__training *training)
         lstm__optimizer_use_average(training->optimizer);
     }
 out:
+    lstm__states_destroy(&l.before, model->context);
     lstm__release(model->context, l.order);
     lstm__session_destroy(l.evaluation);
     lstm__session_destroy(l.session);

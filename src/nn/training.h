@@ -7,6 +7,7 @@
 
 #include "losses.h"
 #include "optimizer.h"
+#include "pieces.h"
 
 enum { LSTM__METRICS = 16, LSTM__COLUMNS = 2 * (LSTM__METRICS + 1), LSTM__COLUMN_NAME = 48 };
 
@@ -34,7 +35,7 @@ typedef struct lstm__sums {
  * exact. */
 typedef struct lstm__position {
     int64_t epoch; /* completed */
-    int64_t batch; /* completed in the current epoch */
+    int64_t batch; /* completed in the current epoch; where sequences are cut: pieces of batches */
     int64_t step;  /* updates in all */
     int64_t best_epoch;
     int64_t waiting; /* epochs without an improvement */
@@ -54,6 +55,9 @@ typedef struct lstm__training {
     size_t samples;         /* the first `samples` of data are trained on */
     lstm__batch validation; /* first .. first + count - 1 of its arrays; count 0 = none */
     size_t batch_size;
+    lstm__pieces pieces; /* how sequences are cut; count 0 = not at all */
+    /* what was carried when the last checkpoint was written inside an epoch, or read */
+    lstm__states states;
     int64_t epochs, max_steps;
     bool shuffle, restore_best;
     int64_t patience; /* 0 = no early stopping */
@@ -71,6 +75,10 @@ typedef struct lstm__training {
 /* Name the history's columns: loss, metrics, and the same with val_ in front where there is
  * validation data. */
 void lstm__training_name_columns(lstm__training *training);
+
+/* Samples of the largest batch / batches, or pieces of batches, in an epoch. */
+size_t lstm__training_largest_batch(const lstm__training *training);
+size_t lstm__training_batches(const lstm__training *training);
 
 /* Run from training->position to the end. */
 lstm_status lstm__training_run(lstm__training *training);
