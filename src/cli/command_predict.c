@@ -125,11 +125,11 @@ out:
 static const option_spec options_of_predict[] = {
     {.name = "x",
      .kind = OPTION_LIST,
-     .metavar = "[NAME=]FILE",
+     .metavar = "FILE",
      .required = 1,
      .is_file = 1,
-     .help = "input array, one for each input of the model, in its order; or by name, of an "
-             "ONNX model in its own shapes"},
+     .help = "input array, one for each input of the model, in its order, or NAME=FILE; of "
+             "an ONNX model in its own shapes"},
     {.name = "lengths",
      .kind = OPTION_LIST,
      .metavar = "FILE",
