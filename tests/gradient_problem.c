@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ARRAYS = 4, MOST_VALUES = 4096 };
+enum { MOST_ARRAYS = 4, MOST_VALUES = 4096, MOST_SAMPLES = 5, LABELS = 3 };
 static const double STEP = 1.0 / 1024;
 static const double TOLERANCE = 1e-6;
 
@@ -22,7 +22,9 @@ typedef struct problem {
     bool fixed[MOST_ARRAYS];     /* tokens */
     float *targets[MOST_ARRAYS]; /* weights of the outputs, or targets of a loss */
     size_t target_sizes[MOST_ARRAYS];
-    float *weights;         /* of steps; NULL = none */
+    float *weights; /* of steps; NULL = none */
+    int32_t labels[MOST_SAMPLES * LABELS];
+    int32_t label_lengths[MOST_SAMPLES];
     const lstm__loss *loss; /* NULL: sum(output * weight) */
 } problem;
 
@@ -119,6 +121,19 @@ static int64_t vocabulary(const lstm_model *model, const lstm__node *input)
     return 0;
 }
 
+/* 0 to 3 labels a sample among the classes 0 to 2, some repeated, some without an alignment. */
+static void set_labels(problem *p, size_t batch)
+{
+    for (size_t b = 0; b < batch; b++)
+        p->label_lengths[b] = (int32_t)((b + 2) % (LABELS + 1));
+    for (size_t k = 0; k < batch * LABELS; k++)
+        p->labels[k] = (int32_t)(3 * lstm__random_uniform(19, 1, k));
+    p->batch.labels = p->labels;
+    p->batch.label_steps = LABELS;
+    p->batch.label_lengths = p->label_lengths;
+    ok(lstm__loss_prepare(p->session, p->loss, LABELS));
+}
+
 static void start(problem *p, const char *name, recipe make, int32_t profile, int64_t steps,
                   size_t batch, const lstm__loss *loss)
 {
@@ -161,13 +176,15 @@ static void start(problem *p, const char *name, recipe make, int32_t profile, in
                              .count = batch,
                              .inputs = (const float *const *)p->inputs,
                              .targets = (const float *const *)p->targets};
+    if (loss && loss->kind == LSTM_LOSS_CTC)
+        set_labels(p, batch);
     if (loss && loss->reduction != 0) { /* per step, the third one left out */
         const size_t rows = batch * (size_t)steps;
         p->weights = malloc(rows * sizeof *p->weights);
         for (size_t k = 0; k < rows; k++)
             p->weights[k] = k == 2 ? 0 : (float)(0.5 + lstm__random_uniform(14, 1, k));
         p->batch.weights = p->weights;
-        p->batch.weights_per_step = true;
+        p->batch.weights_per_step = loss->kind != LSTM_LOSS_CTC;
     }
 }
 

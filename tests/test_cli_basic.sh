@@ -32,7 +32,7 @@ if command -v bash >/dev/null; then
     bash -n completion || fail "the completion script does not parse"
     words=$(bash -c '. ./completion; COMP_WORDS=(lstm fit --val); COMP_CWORD=2; _lstm; echo "${COMPREPLY[*]}"')
     checks=$((checks + 1))
-    [ "$words" = "--validation-split --val-x --val-y --val-lengths --val-mask" ] || fail "completion of --val gave: $words"
+    [ "$words" = "--validation-split --val-x --val-y --val-lengths --val-mask --val-label-lengths" ] || fail "completion of --val gave: $words"
 fi
 
 # What cli.md promises for later is refused, not ignored.

@@ -35,10 +35,10 @@
  *              expected and what was found. The library never prints, never exits, never aborts.
  * Failure.     A failed call changes nothing that the caller can see, unless its comment says otherwise. `create`
  *              and `load` calls write NULL to their first parameter when they fail.
- * Handles.     lstm_context, lstm_model, lstm_session, lstm_optimizer, lstm_history, lstm_primitive, lstm_archive
- *              and lstm_table belong to the caller, who ends each with its `destroy`. An lstm_layer belongs to its
- *              model and is never destroyed by the caller. Handles may be destroyed in any order (a session keeps
- *              what it needs of its model alive); `destroy(NULL)` does nothing.
+ * Handles.     lstm_context, lstm_model, lstm_session, lstm_optimizer, lstm_history, lstm_primitive, lstm_ctc,
+ *              lstm_archive and lstm_table belong to the caller, who ends each with its `destroy`. An lstm_layer
+ *              belongs to its model and is never destroyed by the caller. Handles may be destroyed in any order (a
+ *              session keeps what it needs of its model alive); `destroy(NULL)` does nothing.
  * Options.     An option struct begins with `struct_size`, which the caller sets to sizeof the struct. Every other
  *              member may be left 0 or NULL and then has its documented default; a NULL pointer to the whole struct
  *              means all defaults, where the comment allows it. A struct from an older header (shorter) is accepted;
@@ -216,6 +216,14 @@ LSTM_API const char *lstm_last_error(void);
 /* (s + (y - m)^2 exp(-s)) / 2: an output of 2 K features holds K means m, then K log variances s,
  * for K values y (Nix and Weigend 1994; PyTorch's GaussianNLLLoss with var = exp(s)). */
 #define LSTM_LOSS_GAUSSIAN_NLL 19
+/* Connectionist temporal classification (Graves et al. 2006): -log of the probability of a label
+ * sequence, summed over all ways of writing it into the steps with blanks between labels and labels
+ * repeated. Targets are lstm_data.labels. Outputs are logits of the classes, one of which is the
+ * blank; a softmax layer is gone through; from_logits = LSTM_NO takes logarithms of probabilities
+ * as they are (PyTorch's CTCLoss; the gradient is that of the logarithms). A sample without an
+ * alignment (fewer steps than labels, and a blank between equal ones, need) has an infinite loss
+ * and a gradient of NaN; lstm_fit refuses it and names it. */
+#define LSTM_LOSS_CTC 20
 
 /* What the loss of a batch is: the sum over rows of weight * loss (a row is a sample, or a step of
  * one; per-element losses are the mean over the row's features), divided by */
@@ -224,6 +232,9 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_REDUCTION_SUM 2 /* nothing */
 /* the sum of the weights: steps of weight 0 do not count at all */
 #define LSTM_REDUCTION_WEIGHTED_MEAN 3
+/* CTC alone: the number of samples, each loss being divided by the number of its labels first (of
+ * none: by 1). PyTorch's "mean" of CTCLoss; Keras' is LSTM_REDUCTION_MEAN. */
+#define LSTM_REDUCTION_MEAN_PER_LABEL 4
 
 /* Metrics, computed beside the loss. */
 /* sparse, categorical or binary (threshold 1/2; 0 for logits), chosen by the loss */
@@ -231,6 +242,9 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_METRIC_MAE 2  /* mean absolute error */
 #define LSTM_METRIC_RMSE 3 /* root of the mean squared error over all elements of all batches */
 #define LSTM_METRIC_MSE 4
+/* CTC: edit distance of the greedily decoded outputs to the labels, divided by the number of labels,
+ * over all samples. (Accuracy with CTC: the part of samples without any error.) */
+#define LSTM_METRIC_LABEL_ERROR_RATE 5
 
 /* Optimizers. */
 #define LSTM_OPTIMIZER_SGD 1
@@ -296,6 +310,18 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_MERGE_AVE 4
 #define LSTM_MERGE_NONE 5 /* two outputs */
 
+/* Gates and states of a recurrent layer, step by step, and the weights of attention
+ * (lstm_session_trace). */
+#define LSTM_TRACE_INPUT_GATE 1  /* i of an LSTM */
+#define LSTM_TRACE_FORGET_GATE 2 /* f */
+#define LSTM_TRACE_CANDIDATE 3   /* g, of a GRU too */
+#define LSTM_TRACE_OUTPUT_GATE 4 /* o */
+#define LSTM_TRACE_CELL 5        /* c */
+#define LSTM_TRACE_OUTPUT 6      /* h of any recurrent layer */
+#define LSTM_TRACE_RESET_GATE 7  /* r of a GRU */
+#define LSTM_TRACE_UPDATE_GATE 8 /* z of a GRU */
+#define LSTM_TRACE_ATTENTION 9
+
 /* The sets of constants that have names in files, on the command line and in messages. */
 #define LSTM_NAMES_PROFILE 1
 #define LSTM_NAMES_ISA 2
@@ -310,6 +336,7 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_PADDING 20
 #define LSTM_NAMES_SCORE 21
 #define LSTM_NAMES_MERGE 30
+#define LSTM_NAMES_TRACE 31
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam",
  * "hard_sigmoid", "avx2"). Upper and lower case are the same.
@@ -1164,13 +1191,20 @@ typedef struct lstm_data {
     const int32_t *const *input_lengths;
     /* instead of mask: for each input its mask, of samples * steps entries, or NULL */
     const uint8_t *const *input_masks;
+    /* CTC, instead of y: [samples][most] class numbers, `labels_count` in all, whatever the layout.
+     * A sample's labels are the first label_lengths of its row; with label_lengths NULL those before
+     * its first negative number, all behind which are negative too */
+    const int32_t *labels;
+    size_t labels_count;
+    const int32_t *label_lengths; /* one a sample, 0 to most */
+    size_t label_lengths_count;   /* samples */
 } lstm_data;
 
 /* A loss and its settings, the same for every output. */
 typedef struct lstm_loss_options {
     uint32_t struct_size;
     int32_t loss; /* LSTM_LOSS_*; default MSE */
-    /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities */
+    /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities. CTC: see there */
     int32_t from_logits;
     float huber_delta; /* > 0; default 1 */
     /* 0 <= s < 1, of the dense cross-entropies: y (1-s) + s/classes, binary y (1-s) + s/2; default
@@ -1187,6 +1221,12 @@ typedef struct lstm_loss_options {
      * }. At most 64. */
     const float *quantiles;
     size_t quantile_count;
+    /* CTC: the class of the blank; negative counts from the end, -1 is the last class (TensorFlow
+     * 1). Default 0 (Keras 3, PyTorch) */
+    int32_t ctc_blank;
+    /* CTC, LSTM_YES: a sample without an alignment counts as 0 and has no gradient (PyTorch's
+     * zero_infinity). Default LSTM_NO */
+    int32_t ctc_zero_infinity;
 } lstm_loss_options;
 
 /* ===============================================================================================================
@@ -1503,6 +1543,13 @@ typedef struct lstm_session_options {
     int64_t batch;    /* largest number of samples in a call, > 0 */
     int64_t steps;    /* largest number of steps of free inputs; may be 0 if there is none */
     uint64_t seed;    /* of dropout; default 0 */
+    /* LSTM_YES: keep gates and states of recurrent layers for lstm_session_trace; default LSTM_NO.
+     * Costs a copy of them, and without training the memory of a tape */
+    int32_t traces;
+    int32_t reserved; /* 0 */
+    /* largest number of labels of a sample, for lstm_session_loss with CTC; default 0 = no CTC.
+     * Takes (steps + 6) * (2 * min(labels, steps) + 3) floats a thread */
+    int64_t labels;
 } lstm_session_options;
 
 /* Plan a built model for calls of up to `batch` samples and `steps` steps. Returns LSTM_OK,
@@ -1541,6 +1588,26 @@ LSTM_API lstm_status lstm_session_set_states(lstm_session *session, const lstm_l
  * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */
 LSTM_API lstm_status lstm_session_output(const lstm_session *session, size_t index, float *values,
                                          size_t count);
+
+/* Copy what a layer computed inside itself in the latest forward, also after backward: the gates and
+ * states of a recurrent layer (with `traces` in the session's options), or the weights with which
+ * an attention layer's queries see its keys.
+ *   layer   [in]  of the session's model. The two layers of a Bidirectional: lstm_bidirectional_parts
+ *   which   [in]  LSTM_TRACE_*: an LSTM has i, f, g, o, c, h; a GRU r, z, g, h; a SimpleRNN h;
+ *                 Attention, AdditiveAttention and MultiHeadAttention attention
+ *   values  [out] recurrent: a row of units for each sample and step in the layout of the data, at
+ *                 the step whose x it belongs to, whichever direction the layer goes. Steps that are
+ *                 masked have the states held, and the gates that hold them: f and z 1, the others
+ *                 0. Attention: [samples][heads][queries][keys], heads 1 where there are none
+ *   count   [in]  lstm_session_trace_count
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another model's layer; it has no such trace; no traces are
+ * kept), LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */
+LSTM_API lstm_status lstm_session_trace(const lstm_session *session, const lstm_layer *layer,
+                                        int32_t which, float *values, size_t count);
+
+/* Return the number of values that lstm_session_trace gives, 0 where it gives none. */
+LSTM_API size_t lstm_session_trace_count(const lstm_session *session, const lstm_layer *layer,
+                                         int32_t which);
 
 /* Compute the loss of the latest forward against data's targets, and the gradient of that loss at
  * the outputs.
@@ -1691,6 +1758,62 @@ LSTM_API lstm_status lstm_primitive_forward(lstm_primitive *primitive,
  * LSTM_ERROR_UNSUPPORTED. */
 LSTM_API lstm_status lstm_primitive_backward(lstm_primitive *primitive,
                                              const lstm_primitive_arrays *arrays);
+
+/* ===============================================================================================================
+ * CTC on your own arrays
+ *
+ * For those who have a network of their own: the loss of label sequences without known places
+ * (LSTM_LOSS_CTC says what it is) and its gradient. lstm_fit, lstm_evaluate and lstm_session_loss
+ * need none of this.
+ *
+ * Ownership: the caller's. Threads: one at a time.
+ * ===============================================================================================================
+ */
+
+typedef struct lstm_ctc lstm_ctc;
+
+typedef struct lstm_ctc_options {
+    uint32_t struct_size;
+    int32_t blank;        /* as lstm_loss_options.ctc_blank; default 0 */
+    int64_t classes;      /* C > 0, the blank among them */
+    int64_t batch, steps; /* largest in a call, > 0 */
+    int64_t labels;       /* largest number of labels of a sample */
+    /* LSTM_YES (default): softmax is part of the loss. LSTM_NO: x holds logarithms of probabilities
+     * and the gradient is that of the logarithms (PyTorch's backward passes on what belongs before
+     * its log_softmax; behind one both give the same) */
+    int32_t from_logits;
+    int32_t zero_infinity; /* as lstm_loss_options.ctc_zero_infinity */
+    int32_t reduction;     /* LSTM_REDUCTION_MEAN (default), _SUM or _MEAN_PER_LABEL */
+    int32_t no_gradient;   /* LSTM_YES: losses only, in less memory; default LSTM_NO */
+} lstm_ctc_options;
+
+/* Plan calls of up to so many samples, steps and labels. All memory is allocated here. Returns
+ * LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_ctc_create(lstm_ctc **out, lstm_context *context,
+                                     const lstm_ctc_options *options);
+LSTM_API void lstm_ctc_destroy(lstm_ctc *ctc);
+
+/* Arrays of one call. Members marked * may be NULL. */
+typedef struct lstm_ctc_arrays {
+    uint32_t struct_size;
+    int32_t layout;               /* LSTM_LAYOUT_*, of x and gradient; default batch first */
+    int64_t batch, steps;         /* of this call */
+    const float *x;               /* [batch][steps][classes] */
+    const int32_t *lengths;       /* * [batch]: steps of each sample; NULL = all */
+    const int32_t *labels;        /* [batch][label_steps]; * if label_steps is 0 */
+    int64_t label_steps;          /* any number */
+    const int32_t *label_lengths; /* * [batch]; NULL = up to the first negative label */
+    double *losses;               /* * [batch]: of each sample, not reduced */
+    float *gradient;              /* * as x: of the reduced loss; steps that are not there get 0 */
+} lstm_ctc_arrays;
+
+/* Compute the losses.
+ *   loss  [out] the reduced loss; NULL = not wanted
+ * A sample without an alignment has an infinite loss and a gradient of NaN, or with zero_infinity 0
+ * both. Allocates nothing. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (a label is out of range or the
+ * blank: names sample and position), LSTM_ERROR_SHAPE (batch, steps or labels beyond the plan),
+ * LSTM_ERROR_STATE (a gradient is wanted, but no_gradient was set), LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_ctc_loss(lstm_ctc *ctc, const lstm_ctc_arrays *arrays, double *loss);
 
 /* ===============================================================================================================
  * Archive: named arrays in files (.npy, .npz, .safetensors)

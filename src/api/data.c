@@ -151,6 +151,28 @@ static lstm_status read_masks(lstm__data *read, const lstm_model *model)
     return LSTM_OK;
 }
 
+/* Label sequences instead of arrays of targets. */
+static lstm_status read_labels(lstm__data *read)
+{
+    const lstm_data *own = &read->own;
+    const size_t samples = (size_t)own->samples;
+    if (!own->labels && samples > 0 && (own->labels_count > 0 || !own->label_lengths))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "labels is NULL: CTC needs the labels of each "
+                                               "sample");
+    if (samples > 0 && own->labels_count % samples != 0)
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "labels has %zu values: expected as many for each of the %zu samples",
+                          own->labels_count, samples);
+    if (own->label_lengths && own->label_lengths_count != samples)
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "%zu label lengths given: expected one for each of the %zu samples",
+                          own->label_lengths_count, samples);
+    read->batch.labels = own->labels;
+    read->batch.label_steps = samples > 0 ? own->labels_count / samples : 0;
+    read->batch.label_lengths = own->label_lengths;
+    return LSTM_OK;
+}
+
 static lstm_status read_targets(lstm__data *read, const lstm_model *model, const lstm__loss *loss)
 {
     lstm_data *own = &read->own;
@@ -243,7 +265,10 @@ lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lst
     if (!loss)
         return LSTM_OK;
     RETURN_IF_ERROR(lstm__loss_check_outputs(model, loss));
-    RETURN_IF_ERROR(read_targets(read, model, loss));
+    if (lstm__loss_takes_labels(loss))
+        RETURN_IF_ERROR(read_labels(read));
+    else
+        RETURN_IF_ERROR(read_targets(read, model, loss));
     RETURN_IF_ERROR(read_weights(read, model));
     return lstm__loss_check_targets(model, loss, &read->batch);
 }

@@ -25,7 +25,8 @@ typedef struct fit {
     lstm_optimizer *owned; /* created here */
 } fit;
 
-static lstm_status read_metrics(const int32_t *metrics, int32_t count, int32_t *own)
+static lstm_status read_metrics(const lstm__loss *loss, const int32_t *metrics, int32_t count,
+                                int32_t *own)
 {
     if (count < 0 || count > LSTM__METRICS)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "metric_count is %d: expected 0 to %d", (int)count,
@@ -39,6 +40,7 @@ static lstm_status read_metrics(const int32_t *metrics, int32_t count, int32_t *
             return lstm__fail(LSTM_ERROR_ARGUMENT,
                               "metric %d is %d: expected an LSTM_METRIC_* constant", (int)k,
                               (int)metrics[k]);
+        RETURN_IF_ERROR(lstm__metric_check(metrics[k], loss));
     }
     return LSTM_OK;
 }
@@ -61,7 +63,8 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     RETURN_IF_ERROR(lstm__read_flag(&o->shuffle, LSTM_YES, "shuffle"));
     RETURN_IF_ERROR(lstm__read_flag(&o->restore_best, LSTM_YES, "restore_best"));
     RETURN_IF_ERROR(read_batch_size(&o->batch_size));
-    RETURN_IF_ERROR(read_metrics(o->metrics, o->metric_count, training->metrics));
+    RETURN_IF_ERROR(lstm__loss_read(&training->loss, o->loss));
+    RETURN_IF_ERROR(read_metrics(&training->loss, o->metrics, o->metric_count, training->metrics));
     if (o->epochs == 0)
         o->epochs = 1;
     if (o->epochs < 0 || o->initial_epoch < 0 || o->early_stopping < 0 || o->checkpoint_every < 0 ||
@@ -85,7 +88,6 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "both optimizer and optimizer_options are set");
     if (o->optimizer && o->optimizer->model != training->model)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "the optimizer belongs to another model");
-    RETURN_IF_ERROR(lstm__loss_read(&training->loss, o->loss));
     training->metric_count = (size_t)o->metric_count;
     training->batch_size = (size_t)o->batch_size;
     training->epochs = o->epochs;
@@ -133,8 +135,13 @@ static lstm_status read_fit_data(fit *f, const lstm_data *data)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "data has no samples: training needs at least one");
     training->data = f->data.batch;
     training->samples = samples;
+    if (lstm__loss_takes_labels(&training->loss) && f->options.tbptt_k1 > 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "tbptt_k1 is set, but CTC needs whole sequences");
     RETURN_IF_ERROR(lstm__pieces_read(&training->pieces, training->model, f->options.tbptt_k1,
                                       f->options.tbptt_k2, f->data.batch.steps));
+    if (training->pieces.count > 0 && training->loss.kind == LSTM_LOSS_CTC)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "tbptt_k1 is set, but the loss is ctc, which needs a sequence whole");
     if (f->options.validation) {
         lstm_status status = lstm__data_read(&f->validation, training->model, f->options.validation,
                                              &training->loss);
@@ -157,6 +164,9 @@ static lstm_status read_fit_data(fit *f, const lstm_data *data)
         training->validation.first = training->samples;
         training->validation.count = samples - training->samples;
     }
+    lstm__batch trained = training->data;
+    trained.count = training->samples;
+    RETURN_IF_ERROR(lstm__loss_check_alignment(training->model, &training->loss, &trained));
     return read_class_weights(f);
 }
 
@@ -250,8 +260,8 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_evaluate_options"));
     NEED_ZERO(own.reserved);
     RETURN_IF_ERROR(read_batch_size(&own.batch_size));
-    RETURN_IF_ERROR(read_metrics(own.metrics, own.metric_count, metrics));
     RETURN_IF_ERROR(lstm__loss_read(&loss, own.loss));
+    RETURN_IF_ERROR(read_metrics(&loss, own.metrics, own.metric_count, metrics));
     RETURN_IF_ERROR(lstm__data_read(&read, model, data, &loss));
     if (count != (size_t)own.metric_count + 1)
         return lstm__fail(LSTM_ERROR_SHAPE,
@@ -262,8 +272,10 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
     RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, batch > 0 ? batch : 1,
                                          read.batch.steps, 0));
     const uint64_t mode = lstm__denormals_flush();
-    status = lstm__evaluate(session, &loss, metrics, (size_t)own.metric_count, &read.batch, batch,
-                            &sums);
+    status = lstm__loss_prepare(session, &loss, lstm__loss_longest(&loss, &read.batch));
+    if (status == LSTM_OK)
+        status = lstm__evaluate(session, &loss, metrics, (size_t)own.metric_count, &read.batch,
+                                batch, &sums);
     lstm__denormals_restore(mode);
     if (status == LSTM_OK) {
         values[0] = sums.loss_weight > 0 ? sums.loss / sums.loss_weight : 0;

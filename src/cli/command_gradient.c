@@ -115,6 +115,11 @@ static void take_portion(const gradient_job *job, lstm_data *portion, const floa
     portion->input_sizes = sizes;
     portion->targets = pointers + all->input_count;
     portion->target_sizes = sizes + all->input_count;
+    if (all->labels != NULL) {
+        const size_t each = all->labels_count / (size_t)all->samples;
+        portion->labels = all->labels + each * (size_t)first;
+        portion->labels_count = each * (size_t)samples;
+    }
 }
 
 static int run_portion(gradient_job *job, const lstm_data *portion, int64_t first)
@@ -219,7 +224,11 @@ static int run_gradient(const arguments *line)
     const lstm_session_options options = {.struct_size = sizeof options,
                                           .training = LSTM_YES,
                                           .batch = portion,
-                                          .steps = job.main.set.steps};
+                                          .steps = job.main.set.steps,
+                                          .labels = job.main.set.samples == 0
+                                                        ? 0
+                                                        : (int64_t)job.main.set.data.labels_count /
+                                                              job.main.set.samples};
     CHECK(lstm_session_create(&job.session, job.main.model, &options), NULL);
     NEED(run_portions(&job, portion));
     NEED(arrays_write(job.main.context, path, job.arrays, job.parameters + job.inputs));

@@ -193,13 +193,55 @@ static int check_finite(const array_list *list, int only_warn)
     return EXIT_DONE;
 }
 
+/* A number of steps, of labels, or a label. */
+static int read_whole(const array *a, const char *what, double least, int32_t **out)
+{
+    *out = calloc(a->count + 1, sizeof **out);
+    if (*out == NULL) {
+        return message_error(EXIT_WORK, "out of memory");
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        const double value = (double)a->data[i];
+        const size_t width = a->rank < 2 ? 1 : (size_t)a->shape[1];
+        if (!(value >= least && value <= 16777216) || value != floor(value)) {
+            return message_error(EXIT_USE,
+                                 "%s: the %s of sample %zu is %g: expected a whole "
+                                 "number%s",
+                                 a->label, what, width > 0 ? i / width : 0, value,
+                                 least == 0 ? " from 0 on" : "");
+        }
+        (*out)[i] = (int32_t)value;
+    }
+    return EXIT_DONE;
+}
+
+static int match_labels(dataset *set, const array_list *y)
+{
+    const array *a = &y->items[0];
+    if (y->count != 1 || a->rank < 1 || a->rank > 2) {
+        char found[160];
+        shape_text(found, sizeof found, a->rank, a->shape);
+        return message_error(EXIT_USE, "%s: shape %s: labels are one array (samples, labels)",
+                             a->label, found);
+    }
+    if (a->shape[0] != set->samples) {
+        return message_error(EXIT_USE, "%s: the labels of %lld samples, --x has %lld", a->label,
+                             (long long)a->shape[0], (long long)set->samples);
+    }
+    const int code = read_whole(a, "label", -16777216, &set->labels);
+    set->data.labels = set->labels;
+    set->data.labels_count = a->count;
+    return code;
+}
+
 int dataset_match(dataset *out, const lstm_model *model, const array_list *x, const array_list *y,
                   int target)
 {
     *out = (dataset){0};
     const array *first = NULL;
     int code = match_list(out, model, x, 1, 0, &first);
-    if (code == EXIT_DONE && y != NULL) {
+    const int labels = y != NULL && target == TARGET_LABELS;
+    if (code == EXIT_DONE && y != NULL && !labels) {
         code = match_list(out, model, y, 0, target, &first);
     }
     if (code == EXIT_DONE) {
@@ -211,7 +253,7 @@ int dataset_match(dataset *out, const lstm_model *model, const array_list *x, co
     if (code != EXIT_DONE) {
         return code;
     }
-    const size_t targets = y == NULL ? 0 : y->count;
+    const size_t targets = y == NULL || labels ? 0 : y->count;
     out->pointers = calloc(x->count + targets + 1, sizeof *out->pointers);
     out->sizes = calloc(x->count + targets + 1, sizeof *out->sizes);
     if (out->pointers == NULL || out->sizes == NULL) {
@@ -237,7 +279,7 @@ int dataset_match(dataset *out, const lstm_model *model, const array_list *x, co
         out->data.target_sizes = out->sizes + x->count;
         out->data.target_count = targets;
     }
-    return EXIT_DONE;
+    return labels ? match_labels(out, y) : EXIT_DONE;
 }
 
 int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line)
@@ -280,26 +322,6 @@ out:
     return code;
 }
 
-static int read_lengths(dataset *set, const array *a)
-{
-    set->lengths = calloc(a->count + 1, sizeof *set->lengths);
-    if (set->lengths == NULL) {
-        return message_error(EXIT_WORK, "out of memory for the lengths");
-    }
-    for (size_t i = 0; i < a->count; i++) {
-        const double value = (double)a->data[i];
-        if (!(value >= 0 && value <= 16777216) || value != floor(value)) {
-            return message_error(EXIT_USE,
-                                 "%s: the length of sample %zu is %g: expected a number of steps",
-                                 a->label, i, value);
-        }
-        set->lengths[i] = (int32_t)value;
-    }
-    set->data.lengths = set->lengths;
-    set->data.lengths_count = a->count;
-    return EXIT_DONE;
-}
-
 static int read_mask(dataset *set, const array *a)
 {
     set->mask = calloc(a->count + 1, 1);
@@ -328,7 +350,17 @@ int dataset_masks(dataset *set, lstm_context *context, const arguments *line, co
     snprintf(mask, sizeof mask, "%smask", prefix);
     if (arguments_given(line, lengths) > 0) {
         NEED(load_one(&list, set, context, line, lengths, 1, ",)"));
-        NEED(read_lengths(set, &list.items[0]));
+        NEED(read_whole(&list.items[0], "length", 0, &set->lengths));
+        set->data.lengths = set->lengths;
+        set->data.lengths_count = list.items[0].count;
+        arrays_release(&list);
+    }
+    snprintf(lengths, sizeof lengths, "%slabel-lengths", prefix);
+    if (set->labels != NULL && arguments_has(line, lengths) && arguments_given(line, lengths) > 0) {
+        NEED(load_one(&list, set, context, line, lengths, 1, ",)"));
+        NEED(read_whole(&list.items[0], "number of labels", 0, &set->label_lengths));
+        set->data.label_lengths = set->label_lengths;
+        set->data.label_lengths_count = list.items[0].count;
         arrays_release(&list);
     }
     if (arguments_given(line, mask) > 0) {
@@ -350,6 +382,27 @@ static void *take_rows(const void *from, size_t count, size_t size, int64_t all,
         memcpy(to + each * (size_t)k, (const char *)from + each * (size_t)samples[k], each);
     }
     return to;
+}
+
+/* Labels of the samples. Returns 0 where there is no memory. */
+static int take_labels(dataset *out, const dataset *all, const int64_t *samples, int64_t count)
+{
+    lstm_data *d = &out->data;
+    if (d->labels == NULL) {
+        return 1;
+    }
+    const size_t each = d->labels_count / (size_t)all->samples;
+    out->labels = take_rows(d->labels, d->labels_count, sizeof(int32_t), all->samples, samples,
+                            count);
+    d->labels = out->labels;
+    d->labels_count = each * (size_t)count;
+    if (d->label_lengths != NULL) {
+        out->label_lengths = take_rows(d->label_lengths, d->label_lengths_count, sizeof(int32_t),
+                                       all->samples, samples, count);
+        d->label_lengths = out->label_lengths;
+        d->label_lengths_count = (size_t)count;
+    }
+    return out->labels != NULL && (out->label_lengths != NULL || all->data.label_lengths == NULL);
 }
 
 /* Lengths, mask and weights of the samples. Returns 0 where there is no memory. */
@@ -396,7 +449,7 @@ int dataset_take(dataset *out, const dataset *all, const int64_t *samples, int64
         out->sizes[i] = all->sizes[i] / (size_t)all->samples * (size_t)count;
         whole = out->copies[i] != NULL;
     }
-    if (!whole || !take_marks(out, all, samples, count)) {
+    if (!whole || !take_marks(out, all, samples, count) || !take_labels(out, all, samples, count)) {
         dataset_release(out);
         return message_error(EXIT_WORK, "out of memory for %lld samples", (long long)count);
     }
@@ -415,6 +468,8 @@ void dataset_release(dataset *set)
     }
     free(set->copies);
     free(set->lengths);
+    free(set->labels);
+    free(set->label_lengths);
     free(set->mask);
     free(set->pointers);
     free(set->sizes);

@@ -14,9 +14,11 @@ typedef struct dataset {
     lstm_data data; /* points into the arrays of the lists, which have to stay */
     const float **pointers;
     size_t *sizes;
-    int32_t *lengths; /* of --lengths, or NULL */
-    uint8_t *mask;    /* of --mask, or NULL */
-    float **copies;   /* of dataset_take: the arrays and the weights, NULL at the end */
+    int32_t *lengths;       /* of --lengths, or NULL */
+    uint8_t *mask;          /* of --mask, or NULL */
+    int32_t *labels;        /* TARGET_LABELS, or NULL */
+    int32_t *label_lengths; /* of --label-lengths, or NULL */
+    float **copies;         /* of dataset_take: the arrays and the weights, NULL at the end */
     int64_t samples;
     int64_t steps; /* of inputs with a free number of steps; 0 if there are none */
 } dataset;
@@ -24,6 +26,7 @@ typedef struct dataset {
 /* What is expected of target arrays. */
 #define TARGET_VALUES 1  /* the output's own shape */
 #define TARGET_CLASSES 2 /* one class number a row */
+#define TARGET_LABELS 3  /* (samples, most): class numbers, negative ones behind the last */
 #define TARGET_GROUPS \
     16 /* + n: one value for each n features of the output (quantiles, means with variances) */
 
@@ -44,12 +47,12 @@ void dataset_release(dataset *set);
  * printing what does not fit. */
 int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line);
 
-/* Read the arrays of --lengths, (samples,), and --mask, (samples, steps), if they are given, into
- * the data. `prefix` is "" or "val-". Returns 0, or the exit code after printing what does not fit.
- */
+/* Read the arrays of --lengths, (samples,), --mask, (samples, steps), and where the targets are
+ * labels --label-lengths, (samples,), if they are given, into the data. `prefix` is "" or "val-".
+ * Returns 0, or the exit code after printing what does not fit. */
 int dataset_masks(dataset *set, lstm_context *context, const arguments *line, const char *prefix);
 
-/* Copy some samples of a set, in any order: arrays, weights, lengths and mask. `out` owns the copies
+/* Copy some samples of a set, in any order: arrays, weights, lengths, mask and labels. `out` owns the copies
  * and needs nothing of `all`. Returns 0, or EXIT_WORK after printing that there is no memory. */
 int dataset_take(dataset *out, const dataset *all, const int64_t *samples, int64_t count);
 

@@ -50,6 +50,12 @@ const option_spec fit_shared_options[] = {
      .metavar = "FILE",
      .is_file = 1,
      .help = "which steps are there, (samples, steps) of 0 and 1"},
+    {.name = "label-lengths",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "with --loss ctc: labels of each sample, (samples,); else up to the first negative "
+             "one"},
     {.name = "val-lengths",
      .kind = OPTION_LIST,
      .metavar = "FILE",
@@ -60,6 +66,13 @@ const option_spec fit_shared_options[] = {
      .metavar = "FILE",
      .is_file = 1,
      .help = "which steps are there for validation, (samples, steps) of 0 and 1"},
+    {.name = "val-label-lengths",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "with --loss ctc: labels of each sample for validation, (samples,); else up to the "
+             "first negative "
+             "one"},
     {.name = "sample-weights",
      .kind = OPTION_LIST,
      .metavar = "FILE",
@@ -106,7 +119,8 @@ const option_spec fit_shared_options[] = {
              "cosine_similarity; binary_crossentropy, categorical_crossentropy, "
              "sparse_categorical_crossentropy, binary_focal_crossentropy, "
              "categorical_focal_crossentropy, kl_divergence, hinge, squared_hinge, "
-             "categorical_hinge; with settings: huber:delta=2, "
+             "categorical_hinge; ctc, with labels (samples, most) as --y; with settings: "
+             "huber:delta=2, ctc:blank=-1, "
              "binary_crossentropy:from_logits=true, quantile:quantiles=0.1/0.5/0.9"},
     {.name = "optimizer",
      .kind = OPTION_TEXT,
@@ -184,5 +198,5 @@ const option_spec fit_shared_options[] = {
     {.name = "metrics",
      .kind = OPTION_TEXT,
      .metavar = "A,B",
-     .help = "also compute accuracy, mae, mse, rmse"},
+     .help = "also compute accuracy, mae, mse, rmse, label_error_rate"},
     {.name = NULL}};

@@ -75,6 +75,10 @@ static int describe_loss_extras(json_t *run, const lstm__training *training)
     if (focal)
         failed |= json_object_set_new(
             run, "focal", json_pack("[f, f, b]", loss->gamma, loss->alpha, loss->balanced));
+    if (loss->kind == LSTM_LOSS_CTC)
+        failed |= json_object_set_new(
+            run, "ctc",
+            json_pack("[i, b, b]", (int)loss->blank, loss->zero_infinity, loss->log_probabilities));
     if (training->data.weights)
         failed |= json_object_set_new(run, "sample weights", json_true());
     if (training->data.class_weights)

@@ -90,6 +90,17 @@ typedef struct lstm__lion_step {
     real rate, beta_1, beta_2, decay, coupled_decay;
 } lstm__lion_step;
 
+/* One step of CTC over the places of `labels` labels, see ctc_tpl.h for rows, skip and low. */
+#define LSTM__CTC_LOW (-1e30)
+typedef struct lstm__ctc_step {
+    size_t labels;
+    real blank; /* log-probability of the blank at this step */
+    /* what is subtracted from every place: the largest value of the row before */
+    real offset;
+    const real *emissions; /* [labels]: of each label */
+    const real *skip;      /* [labels + 1] */
+} lstm__ctc_step;
+
 typedef struct lstm__kernels {
     int32_t isa;      /* LSTM_ISA_* */
     const char *name; /* "avx2" */
@@ -160,6 +171,18 @@ typedef struct lstm__kernels {
     void (*adamax)(size_t count, const lstm__adamax_step *step, real *w, const real *g, real *m,
                    real *u);
     void (*lion)(size_t count, const lstm__lion_step *step, real *w, const real *g, real *m);
+
+    /* CTC. normalise: most = largest of x, p = exp(x - most) (p may be NULL), the answer is their
+     * sum. forward: row of a step from the one before, without its own emission; the answer is its
+     * largest value. backward: `row` holds beta times emission of the step after and gets those of
+     * this step; both = alpha * beta; the answer is the largest value of row, `largest` that of
+     * both. occupancy: `both` becomes exp(both - largest) for labels; `blank` is the sum of the
+     * blanks, the answer that of all. */
+    real (*ctc_normalise)(size_t classes, const real *x, real *p, real *most);
+    real (*ctc_forward)(const lstm__ctc_step *step, const real *from, real *to);
+    real (*ctc_backward)(const lstm__ctc_step *step, const real *alpha, real *row, real *both,
+                         real *largest);
+    real (*ctc_occupancy)(size_t labels, real largest, real *both, real *blank);
 
     /* y = keep * y + (1 - keep) * x; y += factor * x. */
     void (*average)(size_t count, real keep, const real *x, real *y);

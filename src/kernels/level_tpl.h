@@ -14,6 +14,7 @@
 #include "access_tpl.h"
 
 #include "activation_tpl.h"
+#include "ctc_tpl.h"
 #include "gru_tpl.h"
 #include "optimizer_tpl.h"
 #include "rows_tpl.h"
@@ -65,6 +66,10 @@ const lstm__kernels LEVEL_TABLE = {
     .adadelta = adadelta,
     .adamax = adamax,
     .lion = lion,
+    .ctc_normalise = ctc_normalise,
+    .ctc_forward = ctc_forward,
+    .ctc_backward = ctc_backward,
+    .ctc_occupancy = ctc_occupancy,
     .average = average,
     .add_scaled = add_scaled,
 };

@@ -42,6 +42,7 @@ typedef struct lstm__carried {
 typedef struct lstm__node lstm__node;
 typedef struct lstm__layer_class lstm__layer_class;
 typedef struct lstm__batch lstm__batch; /* session.h */
+typedef struct lstm__trace lstm__trace; /* trace.h */
 
 /* What keeps a parameter small, see lstm_regularizer_options. */
 enum { LSTM__PENALTY_KERNEL, LSTM__PENALTY_RECURRENT, LSTM__PENALTY_BIAS, LSTM__PENALTIES };
@@ -195,6 +196,10 @@ struct lstm__layer_class {
     /* Whether a sequence may come in pieces, one call a piece: each step's output then follows from
      * that step and what is carried. NULL = where the layer is `stepwise`. */
     bool (*piecewise)(const lstm__node *node);
+    /* What a trace LSTM_TRACE_… of the latest forward is; false = the layer has none, or the session
+     * keeps none. NULL = no layer with traces. */
+    bool (*trace)(const lstm__node *node, const lstm_session *session, const void *plan,
+                  int32_t which, lstm__trace *found);
     /* Look at the arrays of a call before anything is computed, for values that the layer cannot
      * take. NULL = none. */
     lstm_status (*check)(const lstm__node *node, const lstm__batch *batch);

@@ -117,6 +117,7 @@ lstm_status lstm__session_create_as(lstm_session **out, lstm_model *model,
                          .training = wish->training,
                          .input_gradients = wish->input_gradients,
                          .pieces = wish->pieces,
+                         .traces = wish->traces,
                          .carry_after = SIZE_MAX,
                          .max_batch = wish->batch,
                          .max_steps = wish->steps,
@@ -151,6 +152,7 @@ void lstm__session_destroy(lstm_session *session)
     if (!session)
         return;
     lstm_model *model = session->model;
+    lstm__release(model->context, session->labelling);
     lstm__release(model->context, session);
     lstm__graph_release(model);
 }

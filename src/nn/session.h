@@ -35,6 +35,7 @@ struct lstm_session {
     /* sequences come in pieces, one call a piece: recurrent layers carry their states, and fixed
      * numbers of steps are those of the whole, of which a call has `steps` */
     bool pieces;
+    bool traces; /* recurrent layers keep their gates and states, see trace.h */
     /* carry the states behind so many steps of a call instead of those behind its last one; for
      * training only. SIZE_MAX = the last */
     size_t carry_after;
@@ -52,6 +53,8 @@ struct lstm_session {
     void **plans;
     real *gradients; /* laid out like model->values */
     size_t bytes;
+    /* memory of CTC, a block of its own, see loss_ctc.h; NULL = none */
+    struct lstm__labelling *labelling;
 };
 
 /* Which samples of which arrays a pass reads. */
@@ -73,6 +76,11 @@ struct lstm__batch {
     const unsigned char *const *masks_of;
     const uint64_t *order; /* samples of this pass; NULL = first, first + 1, … */
     size_t first, count;   /* into `order`, or into the arrays */
+    /* CTC: [samples][label_steps]; a sample's labels end at its length, or without lengths at the
+     * first negative number */
+    const int32_t *labels;
+    size_t label_steps;
+    const int32_t *label_lengths;
     /* In a session of pieces: the steps of this pass, of which the first piece_skip do not count in
      * losses and metrics. piece_steps 0 = all steps */
     size_t piece_first, piece_steps, piece_skip;
@@ -97,7 +105,7 @@ lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool tra
 
 /* The same with everything that a session can be asked for. */
 typedef struct lstm__session_wish {
-    bool training, input_gradients, pieces;
+    bool training, input_gradients, pieces, traces;
     size_t batch, steps;
     uint64_t seed;
 } lstm__session_wish;

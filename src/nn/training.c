@@ -6,6 +6,7 @@
  * batch counts with its number of samples, measured before its update.
  */
 #include "training.h"
+#include "constants.h"
 #include "lbfgs.h"
 #include "random.h"
 
@@ -56,23 +57,9 @@ void lstm__training_name_columns(lstm__training *training)
     for (size_t k = 0; k < history->columns; k++) {
         const char *prefix = k < group ? "" : "val_";
         const size_t metric = k % group;
-        const char *name = "loss";
-        switch (metric == 0 ? 0 : training->metrics[metric - 1]) {
-        case LSTM_METRIC_ACCURACY:
-            name = "accuracy";
-            break;
-        case LSTM_METRIC_MAE:
-            name = "mae";
-            break;
-        case LSTM_METRIC_RMSE:
-            name = "rmse";
-            break;
-        case LSTM_METRIC_MSE:
-            name = "mse";
-            break;
-        default:
-            break;
-        }
+        const char *name = metric == 0 ? "loss"
+                                       : lstm__constant_name(LSTM_NAMES_METRIC,
+                                                             training->metrics[metric - 1]);
         snprintf(history->names[k], sizeof history->names[k], "%s%s", prefix, name);
     }
 }
@@ -200,6 +187,7 @@ static lstm_status step(loop *l, const lstm__batch *batch, double loss)
     lstm_optimizer *optimizer = l->training->optimizer;
     again a = {l->training, l->session, batch, &l->before};
     if (!isfinite(loss)) {
+        RETURN_IF_ERROR(lstm__loss_explain(l->session, &l->training->loss, batch));
         RETURN_IF_ERROR(lstm__check_gradients(l->session));
         return lstm__fail(LSTM_ERROR_NUMERIC, "the loss is not finite");
     }
@@ -417,12 +405,17 @@ lstm_status lstm__training_run(lstm__training *training)
                        (model->nodes[k]->class->carries &&
                         model->nodes[k]->class->carries(model->nodes[k], false) > 0);
     l.session->fixed_update = true;
-    if (training->validation.count > 0)
+    TRY(lstm__loss_prepare(l.session, &training->loss,
+                           lstm__loss_longest(&training->loss, &training->data)));
+    if (training->validation.count > 0) {
         TRY(lstm__session_create(&l.evaluation, model, false, false,
                                  training->validation.count < training->batch_size
                                      ? training->validation.count
                                      : training->batch_size,
                                  training->validation.steps, 0));
+        TRY(lstm__loss_prepare(l.evaluation, &training->loss,
+                               lstm__loss_longest(&training->loss, &training->validation)));
+    }
     l.order = lstm__allocate_array(model->context, training->samples, sizeof *l.order);
     if (!l.order) {
         status = lstm__fail_memory(training->samples * sizeof *l.order, "the order of the samples");
