@@ -499,7 +499,10 @@ static int named_lengths(dataset *set, const named_ports *ports)
     }
     free(set->lengths);
     set->lengths = NULL;
-    return read_lengths(set, &a);
+    const int code = read_whole(&a, "length", 0, &set->lengths);
+    set->data.lengths = set->lengths;
+    set->data.lengths_count = a.count;
+    return code;
 }
 
 int loaded_arrays(loaded *out, const arguments *line, const char *y, int target)
