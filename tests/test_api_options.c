@@ -412,7 +412,8 @@ static const option_struct structs[] = {
      &valid_fit,
      true,
      {FLAG(lstm_fit_options, shuffle), FLAG(lstm_fit_options, restore_best),
-      RESERVED(lstm_fit_options, reserved)}},
+      RESERVED(lstm_fit_options, reserved), FLAG(lstm_fit_options, gradient_norms),
+      RESERVED(lstm_fit_options, reserved_2)}},
     {"lstm_evaluate_options",
      sizeof valid_evaluate,
      call_evaluate,
@@ -685,6 +686,8 @@ static void test_optimizer_numbers_out_of_range_are_rejected(void **state)
         {offsetof(lstm_optimizer_options, epsilon), INFINITY, "epsilon"},
         {offsetof(lstm_optimizer_options, weight_decay), NAN, "weight_decay"},
         {offsetof(lstm_optimizer_options, clip_norm), -1, "clip_norm"},
+        {offsetof(lstm_optimizer_options, gradient_noise), -1, "gradient_noise"},
+        {offsetof(lstm_optimizer_options, gradient_noise_decay), NAN, "gradient_noise_decay"},
         {offsetof(lstm_optimizer_options, global_clip_norm), -1, "global_clip_norm"},
         {offsetof(lstm_optimizer_options, clip_value), NAN, "clip_value"},
     };

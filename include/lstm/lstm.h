@@ -847,6 +847,17 @@ LSTM_API lstm_status lstm_model_add_spatial_dropout(lstm_model *model,
                                                     const lstm_dropout_options *options,
                                                     const lstm_layer *input, lstm_layer **out);
 
+/* Multiply by normal numbers with mean 1 and variance rate / (1 - rate) (Srivastava et al. 2014). */
+LSTM_API lstm_status lstm_model_add_gaussian_dropout(lstm_model *model,
+                                                     const lstm_dropout_options *options,
+                                                     const lstm_layer *input, lstm_layer **out);
+
+/* Dropout for SELU networks (Klambauer et al. 2017): dropped values become -1.758, and all are
+ * scaled and shifted so that mean 0 and variance 1 stay. */
+LSTM_API lstm_status lstm_model_add_alpha_dropout(lstm_model *model,
+                                                  const lstm_dropout_options *options,
+                                                  const lstm_layer *input, lstm_layer **out);
+
 /* Add normal numbers with mean 0. */
 typedef struct lstm_gaussian_noise_options {
     uint32_t struct_size;
@@ -926,7 +937,10 @@ typedef struct lstm_regularizer_options {
     double max_norm; /* of LSTM_CONSTRAINT_MAX_NORM: > 0, default 2 (Keras') */
 } lstm_regularizer_options;
 
-/* Regularise a layer's "kernel" (weights of its input), "recurrent_kernel" or "bias", at any time.
+/* Regularise a layer's "kernel" (weights of its input), "recurrent_kernel" or "bias", at any time; or
+ * its "activity": l1 sum |y| + l2 sum y^2 over its output y, divided by the samples of the batch,
+ * without the steps that a mask leaves out (Keras' activity_regularizer; no constraint). What a
+ * layer returns as states is not part of it.
  *   options  [in] NULL = nothing any more
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (no such parameter name),
  * LSTM_ERROR_UNSUPPORTED. */
@@ -1114,7 +1128,9 @@ LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, s
 LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 
 /* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3
- * (.keras, .h5) or ONNX whose layers this version has (docs/interchange.md). The self-test of our own files
+ * (.keras, .h5) or ONNX whose layers this version has; a state dict of PyTorch (.pt, .pth, safetensors) that
+ * says by its names and shapes what it is: an nn.LSTM, nn.GRU or nn.RNN, alone or in a row with
+ * others; its metadata "lstm.layout" is then "time_first" (docs/interchange.md). The self-test of our own files
  * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
  * weight is used and every parameter filled; the optimizer's state is not read, which a log line
  * says. No file, however damaged, is read outside its bounds, nor can it ask for more parameters
@@ -1126,7 +1142,8 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
 /* Fill the parameters of a built model from a file, recognised by its content: weights of Keras
  * (.weights.h5, .h5, .keras; the model must have the Keras profile) are matched by the layers'
  * names if all of them are there, else by the order of the layers, as Keras does; safetensors (also
- * our own files) by the parameters' names. Every weight must be used and every parameter filled;
+ * our own files), and state dicts of PyTorch (.pt, .pth; the model must have its profile), by the
+ * parameters' names, which may differ by a prefix ("module."). Every weight must be used and every parameter filled;
  * anything else is an error that names file, tensor, shape expected and shape found. Scalers,
  * metadata and the optimizer's state are left alone. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
  * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND,
@@ -1352,6 +1369,12 @@ typedef struct lstm_optimizer_options {
     int32_t reserved;        /* 0 */
     double tolerance_grad;   /* stop on a batch when no gradient is larger; default 1e-7 */
     double tolerance_change; /* or when parameters or loss change less; default 1e-9 */
+    /* Noise on the gradients of each update, after clipping: normal numbers with the variance
+     * gradient_noise / (1 + updates done)^gradient_noise_decay (Neelakantan et al. 2015 take 0.01,
+     * 0.3 or 1). Default 0 = none. Not for L-BFGS */
+    double gradient_noise;
+    double gradient_noise_decay;  /* default 0.55; negative = 0 */
+    uint64_t gradient_noise_seed; /* default 0: the model's */
 } lstm_optimizer_options;
 
 /* Create an optimizer for a built model. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE
@@ -1459,6 +1482,15 @@ typedef struct lstm_fit_options {
      * sequences. tbptt_k2: tbptt_k1 or more; default tbptt_k1 */
     int64_t tbptt_k1;
     int64_t tbptt_k2;
+    /* Weight noise (Graves 2013): loss and gradients of each batch are those at the weights plus
+     * normal numbers with this standard deviation, drawn anew for each update; the update moves the
+     * weights themselves. Validation and the model at the end are without it. Default 0 = none. Not
+     * for L-BFGS */
+    double weight_noise;
+    /* LSTM_YES: the history has a last column "gradient_norm", the mean over the epoch's batches of
+     * the L2 norm of all gradients, before accumulation and clipping. Default LSTM_NO */
+    int32_t gradient_norms;
+    int32_t reserved_2; /* 0 */
 } lstm_fit_options;
 
 /* Train a model.

@@ -368,6 +368,8 @@ void lstm__session_backward(lstm_session *session)
         const lstm__node *node = model->nodes[k];
         if (!node->class->backward)
             continue;
+        if (session->penalised)
+            lstm__activity_gradient(session, node);
         if (has_gradient(session, node))
             node->class->backward(node, session, session->plans[k]);
         else
