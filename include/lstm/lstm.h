@@ -1208,10 +1208,12 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
  * LSTM_ERROR_MEMORY. Threads: needs the model to itself. */
 LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path);
 
-/* Write a built model for Keras 3, in the format of the path's suffix: .keras (description and
- * weights) or .weights.h5 (weights alone, for model.load_weights of the same network). Scalers,
- * metadata and the seed are not part of these formats; of two biases (PyTorch profile) the sum is
- * written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
+/* Write a built model for others, in the format of the path's suffix: for Keras 3 .keras
+ * (description and weights) or .weights.h5 (weights alone, for model.load_weights of the same
+ * network); .onnx (opset 17; the batch is free; layers that ONNX has no operator for are refused by
+ * name; a stateful LSTM takes its states as inputs NAME.h0, NAME.c0 and gives NAME.hn, NAME.cn).
+ * Scalers, metadata and the seed are not part of these formats; of two biases (PyTorch profile) the
+ * sum is written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
  * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
 
