@@ -1367,6 +1367,11 @@ typedef struct lstm_optimizer_options {
     double gradient_noise;
     double gradient_noise_decay;  /* default 0.55; negative = 0 */
     uint64_t gradient_noise_seed; /* default 0: the model's */
+    /* L-BFGS, in lstm_fit: step lengths by a line search for the strong Wolfe conditions (Nocedal and
+     * Wright 2006, algorithms 3.5 and 3.6; PyTorch's line_search_fn='strong_wolfe'); the learning
+     * rate is the first length that is tried. Default LSTM_NO */
+    int32_t strong_wolfe;
+    int32_t reserved_2; /* 0 */
 } lstm_optimizer_options;
 
 /* Create an optimizer for a built model. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE
