@@ -149,6 +149,8 @@ static int load_data(fit_job *job)
     if (arguments_given(line, "val-x") > 0) {
         NEED(arrays_load(&job->val_x, job->main.context, line, "val-x"));
         NEED(arrays_load(&job->val_y, job->main.context, line, "val-y"));
+        NEED(loaded_turn(&job->main, &job->val_x, 1));
+        NEED(loaded_turn(&job->main, &job->val_y, 0));
         NEED(dataset_match(&job->validation, job->main.model, &job->val_x, &job->val_y, target));
         NEED(dataset_masks(&job->validation, job->main.context, line, "val-"));
         if (job->validation.samples == 0) {

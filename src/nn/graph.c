@@ -333,6 +333,22 @@ static void set_shape(lstm__parameter *parameter, const int64_t *given)
     }
 }
 
+/* NAME/kernel, NAME.weight_ih_l0, NAME.weight_ih_l1_reverse */
+static void set_parameter_name(lstm__parameter *parameter, bool torch, const char *name)
+{
+    const lstm__node *node = parameter->node;
+    const char *stem = node->stem[0] ? node->stem : node->name;
+    const char *suffix = node->suffix ? node->suffix : "";
+    const size_t length = strlen(name);
+    if (!torch)
+        snprintf(parameter->name, sizeof parameter->name, "%s/%s%s", stem, name, suffix);
+    else if (length > 3 && strcmp(name + length - 3, "_l0") == 0)
+        snprintf(parameter->name, sizeof parameter->name, "%s%s%.*s%d%s", node->bare ? "" : stem,
+                 node->bare ? "" : ".", (int)length - 1, name, node->number, suffix);
+    else
+        snprintf(parameter->name, sizeof parameter->name, "%s.%s%s", stem, name, suffix);
+}
+
 lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_spec *spec)
 {
     lstm_model *model = node->model;
@@ -358,9 +374,7 @@ lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_sp
         .one_count = spec->one_count,
     };
     set_shape(parameter, torch ? spec->torch_shape : spec->keras_shape);
-    snprintf(parameter->name, sizeof parameter->name, torch ? "%s.%s%s" : "%s/%s%s",
-             node->stem[0] ? node->stem : node->name, torch ? spec->torch_name : spec->keras_name,
-             node->suffix ? node->suffix : "");
+    set_parameter_name(parameter, torch, torch ? spec->torch_name : spec->keras_name);
     model->parameter_count++;
     node->parameter_count++;
     return LSTM_OK;
