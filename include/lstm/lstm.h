@@ -1195,6 +1195,48 @@ typedef struct lstm_data {
     size_t label_lengths_count;   /* samples */
 } lstm_data;
 
+/* ---- A source: data that is read a batch at a time
+ *
+ * For data larger than memory, or made on the way (augmented, drawn, simulated). lstm_fit asks for
+ * each batch by the numbers of its samples, so shuffling, validation_split, resuming and the bits of
+ * the result are those of the same data given as arrays. Arrays are batch first. */
+
+/* One batch to be read: the callee fills the arrays. All belong to the library and are valid during
+ * the call only. */
+typedef struct lstm_batch {
+    uint32_t struct_size;
+    int32_t reserved;
+    int64_t count; /* samples wanted */
+    /* their numbers, 0 to source.samples - 1, in the order in which the arrays take them */
+    const int64_t *samples;
+    /* in the model's input order: [count][steps][features], or [count][features] */
+    float *const *inputs;
+    /* in output order, shaped as lstm_data's targets; NULL with CTC */
+    float *const *targets;
+    /* [count], of the first input that is a sequence; holds the number of its steps. NULL if none */
+    int32_t *lengths;
+    float *sample_weights; /* [count]; holds 1 */
+    /* CTC: [count][source.label_steps]; holds -1, which ends a sample's labels. Else NULL */
+    int32_t *labels;
+} lstm_batch;
+
+typedef struct lstm_source {
+    uint32_t struct_size;
+    /* LSTM_YES: a thread of the library's reads the next batch while this one is trained on: `read`
+     * is then called from that thread (never from two at once). Default LSTM_NO */
+    int32_t prefetch;
+    int64_t samples;     /* > 0 */
+    int64_t steps;       /* of free inputs, the longest sample's; 0 if there are none */
+    int64_t label_steps; /* CTC: labels of the longest sample; else 0 */
+    /* Fill a batch. Return LSTM_OK, or a status that ends lstm_fit with the text that
+     * lstm_last_error has (of a library's call inside), or a general one. */
+    lstm_status (*read)(void *user, const lstm_batch *batch);
+    void *user;
+    /* The length of every sample, `samples` of them, if known beforehand: needed for
+     * bucket_batches only; must be what `read` gives. NULL = not known */
+    const int32_t *lengths;
+} lstm_source;
+
 /* A loss and its settings, the same for every output. */
 typedef struct lstm_loss_options {
     uint32_t struct_size;
@@ -1454,6 +1496,14 @@ typedef struct lstm_fit_options {
      * sequences. tbptt_k2: tbptt_k1 or more; default tbptt_k1 */
     int64_t tbptt_k1;
     int64_t tbptt_k2;
+    /* Instead of `data`, which is NULL then; and of `validation`. NULL = arrays */
+    const lstm_source *source;
+    const lstm_source *validation_source;
+    /* Batches of samples of nearly equal lengths: the epoch's order is cut into groups of so many
+     * batches, each is sorted by length and cut into batches, whose order is drawn again. Less
+     * padding is computed, while a sample still meets other company in every epoch. Needs lengths
+     * (of the data or of the source) and shuffle. Default 0 = none */
+    int64_t bucket_batches;
 } lstm_fit_options;
 
 /* Train a model.
@@ -1476,6 +1526,8 @@ typedef struct lstm_evaluate_options {
     const int32_t *metrics;        /* LSTM_METRIC_* */
     int32_t metric_count;
     int32_t reserved; /* 0 */
+    /* Instead of `data`, which is NULL then; NULL = arrays */
+    const lstm_source *source;
 } lstm_evaluate_options;
 
 /* Compute loss and metrics without training.
