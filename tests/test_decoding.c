@@ -490,6 +490,31 @@ static void test_a_beam_of_one_takes_the_best_token_each_time(void **state)
     assert_true(l.calls <= 2);
 }
 
+/* 3 ends with probability 0.5; 0 has 0.4, and 3 is sure behind it: with a large alpha the longer one
+ * is better, log 0.4 / (7/6)^3 against log 0.5. A beam of one must not be full with what has ended.
+ */
+static void test_what_has_ended_takes_no_place_in_the_beam(void **state)
+{
+    language l = {.answer = LSTM_OK};
+    int32_t tokens[LONGEST];
+    int32_t length = 0;
+    double score = 0;
+    (void)state;
+    for (size_t k = 0; k < LENGTH(l.rows); k++)
+        l.rows[k] = k % TOKENS == END ? 0 : -40;
+    const float first[TOKENS] = {logf(0.4f), logf(0.05f), logf(0.05f), logf(0.5f)};
+    memcpy(l.rows + TOKENS, first, sizeof first); /* behind 0, 1: the start token is 1 */
+    assert_ok(lstm_beam_search(NULL,
+                               OPTIONS(lstm_beam, .classes = TOKENS, .beam_width = 1,
+                                       .max_steps = LONGEST, .start_token = 1, .end_token = END,
+                                       .alpha = 3),
+                               say, &l, tokens, LONGEST, &length, &score));
+    assert_int_equal(length, 2);
+    assert_int_equal(tokens[0], 0);
+    assert_int_equal(tokens[1], END);
+    assert_true(fabs(score - log(0.4) / pow(7.0 / 6, 3)) < 1e-6);
+}
+
 static void test_a_step_that_fails_ends_the_search_and_bad_options_are_refused(void **state)
 {
     language l = {.answer = LSTM_ERROR_CANCELLED};
@@ -562,6 +587,7 @@ int main(void)
         cmocka_unit_test(test_threads_give_the_same_paths),
         cmocka_unit_test(test_a_wide_beam_finds_the_best_sequence_of_all),
         cmocka_unit_test(test_a_beam_of_one_takes_the_best_token_each_time),
+        cmocka_unit_test(test_what_has_ended_takes_no_place_in_the_beam),
         cmocka_unit_test(test_a_step_that_fails_ends_the_search_and_bad_options_are_refused),
         cmocka_unit_test(test_a_failed_allocation_leaves_nothing_behind),
     };
