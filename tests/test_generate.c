@@ -260,22 +260,22 @@ static void test_a_network_finds_its_best_sequence(void **state)
         lstm_model *model = writer(true, one_hot, activation);
         lstm_model *whole = writer(false, one_hot, activation);
         lstm_session *session = NULL;
-        int32_t tokens[2 * LONGEST];
+        int32_t tokens[WIDTH * LONGEST];
         int32_t scratch[LONGEST];
-        int32_t lengths[2];
-        double scores[2];
+        int32_t lengths[WIDTH];
+        double scores[WIDTH];
         assert_ok(lstm_session_create(&session, model,
                                       OPTIONS(lstm_session, .batch = WIDTH, .steps = 1)));
         for (int32_t start = 0; start < 2; start++) {
             assert_ok(lstm_session_reset_states(session));
             assert_ok(lstm_session_search(session,
-                                          OPTIONS(lstm_beam, .beam_width = WIDTH, .top_paths = 2,
-                                                  .max_steps = LONGEST, .start_token = start,
-                                                  .end_token = END),
+                                          OPTIONS(lstm_beam, .beam_width = WIDTH,
+                                                  .top_paths = WIDTH, .max_steps = LONGEST,
+                                                  .start_token = start, .end_token = END),
                                           tokens, LENGTH(tokens), lengths, scores));
             const double best = best_of_all(whole, one_hot, softmax, start, scratch, 0);
             assert_true(fabs(scores[0] - best) < 1e-5);
-            for (int k = 0; k < 2; k++)
+            for (int k = 0; k < WIDTH; k++)
                 assert_true(fabs(whole_sequence(whole, one_hot, start, tokens + k * LONGEST,
                                                 (size_t)lengths[k], softmax) /
                                      pow((5 + (double)lengths[k]) / 6, 0.6) -
