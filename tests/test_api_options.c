@@ -248,6 +248,54 @@ static lstm_status call_ctc_arrays(const void *options)
     return status;
 }
 
+static const lstm_ctc_decode_options valid_decode = {.struct_size = sizeof valid_decode,
+                                                     .classes = 2};
+static lstm_ctc_decode_arrays valid_decode_arrays;
+static int32_t decoded[6];
+
+static lstm_status call_decode(const void *options)
+{
+    return lstm_ctc_beam_search(NULL, options, &valid_decode_arrays);
+}
+
+static lstm_status call_decode_arrays(const void *options)
+{
+    return lstm_ctc_greedy(NULL, &valid_decode, options);
+}
+
+static lstm_status no_preference(void *user, int64_t step, size_t count, const int32_t *tokens,
+                                 const int32_t *from, float *logits)
+{
+    (void)user;
+    (void)step;
+    (void)tokens;
+    (void)from;
+    memset(logits, 0, count * 2 * sizeof *logits);
+    return LSTM_OK;
+}
+
+static const lstm_beam_options valid_beam = {
+    .struct_size = sizeof valid_beam, .classes = 2, .max_steps = 3, .end_token = 1};
+
+static lstm_status call_beam(const void *options)
+{
+    int32_t tokens[3];
+    int32_t length = 0;
+    return lstm_beam_search(NULL, options, no_preference, NULL, tokens, 3, &length, NULL);
+}
+
+static const lstm_sampler_options valid_sampler = {.struct_size = sizeof valid_sampler,
+                                                   .classes = 2};
+
+static lstm_status call_sampler(const void *options)
+{
+    lstm_sampler *sampler = NULL;
+    const lstm_status status = lstm_sampler_create(&sampler, NULL, options);
+    assert_true((sampler != NULL) == (status == LSTM_OK));
+    lstm_sampler_destroy(sampler);
+    return status;
+}
+
 static lstm_status call_table(const void *options)
 {
     lstm_table *table = NULL;
@@ -445,6 +493,31 @@ static const option_struct structs[] = {
      &valid_ctc_arrays,
      false,
      {MEMBER(lstm_ctc_arrays, layout, 2)}},
+    {"lstm_ctc_decode_options",
+     sizeof valid_decode,
+     call_decode,
+     &valid_decode,
+     false,
+     {FLAG(lstm_ctc_decode_options, from_logits), MEMBER(lstm_ctc_decode_options, layout, 2)}},
+    {"lstm_ctc_decode_arrays",
+     sizeof valid_decode_arrays,
+     call_decode_arrays,
+     &valid_decode_arrays,
+     false,
+     {RESERVED(lstm_ctc_decode_arrays, reserved)}},
+    {"lstm_beam_options",
+     sizeof valid_beam,
+     call_beam,
+     &valid_beam,
+     false,
+     {FLAG(lstm_beam_options, from_logits), MEMBER(lstm_beam_options, length_penalty, 3),
+      RESERVED(lstm_beam_options, reserved)}},
+    {"lstm_sampler_options",
+     sizeof valid_sampler,
+     call_sampler,
+     &valid_sampler,
+     false,
+     {RESERVED(lstm_sampler_options, reserved)}},
     {"lstm_primitive_arrays",
      sizeof valid_arrays,
      call_arrays,
@@ -463,6 +536,12 @@ static const option_struct structs[] = {
 static void fill_valid(void)
 {
     valid_data = *data();
+    valid_decode_arrays = (lstm_ctc_decode_arrays){.struct_size = sizeof valid_decode_arrays,
+                                                   .batch = 2,
+                                                   .steps = 3,
+                                                   .x = f.x,
+                                                   .labels = decoded,
+                                                   .labels_count = LENGTH(decoded)};
     valid_ctc_arrays = (lstm_ctc_arrays){
         .struct_size = sizeof valid_ctc_arrays, .batch = 2, .steps = 3, .x = f.x};
     valid_arrays = (lstm_primitive_arrays){.struct_size = sizeof valid_arrays,
