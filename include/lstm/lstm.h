@@ -310,6 +310,18 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_MERGE_AVE 4
 #define LSTM_MERGE_NONE 5 /* two outputs */
 
+/* Gates and states of a recurrent layer, step by step, and the weights of attention
+ * (lstm_session_trace). */
+#define LSTM_TRACE_INPUT_GATE 1  /* i of an LSTM */
+#define LSTM_TRACE_FORGET_GATE 2 /* f */
+#define LSTM_TRACE_CANDIDATE 3   /* g, of a GRU too */
+#define LSTM_TRACE_OUTPUT_GATE 4 /* o */
+#define LSTM_TRACE_CELL 5        /* c */
+#define LSTM_TRACE_OUTPUT 6      /* h of any recurrent layer */
+#define LSTM_TRACE_RESET_GATE 7  /* r of a GRU */
+#define LSTM_TRACE_UPDATE_GATE 8 /* z of a GRU */
+#define LSTM_TRACE_ATTENTION 9
+
 /* The sets of constants that have names in files, on the command line and in messages. */
 #define LSTM_NAMES_PROFILE 1
 #define LSTM_NAMES_ISA 2
@@ -324,6 +336,7 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_PADDING 20
 #define LSTM_NAMES_SCORE 21
 #define LSTM_NAMES_MERGE 30
+#define LSTM_NAMES_TRACE 31
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam",
  * "hard_sigmoid", "avx2"). Upper and lower case are the same.
@@ -829,6 +842,17 @@ LSTM_API lstm_status lstm_model_add_spatial_dropout(lstm_model *model,
                                                     const lstm_dropout_options *options,
                                                     const lstm_layer *input, lstm_layer **out);
 
+/* Multiply by normal numbers with mean 1 and variance rate / (1 - rate) (Srivastava et al. 2014). */
+LSTM_API lstm_status lstm_model_add_gaussian_dropout(lstm_model *model,
+                                                     const lstm_dropout_options *options,
+                                                     const lstm_layer *input, lstm_layer **out);
+
+/* Dropout for SELU networks (Klambauer et al. 2017): dropped values become -1.758, and all are
+ * scaled and shifted so that mean 0 and variance 1 stay. */
+LSTM_API lstm_status lstm_model_add_alpha_dropout(lstm_model *model,
+                                                  const lstm_dropout_options *options,
+                                                  const lstm_layer *input, lstm_layer **out);
+
 /* Add normal numbers with mean 0. */
 typedef struct lstm_gaussian_noise_options {
     uint32_t struct_size;
@@ -908,7 +932,10 @@ typedef struct lstm_regularizer_options {
     double max_norm; /* of LSTM_CONSTRAINT_MAX_NORM: > 0, default 2 (Keras') */
 } lstm_regularizer_options;
 
-/* Regularise a layer's "kernel" (weights of its input), "recurrent_kernel" or "bias", at any time.
+/* Regularise a layer's "kernel" (weights of its input), "recurrent_kernel" or "bias", at any time; or
+ * its "activity": l1 sum |y| + l2 sum y^2 over its output y, divided by the samples of the batch,
+ * without the steps that a mask leaves out (Keras' activity_regularizer; no constraint). What a
+ * layer returns as states is not part of it.
  *   options  [in] NULL = nothing any more
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (no such parameter name),
  * LSTM_ERROR_UNSUPPORTED. */
@@ -1096,7 +1123,9 @@ LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, s
 LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 
 /* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3
- * (.keras, .h5) whose layers this version has (docs/interchange.md). The self-test of our own files
+ * (.keras, .h5) whose layers this version has; a state dict of PyTorch (.pt, .pth, safetensors) that
+ * says by its names and shapes what it is: an nn.LSTM, nn.GRU or nn.RNN, alone or in a row with
+ * others; its metadata "lstm.layout" is then "time_first" (docs/interchange.md). The self-test of our own files
  * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
  * weight is used and every parameter filled; the optimizer's state is not read, which a log line
  * says. No file, however damaged, is read outside its bounds, nor can it ask for more parameters
@@ -1108,7 +1137,8 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
 /* Fill the parameters of a built model from a file, recognised by its content: weights of Keras
  * (.weights.h5, .h5, .keras; the model must have the Keras profile) are matched by the layers'
  * names if all of them are there, else by the order of the layers, as Keras does; safetensors (also
- * our own files) by the parameters' names. Every weight must be used and every parameter filled;
+ * our own files), and state dicts of PyTorch (.pt, .pth; the model must have its profile), by the
+ * parameters' names, which may differ by a prefix ("module."). Every weight must be used and every parameter filled;
  * anything else is an error that names file, tensor, shape expected and shape found. Scalers,
  * metadata and the optimizer's state are left alone. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
  * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND,
@@ -1334,6 +1364,12 @@ typedef struct lstm_optimizer_options {
     int32_t reserved;        /* 0 */
     double tolerance_grad;   /* stop on a batch when no gradient is larger; default 1e-7 */
     double tolerance_change; /* or when parameters or loss change less; default 1e-9 */
+    /* Noise on the gradients of each update, after clipping: normal numbers with the variance
+     * gradient_noise / (1 + updates done)^gradient_noise_decay (Neelakantan et al. 2015 take 0.01,
+     * 0.3 or 1). Default 0 = none. Not for L-BFGS */
+    double gradient_noise;
+    double gradient_noise_decay;  /* default 0.55; negative = 0 */
+    uint64_t gradient_noise_seed; /* default 0: the model's */
 } lstm_optimizer_options;
 
 /* Create an optimizer for a built model. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE
@@ -1441,6 +1477,15 @@ typedef struct lstm_fit_options {
      * sequences. tbptt_k2: tbptt_k1 or more; default tbptt_k1 */
     int64_t tbptt_k1;
     int64_t tbptt_k2;
+    /* Weight noise (Graves 2013): loss and gradients of each batch are those at the weights plus
+     * normal numbers with this standard deviation, drawn anew for each update; the update moves the
+     * weights themselves. Validation and the model at the end are without it. Default 0 = none. Not
+     * for L-BFGS */
+    double weight_noise;
+    /* LSTM_YES: the history has a last column "gradient_norm", the mean over the epoch's batches of
+     * the L2 norm of all gradients, before accumulation and clipping. Default LSTM_NO */
+    int32_t gradient_norms;
+    int32_t reserved_2; /* 0 */
 } lstm_fit_options;
 
 /* Train a model.
@@ -1525,6 +1570,10 @@ typedef struct lstm_session_options {
     int64_t batch;    /* largest number of samples in a call, > 0 */
     int64_t steps;    /* largest number of steps of free inputs; may be 0 if there is none */
     uint64_t seed;    /* of dropout; default 0 */
+    /* LSTM_YES: keep gates and states of recurrent layers for lstm_session_trace; default LSTM_NO.
+     * Costs a copy of them, and without training the memory of a tape */
+    int32_t traces;
+    int32_t reserved; /* 0 */
     /* largest number of labels of a sample, for lstm_session_loss with CTC; default 0 = no CTC.
      * Takes (steps + 6) * (2 * min(labels, steps) + 3) floats a thread */
     int64_t labels;
@@ -1566,6 +1615,26 @@ LSTM_API lstm_status lstm_session_set_states(lstm_session *session, const lstm_l
  * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */
 LSTM_API lstm_status lstm_session_output(const lstm_session *session, size_t index, float *values,
                                          size_t count);
+
+/* Copy what a layer computed inside itself in the latest forward, also after backward: the gates and
+ * states of a recurrent layer (with `traces` in the session's options), or the weights with which
+ * an attention layer's queries see its keys.
+ *   layer   [in]  of the session's model. The two layers of a Bidirectional: lstm_bidirectional_parts
+ *   which   [in]  LSTM_TRACE_*: an LSTM has i, f, g, o, c, h; a GRU r, z, g, h; a SimpleRNN h;
+ *                 Attention, AdditiveAttention and MultiHeadAttention attention
+ *   values  [out] recurrent: a row of units for each sample and step in the layout of the data, at
+ *                 the step whose x it belongs to, whichever direction the layer goes. Steps that are
+ *                 masked have the states held, and the gates that hold them: f and z 1, the others
+ *                 0. Attention: [samples][heads][queries][keys], heads 1 where there are none
+ *   count   [in]  lstm_session_trace_count
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another model's layer; it has no such trace; no traces are
+ * kept), LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */
+LSTM_API lstm_status lstm_session_trace(const lstm_session *session, const lstm_layer *layer,
+                                        int32_t which, float *values, size_t count);
+
+/* Return the number of values that lstm_session_trace gives, 0 where it gives none. */
+LSTM_API size_t lstm_session_trace_count(const lstm_session *session, const lstm_layer *layer,
+                                         int32_t which);
 
 /* Compute the loss of the latest forward against data's targets, and the gradient of that loss at
  * the outputs.

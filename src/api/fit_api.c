@@ -61,6 +61,8 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     RETURN_IF_ERROR(lstm__read_options(o, sizeof *o, options, "lstm_fit_options"));
     NEED_ZERO(o->reserved);
     RETURN_IF_ERROR(lstm__read_flag(&o->shuffle, LSTM_YES, "shuffle"));
+    NEED_ZERO(o->reserved_2);
+    RETURN_IF_ERROR(lstm__read_flag(&o->gradient_norms, LSTM_NO, "gradient_norms"));
     RETURN_IF_ERROR(lstm__read_flag(&o->restore_best, LSTM_YES, "restore_best"));
     RETURN_IF_ERROR(read_batch_size(&o->batch_size));
     RETURN_IF_ERROR(lstm__loss_read(&training->loss, o->loss));
@@ -79,6 +81,10 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "validation_split is %g: expected 0 <= validation_split < 1",
                           o->validation_split);
+    if (!(o->weight_noise >= 0) || !isfinite(o->weight_noise))
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "weight_noise is %g: expected a finite number of at least 0",
+                          o->weight_noise);
     if (!(o->min_delta >= 0) || !isfinite(o->min_delta))
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "min_delta is %g: expected a finite number of at least 0", o->min_delta);
@@ -96,6 +102,8 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     training->restore_best = o->restore_best == LSTM_YES;
     training->patience = o->early_stopping;
     training->min_delta = o->min_delta;
+    training->weight_noise = o->weight_noise;
+    training->gradient_norms = o->gradient_norms == LSTM_YES;
     training->seed = o->seed;
     training->position.epoch = o->initial_epoch;
     training->progress = o->progress;
@@ -139,6 +147,9 @@ static lstm_status read_fit_data(fit *f, const lstm_data *data)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "tbptt_k1 is set, but CTC needs whole sequences");
     RETURN_IF_ERROR(lstm__pieces_read(&training->pieces, training->model, f->options.tbptt_k1,
                                       f->options.tbptt_k2, f->data.batch.steps));
+    if (training->pieces.count > 0 && training->loss.kind == LSTM_LOSS_CTC)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "tbptt_k1 is set, but the loss is ctc, which needs a sequence whole");
     if (f->options.validation) {
         lstm_status status = lstm__data_read(&f->validation, training->model, f->options.validation,
                                              &training->loss);
@@ -184,6 +195,9 @@ static lstm_status prepare(fit *f)
         RETURN_IF_ERROR(lstm__optimizer_create(&f->owned, model, o->optimizer_options));
         training->optimizer = f->owned;
     }
+    if (o->weight_noise > 0 && training->optimizer->lbfgs)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "weight_noise is not for L-BFGS, which computes a "
+                                               "batch again and again at the same weights");
     RETURN_IF_ERROR(lstm__history_create(&training->history, model->context));
     lstm__training_name_columns(training);
     training->position.step = training->optimizer->steps;

@@ -176,6 +176,20 @@ lstm_status lstm_model_add_gaussian_noise(lstm_model *model,
     return add(model, &lstm__class_gaussian_noise, &own, name, &input, 1, out);
 }
 
+lstm_status lstm_model_add_gaussian_dropout(lstm_model *model, const lstm_dropout_options *options,
+                                            const lstm_layer *input, lstm_layer **out)
+{
+    READ(lstm_dropout_options);
+    return add(model, &lstm__class_gaussian_dropout, &own, name, &input, 1, out);
+}
+
+lstm_status lstm_model_add_alpha_dropout(lstm_model *model, const lstm_dropout_options *options,
+                                         const lstm_layer *input, lstm_layer **out)
+{
+    READ(lstm_dropout_options);
+    return add(model, &lstm__class_alpha_dropout, &own, name, &input, 1, out);
+}
+
 /* ---- Attention */
 
 lstm_status lstm_model_add_attention(lstm_model *model, const lstm_attention_options *options,

@@ -4,6 +4,7 @@
  * becomes from its suffix.
  */
 #include "command.h"
+#include "dataset.h"
 #include "messages.h"
 #include "network_file.h"
 
@@ -18,7 +19,9 @@ static int run_convert(const arguments *line)
     int code = EXIT_DONE;
     NEED(model_check_output(out));
     NEED(arguments_context(line, &context));
-    NEED(model_load(&model, context, in, arguments_seed(line)));
+    NEED(model_load_described(&model, context, in, arguments_text(line, "network"),
+                              arguments_seed(line)));
+    NEED(model_set_activation(&model, context, arguments_text(line, "activation")));
     NEED(model_write(model, out));
 out:
     lstm_model_destroy(model);
@@ -26,7 +29,7 @@ out:
     return code;
 }
 
-static const option_spec options_of_convert[] = {{.name = NULL}};
+static const option_spec options_of_convert[] = {OPTION_NETWORK, OPTION_ACTIVATION, {.name = NULL}};
 
 const command command_convert = {
     .name = "convert",

@@ -62,6 +62,29 @@ static int outputs_allocate(outputs *o, const lstm_model *model, const dataset *
     return EXIT_DONE;
 }
 
+/* Outputs of files that are time first: (steps, samples, features). */
+static int turn_outputs(outputs *o)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        output_array *a = &o->arrays[i];
+        if (a->rank != 3 || a->count == 0) {
+            continue;
+        }
+        float *turned = malloc(a->count * sizeof *turned);
+        if (turned == NULL) {
+            return message_error(EXIT_WORK, "out of memory for output %zu", i);
+        }
+        swap_axes(o->values[i], turned, a->shape[0], a->shape[1], (size_t)a->shape[2]);
+        free(o->values[i]);
+        o->values[i] = turned;
+        a->data = turned;
+        const int64_t samples = a->shape[0];
+        a->shape[0] = a->shape[1];
+        a->shape[1] = samples;
+    }
+    return EXIT_DONE;
+}
+
 static int run_predict(const arguments *line)
 {
     const char *path = arguments_text(line, "output");
@@ -69,14 +92,23 @@ static int run_predict(const arguments *line)
     outputs result = {0};
     int code = EXIT_DONE;
     NEED(arrays_check_output(path, 1));
+    if (arguments_given(line, "state-out") > 0) {
+        NEED(arrays_check_output(arguments_text(line, "state-out"), STATE_KINDS));
+    }
     NEED(loaded_model(&main, line));
-    NEED(arrays_check_output(path, lstm_model_output_count(main.model)));
+    const size_t own = lstm_model_output_count(main.model) -
+                       (main.states.out ? main.states.layers[0] + main.states.layers[1] : 0);
+    NEED(arrays_check_output(path, own));
     NEED(loaded_arrays(&main, line, NULL, TARGET_VALUES));
     NEED(outputs_allocate(&result, main.model, &main.set));
     CHECK(lstm_predict_outputs(main.model, &main.set.data, result.values, result.counts,
                                result.count),
           NULL);
-    NEED(arrays_write(main.context, path, result.arrays, result.count));
+    if (main.time_first) {
+        NEED(turn_outputs(&result));
+    }
+    NEED(states_write(&main.states, main.context, line, result.values + own, main.set.samples));
+    NEED(arrays_write(main.context, path, result.arrays, own));
     message_note("wrote %s: %lld samples", path, (long long)main.set.samples);
 out:
     outputs_release(&result);
@@ -108,6 +140,15 @@ static const option_spec options_of_predict[] = {
      .required = 1,
      .is_file = 1,
      .help = "the outputs: .npz or .safetensors with y0, y1, ...; .npy or .csv for one output"},
+    OPTION_STATE_IN,
+    {.name = "state-out",
+     .kind = OPTION_TEXT,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "the last states: hn (layers, samples, units), and cn of LSTM layers"},
+    OPTION_NETWORK,
+    OPTION_BATCH_FIRST,
+    OPTION_ACTIVATION,
     {.name = NULL}};
 
 const command command_predict = {

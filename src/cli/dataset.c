@@ -482,10 +482,71 @@ int loaded_model(loaded *out, const arguments *line)
 {
     int code = EXIT_DONE;
     *out = (loaded){0};
+    const char *network = arguments_has(line, "network") ? arguments_text(line, "network") : NULL;
+    const int rnn = arguments_has(line, "activation");
+    const int batch_first = arguments_has(line, "batch-first") &&
+                            arguments_flag(line, "batch-first");
     NEED(arguments_context(line, &out->context));
-    NEED(model_load(&out->model, out->context, arguments_operand(line, 0), arguments_seed(line)));
+    NEED(model_load_described(&out->model, out->context, arguments_operand(line, 0), network,
+                              arguments_seed(line)));
+    const char *layout = lstm_model_metadata(out->model, "lstm.layout");
+    const int time_first = layout != NULL && strcmp(layout, "time_first") == 0;
+    out->time_first = time_first && !batch_first;
+    NEED(model_set_activation(&out->model, out->context,
+                              rnn ? arguments_text(line, "activation") : NULL));
+    NEED(states_add(&out->states, &out->model, out->context, line));
+    if (time_first) { /* lost where the model was built again */
+        CHECK(lstm_model_set_metadata(out->model, "lstm.layout", "time_first"), NULL);
+    }
 out:
     return code;
+}
+
+void swap_axes(const float *from, float *to, int64_t first, int64_t second, size_t inner)
+{
+    for (int64_t i = 0; i < first; i++) {
+        for (int64_t k = 0; k < second; k++) {
+            memcpy(to + (size_t)(k * first + i) * inner, from + (size_t)(i * second + k) * inner,
+                   inner * sizeof *to);
+        }
+    }
+}
+
+int loaded_turn(loaded *out, array_list *list, int inputs)
+{
+    if (!out->time_first) {
+        return EXIT_DONE;
+    }
+    const size_t places = inputs ? lstm_model_input_count(out->model)
+                                 : lstm_model_output_count(out->model);
+    float **swapped = realloc(out->swapped,
+                              (out->swapped_count + list->count + 1) * sizeof *swapped);
+    if (swapped == NULL) {
+        return message_error(EXIT_WORK, "out of memory");
+    }
+    out->swapped = swapped;
+    for (size_t i = 0; i < list->count && i < places; i++) {
+        array *a = &list->items[i];
+        int64_t steps = 0;
+        lstm_layer_shape(inputs ? lstm_model_input(out->model, i)
+                                : lstm_model_output(out->model, i),
+                         &steps, NULL);
+        if (steps == 0 || a->rank < 2 || a->from_csv || a->count == 0) {
+            continue;
+        }
+        float *turned = malloc(a->count * sizeof *turned);
+        if (turned == NULL) {
+            return message_error(EXIT_WORK, "out of memory");
+        }
+        out->swapped[out->swapped_count++] = turned;
+        swap_axes(a->data, turned, a->shape[0], a->shape[1],
+                  a->count / (size_t)a->shape[0] / (size_t)a->shape[1]);
+        const int64_t samples = a->shape[1];
+        a->shape[1] = a->shape[0];
+        a->shape[0] = samples;
+        a->data = turned;
+    }
+    return EXIT_DONE;
 }
 
 int loaded_arrays(loaded *out, const arguments *line, const char *y, int target)
@@ -495,6 +556,9 @@ int loaded_arrays(loaded *out, const arguments *line, const char *y, int target)
     if (y != NULL) {
         NEED(arrays_load(&out->y, out->context, line, y));
     }
+    NEED(loaded_turn(out, &out->x, 1));
+    NEED(loaded_turn(out, &out->y, 0));
+    NEED(states_load(&out->states, &out->x, out->context, line));
     NEED(dataset_match(&out->set, out->model, &out->x, y == NULL ? NULL : &out->y, target));
     if (arguments_has(line, "sample-weights")) {
         NEED(dataset_weights(&out->set, &out->weights, out->context, line));
@@ -511,6 +575,11 @@ out:
 
 void loaded_release(loaded *out)
 {
+    for (size_t i = 0; i < out->swapped_count; i++) {
+        free(out->swapped[i]);
+    }
+    free(out->swapped);
+    states_release(&out->states);
     dataset_release(&out->set);
     arrays_release(&out->weights);
     arrays_release(&out->x);

@@ -14,10 +14,11 @@
 
 #include "layer_ports.h"
 #include "product.h"
+#include "trace.h"
 
 #include <string.h>
 
-enum { LSTM__CELL_SEGMENT = 32 };
+enum { LSTM__CELL_SEGMENT = 32, LSTM__CELL_GATES = 3 /* most that a cell has */ };
 
 typedef struct lstm__cell_tape {
     size_t units, inputs, columns; /* H, I, and G: columns of the gates */
@@ -29,6 +30,8 @@ typedef struct lstm__cell_tape {
     real *h, *gates, *y;
     /* [batch][H], training: the gradient at h, and as it was before a step */
     real *carry, *kept;
+    /* h, then the gates by their place; NULL = not kept */
+    real *traces[LSTM__CELL_GATES + 1];
     bool stateful;
     lstm__carried carried; /* h only; of a stateful layer, or in a session of pieces */
     bool continues;        /* the latest forward began with what was carried */
@@ -152,9 +155,9 @@ static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *s
     const size_t batch = session->max_batch;
     size_t rows = 0;
     size_t gates = 0;
-    cell->training = session->training;
+    cell->training = session->training || session->traces;
     cell->inputs = (size_t)lstm__input_shape(node, 0).features;
-    cell->segment = session->training || steps < LSTM__CELL_SEGMENT ? steps : LSTM__CELL_SEGMENT;
+    cell->segment = cell->training || steps < LSTM__CELL_SEGMENT ? steps : LSTM__CELL_SEGMENT;
     if (!lstm__mul(batch, cell->training || cell->sequences ? steps + 1 : 2, &rows) ||
         !lstm__mul(batch, cell->segment, &gates))
         arena->overflow = true;
@@ -163,6 +166,10 @@ static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *s
     cell->y = lstm__carve_matrix(arena, cell->zeros && cell->sequences ? rows : 0, cell->units);
     cell->carry = lstm__carve_matrix(arena, session->training ? batch : 0, cell->units);
     cell->kept = lstm__carve_matrix(arena, session->training ? batch : 0, cell->units);
+    for (size_t k = 0; k < LSTM__CELL_GATES + 1; k++)
+        cell->traces[k] = k <= cell->columns / cell->units
+                              ? lstm__trace_plan(node, session, cell->units, arena)
+                              : NULL;
     if (cell->stateful || session->pieces) {
         cell->carried.units = cell->units;
         cell->carried.h = lstm__carve_matrix(arena, batch, cell->units);
@@ -239,6 +246,24 @@ static inline void lstm__cell_finish(const lstm__node *node, lstm_session *sessi
         if (!cell->mask[lstm__cell_time(cell, r / cell->batch) * cell->batch + r % cell->batch])
             memset(cell->y + r * cell->units, 0, cell->units * sizeof(real));
     lstm__session_own(session, node, 0)->value = (lstm__view){cell->y, cell->units};
+}
+
+/* Copy h (place 0) or gate `place` - 1 of each step to its trace; a gate of a step that is left out
+ * is `held`. */
+static inline void lstm__cell_trace(const lstm__cell_tape *cell, size_t place, real held)
+{
+    const size_t units = cell->units;
+    for (size_t step = 0; cell->traces[place] && step < cell->steps; step++) {
+        const size_t time = lstm__cell_time(cell, step);
+        for (size_t b = 0; b < cell->batch; b++) {
+            const size_t row = time * cell->batch + b;
+            const real *from = place == 0 ? lstm__cell_h(cell, step + 1) + b * units
+                                          : cell->gates + row * cell->columns + (place - 1) * units;
+            const bool left_out = place > 0 && cell->mask && !cell->mask[row];
+            for (size_t u = 0; u < units; u++)
+                cell->traces[place][row * units + u] = left_out ? held : from[u];
+        }
+    }
 }
 
 /* ---- Back */

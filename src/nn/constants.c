@@ -31,6 +31,25 @@ static const lstm__name activations[] = {
     {"hard_sigmoid_keras2", LSTM_ACTIVATION_HARD_SIGMOID_KERAS2},
     {NULL, 0}};
 
+static const lstm__name traces[] = {{"input gate", LSTM_TRACE_INPUT_GATE},
+                                    {"i", LSTM_TRACE_INPUT_GATE},
+                                    {"forget gate", LSTM_TRACE_FORGET_GATE},
+                                    {"f", LSTM_TRACE_FORGET_GATE},
+                                    {"candidate", LSTM_TRACE_CANDIDATE},
+                                    {"g", LSTM_TRACE_CANDIDATE},
+                                    {"output gate", LSTM_TRACE_OUTPUT_GATE},
+                                    {"o", LSTM_TRACE_OUTPUT_GATE},
+                                    {"cell", LSTM_TRACE_CELL},
+                                    {"c", LSTM_TRACE_CELL},
+                                    {"output", LSTM_TRACE_OUTPUT},
+                                    {"h", LSTM_TRACE_OUTPUT},
+                                    {"reset gate", LSTM_TRACE_RESET_GATE},
+                                    {"r", LSTM_TRACE_RESET_GATE},
+                                    {"update gate", LSTM_TRACE_UPDATE_GATE},
+                                    {"z", LSTM_TRACE_UPDATE_GATE},
+                                    {"attention", LSTM_TRACE_ATTENTION},
+                                    {NULL, 0}};
+
 static const lstm__name losses[] = {
     {"mse", LSTM_LOSS_MSE},
     {"mean_squared_error", LSTM_LOSS_MSE},
@@ -155,6 +174,8 @@ const lstm__name *lstm__constant_names(int32_t set)
         return activations;
     case LSTM_NAMES_MERGE:
         return merges;
+    case LSTM_NAMES_TRACE:
+        return traces;
     case LSTM_NAMES_LOSS:
         return losses;
     case LSTM_NAMES_METRIC:
@@ -207,7 +228,7 @@ lstm_status lstm__constant_find(int32_t set, const char *name, int32_t *value)
         [LSTM_NAMES_INITIALIZER] = "initializer", [LSTM_NAMES_SCHEDULE] = "schedule",
         [LSTM_NAMES_REDUCTION] = "reduction",     [LSTM_NAMES_CONSTRAINT] = "constraint",
         [LSTM_NAMES_PADDING] = "padding",         [LSTM_NAMES_SCORE] = "score mode",
-        [LSTM_NAMES_MERGE] = "merge mode"};
+        [LSTM_NAMES_MERGE] = "merge mode",        [LSTM_NAMES_TRACE] = "trace"};
     const lstm__name *names = lstm__constant_names(set);
     if (!names)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "set is %d: expected an LSTM_NAMES_* constant",

@@ -42,9 +42,16 @@ typedef struct lstm__carried {
 typedef struct lstm__node lstm__node;
 typedef struct lstm__layer_class lstm__layer_class;
 typedef struct lstm__batch lstm__batch; /* session.h */
+typedef struct lstm__trace lstm__trace; /* trace.h */
 
 /* What keeps a parameter small, see lstm_regularizer_options. */
-enum { LSTM__PENALTY_KERNEL, LSTM__PENALTY_RECURRENT, LSTM__PENALTY_BIAS, LSTM__PENALTIES };
+enum {
+    LSTM__PENALTY_KERNEL,
+    LSTM__PENALTY_RECURRENT,
+    LSTM__PENALTY_BIAS,
+    LSTM__PENALTY_ACTIVITY, /* of the layer's output */
+    LSTM__PENALTIES
+};
 typedef struct lstm__penalty {
     int32_t constraint; /* LSTM_CONSTRAINT_*, or 0 = none */
     double l1, l2, max_norm;
@@ -65,6 +72,8 @@ struct lstm__node {
     /* before the names of its parameters, where that is not the name; else "" */
     char stem[LSTM__NAME_SIZE];
     const char *suffix; /* behind them; NULL = nothing */
+    bool bare;          /* PyTorch's names without a stem, as of one module alone */
+    int number;         /* of a layer in a stack: the 1 of PyTorch's weight_ih_l1 */
     /* the class' option struct, defaults filled in, pointers of the caller cleared */
     void *options;
     int input_count;
@@ -195,6 +204,10 @@ struct lstm__layer_class {
     /* Whether a sequence may come in pieces, one call a piece: each step's output then follows from
      * that step and what is carried. NULL = where the layer is `stepwise`. */
     bool (*piecewise)(const lstm__node *node);
+    /* What a trace LSTM_TRACE_… of the latest forward is; false = the layer has none, or the session
+     * keeps none. NULL = no layer with traces. */
+    bool (*trace)(const lstm__node *node, const lstm_session *session, const void *plan,
+                  int32_t which, lstm__trace *found);
     /* Look at the arrays of a call before anything is computed, for values that the layer cannot
      * take. NULL = none. */
     lstm_status (*check)(const lstm__node *node, const lstm__batch *batch);
@@ -240,6 +253,8 @@ extern const lstm__layer_class lstm__class_additive_attention;
 extern const lstm__layer_class lstm__class_multi_head_attention;
 extern const lstm__layer_class lstm__class_spatial_dropout;
 extern const lstm__layer_class lstm__class_gaussian_noise;
+extern const lstm__layer_class lstm__class_gaussian_dropout;
+extern const lstm__layer_class lstm__class_alpha_dropout;
 extern const lstm__layer_class lstm__class_masking;
 extern const lstm__layer_class lstm__class_learned_vector;
 extern const lstm__layer_class lstm__class_bidirectional;

@@ -143,7 +143,7 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     buffers *b = memory;
     const lstm_gru_options *own = options_of(node);
     const size_t units = (size_t)own->units;
-    const size_t rows = session->training
+    const size_t rows = session->training || session->traces
                             ? lstm__session_max_rows(session, lstm__input_shape(node, 0))
                             : session->max_batch;
     b->cell = (lstm__cell_tape){.units = units,
@@ -219,6 +219,9 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
             run_step(node, session, b, step, lstm__cell_gates(cell, first, step));
     }
     lstm__cell_finish(node, session, cell);
+    lstm__cell_trace(cell, 0, 0);
+    for (size_t gate = 0; gate < 3; gate++)
+        lstm__cell_trace(cell, gate + 1, gate == (is_torch(node) ? 1 : 0));
 }
 
 static void back_step(const lstm__node *node, lstm_session *session, const buffers *b, size_t step)
@@ -286,6 +289,22 @@ static lstm__carried *carried(const lstm__node *node, void *memory)
     return &((buffers *)memory)->cell.carried;
 }
 
+static bool trace(const lstm__node *node, const lstm_session *session, const void *memory,
+                  int32_t which, lstm__trace *found)
+{
+    const lstm__cell_tape *cell = &((const buffers *)memory)->cell;
+    const size_t z = is_torch(node) ? 2 : 1;
+    const size_t place = which == LSTM_TRACE_OUTPUT        ? 0
+                         : which == LSTM_TRACE_UPDATE_GATE ? z
+                         : which == LSTM_TRACE_RESET_GATE  ? 3 - z
+                         : which == LSTM_TRACE_CANDIDATE   ? 3
+                                                           : SIZE_MAX;
+    if (!session->traces || place == SIZE_MAX)
+        return false;
+    *found = (lstm__trace){.values = cell->traces[place], .features = cell->units};
+    return true;
+}
+
 static bool piecewise(const lstm__node *node)
 {
     const lstm_gru_options *own = options_of(node);
@@ -321,6 +340,7 @@ const lstm__layer_class lstm__class_gru = {
     .carries = carries,
     .carried = carried,
     .piecewise = piecewise,
+    .trace = trace,
     .flops = flops,
     .returns_ports = returns_ports,
 };

@@ -9,6 +9,7 @@
 #include "options.h"
 #include "recurrence.h"
 #include "session.h"
+#include "trace.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -20,6 +21,7 @@ typedef struct buffers {
     bool continues;             /* the latest forward began with what was carried */
     real *outputs;              /* all outputs, where they are not those in the tape; else NULL */
     real *last;                 /* the last outputs, where they are not the last h; else NULL */
+    real *traces[LSTM_TRACE_OUTPUT]; /* by kind, from LSTM_TRACE_INPUT_GATE on; NULL = not kept */
     /* of the model's values that are packed for forward and for backward; 0 = none */
     uint64_t forward_version;
     uint64_t backward_version;
@@ -243,7 +245,7 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
                             .hidden = units,
                             .max_batch = session->max_batch,
                             .max_steps = steps,
-                            .training = session->training,
+                            .training = session->training || session->traces,
                             .input_gradient = session->training && (session->input_gradients ||
                                                                     node->inputs[0]->node->learns)};
     r->route = lstm__recurrence_route(r->max_batch, steps, r->input, units, r->training);
@@ -254,6 +256,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
         r->route = LSTM_ROUTE_SPLIT;
     }
     lstm__recurrence_plan(r, arena);
+    for (size_t k = 0; k < LSTM_TRACE_OUTPUT; k++)
+        b->traces[k] = lstm__trace_plan(node, session, units, arena);
     b->outputs = b->last = NULL;
     if (carries(node, session->pieces) > 0) {
         b->carried.units = units;
@@ -348,6 +352,8 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     lstm__recurrence_forward(&b->recurrence, call);
     const lstm__view h = lstm__recurrence_h(&b->recurrence, call);
     carry(session, b);
+    for (int32_t kind = LSTM_TRACE_INPUT_GATE; b->traces[0] && kind <= LSTM_TRACE_OUTPUT; kind++)
+        lstm__recurrence_trace(&b->recurrence, call, kind, b->traces[kind - LSTM_TRACE_INPUT_GATE]);
     lstm__view output = h;
     if (lstm->return_sequences == LSTM_YES)
         output = call->y.data ? call->y : lstm__recurrence_outputs(&b->recurrence, call);
@@ -410,6 +416,17 @@ static lstm__carried *carried(const lstm__node *node, void *memory)
     return &((buffers *)memory)->carried;
 }
 
+static bool trace(const lstm__node *node, const lstm_session *session, const void *memory,
+                  int32_t which, lstm__trace *found)
+{
+    const buffers *b = memory;
+    if (!session->traces || which < LSTM_TRACE_INPUT_GATE || which > LSTM_TRACE_OUTPUT)
+        return false;
+    *found = (lstm__trace){.values = b->traces[which - LSTM_TRACE_INPUT_GATE],
+                           .features = (size_t)options_of(node)->units};
+    return true;
+}
+
 static bool piecewise(const lstm__node *node)
 {
     const lstm_lstm_options *lstm = options_of(node);
@@ -439,5 +456,6 @@ const lstm__layer_class lstm__class_lstm = {
     .carries = carries,
     .carried = carried,
     .piecewise = piecewise,
+    .trace = trace,
     .flops = flops,
 };

@@ -340,6 +340,13 @@ static double flops(const lstm__node *node, int64_t steps)
            2 * (double)queries * (double)columns_of(node, 2) * (double)node->shapes[0].features;
 }
 
+static bool trace(const lstm__node *node, const lstm_session *session, const void *memory,
+                  int32_t which, lstm__trace *found)
+{
+    return lstm__attention_trace(node, session, which, ((const buffers *)memory)->weights,
+                                 (size_t)options_of(node)->num_heads, found);
+}
+
 const lstm__layer_class lstm__class_multi_head_attention = {
     .type = "MultiHeadAttention",
     .name_stem = "multi_head_attention",
@@ -354,5 +361,6 @@ const lstm__layer_class lstm__class_multi_head_attention = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .trace = trace,
     .flops = flops,
 };

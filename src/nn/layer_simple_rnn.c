@@ -132,6 +132,7 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
             run_step(node, session, cell, step, lstm__cell_gates(cell, first, step));
     }
     lstm__cell_finish(node, session, cell);
+    lstm__cell_trace(cell, 0, 0);
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
@@ -170,6 +171,17 @@ static lstm__carried *carried(const lstm__node *node, void *memory)
     return &((lstm__cell_tape *)memory)->carried;
 }
 
+static bool trace(const lstm__node *node, const lstm_session *session, const void *memory,
+                  int32_t which, lstm__trace *found)
+{
+    const lstm__cell_tape *cell = memory;
+    (void)node;
+    if (!session->traces || which != LSTM_TRACE_OUTPUT)
+        return false;
+    *found = (lstm__trace){.values = cell->traces[0], .features = cell->units};
+    return true;
+}
+
 static bool piecewise(const lstm__node *node)
 {
     const lstm_simple_rnn_options *own = options_of(node);
@@ -205,6 +217,7 @@ const lstm__layer_class lstm__class_simple_rnn = {
     .carries = carries,
     .carried = carried,
     .piecewise = piecewise,
+    .trace = trace,
     .flops = flops,
     .returns_ports = returns_ports,
 };

@@ -117,6 +117,7 @@ lstm_status lstm__session_create_as(lstm_session **out, lstm_model *model,
                          .training = wish->training,
                          .input_gradients = wish->input_gradients,
                          .pieces = wish->pieces,
+                         .traces = wish->traces,
                          .carry_after = SIZE_MAX,
                          .max_batch = wish->batch,
                          .max_steps = wish->steps,
@@ -367,6 +368,8 @@ void lstm__session_backward(lstm_session *session)
         const lstm__node *node = model->nodes[k];
         if (!node->class->backward)
             continue;
+        if (session->penalised)
+            lstm__activity_gradient(session, node);
         if (has_gradient(session, node))
             node->class->backward(node, session, session->plans[k]);
         else

@@ -35,6 +35,7 @@ struct lstm_session {
     /* sequences come in pieces, one call a piece: recurrent layers carry their states, and fixed
      * numbers of steps are those of the whole, of which a call has `steps` */
     bool pieces;
+    bool traces; /* recurrent layers keep their gates and states, see trace.h */
     /* carry the states behind so many steps of a call instead of those behind its last one; for
      * training only. SIZE_MAX = the last */
     size_t carry_after;
@@ -104,7 +105,7 @@ lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool tra
 
 /* The same with everything that a session can be asked for. */
 typedef struct lstm__session_wish {
-    bool training, input_gradients, pieces;
+    bool training, input_gradients, pieces, traces;
     size_t batch, steps;
     uint64_t seed;
 } lstm__session_wish;
