@@ -15,7 +15,6 @@ typedef struct fixture {
     lstm_model *model;
     lstm_session *session;
     lstm_primitive *primitive;
-    lstm_archive *archive;
     char csv[64];
     float x[2 * 3 * 2], y[2 * 2], out[2 * 2];
     float weights[(2 + 2) * 8], sequence[3 * 2 * 2];
@@ -37,7 +36,6 @@ static const lstm_data *data(void)
 
 static int start(void **state)
 {
-    const int64_t shape[1] = {3};
     (void)state;
     fill_numbers(f.x, LENGTH(f.x), 1);
     fill_numbers(f.y, LENGTH(f.y), 2);
@@ -50,8 +48,6 @@ static int start(void **state)
     assert_ok(lstm_primitive_create(
         &f.primitive, NULL,
         OPTIONS(lstm_primitive, .input_size = 2, .hidden_size = 2, .batch = 2, .steps = 3)));
-    assert_ok(lstm_archive_create(&f.archive, NULL));
-    assert_ok(lstm_archive_add(f.archive, "a", 1, shape, f.x, 3));
     snprintf(f.csv, sizeof f.csv, "options.csv");
     FILE *file = fopen(f.csv, "w");
     assert_non_null(file);
@@ -63,7 +59,6 @@ static int start(void **state)
 static int end(void **state)
 {
     (void)state;
-    lstm_archive_destroy(f.archive);
     lstm_primitive_destroy(f.primitive);
     lstm_session_destroy(f.session);
     lstm_model_destroy(f.model);
@@ -676,62 +671,6 @@ static void test_flags_constants_and_reserved_members_out_of_range_are_rejected(
     }
 }
 
-/* ---- Information structs, which the library writes */
-
-typedef lstm_status describe_call(void *info);
-
-static lstm_status describe_parameter(void *info)
-{
-    return lstm_model_parameter_info(f.model, 0, info);
-}
-static lstm_status describe_array(void *info)
-{
-    return lstm_archive_get(f.archive, 0, info);
-}
-static lstm_status find_array(void *info)
-{
-    return lstm_archive_find(f.archive, "a", info);
-}
-
-static void check_info(describe_call *describe, size_t size)
-{
-    unsigned char whole[512];
-    unsigned char part[512];
-    memset(whole, 0xEE, sizeof whole);
-    set_size(whole, (uint32_t)size);
-    assert_ok(describe(whole));
-    for (size_t cut = sizeof(uint32_t); cut <= size + TAIL; cut += 4) {
-        memset(part, 0xEE, sizeof part);
-        set_size(part, (uint32_t)cut);
-        assert_ok(describe(part));
-        const size_t shared = cut < size ? cut : size;
-        assert_memory_equal(part + 4, whole + 4, shared - 4);
-        for (size_t k = size; k < cut; k++)
-            assert_int_equal(part[k], 0); /* what this library does not know is zero */
-        for (size_t k = cut; k < sizeof part; k++)
-            assert_int_equal(part[k], 0xEE);
-        uint32_t kept = 0;
-        memcpy(&kept, part, sizeof kept);
-        assert_int_equal(kept, cut);
-    }
-    for (uint32_t wrong = 0; wrong <= 3; wrong++) {
-        memset(part, 0xEE, sizeof part);
-        set_size(part, wrong);
-        assert_status(describe(part), LSTM_ERROR_ARGUMENT);
-        for (size_t k = 4; k < sizeof part; k++)
-            assert_int_equal(part[k], 0xEE);
-    }
-    assert_status(describe(NULL), LSTM_ERROR_ARGUMENT);
-}
-
-static void test_information_structs_are_written_as_far_as_they_reach(void **state)
-{
-    (void)state;
-    check_info(describe_parameter, sizeof(lstm_parameter_info));
-    check_info(describe_array, sizeof(lstm_array_info));
-    check_info(find_array, sizeof(lstm_array_info));
-}
-
 /* ---- Numbers out of range that have no table of constants */
 
 static void test_context_options_out_of_range_are_rejected(void **state)
@@ -841,7 +780,6 @@ int main(void)
         cmocka_unit_test(test_struct_sizes_that_cannot_be_are_rejected),
         cmocka_unit_test(test_shorter_structs_are_completed_with_zeros),
         cmocka_unit_test(test_flags_constants_and_reserved_members_out_of_range_are_rejected),
-        cmocka_unit_test(test_information_structs_are_written_as_far_as_they_reach),
         cmocka_unit_test(test_context_options_out_of_range_are_rejected),
         cmocka_unit_test(test_optimizer_numbers_out_of_range_are_rejected),
         cmocka_unit_test(test_loss_and_fit_numbers_out_of_range_are_rejected),
