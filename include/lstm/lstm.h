@@ -303,6 +303,25 @@ LSTM_API const char *lstm_last_error(void);
 /* How Attention compares a query q with a key k. */
 #define LSTM_SCORE_DOT 1    /* sum(q k) */
 #define LSTM_SCORE_CONCAT 2 /* sum(tanh(q + k)) */
+/* Which gate of an LSTM follows from which. */
+#define LSTM_COUPLING_NONE 1
+#define LSTM_COUPLING_FORGET 2 /* f = 1 - i (Greff et al. 2015; ONNX' input_forget) */
+#define LSTM_COUPLING_INPUT 3  /* i = 1 - f (TensorFlow Lite's CIFG) */
+
+/* What an LSTM normalises, N(a) = (a - mean) / sqrt(variance + epsilon) over the H numbers of a
+ * gate or of c, or over all 4H of the gates: four published cells that share a name.
+ *   BA        a = gx N4H(x W) + gh N4H(h U) + b;  h' = o tanh(gc N(c') + bc); c' is carried as it is
+ *             (the paper of Ba et al. 2016; Haste)
+ *   FASTRNNS  the same, but gc N(c') + bc is also what is carried (PyTorch's fastrnns; TF Addons)
+ *   TFLITE    a = g NH(x W + h U) + b, each gate alone; c' not normalised (TensorFlow Lite)
+ *   TF        the same, and gc N(c') + bc is carried (TensorFlow 1's LayerNormBasicLSTMCell)
+ * Parameters: BA, FASTRNNS: kernel_gamma, recurrent_gamma (4H); TFLITE, TF: gate_gamma (4H); all but
+ * TFLITE: cell_gamma, cell_beta (H). b is the bias. */
+#define LSTM_LAYER_NORM_NONE 1
+#define LSTM_LAYER_NORM_BA 2
+#define LSTM_LAYER_NORM_FASTRNNS 3
+#define LSTM_LAYER_NORM_TFLITE 4
+#define LSTM_LAYER_NORM_TF 5
 /* How Bidirectional merges its two outputs. */
 #define LSTM_MERGE_CONCAT 1 /* features side by side, forward first */
 #define LSTM_MERGE_SUM 2
@@ -337,6 +356,8 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_SCORE 21
 #define LSTM_NAMES_MERGE 30
 #define LSTM_NAMES_TRACE 31
+#define LSTM_NAMES_COUPLING 32
+#define LSTM_NAMES_LAYER_NORM 33
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam",
  * "hard_sigmoid", "avx2"). Upper and lower case are the same.
@@ -516,6 +537,42 @@ typedef struct lstm_lstm_options {
     /* LSTM_YES: in a session every call begins with the h and c that the call before ended with
      * (Keras' stateful); gradients do not go into the call before. See lstm_session_reset_states */
     int32_t stateful;
+    /* ---- Variants, all off by default, in any combination but those refused below. Equations and
+     * sources are in docs/layers.md. */
+    /* LSTM_COUPLING_*: one gate from the other. The columns of the gate that follows stay in the
+     * kernels and are not used */
+    int32_t coupled_gates;
+    /* P > 0: h is projected, h' = (o tanh(c')) W, from H to P < H numbers, which is what recurrent
+     * weights and readers see (PyTorch's proj_size, Sak et al. 2014); an initial h has P numbers.
+     * Parameter projection_kernel (H, P), or weight_hr_l0 (P, H) behind the biases */
+    int64_t proj_size;
+    /* > 0: the projected h is limited to this size (TensorFlow's proj_clip) */
+    float proj_clip;
+    /* LSTM_YES: i and f see c, o sees c' (Gers and Schmidhuber 2000). Parameter peephole_kernel (3,
+     * H), rows i, f, o, initially zeros, or weight_ch_l0. (ONNX orders them i, o, f.) */
+    int32_t peepholes;
+    /* > 0: sums are limited to this size before the activations of i, f, g, o (ONNX' clip, as ONNX
+     * Runtime does it) */
+    float gate_clip;
+    /* > 0: c' is limited to this size and carried so (TensorFlow's cell_clip) */
+    float cell_clip;
+    /* 0 to 1: chance that a number of h, of c, is held from the step before while training; else
+     * the mean of both possibilities (zoneout, Krueger et al. 2016) */
+    float zoneout_h;
+    float zoneout_c;
+    /* LSTM_LAYER_NORM_*; not together with peepholes, recurrent_dropout */
+    int32_t layer_norm;
+    /* added to variances. Default 1e-5; negative = 0 */
+    float layer_norm_epsilon;
+    /* Each 0 <= rate < 1, while training; what stays is divided by 1 - rate. Masks depend only on
+     * the seed, the layer, the update and the place, not on threads.
+     * Of x: one mask of (B, I) for all steps and gates (Keras' dropout) */
+    float dropout;
+    /* of h(t-1) where it enters the gates: four masks of (B, H) for all steps (Keras') */
+    float recurrent_dropout;
+    /* of the values of the recurrent kernel, one mask for an update (AWD-LSTM's weight drop) */
+    float recurrent_dropconnect;
+    uint64_t seed; /* of these and of zoneout. Default 0: the model's seed and the layer's place */
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options,
                                          const lstm_layer *input, lstm_layer **out);
@@ -746,6 +803,11 @@ LSTM_API lstm_status lstm_model_add_global_max_pooling(lstm_model *model,
 LSTM_API lstm_status lstm_model_add_last_step(lstm_model *model,
                                               const lstm_global_pooling_options *options,
                                               const lstm_layer *input, lstm_layer **out);
+
+/* Turn a sequence round in time, y(t) = x(T - 1 - t), and its mask with it: behind a layer with
+ * go_backwards the outputs are in the order of the input again. `options` may be NULL. */
+LSTM_API lstm_status lstm_model_add_reverse(lstm_model *model, const lstm_combine_options *options,
+                                            const lstm_layer *input, lstm_layer **out);
 
 /* Largest / mean of windows of `pool_size` steps; the sequence must have a fixed number of steps.
  * The mean of a window at an end counts the steps inside only, as in Keras. The result has no mask.
@@ -1123,7 +1185,7 @@ LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, s
 LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 
 /* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3
- * (.keras, .h5) whose layers this version has; a state dict of PyTorch (.pt, .pth, safetensors) that
+ * (.keras, .h5) or ONNX whose layers this version has; a state dict of PyTorch (.pt, .pth, safetensors) that
  * says by its names and shapes what it is: an nn.LSTM, nn.GRU or nn.RNN, alone or in a row with
  * others; its metadata "lstm.layout" is then "time_first" (docs/interchange.md). The self-test of our own files
  * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
@@ -1601,8 +1663,9 @@ LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data
  *
  * reset: the next forward begins with zeros, and may have another number of samples. get, set: copy
  * the states of one stateful layer out of / into the session, to save and restore a stream.
- *   h, c   [out]/[in] [samples][units]; get: NULL = not wanted
- *   count  [in] samples * units
+ *   h, c   [out]/[in] [samples][units] (h of an LSTM with a projection: [samples][proj_size]); get:
+ *          NULL = not wanted
+ *   count  [in] of h: samples * units, or samples * proj_size
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not stateful, another model's), LSTM_ERROR_STATE (get:
  * nothing carried yet), LSTM_ERROR_SHAPE (count). */
 LSTM_API lstm_status lstm_session_reset_states(lstm_session *session);

@@ -299,8 +299,7 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
 
 /* ---- Predict */
 
-/* Copy the session's output of samples first .. first + batch - 1 to its place in the caller's
- * array. */
+/* Copy the session's output of a batch to the places of its samples in the caller's array. */
 static void export_part(const lstm_session *session, const lstm_layer *layer,
                         const lstm__batch *batch, float *values)
 {
@@ -308,16 +307,34 @@ static void export_part(const lstm_session *session, const lstm_layer *layer,
     const lstm__view value = session->ports[layer->node->port_first + (size_t)layer->port].value;
     const size_t features = (size_t)shape.features;
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
-    if (batch->layout == LSTM_LAYOUT_BATCH_FIRST) {
-        lstm__session_export(session, shape, value, batch->layout,
-                             values + batch->first * steps * features);
-        return;
-    }
+    const bool time_first = batch->layout == LSTM_LAYOUT_TIME_FIRST;
     for (size_t t = 0; t < steps; t++)
-        for (size_t b = 0; b < batch->count; b++)
+        for (size_t b = 0; b < batch->count; b++) {
+            const size_t sample = lstm__batch_sample(batch, b);
+            const size_t row = time_first ? t * batch->samples + sample : sample * steps + t;
             for (size_t k = 0; k < features; k++)
-                values[(t * batch->samples + batch->first + b) * features + k] =
+                values[row * features + k] =
                     (float)value.data[(t * batch->count + b) * value.stride + k];
+        }
+}
+
+/* Run all samples in batches, the longest first: samples of about the same length then stand
+ * together. `order` has room for all of them. */
+static void predict_batches(lstm_session *session, const lstm__batch *data, size_t size,
+                            uint64_t *order, float *const *outs)
+{
+    lstm__batch batch = *data;
+    for (size_t k = 0; k < data->count; k++)
+        order[k] = k;
+    lstm__batch_sort(&batch, order);
+    batch.order = order;
+    for (batch.first = 0; batch.first < data->count; batch.first += size) {
+        batch.count = data->count - batch.first < size ? data->count - batch.first : size;
+        lstm__session_reset_states(session);
+        lstm__session_forward(session, &batch);
+        for (size_t k = 0; k < session->model->output_count; k++)
+            export_part(session, session->model->outputs[k], &batch, outs[k]);
+    }
 }
 
 lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float *const *outs,
@@ -348,22 +365,21 @@ lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float
             return lstm__fail(LSTM_ERROR_ARGUMENT, "the array of output \"%s\" is NULL",
                               layer->node->name);
     }
+    lstm_status status = LSTM_OK;
     const size_t total = read.batch.count;
     const size_t size = total < PREDICT_BATCH ? total : PREDICT_BATCH;
-    RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, size > 0 ? size : 1,
-                                         read.batch.steps, 0));
+    uint64_t *order = lstm__allocate_array(model->context, total > 0 ? total : 1, sizeof *order);
+    if (!order)
+        return lstm__fail_memory(total * sizeof *order, "the order of the samples");
+    TRY(lstm__session_create(&session, model, false, false, size > 0 ? size : 1, read.batch.steps,
+                             0));
     const uint64_t mode = lstm__denormals_flush();
-    lstm__batch batch = read.batch;
-    for (batch.first = 0; batch.first < total; batch.first += size) {
-        batch.count = total - batch.first < size ? total - batch.first : size;
-        lstm__session_reset_states(session);
-        lstm__session_forward(session, &batch);
-        for (size_t k = 0; k < output_count; k++)
-            export_part(session, model->outputs[k], &batch, outs[k]);
-    }
+    predict_batches(session, &read.batch, size, order, outs);
     lstm__denormals_restore(mode);
+out:
     lstm__session_destroy(session);
-    return LSTM_OK;
+    lstm__release(model->context, order);
+    return status;
 }
 
 lstm_status lstm_predict(lstm_model *model, const lstm_data *data, float *out, size_t count)

@@ -89,12 +89,14 @@ lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const 
                            lstm__sums *sums)
 {
     *sums = (lstm__sums){0};
-    lstm__batch batch = *data;
     lstm__session_reset_states(session);
-    for (size_t done = 0; done < data->count; done += batch.count) {
+    for (size_t done = 0; done < data->count;) {
         double value = 0;
+        lstm__batch batch = *data;
         batch.first = data->first + done;
         batch.count = data->count - done < batch_size ? data->count - done : batch_size;
+        done += batch.count;
+        lstm__session_order(session, &batch);
         lstm__session_forward(session, &batch);
         RETURN_IF_ERROR(lstm__loss_compute(session, loss, &batch, false, &value));
         sums->loss += value * (double)batch.count;
