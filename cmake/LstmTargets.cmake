@@ -38,6 +38,21 @@ if(NOT LSTM_LAPACKE_LINKS)
                         "(Debian: liblapacke-dev)")
 endif()
 
+# gcc 12.2 for aarch64 breaks off ("internal compiler error: in vect_transform_reduction") where it makes vectors of the
+# largest of floats in double. The kernels' vectors are written by hand, so nothing is lost by leaving that out.
+set(CMAKE_REQUIRED_FLAGS "-O3")
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+check_c_source_compiles("
+    double largest(const float *x, int n)
+    {
+        double m = 0;
+        for (int k = 0; k < n; k++)
+            m = __builtin_fmax(m, __builtin_fabs((double)x[k]));
+        return m;
+    }" LSTM_VECTOR_LOOPS)
+unset(CMAKE_REQUIRED_FLAGS)
+unset(CMAKE_TRY_COMPILE_TARGET_TYPE)
+
 if(NOT LSTM_SANITIZE STREQUAL "" AND NOT LSTM_SANITIZE STREQUAL "address-undefined" AND NOT LSTM_SANITIZE STREQUAL "thread")
     message(FATAL_ERROR "LSTM_SANITIZE is \"${LSTM_SANITIZE}\"; expected nothing, address-undefined or thread")
 endif()
@@ -53,6 +68,9 @@ function(lstm_compile_settings target)
         -Wvla -Wundef -ffp-contract=off)
     if(LSTM_WERROR)
         target_compile_options(${target} PRIVATE -Werror)
+    endif()
+    if(NOT LSTM_VECTOR_LOOPS)
+        target_compile_options(${target} PRIVATE -fno-tree-loop-vectorize)
     endif()
     if(LSTM_SANITIZE STREQUAL "address-undefined")
         set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)

@@ -6,7 +6,9 @@
 #     sh cmake/write_map.sh
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
-names=$(awk '/LSTM_API/ && !/#define/ && match($0, /lstm_[a-z0-9_]+\(/) { print substr($0, RSTART, RLENGTH - 1) }' \
+# A long name may stand on the line after its LSTM_API.
+names=$(awk '/#define/ { next } /LSTM_API/ { open = 1 }
+    open && match($0, /lstm_[a-z0-9_]+\(/) { print substr($0, RSTART, RLENGTH - 1); open = 0 }' \
     "$root/include/lstm/lstm.h" | LC_ALL=C sort)
 major=$(awk '$2 == "LSTM_VERSION_MAJOR" { print $3; exit }' "$root/include/lstm/lstm.h")
 {

@@ -189,23 +189,40 @@ static int32_t spoil_class(void *user, const lstm_progress *progress)
 }
 
 /* The callback may write to the data, though it should not: the class number indexes no array
- * unchecked. */
+ * unchecked. Where padding or class weights look at it again it is named, else it is a target that
+ * no class has. */
 static void test_class_numbers_are_checked_again_before_they_are_used(void **state)
 {
+    static const float weights[STACK_OUTPUTS] = {1, 1};
+    int32_t lengths[N];
     task t;
     float classes[N] = {0};
     const lstm_loss_options sparse = {.struct_size = sizeof sparse,
                                       .loss = LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY};
+    lstm_fit_options options = {.struct_size = sizeof options,
+                                .epochs = 2,
+                                .loss = &sparse,
+                                .batch_size = 4,
+                                .progress = spoil_class,
+                                .progress_user = &classes[9]};
     (void)state;
     task_start(&t);
     t.data.y = classes;
     t.data.y_count = N;
     lstm_model *m = new_stack();
-    assert_status_text(lstm_fit(m,
-                                OPTIONS(lstm_fit, .epochs = 2, .loss = &sparse, .batch_size = 4,
-                                        .progress = spoil_class, .progress_user = &classes[9]),
-                                &t.data, NULL),
-                       LSTM_ERROR_ARGUMENT, "sample 9");
+    assert_ok(lstm_fit(m, &options, &t.data, NULL));
+    classes[9] = 0;
+    options.class_weights = weights;
+    options.class_weight_count = STACK_OUTPUTS;
+    assert_status_text(lstm_fit(m, &options, &t.data, NULL), LSTM_ERROR_ARGUMENT, "sample 9");
+    classes[9] = 0;
+    for (size_t k = 0; k < N; k++)
+        lengths[k] = STACK_STEPS;
+    options.class_weights = NULL;
+    options.class_weight_count = 0;
+    t.data.lengths = lengths;
+    t.data.lengths_count = N;
+    assert_status_text(lstm_fit(m, &options, &t.data, NULL), LSTM_ERROR_ARGUMENT, "sample 9");
     lstm_model_destroy(m);
 }
 

@@ -32,14 +32,14 @@ if command -v bash >/dev/null; then
     bash -n completion || fail "the completion script does not parse"
     words=$(bash -c '. ./completion; COMP_WORDS=(lstm fit --val); COMP_CWORD=2; _lstm; echo "${COMPREPLY[*]}"')
     checks=$((checks + 1))
-    [ "$words" = "--validation-split --val-x --val-y --val-lengths --val-mask" ] || fail "completion of --val gave: $words"
+    [ "$words" = "--validation-split --val-x --val-y --val-lengths --val-mask --val-label-lengths" ] || fail "completion of --val gave: $words"
 fi
 
 # What cli.md promises for later is refused, not ignored.
 for option in tune; do
     check 2 "fit has no option --$option" fit m.json --x x --y y -o o.lstm --$option=z
 done
-check 2 "predict has no option --state-in" predict m.json --x x.npy -o y.npy --state-in s.npz
+check 2 "predict has no option --states" predict m.json --x x.npy -o y.npy --states s.npz
 
 # Arguments
 check 2 "did you mean --epochs" fit m.json --x x --y y -o o.lstm --epoch=1 --epohcs 3

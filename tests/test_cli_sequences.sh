@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # --lengths and --mask of fit, evaluate and predict: padding changes nothing, lengths and the mask that says the same agree, and
-# what does not fit is refused in words.
+# what does not fit is refused in words. --tbptt.
 . "$(dirname "$0")/cli_checks.sh"
 
 cat >model.json <<'END'
@@ -39,6 +39,26 @@ check 0 "" fit model.json --x other.csv --y y.csv --mask mask.csv --val-x other.
 check 0 "" predict a.lstm --x x.csv --lengths lengths.csv -o a.csv
 check 0 "" predict b.lstm --x x.csv --lengths lengths.csv -o b.csv
 [ -s a.csv ] || fail "no prediction"
+
+# ---- Sequences in pieces: all steps at once are plain training, and a run may stop and go on
+cat >pieces.json <<'END'
+{"layers": [{"type": "Input", "shape": [3, 1]},
+            {"type": "LSTM", "units": 4, "return_sequences": true},
+            {"type": "Dense", "units": 1}]}
+END
+check 0 "" fit pieces.json --x x.csv --y other.csv --epochs 4 -o a.lstm
+check 0 "" fit pieces.json --x x.csv --y other.csv --epochs 4 -o b.lstm --tbptt 3
+cmp -s a.lstm b.lstm || fail "one piece of all steps differs from plain training"
+check 0 "" fit pieces.json --x x.csv --y other.csv --epochs 4 -o a.lstm --tbptt 1,2 --log-steps
+[ "$(grep -c '"step"' out.txt)" = 12 ] || fail "not three updates an epoch"
+check 0 "" fit pieces.json --x x.csv --y other.csv --epochs 2 -o b.lstm --tbptt 1,2 --checkpoint t.ckpt
+check 0 "" fit pieces.json --x x.csv --y other.csv --epochs 4 -o b.lstm --tbptt 1,2 --resume t.ckpt
+cmp -s a.lstm b.lstm || fail "resumed training in pieces differs"
+check 2 'another tbptt' fit pieces.json --x x.csv --y other.csv --epochs 6 -o n.lstm --tbptt 1,3 --resume t.ckpt
+for wrong in 0 2,1 x 1,2,3; do
+    check 2 'expected K1 or K1,K2 with 1 <= K1 <= K2' fit pieces.json --x x.csv --y other.csv -o n.lstm --tbptt $wrong
+done
+check 2 'layer "lstm" (LSTM) needs its sequence whole' fit model.json --x x.csv --y y.csv -o n.lstm --tbptt 1
 
 # ---- Refused
 check 2 "three.csv: shape (3, 1): --lengths takes one array (4,)" predict model.json --x x.csv --lengths three.csv -o a.csv

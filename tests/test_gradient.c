@@ -241,6 +241,23 @@ static void test_smoothed_and_weighted_entropies_back_propagate(void **state)
             }
 }
 
+static void test_ctc_back_propagates(void **state)
+{
+    (void)state;
+    for (int32_t reduction = LSTM_REDUCTION_MEAN; reduction <= LSTM_REDUCTION_MEAN_PER_LABEL;
+         reduction++)
+        /* from logits, through softmax, logarithms of probabilities */
+        for (int form = 0; form < 3; form++) {
+            const lstm__loss loss = {.kind = LSTM_LOSS_CTC,
+                                     .log_probabilities = form == 2,
+                                     .reduction = reduction,
+                                     .blank = -1,
+                                     .zero_infinity = true};
+            chosen_activation = form == 1 ? LSTM_ACTIVATION_SOFTMAX : LSTM_ACTIVATION_LINEAR;
+            run("ctc", four_units, LSTM_PROFILE_KERAS, &loss);
+        }
+}
+
 static void penalised(lstm_model *model, int64_t steps)
 {
     lstm_layer *a = NULL;
@@ -264,6 +281,7 @@ static void test_penalties_belong_to_the_loss_and_its_gradient(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ctc_back_propagates),
         cmocka_unit_test(test_every_later_loss_back_propagates),
         cmocka_unit_test(test_smoothed_and_weighted_entropies_back_propagate),
         cmocka_unit_test(test_penalties_belong_to_the_loss_and_its_gradient),

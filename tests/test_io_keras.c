@@ -174,8 +174,25 @@ static void test_hard_sigmoid_is_another_function_before_keras_3(void **state)
     assert_works(lstm__model_load(&model, context, "sigmoid3.keras"));
     lstm__graph_release(model);
     write_archive("sigmoid2.keras", description, keras2);
-    assert_fails(lstm__model_load(&model, context, "sigmoid2.keras"), LSTM_ERROR_UNSUPPORTED,
-                 "layer \"dense\": \"activation\" is hard_sigmoid as of Keras 2");
+    assert_works(lstm__model_load(&model, context, "sigmoid2.keras"));
+    assert_int_equal(((const lstm_dense_options *)model->nodes[2]->options)->activation,
+                     LSTM_ACTIVATION_HARD_SIGMOID_KERAS2);
+    lstm__graph_release(model);
+    const char *const inside =
+        "{\"class_name\": \"Sequential\", \"config\": {\"layers\": ["
+        "{\"class_name\": \"InputLayer\", \"config\": {\"batch_shape\": [null, 2, 1]}},"
+        "{\"class_name\": \"Bidirectional\", \"config\": {\"layer\": {\"class_name\": "
+        "\"LSTM\", \"config\": {\"units\": 1, \"recurrent_activation\": \"hard_sigmoid\"}}}},"
+        "{\"class_name\": \"RepeatVector\", \"config\": {\"n\": 2}},"
+        "{\"class_name\": \"GRU\", \"config\": {\"units\": 1}}]}, "
+        "\"keras_version\": \"2.1.6\"}";
+    assert_works(lstm__model_from_json(&model, context, inside, strlen(inside)));
+    for (size_t k = 1; k < 3; k++)
+        assert_int_equal(
+            ((const lstm_lstm_options *)model->nodes[k]->options)->recurrent_activation,
+            LSTM_ACTIVATION_HARD_SIGMOID_KERAS2);
+    assert_int_equal(((const lstm_gru_options *)model->nodes[5]->options)->reset_after, LSTM_NO);
+    lstm__graph_release(model);
 }
 
 static void test_a_sequence_that_was_built_by_a_call_is_read(void **state)

@@ -35,10 +35,10 @@
  *              expected and what was found. The library never prints, never exits, never aborts.
  * Failure.     A failed call changes nothing that the caller can see, unless its comment says otherwise. `create`
  *              and `load` calls write NULL to their first parameter when they fail.
- * Handles.     lstm_context, lstm_model, lstm_session, lstm_optimizer, lstm_history, lstm_primitive, lstm_archive
- *              and lstm_table belong to the caller, who ends each with its `destroy`. An lstm_layer belongs to its
- *              model and is never destroyed by the caller. Handles may be destroyed in any order (a session keeps
- *              what it needs of its model alive); `destroy(NULL)` does nothing.
+ * Handles.     lstm_context, lstm_model, lstm_session, lstm_optimizer, lstm_history, lstm_primitive, lstm_ctc,
+ *              lstm_sampler, lstm_archive and lstm_table belong to the caller, who ends each with its `destroy`. An
+ *              lstm_layer belongs to its model and is never destroyed by the caller. Handles may be destroyed in any
+ *              order (a session keeps what it needs of its model alive); `destroy(NULL)` does nothing.
  * Options.     An option struct begins with `struct_size`, which the caller sets to sizeof the struct. Every other
  *              member may be left 0 or NULL and then has its documented default; a NULL pointer to the whole struct
  *              means all defaults, where the comment allows it. A struct from an older header (shorter) is accepted;
@@ -195,42 +195,56 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_LOSS_HUBER 3 /* (p-y)^2 / 2 up to delta, delta |p-y| - delta^2 / 2 beyond */
 #define LSTM_LOSS_BINARY_CROSSENTROPY 4      /* -y log p - (1-y) log(1-p), per element */
 #define LSTM_LOSS_CATEGORICAL_CROSSENTROPY 5 /* -sum_k y_k log p_k, per row; y has the shape of p */
-#define LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY \
-    6                        /* -log p_y, per row; y holds one class number a row */
+/* -log p_y, per row; y holds one class number a row */
+#define LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY 6
 #define LSTM_LOSS_MAPE 7     /* 100 |p - y| / max(|y|, 1e-7) */
 #define LSTM_LOSS_MSLE 8     /* (log(1 + max(p, 1e-7)) - log(1 + max(y, 1e-7)))^2 */
 #define LSTM_LOSS_LOG_COSH 9 /* log cosh(p - y) */
-#define LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY \
-    10 /* (1 - p_t)^gamma times the binary cross-entropy, p_t = y p + (1-y)(1-p) */
-#define LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY \
-    11 /* -alpha sum_k (1 - p_k)^gamma y_k log p_k, per row */
-#define LSTM_LOSS_KL_DIVERGENCE \
-    12                       /* sum_k y_k log(y_k / p_k), per row; both limited to [1e-7, 1] */
-#define LSTM_LOSS_POISSON 13 /* p - y log(p + 1e-7) */
+/* (1 - p_t)^gamma times the binary cross-entropy, p_t = y p + (1-y)(1-p) */
+#define LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY 10
+/* -alpha sum_k (1 - p_k)^gamma y_k log p_k, per row */
+#define LSTM_LOSS_CATEGORICAL_FOCAL_CROSSENTROPY 11
+/* sum_k y_k log(y_k / p_k), per row; both limited to [1e-7, 1] */
+#define LSTM_LOSS_KL_DIVERGENCE 12
+#define LSTM_LOSS_POISSON 13           /* p - y log(p + 1e-7) */
 #define LSTM_LOSS_COSINE_SIMILARITY 14 /* -p.y / (|p| |y|), per row: -1 is best */
 #define LSTM_LOSS_HINGE 15 /* max(1 - y p, 0); y is -1 or 1, or 0 or 1 (in the whole batch) */
 #define LSTM_LOSS_SQUARED_HINGE 16     /* its square */
 #define LSTM_LOSS_CATEGORICAL_HINGE 17 /* max(max_k (1-y_k) p_k - sum_k y_k p_k + 1, 0), per row */
-#define LSTM_LOSS_QUANTILE \
-    18 /* max(q (y-p), (q-1) (y-p)): p becomes the q-quantile (Koenker and Bassett 1978) */
+/* max(q (y-p), (q-1) (y-p)): p becomes the q-quantile (Koenker and Bassett 1978) */
+#define LSTM_LOSS_QUANTILE 18
 /* (s + (y - m)^2 exp(-s)) / 2: an output of 2 K features holds K means m, then K log variances s,
  * for K values y (Nix and Weigend 1994; PyTorch's GaussianNLLLoss with var = exp(s)). */
 #define LSTM_LOSS_GAUSSIAN_NLL 19
+/* Connectionist temporal classification (Graves et al. 2006): -log of the probability of a label
+ * sequence, summed over all ways of writing it into the steps with blanks between labels and labels
+ * repeated. Targets are lstm_data.labels. Outputs are logits of the classes, one of which is the
+ * blank; a softmax layer is gone through; from_logits = LSTM_NO takes logarithms of probabilities
+ * as they are (PyTorch's CTCLoss; the gradient is that of the logarithms). A sample without an
+ * alignment (fewer steps than labels, and a blank between equal ones, need) has an infinite loss
+ * and a gradient of NaN; lstm_fit refuses it and names it. */
+#define LSTM_LOSS_CTC 20
 
 /* What the loss of a batch is: the sum over rows of weight * loss (a row is a sample, or a step of
  * one; per-element losses are the mean over the row's features), divided by */
-#define LSTM_REDUCTION_MEAN \
-    1 /* the number of rows (Keras' sum_over_batch_size): weights are not in the divisor */
+/* the number of rows (Keras' sum_over_batch_size): weights are not in the divisor */
+#define LSTM_REDUCTION_MEAN 1
 #define LSTM_REDUCTION_SUM 2 /* nothing */
-#define LSTM_REDUCTION_WEIGHTED_MEAN \
-    3 /* the sum of the weights: steps of weight 0 do not count at all */
+/* the sum of the weights: steps of weight 0 do not count at all */
+#define LSTM_REDUCTION_WEIGHTED_MEAN 3
+/* CTC alone: the number of samples, each loss being divided by the number of its labels first (of
+ * none: by 1). PyTorch's "mean" of CTCLoss; Keras' is LSTM_REDUCTION_MEAN. */
+#define LSTM_REDUCTION_MEAN_PER_LABEL 4
 
 /* Metrics, computed beside the loss. */
-#define LSTM_METRIC_ACCURACY \
-    1 /* sparse, categorical or binary (threshold 1/2; 0 for logits), chosen by the loss */
+/* sparse, categorical or binary (threshold 1/2; 0 for logits), chosen by the loss */
+#define LSTM_METRIC_ACCURACY 1
 #define LSTM_METRIC_MAE 2  /* mean absolute error */
 #define LSTM_METRIC_RMSE 3 /* root of the mean squared error over all elements of all batches */
 #define LSTM_METRIC_MSE 4
+/* CTC: edit distance of the greedily decoded outputs to the labels, divided by the number of labels,
+ * over all samples. (Accuracy with CTC: the part of samples without any error.) */
+#define LSTM_METRIC_LABEL_ERROR_RATE 5
 
 /* Optimizers. */
 #define LSTM_OPTIMIZER_SGD 1
@@ -243,20 +257,20 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_OPTIMIZER_NADAM 8
 #define LSTM_OPTIMIZER_RADAM 9
 #define LSTM_OPTIMIZER_LION 10
-#define LSTM_OPTIMIZER_LBFGS \
-    11 /* for small models: keeps 2 * history_size copies of the parameters */
+/* for small models: keeps 2 * history_size copies of the parameters */
+#define LSTM_OPTIMIZER_LBFGS 11
 
 /* Learning rates over the updates t = 0, 1, ... (lstm_schedule_options). */
 #define LSTM_SCHEDULE_CONSTANT 1
 #define LSTM_SCHEDULE_STEP 2        /* rate * factor^floor(t / steps) */
 #define LSTM_SCHEDULE_EXPONENTIAL 3 /* rate * factor^(t / steps) */
 #define LSTM_SCHEDULE_COSINE 4      /* down to alpha * rate in `steps` updates, and stays there */
-#define LSTM_SCHEDULE_COSINE_RESTARTS \
-    5 /* the same again and again, each `t_mul` times as long (Loshchilov and Hutter 2017) */
-#define LSTM_SCHEDULE_ONE_CYCLE \
-    6 /* up to rate and down to almost 0 in `steps` updates (Smith and Topin 2018) */
-#define LSTM_SCHEDULE_PLATEAU \
-    7 /* times `factor` when the watched loss has not become better for `patience` epochs */
+/* the same again and again, each `t_mul` times as long (Loshchilov and Hutter 2017) */
+#define LSTM_SCHEDULE_COSINE_RESTARTS 5
+/* up to rate and down to almost 0 in `steps` updates (Smith and Topin 2018) */
+#define LSTM_SCHEDULE_ONE_CYCLE 6
+/* times `factor` when the watched loss has not become better for `patience` epochs */
+#define LSTM_SCHEDULE_PLATEAU 7
 #define LSTM_SCHEDULE_CALLBACK 8 /* a function of the caller */
 
 /* What a parameter array is kept to, after each update. Norms are those of the columns of (I, 4H)
@@ -268,12 +282,12 @@ LSTM_API const char *lstm_last_error(void);
 
 /* Initialisers. */
 #define LSTM_INITIALIZER_GLOROT_UNIFORM 1 /* U(-l, l), l = sqrt(6 / (fan_in + fan_out)) */
-#define LSTM_INITIALIZER_ORTHOGONAL \
-    2 /* QR of a normal matrix, signs made unique (Saxe et al. 2013) */
+/* QR of a normal matrix, signs made unique (Saxe et al. 2013) */
+#define LSTM_INITIALIZER_ORTHOGONAL 2
 #define LSTM_INITIALIZER_ZEROS 3
 #define LSTM_INITIALIZER_ONES 4
-#define LSTM_INITIALIZER_TORCH_UNIFORM \
-    5 /* U(-k, k), k = 1/sqrt(units) in recurrent layers, 1/sqrt(fan_in) in Dense */
+/* U(-k, k), k = 1/sqrt(units) in recurrent layers, 1/sqrt(fan_in) in Dense */
+#define LSTM_INITIALIZER_TORCH_UNIFORM 5
 
 #define LSTM_INITIALIZER_RANDOM_UNIFORM 6 /* U(-0.05, 0.05), Keras' Embedding */
 #define LSTM_INITIALIZER_RANDOM_NORMAL 7  /* N(0, 1), PyTorch's Embedding */
@@ -289,12 +303,43 @@ LSTM_API const char *lstm_last_error(void);
 /* How Attention compares a query q with a key k. */
 #define LSTM_SCORE_DOT 1    /* sum(q k) */
 #define LSTM_SCORE_CONCAT 2 /* sum(tanh(q + k)) */
+/* Which gate of an LSTM follows from which. */
+#define LSTM_COUPLING_NONE 1
+#define LSTM_COUPLING_FORGET 2 /* f = 1 - i (Greff et al. 2015; ONNX' input_forget) */
+#define LSTM_COUPLING_INPUT 3  /* i = 1 - f (TensorFlow Lite's CIFG) */
+
+/* What an LSTM normalises, N(a) = (a - mean) / sqrt(variance + epsilon) over the H numbers of a
+ * gate or of c, or over all 4H of the gates: four published cells that share a name.
+ *   BA        a = gx N4H(x W) + gh N4H(h U) + b;  h' = o tanh(gc N(c') + bc); c' is carried as it is
+ *             (the paper of Ba et al. 2016; Haste)
+ *   FASTRNNS  the same, but gc N(c') + bc is also what is carried (PyTorch's fastrnns; TF Addons)
+ *   TFLITE    a = g NH(x W + h U) + b, each gate alone; c' not normalised (TensorFlow Lite)
+ *   TF        the same, and gc N(c') + bc is carried (TensorFlow 1's LayerNormBasicLSTMCell)
+ * Parameters: BA, FASTRNNS: kernel_gamma, recurrent_gamma (4H); TFLITE, TF: gate_gamma (4H); all but
+ * TFLITE: cell_gamma, cell_beta (H). b is the bias. */
+#define LSTM_LAYER_NORM_NONE 1
+#define LSTM_LAYER_NORM_BA 2
+#define LSTM_LAYER_NORM_FASTRNNS 3
+#define LSTM_LAYER_NORM_TFLITE 4
+#define LSTM_LAYER_NORM_TF 5
 /* How Bidirectional merges its two outputs. */
 #define LSTM_MERGE_CONCAT 1 /* features side by side, forward first */
 #define LSTM_MERGE_SUM 2
 #define LSTM_MERGE_MUL 3
 #define LSTM_MERGE_AVE 4
 #define LSTM_MERGE_NONE 5 /* two outputs */
+
+/* Gates and states of a recurrent layer, step by step, and the weights of attention
+ * (lstm_session_trace). */
+#define LSTM_TRACE_INPUT_GATE 1  /* i of an LSTM */
+#define LSTM_TRACE_FORGET_GATE 2 /* f */
+#define LSTM_TRACE_CANDIDATE 3   /* g, of a GRU too */
+#define LSTM_TRACE_OUTPUT_GATE 4 /* o */
+#define LSTM_TRACE_CELL 5        /* c */
+#define LSTM_TRACE_OUTPUT 6      /* h of any recurrent layer */
+#define LSTM_TRACE_RESET_GATE 7  /* r of a GRU */
+#define LSTM_TRACE_UPDATE_GATE 8 /* z of a GRU */
+#define LSTM_TRACE_ATTENTION 9
 
 /* The sets of constants that have names in files, on the command line and in messages. */
 #define LSTM_NAMES_PROFILE 1
@@ -310,6 +355,9 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_PADDING 20
 #define LSTM_NAMES_SCORE 21
 #define LSTM_NAMES_MERGE 30
+#define LSTM_NAMES_TRACE 31
+#define LSTM_NAMES_COUPLING 32
+#define LSTM_NAMES_LAYER_NORM 33
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam",
  * "hard_sigmoid", "avx2"). Upper and lower case are the same.
@@ -489,6 +537,42 @@ typedef struct lstm_lstm_options {
     /* LSTM_YES: in a session every call begins with the h and c that the call before ended with
      * (Keras' stateful); gradients do not go into the call before. See lstm_session_reset_states */
     int32_t stateful;
+    /* ---- Variants, all off by default, in any combination but those refused below. Equations and
+     * sources are in docs/layers.md. */
+    /* LSTM_COUPLING_*: one gate from the other. The columns of the gate that follows stay in the
+     * kernels and are not used */
+    int32_t coupled_gates;
+    /* P > 0: h is projected, h' = (o tanh(c')) W, from H to P < H numbers, which is what recurrent
+     * weights and readers see (PyTorch's proj_size, Sak et al. 2014); an initial h has P numbers.
+     * Parameter projection_kernel (H, P), or weight_hr_l0 (P, H) behind the biases */
+    int64_t proj_size;
+    /* > 0: the projected h is limited to this size (TensorFlow's proj_clip) */
+    float proj_clip;
+    /* LSTM_YES: i and f see c, o sees c' (Gers and Schmidhuber 2000). Parameter peephole_kernel (3,
+     * H), rows i, f, o, initially zeros, or weight_ch_l0. (ONNX orders them i, o, f.) */
+    int32_t peepholes;
+    /* > 0: sums are limited to this size before the activations of i, f, g, o (ONNX' clip, as ONNX
+     * Runtime does it) */
+    float gate_clip;
+    /* > 0: c' is limited to this size and carried so (TensorFlow's cell_clip) */
+    float cell_clip;
+    /* 0 to 1: chance that a number of h, of c, is held from the step before while training; else
+     * the mean of both possibilities (zoneout, Krueger et al. 2016) */
+    float zoneout_h;
+    float zoneout_c;
+    /* LSTM_LAYER_NORM_*; not together with peepholes, recurrent_dropout */
+    int32_t layer_norm;
+    /* added to variances. Default 1e-5; negative = 0 */
+    float layer_norm_epsilon;
+    /* Each 0 <= rate < 1, while training; what stays is divided by 1 - rate. Masks depend only on
+     * the seed, the layer, the update and the place, not on threads.
+     * Of x: one mask of (B, I) for all steps and gates (Keras' dropout) */
+    float dropout;
+    /* of h(t-1) where it enters the gates: four masks of (B, H) for all steps (Keras') */
+    float recurrent_dropout;
+    /* of the values of the recurrent kernel, one mask for an update (AWD-LSTM's weight drop) */
+    float recurrent_dropconnect;
+    uint64_t seed; /* of these and of zoneout. Default 0: the model's seed and the layer's place */
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options,
                                          const lstm_layer *input, lstm_layer **out);
@@ -583,6 +667,7 @@ typedef struct lstm_gru_options {
     const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
+    int32_t stateful;             /* as in lstm_lstm_options; gradients stay in the call */
 } lstm_gru_options;
 LSTM_API lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options,
                                         const lstm_layer *input, lstm_layer **out);
@@ -603,6 +688,7 @@ typedef struct lstm_simple_rnn_options {
     const lstm_layer *initial_h;   /* a layer [B][H] to start from; NULL = zeros */
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
+    int32_t stateful;             /* as in lstm_lstm_options; gradients stay in the call */
 } lstm_simple_rnn_options;
 LSTM_API lstm_status lstm_model_add_simple_rnn(lstm_model *model,
                                                const lstm_simple_rnn_options *options,
@@ -718,6 +804,11 @@ LSTM_API lstm_status lstm_model_add_last_step(lstm_model *model,
                                               const lstm_global_pooling_options *options,
                                               const lstm_layer *input, lstm_layer **out);
 
+/* Turn a sequence round in time, y(t) = x(T - 1 - t), and its mask with it: behind a layer with
+ * go_backwards the outputs are in the order of the input again. `options` may be NULL. */
+LSTM_API lstm_status lstm_model_add_reverse(lstm_model *model, const lstm_combine_options *options,
+                                            const lstm_layer *input, lstm_layer **out);
+
 /* Largest / mean of windows of `pool_size` steps; the sequence must have a fixed number of steps.
  * The mean of a window at an end counts the steps inside only, as in Keras. The result has no mask.
  */
@@ -813,6 +904,17 @@ LSTM_API lstm_status lstm_model_add_spatial_dropout(lstm_model *model,
                                                     const lstm_dropout_options *options,
                                                     const lstm_layer *input, lstm_layer **out);
 
+/* Multiply by normal numbers with mean 1 and variance rate / (1 - rate) (Srivastava et al. 2014). */
+LSTM_API lstm_status lstm_model_add_gaussian_dropout(lstm_model *model,
+                                                     const lstm_dropout_options *options,
+                                                     const lstm_layer *input, lstm_layer **out);
+
+/* Dropout for SELU networks (Klambauer et al. 2017): dropped values become -1.758, and all are
+ * scaled and shifted so that mean 0 and variance 1 stay. */
+LSTM_API lstm_status lstm_model_add_alpha_dropout(lstm_model *model,
+                                                  const lstm_dropout_options *options,
+                                                  const lstm_layer *input, lstm_layer **out);
+
 /* Add normal numbers with mean 0. */
 typedef struct lstm_gaussian_noise_options {
     uint32_t struct_size;
@@ -892,7 +994,10 @@ typedef struct lstm_regularizer_options {
     double max_norm; /* of LSTM_CONSTRAINT_MAX_NORM: > 0, default 2 (Keras') */
 } lstm_regularizer_options;
 
-/* Regularise a layer's "kernel" (weights of its input), "recurrent_kernel" or "bias", at any time.
+/* Regularise a layer's "kernel" (weights of its input), "recurrent_kernel" or "bias", at any time; or
+ * its "activity": l1 sum |y| + l2 sum y^2 over its output y, divided by the samples of the batch,
+ * without the steps that a mask leaves out (Keras' activity_regularizer; no constraint). What a
+ * layer returns as states is not part of it.
  *   options  [in] NULL = nothing any more
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (no such parameter name),
  * LSTM_ERROR_UNSUPPORTED. */
@@ -1080,7 +1185,9 @@ LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, s
 LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 
 /* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3
- * (.keras, .h5) whose layers this version has (docs/interchange.md). The self-test of our own files
+ * (.keras, .h5) or ONNX whose layers this version has; a state dict of PyTorch (.pt, .pth, safetensors) that
+ * says by its names and shapes what it is: an nn.LSTM, nn.GRU or nn.RNN, alone or in a row with
+ * others; its metadata "lstm.layout" is then "time_first" (docs/interchange.md). The self-test of our own files
  * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
  * weight is used and every parameter filled; the optimizer's state is not read, which a log line
  * says. No file, however damaged, is read outside its bounds, nor can it ask for more parameters
@@ -1092,7 +1199,8 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
 /* Fill the parameters of a built model from a file, recognised by its content: weights of Keras
  * (.weights.h5, .h5, .keras; the model must have the Keras profile) are matched by the layers'
  * names if all of them are there, else by the order of the layers, as Keras does; safetensors (also
- * our own files) by the parameters' names. Every weight must be used and every parameter filled;
+ * our own files), and state dicts of PyTorch (.pt, .pth; the model must have its profile), by the
+ * parameters' names, which may differ by a prefix ("module."). Every weight must be used and every parameter filled;
  * anything else is an error that names file, tensor, shape expected and shape found. Scalers,
  * metadata and the optimizer's state are left alone. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
  * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND,
@@ -1100,10 +1208,12 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
  * LSTM_ERROR_MEMORY. Threads: needs the model to itself. */
 LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path);
 
-/* Write a built model for Keras 3, in the format of the path's suffix: .keras (description and
- * weights) or .weights.h5 (weights alone, for model.load_weights of the same network). Scalers,
- * metadata and the seed are not part of these formats; of two biases (PyTorch profile) the sum is
- * written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
+/* Write a built model for others, in the format of the path's suffix: for Keras 3 .keras
+ * (description and weights) or .weights.h5 (weights alone, for model.load_weights of the same
+ * network); .onnx (opset 17; the batch is free; layers that ONNX has no operator for are refused by
+ * name; a stateful LSTM takes its states as inputs NAME.h0, NAME.c0 and gives NAME.hn, NAME.cn).
+ * Scalers, metadata and the seed are not part of these formats; of two biases (PyTorch profile) the
+ * sum is written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
  * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
 
@@ -1157,13 +1267,62 @@ typedef struct lstm_data {
     const int32_t *const *input_lengths;
     /* instead of mask: for each input its mask, of samples * steps entries, or NULL */
     const uint8_t *const *input_masks;
+    /* CTC, instead of y: [samples][most] class numbers, `labels_count` in all, whatever the layout.
+     * A sample's labels are the first label_lengths of its row; with label_lengths NULL those before
+     * its first negative number, all behind which are negative too */
+    const int32_t *labels;
+    size_t labels_count;
+    const int32_t *label_lengths; /* one a sample, 0 to most */
+    size_t label_lengths_count;   /* samples */
 } lstm_data;
+
+/* ---- A source: data that is read a batch at a time
+ *
+ * For data larger than memory, or made on the way (augmented, drawn, simulated). lstm_fit asks for
+ * each batch by the numbers of its samples, so shuffling, validation_split, resuming and the bits of
+ * the result are those of the same data given as arrays. Arrays are batch first. */
+
+/* One batch to be read: the callee fills the arrays. All belong to the library and are valid during
+ * the call only. */
+typedef struct lstm_batch {
+    uint32_t struct_size;
+    int32_t reserved;
+    int64_t count; /* samples wanted */
+    /* their numbers, 0 to source.samples - 1, in the order in which the arrays take them */
+    const int64_t *samples;
+    /* in the model's input order: [count][steps][features], or [count][features] */
+    float *const *inputs;
+    /* in output order, shaped as lstm_data's targets; NULL with CTC */
+    float *const *targets;
+    /* [count], of the first input that is a sequence; holds the number of its steps. NULL if none */
+    int32_t *lengths;
+    float *sample_weights; /* [count]; holds 1 */
+    /* CTC: [count][source.label_steps]; holds -1, which ends a sample's labels. Else NULL */
+    int32_t *labels;
+} lstm_batch;
+
+typedef struct lstm_source {
+    uint32_t struct_size;
+    /* LSTM_YES: a thread of the library's reads the next batch while this one is trained on: `read`
+     * is then called from that thread (never from two at once). Default LSTM_NO */
+    int32_t prefetch;
+    int64_t samples;     /* > 0 */
+    int64_t steps;       /* of free inputs, the longest sample's; 0 if there are none */
+    int64_t label_steps; /* CTC: labels of the longest sample; else 0 */
+    /* Fill a batch. Return LSTM_OK, or a status that ends lstm_fit with the text that
+     * lstm_last_error has (of a library's call inside), or a general one. */
+    lstm_status (*read)(void *user, const lstm_batch *batch);
+    void *user;
+    /* The length of every sample, `samples` of them, if known beforehand: needed for
+     * bucket_batches only; must be what `read` gives. NULL = not known */
+    const int32_t *lengths;
+} lstm_source;
 
 /* A loss and its settings, the same for every output. */
 typedef struct lstm_loss_options {
     uint32_t struct_size;
     int32_t loss; /* LSTM_LOSS_*; default MSE */
-    /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities */
+    /* LSTM_YES: the cross-entropies take logits; default LSTM_NO: probabilities. CTC: see there */
     int32_t from_logits;
     float huber_delta; /* > 0; default 1 */
     /* 0 <= s < 1, of the dense cross-entropies: y (1-s) + s/classes, binary y (1-s) + s/2; default
@@ -1180,6 +1339,12 @@ typedef struct lstm_loss_options {
      * }. At most 64. */
     const float *quantiles;
     size_t quantile_count;
+    /* CTC: the class of the blank; negative counts from the end, -1 is the last class (TensorFlow
+     * 1). Default 0 (Keras 3, PyTorch) */
+    int32_t ctc_blank;
+    /* CTC, LSTM_YES: a sample without an alignment counts as 0 and has no gradient (PyTorch's
+     * zero_infinity). Default LSTM_NO */
+    int32_t ctc_zero_infinity;
 } lstm_loss_options;
 
 /* ===============================================================================================================
@@ -1305,6 +1470,17 @@ typedef struct lstm_optimizer_options {
     int32_t reserved;        /* 0 */
     double tolerance_grad;   /* stop on a batch when no gradient is larger; default 1e-7 */
     double tolerance_change; /* or when parameters or loss change less; default 1e-9 */
+    /* Noise on the gradients of each update, after clipping: normal numbers with the variance
+     * gradient_noise / (1 + updates done)^gradient_noise_decay (Neelakantan et al. 2015 take 0.01,
+     * 0.3 or 1). Default 0 = none. Not for L-BFGS */
+    double gradient_noise;
+    double gradient_noise_decay;  /* default 0.55; negative = 0 */
+    uint64_t gradient_noise_seed; /* default 0: the model's */
+    /* L-BFGS, in lstm_fit: step lengths by a line search for the strong Wolfe conditions (Nocedal and
+     * Wright 2006, algorithms 3.5 and 3.6; PyTorch's line_search_fn='strong_wolfe'); the learning
+     * rate is the first length that is tried. Default LSTM_NO */
+    int32_t strong_wolfe;
+    int32_t reserved_2; /* 0 */
 } lstm_optimizer_options;
 
 /* Create an optimizer for a built model. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE
@@ -1401,6 +1577,34 @@ typedef struct lstm_fit_options {
      * Validation does not use them. NULL = 1. */
     const float *class_weights;
     size_t class_weight_count;
+    /* Truncated back-propagation through time (Williams and Peng 1990), for sequences longer than
+     * the memory of their tape: an update after every tbptt_k1 steps, from the losses of these
+     * steps, with gradients that go back over tbptt_k2 steps: the k1 and k2 - k1 before them.
+     * States are carried from piece to piece of a batch's sequences (between batches in `stateful`
+     * layers only), and are part of checkpoints; an epoch's progress counts pieces as batches.
+     * Every output must be a sequence, and every layer one whose steps follow from those before
+     * (no layer that goes backwards, no attention, pooling or convolution). Pieces in which no
+     * sample has a step cause no update. docs/sequences.md. tbptt_k1: 1 or more; default 0 = whole
+     * sequences. tbptt_k2: tbptt_k1 or more; default tbptt_k1 */
+    int64_t tbptt_k1;
+    int64_t tbptt_k2;
+    /* Weight noise (Graves 2013): loss and gradients of each batch are those at the weights plus
+     * normal numbers with this standard deviation, drawn anew for each update; the update moves the
+     * weights themselves. Validation and the model at the end are without it. Default 0 = none. Not
+     * for L-BFGS */
+    double weight_noise;
+    /* LSTM_YES: the history has a last column "gradient_norm", the mean over the epoch's batches of
+     * the L2 norm of all gradients, before accumulation and clipping. Default LSTM_NO */
+    int32_t gradient_norms;
+    int32_t reserved_2; /* 0 */
+    /* Instead of `data`, which is NULL then; and of `validation`. NULL = arrays */
+    const lstm_source *source;
+    const lstm_source *validation_source;
+    /* Batches of samples of nearly equal lengths: the epoch's order is cut into groups of so many
+     * batches, each is sorted by length and cut into batches, whose order is drawn again. Less
+     * padding is computed, while a sample still meets other company in every epoch. Needs lengths
+     * (of the data or of the source) and shuffle. Default 0 = none */
+    int64_t bucket_batches;
 } lstm_fit_options;
 
 /* Train a model.
@@ -1423,6 +1627,8 @@ typedef struct lstm_evaluate_options {
     const int32_t *metrics;        /* LSTM_METRIC_* */
     int32_t metric_count;
     int32_t reserved; /* 0 */
+    /* Instead of `data`, which is NULL then; NULL = arrays */
+    const lstm_source *source;
 } lstm_evaluate_options;
 
 /* Compute loss and metrics without training.
@@ -1485,6 +1691,13 @@ typedef struct lstm_session_options {
     int64_t batch;    /* largest number of samples in a call, > 0 */
     int64_t steps;    /* largest number of steps of free inputs; may be 0 if there is none */
     uint64_t seed;    /* of dropout; default 0 */
+    /* LSTM_YES: keep gates and states of recurrent layers for lstm_session_trace; default LSTM_NO.
+     * Costs a copy of them, and without training the memory of a tape */
+    int32_t traces;
+    int32_t reserved; /* 0 */
+    /* largest number of labels of a sample, for lstm_session_loss with CTC; default 0 = no CTC.
+     * Takes (steps + 6) * (2 * min(labels, steps) + 3) floats a thread */
+    int64_t labels;
 } lstm_session_options;
 
 /* Plan a built model for calls of up to `batch` samples and `steps` steps. Returns LSTM_OK,
@@ -1509,8 +1722,9 @@ LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data
  *
  * reset: the next forward begins with zeros, and may have another number of samples. get, set: copy
  * the states of one stateful layer out of / into the session, to save and restore a stream.
- *   h, c   [out]/[in] [samples][units]; get: NULL = not wanted
- *   count  [in] samples * units
+ *   h, c   [out]/[in] [samples][units] (h of an LSTM with a projection: [samples][proj_size]); get:
+ *          NULL = not wanted
+ *   count  [in] of h: samples * units, or samples * proj_size
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not stateful, another model's), LSTM_ERROR_STATE (get:
  * nothing carried yet), LSTM_ERROR_SHAPE (count). */
 LSTM_API lstm_status lstm_session_reset_states(lstm_session *session);
@@ -1523,6 +1737,26 @@ LSTM_API lstm_status lstm_session_set_states(lstm_session *session, const lstm_l
  * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */
 LSTM_API lstm_status lstm_session_output(const lstm_session *session, size_t index, float *values,
                                          size_t count);
+
+/* Copy what a layer computed inside itself in the latest forward, also after backward: the gates and
+ * states of a recurrent layer (with `traces` in the session's options), or the weights with which
+ * an attention layer's queries see its keys.
+ *   layer   [in]  of the session's model. The two layers of a Bidirectional: lstm_bidirectional_parts
+ *   which   [in]  LSTM_TRACE_*: an LSTM has i, f, g, o, c, h; a GRU r, z, g, h; a SimpleRNN h;
+ *                 Attention, AdditiveAttention and MultiHeadAttention attention
+ *   values  [out] recurrent: a row of units for each sample and step in the layout of the data, at
+ *                 the step whose x it belongs to, whichever direction the layer goes. Steps that are
+ *                 masked have the states held, and the gates that hold them: f and z 1, the others
+ *                 0. Attention: [samples][heads][queries][keys], heads 1 where there are none
+ *   count   [in]  lstm_session_trace_count
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another model's layer; it has no such trace; no traces are
+ * kept), LSTM_ERROR_STATE (no forward yet), LSTM_ERROR_SHAPE (count). */
+LSTM_API lstm_status lstm_session_trace(const lstm_session *session, const lstm_layer *layer,
+                                        int32_t which, float *values, size_t count);
+
+/* Return the number of values that lstm_session_trace gives, 0 where it gives none. */
+LSTM_API size_t lstm_session_trace_count(const lstm_session *session, const lstm_layer *layer,
+                                         int32_t which);
 
 /* Compute the loss of the latest forward against data's targets, and the gradient of that loss at
  * the outputs.
@@ -1628,8 +1862,8 @@ typedef struct lstm_primitive_options {
     int32_t reserved;     /* 0 */
 } lstm_primitive_options;
 #define LSTM_ROUTE_CONCAT 1 /* one product [h, x] W a step */
-#define LSTM_ROUTE_SPLIT \
-    2 /* x times its rows of W for all steps at once, h times its rows in the loop */
+/* x times its rows of W for all steps at once, h times its rows in the loop */
+#define LSTM_ROUTE_SPLIT 2
 
 /* Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_primitive_create(lstm_primitive **out, lstm_context *context,
@@ -1673,6 +1907,226 @@ LSTM_API lstm_status lstm_primitive_forward(lstm_primitive *primitive,
  * LSTM_ERROR_UNSUPPORTED. */
 LSTM_API lstm_status lstm_primitive_backward(lstm_primitive *primitive,
                                              const lstm_primitive_arrays *arrays);
+
+/* ===============================================================================================================
+ * CTC on your own arrays
+ *
+ * For those who have a network of their own: the loss of label sequences without known places
+ * (LSTM_LOSS_CTC says what it is) and its gradient. lstm_fit, lstm_evaluate and lstm_session_loss
+ * need none of this.
+ *
+ * Ownership: the caller's. Threads: one at a time.
+ * ===============================================================================================================
+ */
+
+typedef struct lstm_ctc lstm_ctc;
+
+typedef struct lstm_ctc_options {
+    uint32_t struct_size;
+    int32_t blank;        /* as lstm_loss_options.ctc_blank; default 0 */
+    int64_t classes;      /* C > 0, the blank among them */
+    int64_t batch, steps; /* largest in a call, > 0 */
+    int64_t labels;       /* largest number of labels of a sample */
+    /* LSTM_YES (default): softmax is part of the loss. LSTM_NO: x holds logarithms of probabilities
+     * and the gradient is that of the logarithms (PyTorch's backward passes on what belongs before
+     * its log_softmax; behind one both give the same) */
+    int32_t from_logits;
+    int32_t zero_infinity; /* as lstm_loss_options.ctc_zero_infinity */
+    int32_t reduction;     /* LSTM_REDUCTION_MEAN (default), _SUM or _MEAN_PER_LABEL */
+    int32_t no_gradient;   /* LSTM_YES: losses only, in less memory; default LSTM_NO */
+} lstm_ctc_options;
+
+/* Plan calls of up to so many samples, steps and labels. All memory is allocated here. Returns
+ * LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_ctc_create(lstm_ctc **out, lstm_context *context,
+                                     const lstm_ctc_options *options);
+LSTM_API void lstm_ctc_destroy(lstm_ctc *ctc);
+
+/* Arrays of one call. Members marked * may be NULL. */
+typedef struct lstm_ctc_arrays {
+    uint32_t struct_size;
+    int32_t layout;               /* LSTM_LAYOUT_*, of x and gradient; default batch first */
+    int64_t batch, steps;         /* of this call */
+    const float *x;               /* [batch][steps][classes] */
+    const int32_t *lengths;       /* * [batch]: steps of each sample; NULL = all */
+    const int32_t *labels;        /* [batch][label_steps]; * if label_steps is 0 */
+    int64_t label_steps;          /* any number */
+    const int32_t *label_lengths; /* * [batch]; NULL = up to the first negative label */
+    double *losses;               /* * [batch]: of each sample, not reduced */
+    float *gradient;              /* * as x: of the reduced loss; steps that are not there get 0 */
+} lstm_ctc_arrays;
+
+/* Compute the losses.
+ *   loss  [out] the reduced loss; NULL = not wanted
+ * A sample without an alignment has an infinite loss and a gradient of NaN, or with zero_infinity 0
+ * both. Allocates nothing. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (a label is out of range or the
+ * blank: names sample and position), LSTM_ERROR_SHAPE (batch, steps or labels beyond the plan),
+ * LSTM_ERROR_STATE (a gradient is wanted, but no_gradient was set), LSTM_ERROR_UNSUPPORTED. */
+LSTM_API lstm_status lstm_ctc_loss(lstm_ctc *ctc, const lstm_ctc_arrays *arrays, double *loss);
+
+/* ===============================================================================================================
+ * Decoding: from a network's outputs to sequences of labels
+ *
+ * CTC's outputs:      lstm_ctc_greedy, lstm_ctc_beam_search
+ * The next token:     lstm_beam_search with any step function, lstm_session_search with a network
+ * Drawn at random:    lstm_sampler, lstm_session_sample with a network
+ *
+ * docs/decoding.md has the definitions and examples.
+ * ===============================================================================================================
+ */
+
+/* ---- CTC */
+
+typedef struct lstm_ctc_decode_options {
+    uint32_t struct_size;
+    int32_t blank;       /* as lstm_loss_options.ctc_blank; default 0 */
+    int64_t classes;     /* C > 0 */
+    int32_t layout;      /* LSTM_LAYOUT_*, of x; default batch first */
+    int32_t from_logits; /* LSTM_NO: x holds logarithms of probabilities; default LSTM_YES */
+    /* Of the beam search: prefixes kept from step to step; default 16 */
+    int64_t beam_width;
+    int64_t top_paths; /* label sequences wanted, at most beam_width; default 1 */
+    /* Added to a prefix' logarithm for each label: more than 0 favours long sequences; default 0 */
+    double label_bonus;
+    /* [C][C], added when a label (second index) follows another (first; the blank's row for the
+     * first label): logarithms of a bigram model, times a weight of your own. NULL = none */
+    const float *bigrams;
+    size_t bigram_count; /* C * C */
+    /* Return what is added when `next` follows `labels`. Called on the calling thread, again and
+     * again for the same prefix. NULL = none */
+    double (*score)(void *user, const int32_t *labels, size_t count, int32_t next);
+    void *score_user;
+} lstm_ctc_decode_options;
+
+/* Arrays of one call. Members marked * may be NULL. */
+typedef struct lstm_ctc_decode_arrays {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    int64_t batch, steps;
+    const float *x;         /* [batch][steps][C] */
+    const int32_t *lengths; /* * [batch]: steps of each sample; NULL = all */
+    /* [out] [batch][top_paths][steps] (greedy: one path), best first, -1 behind the last label */
+    int32_t *labels;
+    size_t labels_count;    /* places in labels */
+    int32_t *label_lengths; /* [out] * [batch][top_paths] */
+    /* [out] * [batch][top_paths]: logarithms. Greedy: of the best path's probability. Beam search:
+     * of the sum over all paths that were kept, with bonus and scores; -infinity and no labels
+     * where there are fewer sequences than wanted */
+    double *scores;
+} lstm_ctc_decode_arrays;
+
+/* Take the most likely class of each step, join repeats, take out blanks (Graves et al. 2006, best
+ * path). Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (labels_count),
+ * LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. Threads: any number of calls. */
+LSTM_API lstm_status lstm_ctc_greedy(lstm_context *context, const lstm_ctc_decode_options *options,
+                                     const lstm_ctc_decode_arrays *arrays);
+
+/* Prefix beam search (Graves 2012; Hannun et al. 2014): label sequences with the largest sum over
+ * all their paths. With a beam as wide as there are prefixes the scores are exact: minus CTC's loss
+ * of these labels. Samples are shared among the context's threads, unless there is a score
+ * function. Returns as lstm_ctc_greedy. */
+LSTM_API lstm_status lstm_ctc_beam_search(lstm_context *context,
+                                          const lstm_ctc_decode_options *options,
+                                          const lstm_ctc_decode_arrays *arrays);
+
+/* ---- Networks that predict the next token */
+
+/* What the sum of the logarithms of a sequence of n tokens (the end token counts) is divided by. */
+#define LSTM_LENGTH_NONE 1    /* 1 */
+#define LSTM_LENGTH_GNMT 2    /* ((5 + n) / 6)^alpha (Wu et al. 2016), the default */
+#define LSTM_LENGTH_AVERAGE 3 /* n^alpha */
+
+/* Predict what follows: for hypothesis k of `count`, which is hypothesis from[k] of the step before
+ * with token tokens[k] behind it, write the next token's `classes` logits to logits + k * classes.
+ * At step 0 there is one hypothesis, its token is the start token. A status other than LSTM_OK
+ * ends the search with that status. */
+typedef lstm_status (*lstm_beam_step)(void *user, int64_t step, size_t count, const int32_t *tokens,
+                                      const int32_t *from, float *logits);
+
+typedef struct lstm_beam_options {
+    uint32_t struct_size;
+    int32_t length_penalty; /* LSTM_LENGTH_* */
+    int64_t classes;        /* C > 0; lstm_session_search: 0 = the output's features */
+    int64_t beam_width;     /* living hypotheses, and finished ones kept; default 4 */
+    int64_t top_paths;      /* wanted, at most beam_width; default 1 */
+    int64_t max_steps;      /* largest number of tokens, > 0 */
+    int32_t start_token;    /* given to the first step */
+    int32_t end_token;      /* ends a sequence; negative = none: all have max_steps tokens */
+    double alpha;           /* default 0.6 (GNMT), 1 (average); negative values are taken as such */
+    int32_t from_logits;    /* LSTM_NO: logarithms of probabilities; default LSTM_YES */
+    int32_t reserved;       /* 0 */
+} lstm_beam_options;
+
+/* Find the sequences of tokens with the largest score (sum of logarithms / penalty of the length).
+ *   tokens   [out] [top_paths][max_steps], best first, the end token among them, -1 behind it
+ *   count    [in]  places in tokens
+ *   lengths  [out] [top_paths]: numbers of tokens, 0 where there are fewer sequences than wanted
+ *   scores   [out] [top_paths], -infinity there; NULL = not wanted
+ * The search ends when no living hypothesis can become better than the finished ones, or at
+ * max_steps, where the living are finished as they are. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY, or what `step` returned. */
+LSTM_API lstm_status lstm_beam_search(lstm_context *context, const lstm_beam_options *options,
+                                      lstm_beam_step step, void *user, int32_t *tokens,
+                                      size_t count, int32_t *lengths, double *scores);
+
+/* The same with a network as the step: a session of beam_width samples or more, whose model has
+ * stateful recurrent layers, one input (a sequence of token numbers where its features are 1, of
+ * one-hot rows where they are `classes`) and one output of `classes` logits (a softmax layer's
+ * probabilities are taken back to logarithms). The search starts from the states that the session
+ * carries, of one sample (lstm_session_set_states, or a forward of the source), or from zeros, and
+ * leaves states of no meaning. Returns as lstm_beam_search, and LSTM_ERROR_STATE (no stateful
+ * layer). Threads: the session's. */
+LSTM_API lstm_status lstm_session_search(lstm_session *session, const lstm_beam_options *options,
+                                         int32_t *tokens, size_t count, int32_t *lengths,
+                                         double *scores);
+
+/* ---- Sampling
+ *
+ * Ownership: the caller's. Threads: one at a time. */
+
+typedef struct lstm_sampler lstm_sampler;
+
+typedef struct lstm_sampler_options {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    int64_t classes;  /* C > 0 */
+    double
+        temperature; /* logits are divided by it; default 1; negative = 0: the most likely token */
+    int64_t top_k;   /* only the k most likely; default 0 = all */
+    /* of these the fewest whose probabilities add up to p, 0 < p <= 1 (nucleus sampling, Holtzman et
+     * al. 2020); default 1 */
+    double top_p;
+    uint64_t seed; /* draw n depends on the seed, n and the logits, and on nothing else */
+} lstm_sampler_options;
+
+/* Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_sampler_create(lstm_sampler **out, lstm_context *context,
+                                         const lstm_sampler_options *options);
+LSTM_API void lstm_sampler_destroy(lstm_sampler *sampler);
+
+/* Draw a token from logits [C]. Allocates nothing. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_SHAPE (count is not C), LSTM_ERROR_NUMERIC (no logit is a number above -infinity). */
+LSTM_API lstm_status lstm_sampler_draw(lstm_sampler *sampler, const float *logits, size_t count,
+                                       int32_t *token);
+
+/* Return the number of draws done (NULL gives 0) / set it, to go on where another sampler was. set
+ * returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
+LSTM_API uint64_t lstm_sampler_position(const lstm_sampler *sampler);
+LSTM_API lstm_status lstm_sampler_set_position(lstm_sampler *sampler, uint64_t position);
+
+/* Let a network go on writing: feed it `prompt`, then draw token after token and feed it each. The
+ * session's model is as for lstm_session_search. States are carried: a second call goes on where
+ * the first ended (its prompt is then the last token drawn); lstm_session_reset_states starts anew.
+ *   prompt     [in]  prompt_count >= 1 tokens
+ *   end_token  [in]  drawing it ends the sequence; negative = none
+ *   tokens     [out] `count` places: what was drawn, the end token among it, -1 behind it
+ *   length     [out] number of tokens drawn
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no stateful layer), LSTM_ERROR_SHAPE,
+ * LSTM_ERROR_NUMERIC, LSTM_ERROR_MEMORY. Threads: the session's and the sampler's. */
+LSTM_API lstm_status lstm_session_sample(lstm_session *session, lstm_sampler *sampler,
+                                         const int32_t *prompt, size_t prompt_count,
+                                         int32_t end_token, int32_t *tokens, size_t count,
+                                         size_t *length);
 
 /* ===============================================================================================================
  * Archive: named arrays in files (.npy, .npz, .safetensors)
@@ -1737,8 +2191,8 @@ LSTM_API lstm_status lstm_archive_save(const lstm_archive *archive, const char *
 typedef struct lstm_table lstm_table;
 
 #define LSTM_COLUMN_NUMBER 1
-#define LSTM_COLUMN_DATE \
-    2 /* ISO 8601 date with optional time; the value is seconds since 1970-01-01 (UTC) */
+/* ISO 8601 date with optional time; the value is seconds since 1970-01-01 (UTC) */
+#define LSTM_COLUMN_DATE 2
 #define LSTM_COLUMN_TEXT 3 /* neither; no values are kept */
 
 typedef struct lstm_table_options {

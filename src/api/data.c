@@ -17,6 +17,18 @@ size_t lstm__data_sample_size(lstm__shape shape, size_t steps)
     return lstm__product(sizes, 2, &size) ? size : SIZE_MAX;
 }
 
+lstm_status lstm__read_layout(int32_t *layout)
+{
+    if (*layout == 0)
+        *layout = LSTM_LAYOUT_BATCH_FIRST;
+    if (*layout != LSTM_LAYOUT_BATCH_FIRST && *layout != LSTM_LAYOUT_TIME_FIRST)
+        return lstm__fail(
+            LSTM_ERROR_ARGUMENT,
+            "layout is %d: expected LSTM_LAYOUT_BATCH_FIRST or LSTM_LAYOUT_TIME_FIRST",
+            (int)*layout);
+    return LSTM_OK;
+}
+
 static lstm_status check_count(const char *what, const lstm_layer *layer, size_t samples,
                                size_t each, size_t count)
 {
@@ -151,6 +163,28 @@ static lstm_status read_masks(lstm__data *read, const lstm_model *model)
     return LSTM_OK;
 }
 
+/* Label sequences instead of arrays of targets. */
+static lstm_status read_labels(lstm__data *read)
+{
+    const lstm_data *own = &read->own;
+    const size_t samples = (size_t)own->samples;
+    if (!own->labels && samples > 0 && (own->labels_count > 0 || !own->label_lengths))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "labels is NULL: CTC needs the labels of each "
+                                               "sample");
+    if (samples > 0 && own->labels_count % samples != 0)
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "labels has %zu values: expected as many for each of the %zu samples",
+                          own->labels_count, samples);
+    if (own->label_lengths && own->label_lengths_count != samples)
+        return lstm__fail(LSTM_ERROR_SHAPE,
+                          "%zu label lengths given: expected one for each of the %zu samples",
+                          own->label_lengths_count, samples);
+    read->batch.labels = own->labels;
+    read->batch.label_steps = samples > 0 ? own->labels_count / samples : 0;
+    read->batch.label_lengths = own->label_lengths;
+    return LSTM_OK;
+}
+
 static lstm_status read_targets(lstm__data *read, const lstm_model *model, const lstm__loss *loss)
 {
     lstm_data *own = &read->own;
@@ -225,13 +259,7 @@ lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lst
         return lstm__fail(LSTM_ERROR_ARGUMENT, "data is NULL");
     RETURN_IF_ERROR(lstm__read_options(&read->own, sizeof read->own, data, "lstm_data"));
     lstm_data *own = &read->own;
-    if (own->layout == 0)
-        own->layout = LSTM_LAYOUT_BATCH_FIRST;
-    if (own->layout != LSTM_LAYOUT_BATCH_FIRST && own->layout != LSTM_LAYOUT_TIME_FIRST)
-        return lstm__fail(
-            LSTM_ERROR_ARGUMENT,
-            "layout is %d: expected LSTM_LAYOUT_BATCH_FIRST or LSTM_LAYOUT_TIME_FIRST",
-            (int)own->layout);
+    RETURN_IF_ERROR(lstm__read_layout(&own->layout));
     if (own->samples < 0)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "samples is %lld: expected 0 or more",
                           (long long)own->samples);
@@ -243,7 +271,10 @@ lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lst
     if (!loss)
         return LSTM_OK;
     RETURN_IF_ERROR(lstm__loss_check_outputs(model, loss));
-    RETURN_IF_ERROR(read_targets(read, model, loss));
+    if (lstm__loss_takes_labels(loss))
+        RETURN_IF_ERROR(read_labels(read));
+    else
+        RETURN_IF_ERROR(read_targets(read, model, loss));
     RETURN_IF_ERROR(read_weights(read, model));
     return lstm__loss_check_targets(model, loss, &read->batch);
 }

@@ -23,9 +23,11 @@ typedef struct fit {
     lstm__data validation;
     lstm__training training;
     lstm_optimizer *owned; /* created here */
+    lstm__source *source, *validation_source;
 } fit;
 
-static lstm_status read_metrics(const int32_t *metrics, int32_t count, int32_t *own)
+static lstm_status read_metrics(const lstm__loss *loss, const int32_t *metrics, int32_t count,
+                                int32_t *own)
 {
     if (count < 0 || count > LSTM__METRICS)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "metric_count is %d: expected 0 to %d", (int)count,
@@ -39,6 +41,7 @@ static lstm_status read_metrics(const int32_t *metrics, int32_t count, int32_t *
             return lstm__fail(LSTM_ERROR_ARGUMENT,
                               "metric %d is %d: expected an LSTM_METRIC_* constant", (int)k,
                               (int)metrics[k]);
+        RETURN_IF_ERROR(lstm__metric_check(metrics[k], loss));
     }
     return LSTM_OK;
 }
@@ -59,9 +62,12 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     RETURN_IF_ERROR(lstm__read_options(o, sizeof *o, options, "lstm_fit_options"));
     NEED_ZERO(o->reserved);
     RETURN_IF_ERROR(lstm__read_flag(&o->shuffle, LSTM_YES, "shuffle"));
+    NEED_ZERO(o->reserved_2);
+    RETURN_IF_ERROR(lstm__read_flag(&o->gradient_norms, LSTM_NO, "gradient_norms"));
     RETURN_IF_ERROR(lstm__read_flag(&o->restore_best, LSTM_YES, "restore_best"));
     RETURN_IF_ERROR(read_batch_size(&o->batch_size));
-    RETURN_IF_ERROR(read_metrics(o->metrics, o->metric_count, training->metrics));
+    RETURN_IF_ERROR(lstm__loss_read(&training->loss, o->loss));
+    RETURN_IF_ERROR(read_metrics(&training->loss, o->metrics, o->metric_count, training->metrics));
     if (o->epochs == 0)
         o->epochs = 1;
     if (o->epochs < 0 || o->initial_epoch < 0 || o->early_stopping < 0 || o->checkpoint_every < 0 ||
@@ -76,6 +82,10 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "validation_split is %g: expected 0 <= validation_split < 1",
                           o->validation_split);
+    if (!(o->weight_noise >= 0) || !isfinite(o->weight_noise))
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "weight_noise is %g: expected a finite number of at least 0",
+                          o->weight_noise);
     if (!(o->min_delta >= 0) || !isfinite(o->min_delta))
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "min_delta is %g: expected a finite number of at least 0", o->min_delta);
@@ -85,7 +95,6 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "both optimizer and optimizer_options are set");
     if (o->optimizer && o->optimizer->model != training->model)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "the optimizer belongs to another model");
-    RETURN_IF_ERROR(lstm__loss_read(&training->loss, o->loss));
     training->metric_count = (size_t)o->metric_count;
     training->batch_size = (size_t)o->batch_size;
     training->epochs = o->epochs;
@@ -94,6 +103,8 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     training->restore_best = o->restore_best == LSTM_YES;
     training->patience = o->early_stopping;
     training->min_delta = o->min_delta;
+    training->weight_noise = o->weight_noise;
+    training->gradient_norms = o->gradient_norms == LSTM_YES;
     training->seed = o->seed;
     training->position.epoch = o->initial_epoch;
     training->progress = o->progress;
@@ -115,6 +126,11 @@ static lstm_status read_class_weights(fit *f)
             return lstm__fail(LSTM_ERROR_ARGUMENT,
                               "class weight %zu is %g: expected a finite number of at least 0", k,
                               (double)o->class_weights[k]);
+    if (f->source) {
+        f->source->class_weights = o->class_weights;
+        f->source->class_weight_count = o->class_weight_count;
+        return LSTM_OK;
+    }
     lstm__batch trained = training->data;
     trained.count = training->samples;
     RETURN_IF_ERROR(lstm__loss_check_class_weights(training->model, &training->loss, &trained,
@@ -123,38 +139,101 @@ static lstm_status read_class_weights(fit *f)
     return LSTM_OK;
 }
 
-/* Which samples train and which validate. */
-static lstm_status read_fit_data(fit *f, const lstm_data *data)
+/* A source instead of arrays: `read` says how many samples and steps there are. */
+static lstm_status open_source(const fit *f, const lstm_source *own, lstm__source **source,
+                               lstm__data *read)
 {
+    const lstm__training *training = &f->training;
+    RETURN_IF_ERROR(
+        lstm__source_open(source, training->model, &training->loss, own, training->batch_size));
+    read->batch = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST,
+                                .samples = (size_t)(*source)->own.samples,
+                                .steps = (*source)->steps,
+                                .count = (size_t)(*source)->own.samples};
+    return LSTM_OK;
+}
+
+static lstm_status read_validation(fit *f)
+{
+    const lstm_fit_options *o = &f->options;
     lstm__training *training = &f->training;
-    RETURN_IF_ERROR(lstm__data_read(&f->data, training->model, data, &training->loss));
-    const size_t samples = f->data.batch.samples;
-    if (samples == 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "data has no samples: training needs at least one");
-    training->data = f->data.batch;
-    training->samples = samples;
-    if (f->options.validation) {
-        lstm_status status = lstm__data_read(&f->validation, training->model, f->options.validation,
-                                             &training->loss);
+    const size_t samples = training->samples;
+    if (o->validation && o->validation_source)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "both validation and validation_source are set");
+    if (o->validation_source && o->validation_split > 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "both validation_source and validation_split are set");
+    if (o->validation || o->validation_source) {
+        const lstm_status status =
+            o->validation
+                ? lstm__data_read(&f->validation, training->model, o->validation, &training->loss)
+                : open_source(f, o->validation_source, &f->validation_source, &f->validation);
         if (status != LSTM_OK)
             return lstm__prefix_error(status, "validation data");
         if (f->validation.batch.samples == 0)
             return lstm__fail(LSTM_ERROR_ARGUMENT, "the validation data has no samples");
         training->validation = f->validation.batch;
-    } else if (f->options.validation_split > 0) {
+        training->validation_source = f->validation_source;
+    } else if (o->validation_split > 0) {
         /* Keras: the first int(n * (1 - split)) samples train. */
-        training->samples = (size_t)((double)samples * (1 - f->options.validation_split));
+        training->samples = (size_t)((double)samples * (1 - o->validation_split));
         if (training->samples == 0 || training->samples == samples)
             return lstm__fail(
                 LSTM_ERROR_ARGUMENT,
                 "validation_split %g of %zu samples leaves %zu to train on and %zu to "
                 "validate on: both need at least one",
-                f->options.validation_split, samples, training->samples,
-                samples - training->samples);
+                o->validation_split, samples, training->samples, samples - training->samples);
         training->validation = f->data.batch;
         training->validation.first = training->samples;
         training->validation.count = samples - training->samples;
+        training->validation_source = f->source;
     }
+    return LSTM_OK;
+}
+
+static lstm_status read_buckets(fit *f)
+{
+    lstm__training *training = &f->training;
+    const int64_t batches = f->options.bucket_batches;
+    if (batches == 0)
+        return LSTM_OK;
+    if (batches < 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "bucket_batches is %lld: expected 0 or more",
+                          (long long)batches);
+    if (!training->shuffle)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "bucket_batches is set, but shuffle is LSTM_NO");
+    if (!(f->source ? f->source->own.lengths : training->data.lengths))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "bucket_batches is set, but no lengths are: set %s",
+                          f->source ? "source.lengths" : "data's lengths");
+    training->bucket_batches = (uint64_t)batches < training->samples ? (size_t)batches
+                                                                     : training->samples;
+    return LSTM_OK;
+}
+
+/* Which samples train and which validate. */
+static lstm_status read_fit_data(fit *f, const lstm_data *data)
+{
+    lstm__training *training = &f->training;
+    const lstm_fit_options *o = &f->options;
+    if (data && o->source)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "both data and source are set");
+    RETURN_IF_ERROR(o->source ? open_source(f, o->source, &f->source, &f->data)
+                              : lstm__data_read(&f->data, training->model, data, &training->loss));
+    if (f->data.batch.samples == 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "data has no samples: training needs at least one");
+    training->data = f->data.batch;
+    training->source = f->source;
+    training->samples = f->data.batch.samples;
+    if (lstm__loss_takes_labels(&training->loss) && o->tbptt_k1 > 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "tbptt_k1 is set, but CTC needs whole sequences");
+    RETURN_IF_ERROR(lstm__pieces_read(&training->pieces, training->model, o->tbptt_k1, o->tbptt_k2,
+                                      f->data.batch.steps));
+    RETURN_IF_ERROR(read_validation(f));
+    RETURN_IF_ERROR(read_buckets(f));
+    lstm__batch trained = training->data;
+    trained.count = training->samples;
+    if (!f->source)
+        RETURN_IF_ERROR(lstm__loss_check_alignment(training->model, &training->loss, &trained));
     return read_class_weights(f);
 }
 
@@ -175,6 +254,9 @@ static lstm_status prepare(fit *f)
         RETURN_IF_ERROR(lstm__optimizer_create(&f->owned, model, o->optimizer_options));
         training->optimizer = f->owned;
     }
+    if (o->weight_noise > 0 && training->optimizer->lbfgs)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "weight_noise is not for L-BFGS, which computes a "
+                                               "batch again and again at the same weights");
     RETURN_IF_ERROR(lstm__history_create(&training->history, model->context));
     lstm__training_name_columns(training);
     training->position.step = training->optimizer->steps;
@@ -185,6 +267,9 @@ static lstm_status prepare(fit *f)
             return lstm__fail_memory(model->value_count * sizeof(real), "the best weights");
         memcpy(training->best_values, model->values, model->value_count * sizeof(real));
     }
+    RETURN_IF_ERROR(lstm__states_create(&training->states, model,
+                                        lstm__training_largest_batch(training),
+                                        training->pieces.count > 0));
     if (o->resume)
         RETURN_IF_ERROR(lstm__checkpoint_read(o->resume, training));
     if (o->checkpoint) {
@@ -221,7 +306,10 @@ out:
     }
     lstm__history_destroy(f.training.history);
     lstm__release(model->context, f.training.best_values);
+    lstm__states_destroy(&f.training.states, model->context);
     lstm__optimizer_destroy(f.owned);
+    lstm__source_close(f.source);
+    lstm__source_close(f.validation_source);
     return status;
 }
 
@@ -232,6 +320,7 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
 {
     lstm_status status = LSTM_OK;
     lstm_evaluate_options own;
+    lstm__source *source = NULL;
     lstm_session *session = NULL;
     lstm__loss loss;
     lstm__data read;
@@ -244,34 +333,49 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_evaluate_options"));
     NEED_ZERO(own.reserved);
     RETURN_IF_ERROR(read_batch_size(&own.batch_size));
-    RETURN_IF_ERROR(read_metrics(own.metrics, own.metric_count, metrics));
     RETURN_IF_ERROR(lstm__loss_read(&loss, own.loss));
-    RETURN_IF_ERROR(lstm__data_read(&read, model, data, &loss));
+    RETURN_IF_ERROR(read_metrics(&loss, own.metrics, own.metric_count, metrics));
     if (count != (size_t)own.metric_count + 1)
         return lstm__fail(LSTM_ERROR_SHAPE,
                           "room for %zu values: expected %d (the loss and each metric)", count,
                           (int)own.metric_count + 1);
+    if (data && own.source)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "both data and source are set");
+    if (own.source) {
+        TRY(lstm__source_open(&source, model, &loss, own.source, (size_t)own.batch_size));
+        read.batch = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST,
+                                   .samples = (size_t)source->own.samples,
+                                   .steps = source->steps,
+                                   .count = (size_t)source->own.samples};
+    } else {
+        TRY(lstm__data_read(&read, model, data, &loss));
+    }
     const size_t batch = read.batch.count < (size_t)own.batch_size ? read.batch.count
                                                                    : (size_t)own.batch_size;
-    RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, batch > 0 ? batch : 1,
-                                         read.batch.steps, 0));
+    TRY(lstm__session_create(&session, model, false, false, batch > 0 ? batch : 1, read.batch.steps,
+                             0));
     const uint64_t mode = lstm__denormals_flush();
-    status = lstm__evaluate(session, &loss, metrics, (size_t)own.metric_count, &read.batch, batch,
-                            &sums);
+    status = lstm__loss_prepare(session, &loss,
+                                source ? (size_t)source->own.label_steps
+                                       : lstm__loss_longest(&loss, &read.batch));
+    if (status == LSTM_OK)
+        status = lstm__evaluate(session, &loss, metrics, (size_t)own.metric_count, &read.batch,
+                                batch, source, &sums);
     lstm__denormals_restore(mode);
     if (status == LSTM_OK) {
         values[0] = sums.loss_weight > 0 ? sums.loss / sums.loss_weight : 0;
         for (int32_t k = 0; k < own.metric_count; k++)
             values[k + 1] = lstm__metric_value(metrics[k], sums.metric[k], sums.metric_weight[k]);
     }
+out:
+    lstm__source_close(source);
     lstm__session_destroy(session);
     return status;
 }
 
 /* ---- Predict */
 
-/* Copy the session's output of samples first .. first + batch - 1 to its place in the caller's
- * array. */
+/* Copy the session's output of a batch to the places of its samples in the caller's array. */
 static void export_part(const lstm_session *session, const lstm_layer *layer,
                         const lstm__batch *batch, float *values)
 {
@@ -279,16 +383,34 @@ static void export_part(const lstm_session *session, const lstm_layer *layer,
     const lstm__view value = session->ports[layer->node->port_first + (size_t)layer->port].value;
     const size_t features = (size_t)shape.features;
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
-    if (batch->layout == LSTM_LAYOUT_BATCH_FIRST) {
-        lstm__session_export(session, shape, value, batch->layout,
-                             values + batch->first * steps * features);
-        return;
-    }
+    const bool time_first = batch->layout == LSTM_LAYOUT_TIME_FIRST;
     for (size_t t = 0; t < steps; t++)
-        for (size_t b = 0; b < batch->count; b++)
+        for (size_t b = 0; b < batch->count; b++) {
+            const size_t sample = lstm__batch_sample(batch, b);
+            const size_t row = time_first ? t * batch->samples + sample : sample * steps + t;
             for (size_t k = 0; k < features; k++)
-                values[(t * batch->samples + batch->first + b) * features + k] =
+                values[row * features + k] =
                     (float)value.data[(t * batch->count + b) * value.stride + k];
+        }
+}
+
+/* Run all samples in batches, the longest first: samples of about the same length then stand
+ * together. `order` has room for all of them. */
+static void predict_batches(lstm_session *session, const lstm__batch *data, size_t size,
+                            uint64_t *order, float *const *outs)
+{
+    lstm__batch batch = *data;
+    for (size_t k = 0; k < data->count; k++)
+        order[k] = k;
+    lstm__batch_sort(&batch, order);
+    batch.order = order;
+    for (batch.first = 0; batch.first < data->count; batch.first += size) {
+        batch.count = data->count - batch.first < size ? data->count - batch.first : size;
+        lstm__session_reset_states(session);
+        lstm__session_forward(session, &batch);
+        for (size_t k = 0; k < session->model->output_count; k++)
+            export_part(session, session->model->outputs[k], &batch, outs[k]);
+    }
 }
 
 lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float *const *outs,
@@ -319,22 +441,21 @@ lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float
             return lstm__fail(LSTM_ERROR_ARGUMENT, "the array of output \"%s\" is NULL",
                               layer->node->name);
     }
+    lstm_status status = LSTM_OK;
     const size_t total = read.batch.count;
     const size_t size = total < PREDICT_BATCH ? total : PREDICT_BATCH;
-    RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, size > 0 ? size : 1,
-                                         read.batch.steps, 0));
+    uint64_t *order = lstm__allocate_array(model->context, total > 0 ? total : 1, sizeof *order);
+    if (!order)
+        return lstm__fail_memory(total * sizeof *order, "the order of the samples");
+    TRY(lstm__session_create(&session, model, false, false, size > 0 ? size : 1, read.batch.steps,
+                             0));
     const uint64_t mode = lstm__denormals_flush();
-    lstm__batch batch = read.batch;
-    for (batch.first = 0; batch.first < total; batch.first += size) {
-        batch.count = total - batch.first < size ? total - batch.first : size;
-        lstm__session_reset_states(session);
-        lstm__session_forward(session, &batch);
-        for (size_t k = 0; k < output_count; k++)
-            export_part(session, model->outputs[k], &batch, outs[k]);
-    }
+    predict_batches(session, &read.batch, size, order, outs);
     lstm__denormals_restore(mode);
+out:
     lstm__session_destroy(session);
-    return LSTM_OK;
+    lstm__release(model->context, order);
+    return status;
 }
 
 lstm_status lstm_predict(lstm_model *model, const lstm_data *data, float *out, size_t count)

@@ -48,6 +48,7 @@ lstm_status lstm_gradient_check(lstm_model *model, const lstm_loss_options *loss
     TRY(lstm__session_create(&check.session, model, true, false, read.batch.count, read.batch.steps,
                              0));
     check.session->fixed_update = true;
+    TRY(lstm__loss_prepare(check.session, &own_loss, lstm__loss_longest(&own_loss, &read.batch)));
     check.kept = lstm__allocate_array(model->context, model->value_count, sizeof(real));
     check.gradients = lstm__allocate_array(model->context, model->value_count, sizeof(real));
     found = lstm__allocate_array(model->context, model->parameter_count, sizeof *found);

@@ -4,6 +4,7 @@
  */
 #include "cpu.h"
 #include "data.h"
+#include "loss_ctc.h"
 #include "need.h"
 #include "optimizer.h"
 #include "options.h"
@@ -21,7 +22,9 @@ lstm_status lstm_session_create(lstm_session **out, lstm_model *model,
     NEED(model);
     NEED_BUILT(model);
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_session_options"));
+    NEED_ZERO(own.reserved);
     RETURN_IF_ERROR(lstm__read_flag(&own.training, LSTM_NO, "training"));
+    RETURN_IF_ERROR(lstm__read_flag(&own.traces, LSTM_NO, "traces"));
     if (own.batch < 1)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "batch is %lld: expected at least 1",
                           (long long)own.batch);
@@ -34,9 +37,27 @@ lstm_status lstm_session_create(lstm_session **out, lstm_model *model,
                               "steps is 0, but input \"%s\" takes any number of steps: give the "
                               "largest of a call",
                               model->nodes[k]->name);
+    if (own.labels < 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "labels is %lld: expected 0 or more",
+                          (long long)own.labels);
     const bool training = own.training == LSTM_YES;
-    return lstm__session_create(out, model, training, training, (size_t)own.batch,
-                                (size_t)own.steps, own.seed);
+    const lstm__loss ctc = {.kind = LSTM_LOSS_CTC};
+    if (own.labels > 0)
+        RETURN_IF_ERROR(lstm__ctc_check_output(model, &ctc));
+    RETURN_IF_ERROR(lstm__session_create_as(out, model,
+                                            &(lstm__session_wish){.training = training,
+                                                                  .input_gradients = training,
+                                                                  .traces = own.traces == LSTM_YES,
+                                                                  .batch = (size_t)own.batch,
+                                                                  .steps = (size_t)own.steps,
+                                                                  .seed = own.seed}));
+    const lstm_status status = own.labels > 0 ? lstm__loss_prepare(*out, &ctc, (size_t)own.labels)
+                                              : LSTM_OK;
+    if (status != LSTM_OK) {
+        lstm__session_destroy(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 void lstm_session_destroy(lstm_session *session)
@@ -114,12 +135,11 @@ lstm_status lstm_session_get_states(const lstm_session *session, const lstm_laye
             "layer \"%s\": room for %zu values, its state has %zu (%zu samples of %zu units)",
             layer->node->name, count, carried->batch * carried->units, carried->batch,
             carried->units);
-    for (size_t k = 0; k < count; k++) {
-        if (h)
-            h[k] = (float)carried->h[k];
-        if (c)
-            c[k] = carried->c ? (float)carried->c[k] : 0;
-    }
+    const size_t cells = carried->c ? carried->batch * carried->cell_units : count;
+    for (size_t k = 0; h && k < count; k++)
+        h[k] = (float)carried->h[k];
+    for (size_t k = 0; c && k < cells; k++)
+        c[k] = carried->c ? (float)carried->c[k] : 0;
     return LSTM_OK;
 }
 
@@ -138,12 +158,11 @@ lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *lay
             LSTM_ERROR_SHAPE,
             "layer \"%s\": %zu values given: expected %zu for each of 1 to %zu samples",
             layer->node->name, count, carried->units, session->max_batch);
-    for (size_t k = 0; k < count; k++) {
-        carried->h[k] = (real)h[k];
-        if (carried->c)
-            carried->c[k] = (real)c[k];
-    }
     carried->batch = count / carried->units;
+    for (size_t k = 0; k < count; k++)
+        carried->h[k] = (real)h[k];
+    for (size_t k = 0; carried->c && k < carried->batch * carried->cell_units; k++)
+        carried->c[k] = (real)c[k];
     return LSTM_OK;
 }
 
@@ -156,6 +175,7 @@ lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data)
     RETURN_IF_ERROR(check_carried(session, read.batch.count));
     RETURN_IF_ERROR(lstm__context_check(session->model->context));
     const uint64_t mode = lstm__denormals_flush();
+    lstm__session_order(session, &read.batch);
     lstm__session_forward(session, &read.batch);
     lstm__denormals_restore(mode);
     return LSTM_OK;
@@ -226,6 +246,8 @@ lstm_status lstm_session_loss(lstm_session *session, const lstm_loss_options *op
         return lstm__fail(LSTM_ERROR_SHAPE,
                           "data has %zu samples and %zu steps, the forward pass had %zu and %zu",
                           read.batch.count, read.batch.steps, session->batch, session->steps);
+    if (session->ordered)
+        read.batch.order = session->order;
     const uint64_t mode = lstm__denormals_flush();
     lstm__session_clear_gradients(session);
     const lstm_status status = lstm__loss_compute(session, &own, &read.batch, session->training,

@@ -20,7 +20,7 @@
 #include <string.h>
 
 #define SLOT_BASE 1000
-#define OPTION_LIMIT 64
+#define OPTION_LIMIT 96
 
 const char *const log_format_choices[] = {"text", "json", NULL};
 
@@ -87,6 +87,9 @@ int parse_real(const char *text, double *value)
 void arguments_each_option(const command *of, void (*visit)(void *user, const option_spec *option),
                            void *user)
 {
+    for (const option_spec *o = of->shared; o != NULL && o->name != NULL; o++) {
+        visit(user, o);
+    }
     for (const option_spec *o = of->options; o != NULL && o->name != NULL; o++) {
         visit(user, o);
     }
@@ -105,12 +108,26 @@ static void add_slot(void *user, const option_spec *option)
     }
 }
 
-static const slot *find(const arguments *a, const char *name)
+static const slot *look_for(const arguments *a, const char *name)
 {
     for (size_t i = 0; i < a->slot_count; i++) {
         if (strcmp(a->slots[i].spec->name, name) == 0) {
             return &a->slots[i];
         }
+    }
+    return NULL;
+}
+
+int arguments_has(const arguments *a, const char *name)
+{
+    return look_for(a, name) != NULL;
+}
+
+static const slot *find(const arguments *a, const char *name)
+{
+    const slot *found = look_for(a, name);
+    if (found != NULL) {
+        return found;
     }
     exit(message_error(EXIT_WORK, "internal error: the command has no option --%s", name));
 }

@@ -82,6 +82,9 @@ void arguments_destroy(arguments *arguments);
  * the program. */
 size_t arguments_given(const arguments *arguments, const char *name);
 
+/* 1 if the command has an option of this name at all. */
+int arguments_has(const arguments *arguments, const char *name);
+
 int arguments_flag(const arguments *arguments, const char *name);        /* 1 or 0 */
 int64_t arguments_integer(const arguments *arguments, const char *name); /* given, default, or 0 */
 double arguments_real(const arguments *arguments, const char *name);     /* given, default, or 0 */

@@ -25,6 +25,8 @@ typedef struct command {
     const char *examples; /* one command line a line, each from "lstm " on; may be NULL */
     /* ended by an entry whose name is NULL; the common ones are added to every command */
     const option_spec *options;
+    /* options that stand before them and are another command's too, ended alike; may be NULL */
+    const option_spec *shared;
     int operand_min; /* how many words that are no options */
     int operand_max;
     int (*run)(const arguments *arguments);
@@ -40,6 +42,7 @@ extern const command command_evaluate;
 extern const command command_predict;
 extern const command command_gradient;
 extern const command command_convert;
+extern const command command_tune;
 extern const command command_forecast;
 extern const command command_bench;
 extern const command command_help;

@@ -2,11 +2,9 @@
  *
  * `lstm evaluate`: loss and metrics of a model on arrays, as one JSON object on stdout.
  */
-#include "arrays.h"
 #include "command.h"
 #include "dataset.h"
 #include "messages.h"
-#include "network_file.h"
 #include "training_options.h"
 
 #include <lstm/lstm.h>
@@ -25,12 +23,7 @@ static void print_value(const char *name, double value)
 
 static int run_evaluate(const arguments *line)
 {
-    lstm_context *context = NULL;
-    lstm_model *model = NULL;
-    array_list x = {0};
-    array_list y = {0};
-    array_list weights = {0};
-    dataset set = {0};
+    loaded main = {0};
     loss_choice loss;
     int32_t metrics[METRIC_LIMIT];
     lstm_evaluate_options options = {
@@ -43,20 +36,12 @@ static int run_evaluate(const arguments *line)
                            arguments_text(line, "metrics")));
     }
     options.batch_size = (int32_t)arguments_integer(line, "batch-size");
-    NEED(arguments_context(line, &context));
-    NEED(model_load(&model, context, arguments_operand(line, 0), arguments_seed(line)));
-    NEED(arrays_load(&x, context, line, "x"));
-    NEED(arrays_load(&y, context, line, "y"));
-    NEED(dataset_match(&set, model, &x, &y, loss_target(&loss)));
-    NEED(dataset_weights(&set, &weights, context, line));
-    NEED(dataset_masks(&set, context, line, ""));
-    if (set.samples == 0) {
-        code = message_error(EXIT_USE, "%s: holds no sample", x.items[0].label);
-        goto out;
-    }
-    CHECK(lstm_evaluate(model, &options, &set.data, values, (size_t)options.metric_count + 1),
+    NEED(loaded_model(&main, line));
+    NEED(loaded_arrays(&main, line, "y", loss_target(&loss)));
+    CHECK(lstm_evaluate(main.model, &options, &main.set.data, values,
+                        (size_t)options.metric_count + 1),
           NULL);
-    printf("{\"samples\":%lld", (long long)set.samples);
+    printf("{\"samples\":%lld", (long long)main.set.samples);
     print_value("loss", values[0]);
     for (int32_t i = 0; i < options.metric_count; i++) {
         print_value(lstm_constant_name(LSTM_NAMES_METRIC, metrics[i]), values[1 + i]);
@@ -66,12 +51,7 @@ static int run_evaluate(const arguments *line)
         code = message_error(EXIT_WORK, "the loss is not finite");
     }
 out:
-    dataset_release(&set);
-    arrays_release(&weights);
-    arrays_release(&x);
-    arrays_release(&y);
-    lstm_model_destroy(model);
-    lstm_context_destroy(context);
+    loaded_release(&main);
     return code;
 }
 
@@ -98,6 +78,12 @@ static const option_spec options_of_evaluate[] = {
      .metavar = "FILE",
      .is_file = 1,
      .help = "which steps are there, (samples, steps) of 0 and 1"},
+    {.name = "label-lengths",
+     .kind = OPTION_LIST,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "with --loss ctc: labels of each sample, (samples,); else up to the first negative "
+             "one"},
     {.name = "loss",
      .kind = OPTION_TEXT,
      .metavar = "LOSS",
@@ -111,7 +97,7 @@ static const option_spec options_of_evaluate[] = {
     {.name = "metrics",
      .kind = OPTION_TEXT,
      .metavar = "A,B",
-     .help = "also compute accuracy, mae, mse, rmse"},
+     .help = "also compute accuracy, mae, mse, rmse, label_error_rate"},
     {.name = "batch-size",
      .kind = OPTION_INTEGER,
      .metavar = "N",
@@ -119,6 +105,9 @@ static const option_spec options_of_evaluate[] = {
      .maximum = 1e9,
      .value = "32",
      .help = "samples at a time; changes memory and speed only"},
+    OPTION_NETWORK,
+    OPTION_BATCH_FIRST,
+    OPTION_ACTIVATION,
     {.name = NULL}};
 
 const command command_evaluate = {

@@ -3,10 +3,10 @@
  * `lstm gradient`: the derivative of a loss, or of sum(output * R), with respect to every parameter
  * and every input.
  *
- * The network is differentiated as it predicts: Dropout layers are set to rate 0 in a copy of the
- * model. Samples are taken in portions that bound the memory of the tape. A portion's loss is a
- * mean over its samples, so its gradient counts with the portion's share of all samples; sums run
- * in double.
+ * The network is differentiated as it predicts: dropout and noise are switched off in a copy of the
+ * model, and BatchNormalization goes by its moving statistics. Samples are taken in portions that
+ * bound the memory of the tape. A portion's loss is a mean over its samples, so its gradient counts
+ * with the portion's share of all samples; sums run in double.
  */
 #include "arrays.h"
 #include "command.h"
@@ -20,11 +20,8 @@
 #include <string.h>
 
 typedef struct gradient_job {
-    lstm_context *context;
-    lstm_model *model;
+    loaded main; /* y: the targets of --y or --dy */
     lstm_session *session;
-    array_list x, targets; /* targets: y or dy */
-    dataset set;
     int given_dy;
     loss_choice chosen_loss;
     double loss;
@@ -34,6 +31,7 @@ typedef struct gradient_job {
     float *scratch;    /* as large as the largest parameter */
     output_array *arrays;
     char (*input_names)[24];
+    float *turned[2]; /* of states */
 } gradient_job;
 
 static void release(gradient_job *job)
@@ -49,19 +47,17 @@ static void release(gradient_job *job)
     free(job->scratch);
     free(job->arrays);
     free(job->input_names);
+    free(job->turned[0]);
+    free(job->turned[1]);
     lstm_session_destroy(job->session);
-    dataset_release(&job->set);
-    arrays_release(&job->x);
-    arrays_release(&job->targets);
-    lstm_model_destroy(job->model);
-    lstm_context_destroy(job->context);
+    loaded_release(&job->main);
 }
 
 /* Room for the gradients, with names and shapes. */
 static int allocate(gradient_job *job)
 {
-    job->parameters = lstm_model_parameter_count(job->model);
-    job->inputs = job->x.count;
+    job->parameters = lstm_model_parameter_count(job->main.model);
+    job->inputs = job->main.x.count;
     const size_t count = job->parameters + job->inputs;
     job->sums = calloc(job->parameters + 1, sizeof *job->sums);
     job->gradients = calloc(count + 1, sizeof *job->gradients);
@@ -75,7 +71,7 @@ static int allocate(gradient_job *job)
     }
     for (size_t i = 0; i < job->parameters; i++) {
         lstm_parameter_info info = {.struct_size = sizeof info};
-        CHECK(lstm_model_parameter_info(job->model, i, &info), NULL);
+        CHECK(lstm_model_parameter_info(job->main.model, i, &info), NULL);
         job->arrays[i] = (output_array){.name = info.name, .rank = info.rank, .count = info.count};
         memcpy(job->arrays[i].shape, info.shape, sizeof info.shape);
         job->largest = info.count > job->largest ? info.count : job->largest;
@@ -86,7 +82,7 @@ static int allocate(gradient_job *job)
         }
     }
     for (size_t i = 0; i < job->inputs; i++) {
-        const array *x = &job->x.items[i];
+        const array *x = &job->main.x.items[i];
         output_array *a = &job->arrays[job->parameters + i];
         snprintf(job->input_names[i], sizeof job->input_names[i], "x%zu", i);
         *a = (output_array){.name = job->input_names[i], .rank = x->rank, .count = x->count};
@@ -109,24 +105,30 @@ out:
 static void take_portion(const gradient_job *job, lstm_data *portion, const float **pointers,
                          size_t *sizes, int64_t first, int64_t samples)
 {
-    const lstm_data *all = &job->set.data;
+    const lstm_data *all = &job->main.set.data;
     *portion = *all;
     portion->samples = samples;
     const size_t total = all->input_count + all->target_count;
     for (size_t i = 0; i < total; i++) {
-        const size_t each = job->set.sizes[i] / (size_t)all->samples;
-        pointers[i] = job->set.pointers[i] + each * (size_t)first;
+        const size_t each = job->main.set.sizes[i] / (size_t)all->samples;
+        pointers[i] = job->main.set.pointers[i] + each * (size_t)first;
         sizes[i] = each * (size_t)samples;
     }
     portion->inputs = pointers;
     portion->input_sizes = sizes;
     portion->targets = pointers + all->input_count;
     portion->target_sizes = sizes + all->input_count;
+    if (all->labels != NULL) {
+        const size_t each = all->labels_count / (size_t)all->samples;
+        portion->labels = all->labels + each * (size_t)first;
+        portion->labels_count = each * (size_t)samples;
+    }
 }
 
 static int run_portion(gradient_job *job, const lstm_data *portion, int64_t first)
 {
-    const double share = job->given_dy ? 1 : (double)portion->samples / (double)job->set.samples;
+    const double share = job->given_dy ? 1
+                                       : (double)portion->samples / (double)job->main.set.samples;
     int code = EXIT_DONE;
     CHECK(lstm_session_forward(job->session, portion), NULL);
     if (job->given_dy) {
@@ -163,15 +165,16 @@ out:
 
 static int run_portions(gradient_job *job, int64_t portion_size)
 {
-    const size_t total = job->set.data.input_count + job->set.data.target_count;
+    const size_t total = job->main.set.data.input_count + job->main.set.data.target_count;
     const float **pointers = calloc(total + 1, sizeof *pointers);
     size_t *sizes = calloc(total + 1, sizeof *sizes);
     int code = EXIT_DONE;
     if (pointers == NULL || sizes == NULL) {
         code = message_error(EXIT_WORK, "out of memory");
     }
-    for (int64_t first = 0; first < job->set.samples && code == EXIT_DONE; first += portion_size) {
-        const int64_t left = job->set.samples - first;
+    for (int64_t first = 0; first < job->main.set.samples && code == EXIT_DONE;
+         first += portion_size) {
+        const int64_t left = job->main.set.samples - first;
         lstm_data portion;
         take_portion(job, &portion, pointers, sizes, first,
                      left < portion_size ? left : portion_size);
@@ -204,17 +207,63 @@ static int load(gradient_job *job, const arguments *line)
         return message_error(EXIT_USE, "--loss: gradient takes means only (reduction=mean)");
     }
     NEED(arrays_check_output(path, 2));
-    NEED(arguments_context(line, &job->context));
-    NEED(model_load(&job->model, job->context, arguments_operand(line, 0), arguments_seed(line)));
-    NEED(model_silence_dropout(&job->model, job->context));
-    NEED(arrays_load(&job->x, job->context, line, "x"));
-    NEED(arrays_load(&job->targets, job->context, line, job->given_dy ? "dy" : "y"));
-    NEED(dataset_match(&job->set, job->model, &job->x, &job->targets,
+    NEED(loaded_model(&job->main, line));
+    NEED(model_as_predicting(&job->main.model, job->main.context));
+    NEED(loaded_arrays(&job->main, line, job->given_dy ? "dy" : "y",
                        job->given_dy ? TARGET_VALUES : loss_target(&job->chosen_loss)));
-    if (job->set.samples == 0) {
-        code = message_error(EXIT_USE, "%s: holds no sample", job->x.items[0].label);
-    }
 out:
+    return code;
+}
+
+/* Gradients of sequences in the order of axes that their files have. */
+static int turn_inputs(gradient_job *job)
+{
+    for (size_t i = 0; i < job->main.states.inputs; i++) {
+        output_array *a = &job->arrays[job->parameters + i];
+        int64_t steps = 0;
+        lstm_layer_shape(lstm_model_input(job->main.model, i), &steps, NULL);
+        if (steps == 0 || a->rank < 2 || a->count == 0 || job->main.x.items[i].from_csv) {
+            continue;
+        }
+        float *turned = malloc(a->count * sizeof *turned);
+        if (turned == NULL) {
+            return message_error(EXIT_WORK, "out of memory");
+        }
+        swap_axes(a->data, turned, a->shape[0], a->shape[1],
+                  a->count / (size_t)a->shape[0] / (size_t)a->shape[1]);
+        free(job->gradients[job->parameters + i]);
+        job->gradients[job->parameters + i] = turned;
+        a->data = turned;
+        const int64_t samples = a->shape[0];
+        a->shape[0] = a->shape[1];
+        a->shape[1] = samples;
+    }
+    return EXIT_DONE;
+}
+
+/* The gradients of initial states as h0 and c0; *count becomes the number of arrays. */
+static int gather_states(gradient_job *job, size_t *count)
+{
+    static const char *const names[STATE_KINDS] = {"h0", "c0"};
+    const states *s = &job->main.states;
+    const size_t kinds = s->layers[1] > 0 ? 2 : 1;
+    *count = job->parameters + job->inputs;
+    if (!s->in) {
+        return EXIT_DONE;
+    }
+    *count = job->parameters + s->inputs;
+    float **by_kind = calloc(s->layers[0] * kinds + 1, sizeof *by_kind);
+    if (by_kind == NULL) {
+        return message_error(EXIT_WORK, "out of memory");
+    }
+    for (size_t i = 0; i < s->layers[0]; i++) {
+        for (size_t k = 0; k < kinds; k++) {
+            by_kind[k * s->layers[0] + i] = job->gradients[*count + i * kinds + k];
+        }
+    }
+    const int code = states_gather(s, by_kind, job->main.set.samples, names, job->arrays, count,
+                                   job->turned);
+    free(by_kind);
     return code;
 }
 
@@ -226,14 +275,23 @@ static int run_gradient(const arguments *line)
     NEED(load(&job, line));
     NEED(allocate(&job));
     const int64_t wanted = arguments_integer(line, "batch-size");
-    const int64_t portion = wanted < job.set.samples ? wanted : job.set.samples;
+    const int64_t portion = wanted < job.main.set.samples ? wanted : job.main.set.samples;
     const lstm_session_options options = {.struct_size = sizeof options,
                                           .training = LSTM_YES,
                                           .batch = portion,
-                                          .steps = job.set.steps};
-    CHECK(lstm_session_create(&job.session, job.model, &options), NULL);
+                                          .steps = job.main.set.steps,
+                                          .labels = job.main.set.samples == 0
+                                                        ? 0
+                                                        : (int64_t)job.main.set.data.labels_count /
+                                                              job.main.set.samples};
+    CHECK(lstm_session_create(&job.session, job.main.model, &options), NULL);
     NEED(run_portions(&job, portion));
-    NEED(arrays_write(job.context, path, job.arrays, job.parameters + job.inputs));
+    if (job.main.time_first) {
+        NEED(turn_inputs(&job));
+    }
+    size_t count = 0;
+    NEED(gather_states(&job, &count));
+    NEED(arrays_write(job.main.context, path, job.arrays, count));
     if (job.given_dy) {
         message_note("wrote %s: %zu parameters, %zu input%s", path, job.parameters, job.inputs,
                      job.inputs == 1 ? "" : "s");
@@ -283,6 +341,10 @@ static const option_spec options_of_gradient[] = {
      .maximum = 1e9,
      .value = "256",
      .help = "samples at a time; bounds the memory, changes the result only by rounding"},
+    OPTION_STATE_IN,
+    OPTION_NETWORK,
+    OPTION_BATCH_FIRST,
+    OPTION_ACTIVATION,
     {.name = NULL}};
 
 const command command_gradient = {
@@ -291,7 +353,8 @@ const command command_gradient = {
     .summary = "derivatives with respect to every parameter and input",
     .synopsis =
         "MODEL --x X.npy --y Y.npy [--loss LOSS] -o G.npz\nMODEL --x X.npy --dy R.npy -o G.npz",
-    .help = "The network is differentiated as it predicts: Dropout layers let everything through.",
+    .help = "The network is differentiated as it predicts: dropout and noise do not act, and\n"
+            "BatchNormalization goes by its moving statistics.",
     .examples = "lstm gradient model.lstm --x x.npy --y y.npy --loss mse -o gradients.npz",
     .options = options_of_gradient,
     .operand_min = 1,

@@ -9,6 +9,7 @@
 #include "dataset.h"
 
 #include "messages.h"
+#include "network_file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -192,13 +193,55 @@ static int check_finite(const array_list *list, int only_warn)
     return EXIT_DONE;
 }
 
+/* A number of steps, of labels, or a label. */
+static int read_whole(const array *a, const char *what, double least, int32_t **out)
+{
+    *out = calloc(a->count + 1, sizeof **out);
+    if (*out == NULL) {
+        return message_error(EXIT_WORK, "out of memory");
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        const double value = (double)a->data[i];
+        const size_t width = a->rank < 2 ? 1 : (size_t)a->shape[1];
+        if (!(value >= least && value <= 16777216) || value != floor(value)) {
+            return message_error(EXIT_USE,
+                                 "%s: the %s of sample %zu is %g: expected a whole "
+                                 "number%s",
+                                 a->label, what, width > 0 ? i / width : 0, value,
+                                 least == 0 ? " from 0 on" : "");
+        }
+        (*out)[i] = (int32_t)value;
+    }
+    return EXIT_DONE;
+}
+
+static int match_labels(dataset *set, const array_list *y)
+{
+    const array *a = &y->items[0];
+    if (y->count != 1 || a->rank < 1 || a->rank > 2) {
+        char found[160];
+        shape_text(found, sizeof found, a->rank, a->shape);
+        return message_error(EXIT_USE, "%s: shape %s: labels are one array (samples, labels)",
+                             a->label, found);
+    }
+    if (a->shape[0] != set->samples) {
+        return message_error(EXIT_USE, "%s: the labels of %lld samples, --x has %lld", a->label,
+                             (long long)a->shape[0], (long long)set->samples);
+    }
+    const int code = read_whole(a, "label", -16777216, &set->labels);
+    set->data.labels = set->labels;
+    set->data.labels_count = a->count;
+    return code;
+}
+
 int dataset_match(dataset *out, const lstm_model *model, const array_list *x, const array_list *y,
                   int target)
 {
     *out = (dataset){0};
     const array *first = NULL;
     int code = match_list(out, model, x, 1, 0, &first);
-    if (code == EXIT_DONE && y != NULL) {
+    const int labels = y != NULL && target == TARGET_LABELS;
+    if (code == EXIT_DONE && y != NULL && !labels) {
         code = match_list(out, model, y, 0, target, &first);
     }
     if (code == EXIT_DONE) {
@@ -210,7 +253,7 @@ int dataset_match(dataset *out, const lstm_model *model, const array_list *x, co
     if (code != EXIT_DONE) {
         return code;
     }
-    const size_t targets = y == NULL ? 0 : y->count;
+    const size_t targets = y == NULL || labels ? 0 : y->count;
     out->pointers = calloc(x->count + targets + 1, sizeof *out->pointers);
     out->sizes = calloc(x->count + targets + 1, sizeof *out->sizes);
     if (out->pointers == NULL || out->sizes == NULL) {
@@ -236,7 +279,7 @@ int dataset_match(dataset *out, const lstm_model *model, const array_list *x, co
         out->data.target_sizes = out->sizes + x->count;
         out->data.target_count = targets;
     }
-    return EXIT_DONE;
+    return labels ? match_labels(out, y) : EXIT_DONE;
 }
 
 int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line)
@@ -279,26 +322,6 @@ out:
     return code;
 }
 
-static int read_lengths(dataset *set, const array *a)
-{
-    set->lengths = calloc(a->count + 1, sizeof *set->lengths);
-    if (set->lengths == NULL) {
-        return message_error(EXIT_WORK, "out of memory for the lengths");
-    }
-    for (size_t i = 0; i < a->count; i++) {
-        const double value = (double)a->data[i];
-        if (!(value >= 0 && value <= 16777216) || value != floor(value)) {
-            return message_error(EXIT_USE,
-                                 "%s: the length of sample %zu is %g: expected a number of steps",
-                                 a->label, i, value);
-        }
-        set->lengths[i] = (int32_t)value;
-    }
-    set->data.lengths = set->lengths;
-    set->data.lengths_count = a->count;
-    return EXIT_DONE;
-}
-
 static int read_mask(dataset *set, const array *a)
 {
     set->mask = calloc(a->count + 1, 1);
@@ -327,7 +350,17 @@ int dataset_masks(dataset *set, lstm_context *context, const arguments *line, co
     snprintf(mask, sizeof mask, "%smask", prefix);
     if (arguments_given(line, lengths) > 0) {
         NEED(load_one(&list, set, context, line, lengths, 1, ",)"));
-        NEED(read_lengths(set, &list.items[0]));
+        NEED(read_whole(&list.items[0], "length", 0, &set->lengths));
+        set->data.lengths = set->lengths;
+        set->data.lengths_count = list.items[0].count;
+        arrays_release(&list);
+    }
+    snprintf(lengths, sizeof lengths, "%slabel-lengths", prefix);
+    if (set->labels != NULL && arguments_has(line, lengths) && arguments_given(line, lengths) > 0) {
+        NEED(load_one(&list, set, context, line, lengths, 1, ",)"));
+        NEED(read_whole(&list.items[0], "number of labels", 0, &set->label_lengths));
+        set->data.label_lengths = set->label_lengths;
+        set->data.label_lengths_count = list.items[0].count;
         arrays_release(&list);
     }
     if (arguments_given(line, mask) > 0) {
@@ -339,13 +372,246 @@ out:
     return code;
 }
 
+/* Rows `samples` of an array of `all` rows, each count / all long. NULL where there is no memory. */
+static void *take_rows(const void *from, size_t count, size_t size, int64_t all,
+                       const int64_t *samples, int64_t wanted)
+{
+    const size_t each = count / (size_t)all * size;
+    char *to = malloc(each * (size_t)wanted + 1);
+    for (int64_t k = 0; to != NULL && k < wanted; k++) {
+        memcpy(to + each * (size_t)k, (const char *)from + each * (size_t)samples[k], each);
+    }
+    return to;
+}
+
+/* Labels of the samples. Returns 0 where there is no memory. */
+static int take_labels(dataset *out, const dataset *all, const int64_t *samples, int64_t count)
+{
+    lstm_data *d = &out->data;
+    if (d->labels == NULL) {
+        return 1;
+    }
+    const size_t each = d->labels_count / (size_t)all->samples;
+    out->labels = take_rows(d->labels, d->labels_count, sizeof(int32_t), all->samples, samples,
+                            count);
+    d->labels = out->labels;
+    d->labels_count = each * (size_t)count;
+    if (d->label_lengths != NULL) {
+        out->label_lengths = take_rows(d->label_lengths, d->label_lengths_count, sizeof(int32_t),
+                                       all->samples, samples, count);
+        d->label_lengths = out->label_lengths;
+        d->label_lengths_count = (size_t)count;
+    }
+    return out->labels != NULL && (out->label_lengths != NULL || all->data.label_lengths == NULL);
+}
+
+/* Lengths, mask and weights of the samples. Returns 0 where there is no memory. */
+static int take_marks(dataset *out, const dataset *all, const int64_t *samples, int64_t count)
+{
+    lstm_data *d = &out->data;
+    if (d->lengths != NULL) {
+        out->lengths = take_rows(d->lengths, d->lengths_count, sizeof(int32_t), all->samples,
+                                 samples, count);
+        d->lengths = out->lengths;
+        d->lengths_count = (size_t)count;
+    }
+    if (d->mask != NULL) {
+        const size_t each = d->mask_count / (size_t)all->samples;
+        out->mask = take_rows(d->mask, d->mask_count, 1, all->samples, samples, count);
+        d->mask = out->mask;
+        d->mask_count = each * (size_t)count;
+    }
+    if (d->sample_weights != NULL) {
+        const size_t each = d->sample_weight_count / (size_t)all->samples;
+        float *copy = take_rows(d->sample_weights, d->sample_weight_count, sizeof(float),
+                                all->samples, samples, count);
+        out->copies[d->input_count + d->target_count] = copy;
+        d->sample_weights = copy;
+        d->sample_weight_count = each * (size_t)count;
+    }
+    return (out->lengths != NULL || all->data.lengths == NULL) &&
+           (out->mask != NULL || all->data.mask == NULL) &&
+           (d->sample_weights != NULL || all->data.sample_weights == NULL);
+}
+
+int dataset_take(dataset *out, const dataset *all, const int64_t *samples, int64_t count)
+{
+    const size_t arrays = all->data.input_count + all->data.target_count;
+    *out = (dataset){.data = all->data, .samples = count, .steps = all->steps};
+    out->pointers = calloc(arrays + 1, sizeof *out->pointers);
+    out->sizes = calloc(arrays + 1, sizeof *out->sizes);
+    out->copies = calloc(arrays + 2, sizeof *out->copies);
+    int whole = out->pointers != NULL && out->sizes != NULL && out->copies != NULL;
+    for (size_t i = 0; i < arrays && whole; i++) {
+        out->copies[i] = take_rows(all->pointers[i], all->sizes[i], sizeof(float), all->samples,
+                                   samples, count);
+        out->pointers[i] = out->copies[i];
+        out->sizes[i] = all->sizes[i] / (size_t)all->samples * (size_t)count;
+        whole = out->copies[i] != NULL;
+    }
+    if (!whole || !take_marks(out, all, samples, count) || !take_labels(out, all, samples, count)) {
+        dataset_release(out);
+        return message_error(EXIT_WORK, "out of memory for %lld samples", (long long)count);
+    }
+    out->data.samples = count;
+    out->data.inputs = out->pointers;
+    out->data.input_sizes = out->sizes;
+    out->data.targets = out->pointers + all->data.input_count;
+    out->data.target_sizes = out->sizes + all->data.input_count;
+    return EXIT_DONE;
+}
+
 void dataset_release(dataset *set)
 {
+    for (size_t i = 0; set->copies != NULL && set->copies[i] != NULL; i++) {
+        free(set->copies[i]);
+    }
+    free(set->copies);
     free(set->lengths);
+    free(set->labels);
+    free(set->label_lengths);
     free(set->mask);
     free(set->pointers);
     free(set->sizes);
     *set = (dataset){0};
+}
+
+/* ---- The beginning of a command */
+
+int loaded_model(loaded *out, const arguments *line)
+{
+    int code = EXIT_DONE;
+    *out = (loaded){0};
+    const char *network = arguments_has(line, "network") ? arguments_text(line, "network") : NULL;
+    const int rnn = arguments_has(line, "activation");
+    const int batch_first = arguments_has(line, "batch-first") &&
+                            arguments_flag(line, "batch-first");
+    NEED(arguments_context(line, &out->context));
+    NEED(model_load_described(&out->model, out->context, arguments_operand(line, 0), network,
+                              arguments_seed(line)));
+    const char *layout = lstm_model_metadata(out->model, "lstm.layout");
+    const int time_first = layout != NULL && strcmp(layout, "time_first") == 0;
+    out->time_first = time_first && !batch_first;
+    NEED(model_set_activation(&out->model, out->context,
+                              rnn ? arguments_text(line, "activation") : NULL));
+    NEED(states_add(&out->states, &out->model, out->context, line));
+    if (time_first) { /* lost where the model was built again */
+        CHECK(lstm_model_set_metadata(out->model, "lstm.layout", "time_first"), NULL);
+    }
+out:
+    return code;
+}
+
+/* The lengths that came by name. */
+static int named_lengths(dataset *set, const named_ports *ports)
+{
+    array a = {.rank = 1, .count = ports->lengths_count, .data = ports->lengths};
+    snprintf(a.label, sizeof a.label, "%.200s", ports->lengths_label);
+    if ((int64_t)a.count != set->samples) {
+        return message_error(EXIT_USE, "%s: %zu lengths for %lld samples", a.label, a.count,
+                             (long long)set->samples);
+    }
+    free(set->lengths);
+    set->lengths = NULL;
+    const int code = read_whole(&a, "length", 0, &set->lengths);
+    set->data.lengths = set->lengths;
+    set->data.lengths_count = a.count;
+    return code;
+}
+
+void swap_axes(const float *from, float *to, int64_t first, int64_t second, size_t inner)
+{
+    for (int64_t i = 0; i < first; i++) {
+        for (int64_t k = 0; k < second; k++) {
+            memcpy(to + (size_t)(k * first + i) * inner, from + (size_t)(i * second + k) * inner,
+                   inner * sizeof *to);
+        }
+    }
+}
+
+int loaded_turn(loaded *out, array_list *list, int inputs)
+{
+    if (!out->time_first) {
+        return EXIT_DONE;
+    }
+    const size_t places = inputs ? lstm_model_input_count(out->model)
+                                 : lstm_model_output_count(out->model);
+    float **swapped = realloc(out->swapped,
+                              (out->swapped_count + list->count + 1) * sizeof *swapped);
+    if (swapped == NULL) {
+        return message_error(EXIT_WORK, "out of memory");
+    }
+    out->swapped = swapped;
+    for (size_t i = 0; i < list->count && i < places; i++) {
+        array *a = &list->items[i];
+        int64_t steps = 0;
+        lstm_layer_shape(inputs ? lstm_model_input(out->model, i)
+                                : lstm_model_output(out->model, i),
+                         &steps, NULL);
+        if (steps == 0 || a->rank < 2 || a->from_csv || a->count == 0) {
+            continue;
+        }
+        float *turned = malloc(a->count * sizeof *turned);
+        if (turned == NULL) {
+            return message_error(EXIT_WORK, "out of memory");
+        }
+        out->swapped[out->swapped_count++] = turned;
+        swap_axes(a->data, turned, a->shape[0], a->shape[1],
+                  a->count / (size_t)a->shape[0] / (size_t)a->shape[1]);
+        const int64_t samples = a->shape[1];
+        a->shape[1] = a->shape[0];
+        a->shape[0] = samples;
+        a->data = turned;
+    }
+    return EXIT_DONE;
+}
+
+int loaded_arrays(loaded *out, const arguments *line, const char *y, int target)
+{
+    int code = EXIT_DONE;
+    if (named_given(line, "x")) {
+        NEED(named_load(&out->ports, &out->x, out->context, out->model, line, "x"));
+    } else {
+        NEED(arrays_load(&out->x, out->context, line, "x"));
+    }
+    if (y != NULL) {
+        NEED(arrays_load(&out->y, out->context, line, y));
+    }
+    NEED(loaded_turn(out, &out->x, 1));
+    NEED(loaded_turn(out, &out->y, 0));
+    NEED(states_load(&out->states, &out->x, out->context, line));
+    NEED(dataset_match(&out->set, out->model, &out->x, y == NULL ? NULL : &out->y, target));
+    if (arguments_has(line, "sample-weights")) {
+        NEED(dataset_weights(&out->set, &out->weights, out->context, line));
+    }
+    if (arguments_has(line, "lengths")) {
+        NEED(dataset_masks(&out->set, out->context, line, ""));
+    }
+    if (out->ports.lengths != NULL) {
+        NEED(named_lengths(&out->set, &out->ports));
+    }
+    if (y != NULL && out->set.samples == 0) {
+        code = message_error(EXIT_USE, "%s: holds no sample", out->x.items[0].label);
+    }
+out:
+    return code;
+}
+
+void loaded_release(loaded *out)
+{
+    for (size_t i = 0; i < out->swapped_count; i++) {
+        free(out->swapped[i]);
+    }
+    free(out->swapped);
+    states_release(&out->states);
+    dataset_release(&out->set);
+    named_release(&out->ports);
+    arrays_release(&out->weights);
+    arrays_release(&out->x);
+    arrays_release(&out->y);
+    lstm_model_destroy(out->model);
+    lstm_context_destroy(out->context);
+    *out = (loaded){0};
 }
 
 void dataset_output_shape(const lstm_model *model, size_t index, int64_t samples, int64_t steps,

@@ -7,14 +7,19 @@
 #define LSTM_CLI_DATASET_H
 
 #include "arrays.h"
+#include "named_ports.h"
+#include "states.h"
 #include <lstm/lstm.h>
 
 typedef struct dataset {
     lstm_data data; /* points into the arrays of the lists, which have to stay */
     const float **pointers;
     size_t *sizes;
-    int32_t *lengths; /* of --lengths, or NULL */
-    uint8_t *mask;    /* of --mask, or NULL */
+    int32_t *lengths;       /* of --lengths, or NULL */
+    uint8_t *mask;          /* of --mask, or NULL */
+    int32_t *labels;        /* TARGET_LABELS, or NULL */
+    int32_t *label_lengths; /* of --label-lengths, or NULL */
+    float **copies;         /* of dataset_take: the arrays and the weights, NULL at the end */
     int64_t samples;
     int64_t steps; /* of inputs with a free number of steps; 0 if there are none */
 } dataset;
@@ -22,6 +27,7 @@ typedef struct dataset {
 /* What is expected of target arrays. */
 #define TARGET_VALUES 1  /* the output's own shape */
 #define TARGET_CLASSES 2 /* one class number a row */
+#define TARGET_LABELS 3  /* (samples, most): class numbers, negative ones behind the last */
 #define TARGET_GROUPS \
     16 /* + n: one value for each n features of the output (quantiles, means with variances) */
 
@@ -42,10 +48,69 @@ void dataset_release(dataset *set);
  * printing what does not fit. */
 int dataset_weights(dataset *set, array_list *list, lstm_context *context, const arguments *line);
 
-/* Read the arrays of --lengths, (samples,), and --mask, (samples, steps), if they are given, into
- * the data. `prefix` is "" or "val-". Returns 0, or the exit code after printing what does not fit.
- */
+/* Read the arrays of --lengths, (samples,), --mask, (samples, steps), and where the targets are
+ * labels --label-lengths, (samples,), if they are given, into the data. `prefix` is "" or "val-".
+ * Returns 0, or the exit code after printing what does not fit. */
 int dataset_masks(dataset *set, lstm_context *context, const arguments *line, const char *prefix);
+
+/* Copy some samples of a set, in any order: arrays, weights, lengths, mask and labels. `out` owns the copies
+ * and needs nothing of `all`. Returns 0, or EXIT_WORK after printing that there is no memory. */
+int dataset_take(dataset *out, const dataset *all, const int64_t *samples, int64_t count);
+
+/* What commands begin with: the context, the model of the command line, and its arrays. */
+typedef struct loaded {
+    lstm_context *context;
+    lstm_model *model;
+    array_list x, y, weights;
+    named_ports ports; /* where --x NAME=FILE is used */
+    dataset set;       /* points into the lists */
+    states states;
+    int time_first;  /* sequences in files are (steps, samples, features) */
+    float **swapped; /* arrays in which these axes have changed places */
+    size_t swapped_count;
+} loaded;
+
+/* Options that loaded_model looks at, for the tables of commands. */
+#define OPTION_NETWORK                                                                   \
+    {                                                                                    \
+        .name = "network", .kind = OPTION_TEXT, .metavar = "JSON", .is_file = 1,         \
+        .help = "description of the network, if MODEL holds weights only (.weights.h5, " \
+                ".pt, .safetensors)"                                                     \
+    }
+#define OPTION_BATCH_FIRST                                                               \
+    {                                                                                    \
+        .name = "batch-first", .kind = OPTION_FLAG,                                      \
+        .help = "state dicts of PyTorch: sequences are (samples, steps, features), not " \
+                "(steps, samples, features)"                                             \
+    }
+#define OPTION_ACTIVATION                                                                     \
+    {                                                                                         \
+        .name = "activation", .kind = OPTION_TEXT, .metavar = "NAME",                         \
+        .help = "of nn.RNN, whose state dict does not say it: tanh (as if not given) or relu" \
+    }
+#define OPTION_STATE_IN                                                                 \
+    {                                                                                   \
+        .name = "state-in", .kind = OPTION_TEXT, .metavar = "FILE", .is_file = 1,       \
+        .help = "initial states: h0 (layers, samples, units), and c0 of LSTM layers;  " \
+                "both directions count"                                                 \
+    }
+
+/* Make the context and load the model that the first operand names. Both calls return 0, or the
+ * exit code after printing the error; loaded_release in both cases. */
+int loaded_model(loaded *out, const arguments *line);
+
+/* Load --x, the targets of the option `y` (NULL = none), and what the command line says of weights,
+ * lengths and masks, and match them with the model. `target` is TARGET_*. An array without samples
+ * is an error where there are targets. */
+int loaded_arrays(loaded *out, const arguments *line, const char *y, int target);
+void loaded_release(loaded *out);
+
+/* Where sequences in files are time first: turn those among arrays of the model's inputs (or
+ * outputs) to batch first. Part of loaded_arrays. */
+int loaded_turn(loaded *out, array_list *list, int inputs);
+
+/* Turn (samples, steps, ...) into (steps, samples, ...), or back; `to` is another block. */
+void swap_axes(const float *from, float *to, int64_t first, int64_t second, size_t inner);
 
 /* Say how one sample of output `index` looks when the inputs have `steps` steps: rank 1 (features)
  * or 2. */

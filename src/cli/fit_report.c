@@ -7,24 +7,13 @@
 #include "fit_report.h"
 
 #include "messages.h"
-#include "report_page.h"
+#include "report_head.h"
 #include "svg_plot.h"
 #include "text_table.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char page_style[] =
-    "body{max-width:62rem;margin:2rem auto;padding:0 1rem;font:16px/1.5 "
-    "system-ui,sans-serif;color:var(--ink);"
-    "background:var(--paper)}h1{font-size:1.6rem;margin-bottom:0}h2{font-size:1.2rem;margin-top:2."
-    "2rem}"
-    "p.soft{color:var(--soft)}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.25rem .9rem .25rem 0;text-align:left;border-bottom:1px solid "
-    "var(--grid);vertical-align:top}"
-    "td.n,th.n{text-align:right}th{font-weight:600}code{font-family:ui-monospace,monospace;font-"
-    "size:.92em}\n";
 
 /* One column of the history as an array, x from 1. NULL where there is no memory. */
 static double *column_values(const lstm_history *history, size_t column)
@@ -62,6 +51,48 @@ static int spans_a_decade(const double *values, size_t count, int before)
     return before && low > 0 && high > 10 * low;
 }
 
+static const char *note_of(const char *name)
+{
+    return strcmp(name, "loss") == 0
+               ? "Mean over each epoch, measured while the weights were changing."
+           : strcmp(name, "gradient_norm") == 0
+               ? "Length of the gradient of all parameters, before clipping: mean over each epoch."
+               : NULL;
+}
+
+/* The validation loss minus the training loss: what over-fitting looks like. */
+static void add_gap(page *to, const fit_report *r)
+{
+    const lstm_history *h = r->history;
+    const size_t epochs = lstm_history_epochs(h);
+    const size_t validation = find_column(h, "val_", "loss");
+    double *x = calloc(epochs + 1, sizeof *x);
+    double *gap = calloc(epochs + 1, sizeof *gap);
+    if (x == NULL || gap == NULL) {
+        to->failed = 1;
+    } else if (validation < lstm_history_columns(h)) {
+        for (size_t e = 0; e < epochs; e++) {
+            x[e] = (double)r->first_epoch + (double)e + 1;
+            gap[e] = lstm_history_value(h, e, validation) - lstm_history_value(h, e, 0);
+        }
+        svg_plot plot = {.title = "val_loss - loss",
+                         .note = "The gap: it grows while the network learns the training data by "
+                                 "heart. Below 0, noise and the epoch's mean make the training "
+                                 "loss look worse than it is.",
+                         .height = 220,
+                         .x = {.title = "epoch", .integer = 1}};
+        svg_plot_add(&plot, (svg_curve){.shape = epochs > 1 ? SVG_LINE : SVG_POINTS,
+                                        .colour = SVG_PURPLE,
+                                        .x = x,
+                                        .y = gap,
+                                        .count = epochs});
+        svg_plot_mark(&plot, 1, 0, NULL);
+        svg_plot_write(to, &plot);
+    }
+    free(x);
+    free(gap);
+}
+
 static void add_plot(page *to, const fit_report *r, size_t column)
 {
     const lstm_history *h = r->history;
@@ -86,9 +117,7 @@ static void add_plot(page *to, const fit_report *r, size_t column)
         }
     }
     svg_plot plot = {.title = name,
-                     .note = strcmp(name, "loss") == 0
-                                 ? "Mean over each epoch, measured while the weights were changing."
-                                 : NULL,
+                     .note = note_of(name),
                      .x = {.title = "epoch", .integer = 1},
                      .y = {.scale = logarithmic ? SVG_LOG : SVG_NUMBER}};
     const svg_shape shape = epochs > 1 ? SVG_LINE : SVG_POINTS;
@@ -114,15 +143,6 @@ out:
     free(x);
     free(training_values);
     free(validation_values);
-}
-
-static void add_row(page *to, const char *name, const char *value)
-{
-    page_add(to, "<tr><th scope=\"row\">");
-    page_add_escaped(to, name);
-    page_add(to, "</th><td>");
-    page_add_escaped(to, value);
-    page_add(to, "</td></tr>\n");
 }
 
 static void add_values(page *to, const fit_report *r)
@@ -162,57 +182,57 @@ static void add_settings(page *to, const fit_report *r)
     char text[256];
     char count[40];
     page_add(to, "<h2>Settings</h2>\n<table>\n");
-    add_row(to, "Model", r->model_path);
-    add_row(to, "Written to", r->output_path);
-    add_row(to, "Parameters",
-            text_count(count, sizeof count, (double)lstm_model_parameter_total(r->model)));
+    report_row(to, "Model", r->model_path);
+    report_row(to, "Written to", r->output_path);
+    report_row(to, "Parameters",
+               text_count(count, sizeof count, (double)lstm_model_parameter_total(r->model)));
     if (r->validation_samples > 0) {
         snprintf(text, sizeof text, "%lld to train, %lld to validate", (long long)r->samples,
                  (long long)r->validation_samples);
     } else {
         snprintf(text, sizeof text, "%lld, without validation", (long long)r->samples);
     }
-    add_row(to, "Samples", text);
-    add_row(to, "Loss", or_unknown(lstm_constant_name(LSTM_NAMES_LOSS, o->loss->loss)));
+    report_row(to, "Samples", text);
+    report_row(to, "Loss", or_unknown(lstm_constant_name(LSTM_NAMES_LOSS, o->loss->loss)));
     const int32_t optimizer = o->optimizer_options->optimizer;
-    add_row(to, "Optimizer",
-            or_unknown(lstm_constant_name(LSTM_NAMES_OPTIMIZER,
-                                          optimizer == 0 ? LSTM_OPTIMIZER_ADAM : optimizer)));
+    report_row(to, "Optimizer",
+               or_unknown(lstm_constant_name(LSTM_NAMES_OPTIMIZER,
+                                             optimizer == 0 ? LSTM_OPTIMIZER_ADAM : optimizer)));
     const double rate = o->optimizer_options->learning_rate;
     if (rate == 0) {
         snprintf(text, sizeof text, "the optimizer's default");
     } else {
         snprintf(text, sizeof text, "%g", rate < 0 ? 0 : rate);
     }
-    add_row(to, "Learning rate", text);
+    report_row(to, "Learning rate", text);
     if (o->optimizer_options->schedule != NULL) {
-        add_row(to, "Schedule",
-                or_unknown(lstm_constant_name(LSTM_NAMES_SCHEDULE,
-                                              o->optimizer_options->schedule->schedule)));
+        report_row(to, "Schedule",
+                   or_unknown(lstm_constant_name(LSTM_NAMES_SCHEDULE,
+                                                 o->optimizer_options->schedule->schedule)));
     }
     if (o->optimizer_options->use_ema == LSTM_YES) {
-        add_row(to, "Averages", "the weights are averages over the updates");
+        report_row(to, "Averages", "the weights are averages over the updates");
     }
     if (o->optimizer_options->accumulation_steps > 1) {
         snprintf(text, sizeof text, "an update after every %d batches",
                  (int)o->optimizer_options->accumulation_steps);
-        add_row(to, "Accumulation", text);
+        report_row(to, "Accumulation", text);
     }
     snprintf(text, sizeof text, "%d%s", (int)o->batch_size,
              o->shuffle == LSTM_NO ? ", in order" : ", shuffled");
-    add_row(to, "Batch", text);
+    report_row(to, "Batch", text);
     if (o->early_stopping > 0) {
         snprintf(text, sizeof text, "after %d epochs without progress, best weights kept",
                  (int)o->early_stopping);
-        add_row(to, "Early stopping", text);
+        report_row(to, "Early stopping", text);
     }
     snprintf(text, sizeof text, "%llu", (unsigned long long)o->seed);
-    add_row(to, "Seed", text);
+    report_row(to, "Seed", text);
     snprintf(text, sizeof text, "%lld updates in all; %.1f s in this run", (long long)r->steps,
              r->seconds);
-    add_row(to, "Work", text);
+    report_row(to, "Work", text);
     snprintf(text, sizeof text, "liblstm %s", lstm_version_string());
-    add_row(to, "Made by", text);
+    report_row(to, "Made by", text);
     page_add(to, "</table>\n");
 }
 
@@ -244,15 +264,9 @@ int fit_report_write(const fit_report *r, const char *path)
 {
     const lstm_history *h = r->history;
     page to = {0};
-    page_add(&to, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                  "<meta name=\"viewport\" content=\"width=device-width\"><title>Training of ");
-    page_add_escaped(&to, r->output_path);
-    page_add(&to, "</title>\n<style>");
-    page_add(&to, "%s", page_style);
-    svg_plot_style(&to);
-    page_add(&to, "</style></head>\n<body><h1>Training of ");
-    page_add_escaped(&to, r->output_path);
-    page_add(&to, "</h1>\n");
+    char title[512];
+    snprintf(title, sizeof title, "Training of %s", r->output_path);
+    report_begin(&to, title);
     if (lstm_history_epochs(h) == 0) {
         page_add(&to, "<p>No epoch was finished in this run, so there is no curve to show.</p>\n");
     } else {
@@ -262,10 +276,13 @@ int fit_report_write(const fit_report *r, const char *path)
             if (strncmp(lstm_history_name(h, c), "val_", 4) != 0) {
                 add_plot(&to, r, c);
             }
+            if (c == 0) {
+                add_gap(&to, r);
+            }
         }
     }
     add_settings(&to, r);
     add_layers(&to, r->model);
-    page_add(&to, "</body></html>\n");
+    report_end(&to);
     return page_write(&to, path);
 }

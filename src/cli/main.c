@@ -16,9 +16,17 @@
 
 #define COMMAND_LIMIT 32
 
-const command *const commands[] = {
-    &command_summary, &command_fit,      &command_evaluate, &command_predict, &command_gradient,
-    &command_convert, &command_forecast, &command_bench,    &command_help,    NULL};
+const command *const commands[] = {&command_summary,
+                                   &command_fit,
+                                   &command_tune,
+                                   &command_evaluate,
+                                   &command_predict,
+                                   &command_gradient,
+                                   &command_convert,
+                                   &command_forecast,
+                                   &command_bench,
+                                   &command_help,
+                                   NULL};
 
 const command *command_find(const char *name)
 {

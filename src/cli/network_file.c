@@ -49,16 +49,31 @@ int model_load(lstm_model **out, lstm_context *context, const char *path, uint64
     return seed != 0 && file_has_suffix(path, ".json") ? reseed(out, context, seed) : EXIT_DONE;
 }
 
-static int is_of_keras(const char *path)
+int model_load_described(lstm_model **out, lstm_context *context, const char *path,
+                         const char *network, uint64_t seed)
 {
-    return file_has_suffix(path, ".keras") || file_has_suffix(path, ".weights.h5");
+    if (network == NULL) {
+        return model_load(out, context, path, seed);
+    }
+    const int code = model_load(out, context, network, seed);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    const lstm_status status = lstm_model_load_weights(*out, path);
+    return status == LSTM_OK ? EXIT_DONE : message_status(status, path);
+}
+
+static int is_exported(const char *path)
+{
+    return file_has_suffix(path, ".keras") || file_has_suffix(path, ".weights.h5") ||
+           file_has_suffix(path, ".onnx");
 }
 
 int model_check_output(const char *path)
 {
-    static const char *const later[] = {".h5", ".hdf5", ".onnx", ".pt", ".pth", ".c"};
+    static const char *const later[] = {".h5", ".hdf5", ".pt", ".pth", ".c"};
     if (file_has_suffix(path, ".lstm") || file_has_suffix(path, ".safetensors") ||
-        file_has_suffix(path, ".json") || is_of_keras(path)) {
+        file_has_suffix(path, ".json") || is_exported(path)) {
         return file_check_writable(path);
     }
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
@@ -66,14 +81,14 @@ int model_check_output(const char *path)
             return message_error(
                 EXIT_USE,
                 "%s: this version does not write %s; it writes .lstm, .safetensors, .json, "
-                ".keras and .weights.h5",
+                ".keras, .weights.h5 and .onnx",
                 path, later[i]);
         }
     }
     return message_error(
         EXIT_USE,
-        "%s: models are written as .lstm, .safetensors, .json (the description only), .keras or "
-        ".weights.h5",
+        "%s: models are written as .lstm, .safetensors, .json (the description only), .keras, "
+        ".weights.h5 or .onnx",
         path);
 }
 
@@ -100,7 +115,7 @@ char *model_description(const lstm_model *model, size_t *length)
 
 int model_write(const lstm_model *model, const char *path)
 {
-    if (is_of_keras(path)) {
+    if (is_exported(path)) {
         const lstm_status status = lstm_model_export(model, path);
         return status == LSTM_OK ? EXIT_DONE : message_status(status, path);
     }
@@ -121,9 +136,9 @@ int model_write(const lstm_model *model, const char *path)
     return code;
 }
 
-/* ---- Without dropout */
+/* ---- As it predicts */
 
-static int copy_parameters(lstm_model *to, const lstm_model *from)
+int model_copy_parameters(lstm_model *to, const lstm_model *from)
 {
     float *values = NULL;
     int code = EXIT_DONE;
@@ -144,43 +159,117 @@ out:
     return code;
 }
 
-int model_silence_dropout(lstm_model **model, lstm_context *context)
+/* Set a layer's options to what they do when the network predicts. Returns how many changed. */
+static size_t predict_options(json_t *layer)
 {
-    size_t dropouts = 0;
-    for (size_t i = 0; i < lstm_model_layer_count(*model); i++) {
-        dropouts += strcmp(lstm_layer_type(lstm_model_layer(*model, i)), "Dropout") == 0;
-    }
-    if (dropouts == 0) {
-        return EXIT_DONE;
-    }
-    size_t length = 0;
-    char *text = model_description(*model, &length);
-    json_t *root = text == NULL ? NULL : json_loadb(text, length, 0, NULL);
-    free(text);
-    size_t index;
-    json_t *layer;
-    json_array_foreach(json_object_get(root, "layers"), index, layer)
-    {
-        const char *type = json_string_value(json_object_get(layer, "type"));
-        if (type != NULL && strcmp(type, "Dropout") == 0) {
-            json_object_set_new(layer, "rate", json_real(0));
+    static const struct {
+        const char *type; /* NULL = any */
+        const char *key;
+        int is_flag;
+    } options[] = {{"BatchNormalization", "fixed_statistics", 1},
+                   {"Dropout", "rate", 0},
+                   {"SpatialDropout1D", "rate", 0},
+                   {"GaussianDropout", "rate", 0},
+                   {"GaussianNoise", "stddev", 0},
+                   {NULL, "dropout", 0},
+                   {NULL, "recurrent_dropout", 0},
+                   {NULL, "zoneout_h", 0},
+                   {NULL, "zoneout_c", 0}};
+    const char *type = json_string_value(json_object_get(layer, "type"));
+    size_t changed = 0;
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        const json_t *value = json_object_get(layer, options[i].key);
+        const int fits = options[i].type == NULL ||
+                         (type != NULL && strcmp(type, options[i].type) == 0);
+        const int acts = options[i].is_flag
+                             ? json_is_false(value)
+                             : json_is_number(value) && json_number_value(value) != 0;
+        if (fits && acts) {
+            json_object_set_new(layer, options[i].key,
+                                options[i].is_flag ? json_true() : json_real(0));
+            changed++;
         }
     }
-    char *changed = root == NULL ? NULL : json_dumps(root, 0);
-    json_decref(root);
+    return changed;
+}
+
+int model_describe(const lstm_model *model, json_t **root)
+{
+    size_t length = 0;
+    char *text = model_description(model, &length);
+    *root = text == NULL ? NULL : json_loadb(text, length, 0, NULL);
+    free(text);
+    return *root != NULL ? EXIT_DONE : EXIT_WORK;
+}
+
+int model_rebuild(lstm_model **model, lstm_context *context, const json_t *root)
+{
     lstm_model *copy = NULL;
     int code = EXIT_DONE;
-    if (changed == NULL) {
-        code = EXIT_WORK;
-        goto out;
+    char *text = json_dumps(root, 0);
+    if (text == NULL) {
+        return message_error(EXIT_WORK, "out of memory");
     }
-    CHECK(lstm_model_from_json(&copy, context, changed, strlen(changed)), NULL);
-    NEED(copy_parameters(copy, *model));
+    CHECK(lstm_model_from_json(&copy, context, text, strlen(text)), NULL);
+    NEED(model_copy_parameters(copy, *model));
     lstm_model_destroy(*model);
     *model = copy;
     copy = NULL;
 out:
-    free(changed);
+    free(text);
     lstm_model_destroy(copy);
+    return code;
+}
+
+int model_as_predicting(lstm_model **model, lstm_context *context)
+{
+    json_t *root = NULL;
+    size_t changes = 0;
+    size_t index;
+    json_t *layer;
+    int code = EXIT_DONE;
+    NEED(model_describe(*model, &root));
+    json_array_foreach(json_object_get(root, "layers"), index, layer)
+    {
+        changes += predict_options(layer);
+    }
+    if (changes > 0) {
+        NEED(model_rebuild(model, context, root));
+    }
+out:
+    json_decref(root);
+    return code;
+}
+
+int model_set_activation(lstm_model **model, lstm_context *context, const char *activation)
+{
+    json_t *root = NULL;
+    size_t changes = 0;
+    size_t index;
+    json_t *layer;
+    int32_t known = 0;
+    int code = EXIT_DONE;
+    if (activation == NULL) {
+        return EXIT_DONE;
+    }
+    CHECK(lstm_constant_from_name(LSTM_NAMES_ACTIVATION, activation, &known), "--activation");
+    NEED(model_describe(*model, &root));
+    json_array_foreach(json_object_get(root, "layers"), index, layer)
+    {
+        const char *type = json_string_value(json_object_get(layer, "type"));
+        if (type != NULL && strcmp(type, "SimpleRNN") == 0) {
+            json_object_set_new(layer, "activation", json_string(activation));
+            changes++;
+        }
+    }
+    if (changes == 0) {
+        code = message_error(EXIT_USE,
+                             "--activation is that of SimpleRNN (nn.RNN) layers, of which "
+                             "the model has none");
+        goto out;
+    }
+    NEED(model_rebuild(model, context, root));
+out:
+    json_decref(root);
     return code;
 }

@@ -341,8 +341,10 @@ static void draw_y_ticks(page *to, const frame *f, const svg_tick *ticks, size_t
         const double y = place_y(f, ticks[t].value);
         page_add(to,
                  "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/><text text-anchor=\"end\" x=\"%.1f\" "
-                 "y=\"%.1f\">%s</text>\n",
-                 f->left, y, f->right, f->left - 7, y + 4, ticks[t].label);
+                 "y=\"%.1f\">",
+                 f->left, y, f->right, f->left - 7, y + 4);
+        page_add_escaped(to, ticks[t].label);
+        page_add(to, "</text>\n");
     }
 }
 
@@ -362,8 +364,9 @@ static void draw_x_ticks(page *to, const frame *f, const svg_axis *axis)
             continue;
         }
         free_from = middle + half + 6;
-        page_add(to, "<text text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", middle,
-                 f->bottom + 18, ticks[t].label);
+        page_add(to, "<text text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">", middle, f->bottom + 18);
+        page_add_escaped(to, ticks[t].label);
+        page_add(to, "</text>\n");
         if (ticks[t].second[0] != '\0') {
             page_add(
                 to, "<text class=\"soft\" text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n",

@@ -69,6 +69,9 @@ typedef struct svg_axis {
     int from_zero; /* include 0 */
     double low;
     double high;
+    /* names at 0, 1, 2, … instead of numbers; NULL = numbers. Then low and high are given */
+    const char *const *labels;
+    size_t label_count;
 } svg_axis;
 
 typedef struct svg_span {

@@ -180,8 +180,23 @@ static size_t date_ticks(svg_tick *ticks, double low, double high, int wanted)
     return count;
 }
 
+static size_t label_ticks(svg_tick *ticks, const svg_axis *axis)
+{
+    size_t count = 0;
+    for (size_t k = 0; k < axis->label_count && count < SVG_TICKS; k++) {
+        svg_tick *const tick = &ticks[count++];
+        tick->value = (double)k;
+        tick->second[0] = '\0';
+        (void)snprintf(tick->label, sizeof tick->label, "%.31s", axis->labels[k]);
+    }
+    return count;
+}
+
 size_t svg_ticks(svg_tick *ticks, const svg_axis *axis, double low, double high, int wanted)
 {
+    if (axis->labels != NULL) {
+        return label_ticks(ticks, axis);
+    }
     if (!(high > low) || !isfinite(low) || !isfinite(high)) {
         return 0;
     }

@@ -13,6 +13,7 @@
 #include "messages.h"
 #include "option_words.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,9 +26,10 @@ enum {
     FOR_BINARY_FOCAL = 8,
     FOR_CATEGORICAL_FOCAL = 16,
     FOR_QUANTILE = 32,
+    FOR_CTC = 128,
     FOR_LOGITS = FOR_SPARSE | FOR_ENTROPY | FOR_BINARY_FOCAL | FOR_CATEGORICAL_FOCAL,
     FOR_FOCAL = FOR_BINARY_FOCAL | FOR_CATEGORICAL_FOCAL,
-    FOR_ANY = 63 + 64
+    FOR_ANY = 63 + 64 + 128
 };
 
 typedef enum loss_kind {
@@ -36,7 +38,8 @@ typedef enum loss_kind {
     LOSS_FROM_0,
     LOSS_PART,
     LOSS_REDUCTION,
-    LOSS_QUANTILES
+    LOSS_QUANTILES,
+    LOSS_INTEGER
 } loss_kind;
 
 typedef struct loss_key {
@@ -48,7 +51,7 @@ typedef struct loss_key {
 
 #define AT(member) offsetof(lstm_loss_options, member)
 static const loss_key loss_keys[] = {
-    {"from_logits", LOSS_FLAG, FOR_LOGITS, AT(from_logits)},
+    {"from_logits", LOSS_FLAG, FOR_LOGITS | FOR_CTC, AT(from_logits)},
     {"delta", LOSS_ABOVE_0, FOR_HUBER, AT(huber_delta)},
     {"label_smoothing", LOSS_PART, FOR_LOGITS, AT(label_smoothing)},
     {"gamma", LOSS_FROM_0, FOR_FOCAL, AT(focal_gamma)},
@@ -57,6 +60,8 @@ static const loss_key loss_keys[] = {
     {"q", LOSS_QUANTILES, FOR_QUANTILE, AT(quantiles)},
     {"quantiles", LOSS_QUANTILES, FOR_QUANTILE, AT(quantiles)},
     {"reduction", LOSS_REDUCTION, FOR_ANY, AT(reduction)},
+    {"blank", LOSS_INTEGER, FOR_CTC, AT(ctc_blank)},
+    {"zero_infinity", LOSS_FLAG, FOR_CTC, AT(ctc_zero_infinity)},
 };
 #undef AT
 #define LOSS_KEYS (sizeof loss_keys / sizeof loss_keys[0])
@@ -77,6 +82,8 @@ static int whose_loss(int32_t loss)
         return FOR_CATEGORICAL_FOCAL;
     case LSTM_LOSS_QUANTILE:
         return FOR_QUANTILE;
+    case LSTM_LOSS_CTC:
+        return FOR_CTC;
     default:
         return 64;
     }
@@ -155,6 +162,16 @@ static int read_loss_key(loss_choice *out, const char *name, const char *key, co
         memcpy((char *)&out->options + k->offset, &flag, sizeof flag);
         return EXIT_DONE;
     }
+    if (k->kind == LOSS_INTEGER) {
+        const double number = json_number_value(value);
+        const int32_t whole = (int32_t)number;
+        if (!json_is_number(value) || fabs(number) > 1e9 || (double)whole != number) {
+            return wrong_value("--loss", name, key, "a class number, or -1 for the last class",
+                               value);
+        }
+        memcpy((char *)&out->options + k->offset, &whole, sizeof whole);
+        return EXIT_DONE;
+    }
     if (k->kind == LOSS_REDUCTION) {
         const char *text = json_is_string(value) ? json_string_value(value) : "";
         const lstm_status status = lstm_constant_from_name(LSTM_NAMES_REDUCTION, text,
@@ -194,6 +211,8 @@ int loss_target(const loss_choice *loss)
     switch (loss->options.loss) {
     case LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY:
         return TARGET_CLASSES;
+    case LSTM_LOSS_CTC:
+        return TARGET_LABELS;
     case LSTM_LOSS_GAUSSIAN_NLL:
         return TARGET_GROUPS + 2;
     case LSTM_LOSS_QUANTILE:

@@ -5,9 +5,11 @@
  * is checked before anything is changed.
  *
  * What later versions of the library added stands in tensors and keys of its own, written only when
- * it is in use: averages ("average"), accumulated gradients ("accumulated"), the optimizer's
- * numbers ("optimizer_state"), and the memory of L-BFGS ("lbfgs.*"). So a file without them is read
- * as before, and a file with them is refused where they are not wanted.
+ * it is in use: averages ("average"), accumulated gradients ("accumulated"), the optimizer's numbers
+ * ("optimizer_state"), the sum of the epoch's gradient norms ("gradient_norm"), the memory of L-BFGS
+ * ("lbfgs.*"), and inside an epoch the states that recurrent layers carry ("carried",
+ * "carried_batches"). So a file without them is read as before, and a file with them is refused
+ * where they are not wanted.
  */
 #include "checkpoint_file.h"
 #include "constants.h"
@@ -74,10 +76,21 @@ static int describe_loss_extras(json_t *run, const lstm__training *training)
     if (focal)
         failed |= json_object_set_new(
             run, "focal", json_pack("[f, f, b]", loss->gamma, loss->alpha, loss->balanced));
+    if (training->weight_noise > 0)
+        failed |= json_object_set_new(run, "weight noise", json_real(training->weight_noise));
+    if (loss->kind == LSTM_LOSS_CTC)
+        failed |= json_object_set_new(
+            run, "ctc",
+            json_pack("[i, b, b]", (int)loss->blank, loss->zero_infinity, loss->log_probabilities));
     if (training->data.weights)
         failed |= json_object_set_new(run, "sample weights", json_true());
     if (training->data.class_weights)
         failed |= json_object_set_new(run, "class weights", json_true());
+    if (training->pieces.count > 0)
+        failed |= json_object_set_new(run, "tbptt",
+                                      json_pack("[I, I, I]", (json_int_t)training->pieces.k1,
+                                                (json_int_t)training->pieces.k2,
+                                                (json_int_t)training->pieces.steps));
     if (loss->kind != LSTM_LOSS_QUANTILE)
         return failed;
     json_t *list = json_array();
@@ -94,6 +107,11 @@ static int describe_extras(json_t *text, const lstm_optimizer *optimizer)
     int failed = 0;
     if (o->accumulation_steps > 1)
         failed |= json_object_set_new(text, "accumulation", json_integer(o->accumulation_steps));
+    if (o->gradient_noise > 0)
+        failed |= json_object_set_new(text, "gradient noise",
+                                      json_pack("[f, f, I]", o->gradient_noise,
+                                                o->gradient_noise_decay,
+                                                (json_int_t)(o->gradient_noise_seed & INT64_MAX)));
     if (o->use_ema == LSTM_YES)
         failed |= json_object_set_new(text, "averages", json_true());
     if (schedule != LSTM_SCHEDULE_CONSTANT)
@@ -101,6 +119,8 @@ static int describe_extras(json_t *text, const lstm_optimizer *optimizer)
             text, "schedule", json_string(lstm__constant_name(LSTM_NAMES_SCHEDULE, schedule)));
     if (optimizer->lbfgs)
         failed |= json_object_set_new(text, "history", json_integer(o->history_size));
+    if (o->strong_wolfe == LSTM_YES)
+        failed |= json_object_set_new(text, "line search", json_string("strong_wolfe"));
     return failed;
 }
 
@@ -271,6 +291,17 @@ static lstm_status seal_common(lstm__seal *seal, const lstm_model *model,
     return optimizer->lbfgs ? seal_lbfgs(seal, optimizer->lbfgs) : LSTM_OK;
 }
 
+static lstm_status seal_states(lstm__seal *seal, const lstm__training *training)
+{
+    const lstm__states *states = &training->states;
+    const int64_t counts[2] = {(int64_t)states->nodes, (int64_t)states->values};
+    if (states->nodes == 0 || training->position.batch == 0)
+        return LSTM_OK;
+    RETURN_IF_ERROR(
+        lstm__seal_tensor(seal, "carried_batches", LSTM__I64, 1, &counts[0], states->batches));
+    return lstm__seal_tensor(seal, "carried", LSTM__F32, 1, &counts[1], states->numbers);
+}
+
 static void pack_position(const lstm__training *training, int64_t *integers, double *doubles)
 {
     const lstm__position *p = &training->position;
@@ -300,13 +331,18 @@ lstm_status lstm__checkpoint_write(const char *path, const lstm__training *train
     const double rate = training->optimizer->options.learning_rate;
     const int64_t sizes[4] = {INTEGERS, DOUBLES, 1, 0};
     const int64_t table[2] = {(int64_t)history->epochs, (int64_t)history->columns};
+    const int64_t pair = 2;
+    const double norms[2] = {training->position.sums.norm, training->position.sums.norms};
     pack_position(training, integers, doubles);
     TRY(lstm__seal_start(&seal, training->model->context, "checkpoint"));
     TRY(seal_common(&seal, training->model, training->optimizer, training));
     TRY(seal_block(&seal, "best", training->best_values, training->model->value_count));
+    TRY(seal_states(&seal, training));
     TRY(lstm__seal_tensor(&seal, "integers", LSTM__I64, 1, &sizes[0], integers));
     TRY(lstm__seal_tensor(&seal, "doubles", LSTM__F64, 1, &sizes[1], doubles));
     TRY(lstm__seal_tensor(&seal, "learning_rate", LSTM__F64, 1, &sizes[2], &rate));
+    if (training->gradient_norms)
+        TRY(lstm__seal_tensor(&seal, "gradient_norm", LSTM__F64, 1, &pair, norms));
     if (history->epochs > 0)
         TRY(lstm__seal_tensor(&seal, "history", LSTM__F64, 2, table, history->values));
     TRY(lstm__seal_write(&seal, path));
@@ -516,8 +552,7 @@ out:
 static lstm_status check_position(const lstm__safetensors *file, const lstm__training *training,
                                   const int64_t *integers)
 {
-    const int64_t batches = (int64_t)((training->samples + training->batch_size - 1) /
-                                      training->batch_size);
+    const int64_t batches = (int64_t)lstm__training_batches(training);
     bool valid = integers[1] <= batches && integers[3] <= integers[0] && integers[5] <= 1;
     for (int k = 0; k < INTEGERS; k++)
         valid = valid && integers[k] >= 0;
@@ -527,6 +562,31 @@ static lstm_status check_position(const lstm__safetensors *file, const lstm__tra
                           lstm__safetensors_path(file), (long long)integers[0],
                           (long long)integers[1], (long long)integers[2]);
     return LSTM_OK;
+}
+
+/* The carried states of a position inside an epoch; *carried NULL = there are none. */
+static lstm_status find_states(const lstm__safetensors *file, const lstm__training *training,
+                               const int64_t *integers, const lstm__tensor **batches,
+                               const lstm__tensor **carried)
+{
+    const lstm__states *states = &training->states;
+    const int64_t most = (int64_t)lstm__training_largest_batch(training);
+    *batches = *carried = NULL;
+    if (states->nodes == 0 || integers[1] == 0)
+        return LSTM_OK;
+    RETURN_IF_ERROR(need_tensor(file, "carried_batches", batches));
+    RETURN_IF_ERROR(need_block(file, "carried", states->values, carried));
+    bool valid = (*batches)->kind == LSTM__I64 && (*batches)->count == states->nodes;
+    for (size_t k = 0; valid && k < states->nodes; k++) {
+        int64_t batch = 0;
+        memcpy(&batch, (const unsigned char *)(*batches)->bytes + k * sizeof batch, sizeof batch);
+        valid = batch >= 0 && batch <= most;
+    }
+    return valid ? LSTM_OK
+                 : lstm__fail(LSTM_ERROR_FORMAT,
+                              "%s: \"carried_batches\" is not one number from 0 to %lld for each "
+                              "of %zu layers",
+                              lstm__safetensors_path(file), (long long)most, states->nodes);
 }
 
 static void unpack_position(lstm__training *training, const int64_t *integers,
@@ -553,17 +613,23 @@ lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
     lstm_status status = LSTM_OK;
     lstm__safetensors *file = NULL;
     const lstm__tensor *best = NULL;
+    const lstm__tensor *batches = NULL;
+    const lstm__tensor *carried = NULL;
     blocks found;
     int64_t integers[INTEGERS];
     double doubles[DOUBLES];
+    double norms[2] = {0, 0};
     double rate = 0;
     lstm_model *model = training->model;
     TRY(open_checked(&file, path, model, training->optimizer, training));
     TRY(find_blocks(file, model, training->optimizer, &found));
     TRY(read_integers(file, integers, INTEGERS));
     TRY(check_position(file, training, integers));
+    TRY(find_states(file, training, integers, &batches, &carried));
     TRY(read_doubles(file, "doubles", doubles, DOUBLES));
     TRY(read_doubles(file, "learning_rate", &rate, 1));
+    if (training->gradient_norms && lstm__safetensors_find(file, "gradient_norm"))
+        TRY(read_doubles(file, "gradient_norm", norms, 2));
     if (training->best_values && lstm__safetensors_find(file, "best"))
         TRY(need_block(file, "best", model->value_count, &best));
     TRY(read_history(file, training->history));
@@ -571,7 +637,13 @@ lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
     if (training->best_values)
         memcpy(training->best_values, best ? best->bytes : found.values->bytes,
                model->value_count * sizeof(float));
+    if (carried) {
+        memcpy(training->states.batches, batches->bytes, training->states.nodes * sizeof(int64_t));
+        memcpy(training->states.numbers, carried->bytes, training->states.values * sizeof(float));
+    }
     unpack_position(training, integers, doubles);
+    training->position.sums.norm = norms[0];
+    training->position.sums.norms = norms[1];
     training->optimizer->options.learning_rate = rate;
 out:
     lstm__safetensors_close(file);

@@ -8,7 +8,8 @@
  *
  * Order. Keras does not keep the layers as they were written: it sorts them by depth, the longest
  * way to an output, deepest first, and where that is equal by when a depth-first walk from the
- * outputs first meets them. The groups of weights in its files are numbered in that order, so two
+ * outputs first meets them. The two layers inside a Bidirectional count as a part of it. The groups
+ * of weights in its files are numbered in that order, so two
  * parallel LSTMs would silently swap their weights if we used another.
  */
 #include "keras_description.h"
@@ -62,6 +63,17 @@ static void number_nodes(const lstm_model *model, ranking *rank, size_t *stack, 
     }
 }
 
+void lstm__keras_owners(const lstm_model *model, size_t *owners)
+{
+    for (size_t k = 0; k < model->node_count; k++)
+        owners[k] = k;
+    for (size_t k = 0; k < model->node_count; k++) {
+        const lstm__node *node = model->nodes[k];
+        for (int input = 0; node->class == &lstm__class_bidirectional && input < 2; input++)
+            owners[node->inputs[input]->node->index] = k;
+    }
+}
+
 lstm_status lstm__keras_order(const lstm_model *model, size_t *order)
 {
     lstm_status status = LSTM_OK;
@@ -69,16 +81,19 @@ lstm_status lstm__keras_order(const lstm_model *model, size_t *order)
     ranking *rank = lstm__allocate_array(model->context, count, sizeof *rank);
     size_t *stack = lstm__allocate_array(model->context, count, sizeof *stack);
     int *next = lstm__allocate_array(model->context, count, sizeof *next);
-    if (!rank || !stack || !next) {
+    size_t *owners = lstm__allocate_array(model->context, count, sizeof *owners);
+    if (!rank || !stack || !next || !owners) {
         status = lstm__fail_memory(count * sizeof *rank, "the order of the layers");
         goto out;
     }
+    lstm__keras_owners(model, owners);
     for (size_t k = 0; k < count; k++)
         rank[k] = (ranking){k, 0, count};
     for (size_t k = count; k-- > 0;) /* readers come after what they read */
         for (int input = 0; input < model->nodes[k]->input_count; input++) {
             ranking *read = &rank[model->nodes[k]->inputs[input]->node->index];
-            read->depth = read->depth > rank[k].depth ? read->depth : rank[k].depth + 1;
+            const size_t depth = rank[k].depth + (owners[read->node] == k ? 0 : 1);
+            read->depth = read->depth > depth ? read->depth : depth;
         }
     number_nodes(model, rank, stack, next);
     qsort(rank, count, sizeof *rank, deepest_first);
@@ -88,6 +103,7 @@ out:
     lstm__release(model->context, rank);
     lstm__release(model->context, stack);
     lstm__release(model->context, next);
+    lstm__release(model->context, owners);
     return status;
 }
 

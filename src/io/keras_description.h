@@ -12,6 +12,10 @@
  * that comes k-th; room for node_count numbers. The weights in its files are numbered after it. */
 lstm_status lstm__keras_order(const lstm_model *model, size_t *order);
 
+/* Which layer of Keras a node belongs to: itself, or the Bidirectional that it is a half of;
+ * owners[k] for node k. */
+void lstm__keras_owners(const lstm_model *model, size_t *owners);
+
 /* The description as config.json holds it, layers in this order; *root is a new reference. */
 lstm_status lstm__keras_describe(const lstm_model *model, const size_t *order, json_t **root);
 

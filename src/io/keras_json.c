@@ -8,7 +8,7 @@
  * weights) is refused by name.
  *
  * hard_sigmoid is clip(x/5 + 1/2, 0, 1) in Keras 1 and 2 and clip(x/6 + 1/2, 0, 1) in Keras 3,
- * under the same name.
+ * under the same name: that of Keras 1 and 2 becomes hard_sigmoid_keras2.
  */
 #include "keras_json.h"
 
@@ -166,18 +166,28 @@ static lstm_status rename_old_options(json_t *converted)
     return LSTM_OK;
 }
 
-/* Names whose meaning changed. */
-static lstm_status check_version(const json_t *config, const char *name, int version)
+/* What means something else in Keras 1 and 2: hard_sigmoid, by another name here, and a GRU, whose
+ * reset gate came before the product unless it says otherwise. Also in the layers of wrappers. */
+static lstm_status translate_version(const char *type, json_t *config, int version, int depth)
 {
-    static const char *const keys[] = {"activation", "recurrent_activation", "inner_activation"};
+    static const char *const keys[] = {"activation", "recurrent_activation"};
+    static const char *const wrapped[] = {"layer", "backward_layer"};
+    int failed = 0;
+    if (version == 1)
+        RETURN_IF_ERROR(rename_old_options(config));
+    if (strcmp(type, "GRU") == 0 && !json_object_get(config, "reset_after"))
+        failed = json_object_set_new(config, "reset_after", json_false());
     for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
-        if (version < 3 && strcmp(text_of(config, keys[k]), "hard_sigmoid") == 0)
-            return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                              "layer \"%.100s\": \"%s\" is hard_sigmoid as of Keras %d, clip(x/5 + "
-                              "1/2, 0, 1): this version "
-                              "has only that of Keras 3, clip(x/6 + 1/2, 0, 1)",
-                              name, keys[k], version);
-    return LSTM_OK;
+        if (strcmp(text_of(config, keys[k]), "hard_sigmoid") == 0)
+            failed |= json_object_set_new(config, keys[k], json_string("hard_sigmoid_keras2"));
+    for (size_t k = 0; k < sizeof wrapped / sizeof wrapped[0]; k++) {
+        json_t *inner = json_object_get(config, wrapped[k]);
+        json_t *options = json_object_get(inner, "config");
+        if (json_is_object(options) && depth < 8)
+            RETURN_IF_ERROR(
+                translate_version(text_of(inner, "class_name"), options, version, depth + 1));
+    }
+    return failed ? no_memory() : LSTM_OK;
 }
 
 /* A layer object of Keras to one of ours: the config's keys beside "type", "name" and "inputs". */
@@ -186,7 +196,7 @@ static lstm_status convert_layer(const json_t *layer, bool functional, int versi
     lstm_status status = LSTM_OK;
     const char *type = text_of(layer, "class_name");
     json_t *config = json_object_get(layer, "config");
-    json_t *converted = json_is_object(config) ? json_copy(config) : NULL;
+    json_t *converted = json_is_object(config) ? json_deep_copy(config) : NULL;
     if (!type[0] || !json_is_object(config))
         FAIL(LSTM_ERROR_FORMAT, "a layer has no class_name or no config object");
     if (!converted || json_object_set_new(converted, "type", json_string(type)) != 0) {
@@ -206,9 +216,8 @@ static lstm_status convert_layer(const json_t *layer, bool functional, int versi
         status = no_memory();
         goto out;
     }
-    TRY(check_version(config, text_of(converted, "name"), version));
-    if (version == 1)
-        TRY(rename_old_options(converted));
+    if (version < 3)
+        TRY(translate_version(type, converted, version, 0));
     if (functional)
         TRY(convert_inputs(layer, text_of(converted, "name"), converted));
     *out = converted;

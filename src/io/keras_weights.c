@@ -18,7 +18,9 @@
  * (Keras' order, see keras_description.c), as Keras does it: the k-th LSTM takes the k-th group of
  * an LSTM, or, in the legacy form, the k-th layer with weights takes the k-th list that is not
  * empty. Inside a layer the order of variables is that of our parameters: kernel, recurrent kernel,
- * bias, gates i, f, c, o. Keras 1 kept twelve arrays, W, U and b of the gates i, c, f, o.
+ * bias, gates i, f, c, o. Keras 1 kept an array of each gate: W, U and b of the gates i, c, f, o, or
+ * z, r, h of a GRU. A Bidirectional of Keras is three layers of ours: its weights are those of the
+ * forward layer, then those of the backward one.
  *
  * The state of optimizers, metrics and random seeds is not read; everything else must be used.
  */
@@ -33,7 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT = 1400, OLD_LSTM = 12, MOST_SOURCES = 20000, MOST_PARTS = 64 };
+enum { TEXT = 1400, MOST_WEIGHTS = 24, MOST_SOURCES = 20000, MOST_PARTS = 64 };
 
 typedef struct source {
     size_t object;    /* the group of a layer's weights */
@@ -47,9 +49,10 @@ typedef struct matching {
     bool *used; /* for each object */
     /* laid out like the model's values; those themselves where a failure ends the model anyway */
     real *block;
-    float *values; /* of one parameter */
-    long *numbers; /* for each node: the number of its source in the order of its class */
-    size_t *order; /* in which the layers are counted */
+    float *values;  /* of one parameter */
+    long *numbers;  /* for each node: the number of its source in the order of its class */
+    size_t *order;  /* in which the layers are counted */
+    size_t *owners; /* for each node: the node that is Keras' layer, see lstm__keras_owners */
     source *sources;
     size_t source_count;
     size_t source_capacity;
@@ -149,22 +152,23 @@ static lstm_status fill_parameter(matching *m, const lstm__parameter *p,
     return LSTM_OK;
 }
 
-/* The twelve arrays of Keras 1: of the gates i, c, f, o, each W [inputs][units], U [units][units],
- * b [units]. */
-static lstm_status fill_old_lstm(matching *m, const lstm__node *node,
-                                 const lstm__hdf5_object *const *objects)
+/* The arrays of Keras 1: of the gates i, c, f, o, or z, r, h, each W [inputs][units], U
+ * [units][units], b [units]. */
+static lstm_status fill_old_gates(matching *m, const lstm__node *node,
+                                  const lstm__hdf5_object *const *objects, size_t gates)
 {
-    static const size_t block_of_gate[4] = {0, 2, 1, 3}; /* in our order i, f, c, o */
+    /* where a gate of the file is in our order */
+    static const size_t block_of_gate[2][4] = {{0, 1, 2, 0}, {0, 2, 1, 3}};
     for (size_t k = 0; k < 3; k++) {
         const lstm__parameter *p = &m->model->parameters[node->parameter_first + k];
-        const size_t units = p->columns / 4;
+        const size_t units = p->columns / gates;
         const size_t count = p->rows * units;
         const int64_t shape[2] = {p->rank == 1 ? (int64_t)units : (int64_t)p->rows, (int64_t)units};
-        for (size_t gate = 0; gate < 4; gate++) {
+        for (size_t gate = 0; gate < gates; gate++) {
             float *part = m->values;
             RETURN_IF_ERROR(read_tensor(m, objects[3 * gate + k], p->name, (size_t)p->rank, shape,
                                         part, count));
-            real *to = m->block + p->offset + block_of_gate[gate] * units;
+            real *to = m->block + p->offset + block_of_gate[gates == 4][gate] * units;
             for (size_t r = 0; r < p->rows; r++)
                 memcpy(to + r * p->columns, part + r * units, units * sizeof *to);
         }
@@ -172,20 +176,65 @@ static lstm_status fill_old_lstm(matching *m, const lstm__node *node,
     return LSTM_OK;
 }
 
+/* Gates of a layer that Keras 1 stored one by one; 0 = another layer. */
+static size_t old_gates(const matching *m, const lstm__node *node)
+{
+    const size_t gates = node->class == &lstm__class_lstm  ? 4
+                         : node->class == &lstm__class_gru ? 3
+                                                           : 0;
+    /* with a bias, and not the two of a GRU that resets after the product */
+    return gates > 0 && node->parameter_count == 3 &&
+                   m->model->parameters[node->parameter_first + 2].rank == 1
+               ? gates
+               : 0;
+}
+
+/* The nodes of ours whose parameters are the weights of Keras' layer, in their order. */
+static size_t parts_of(const lstm__node *node, const lstm__node *parts[2])
+{
+    const bool both = node->class == &lstm__class_bidirectional;
+    parts[0] = both ? node->inputs[0]->node : node;
+    parts[1] = both ? node->inputs[1]->node : NULL;
+    return both ? 2 : 1;
+}
+
+/* How many weights a layer of Keras has; 0 for what is a part of another one. */
+static size_t weight_count(const matching *m, const lstm__node *node)
+{
+    const lstm__node *parts[2];
+    size_t count = 0;
+    if (m->owners[node->index] != node->index)
+        return 0;
+    for (size_t k = parts_of(node, parts); k-- > 0;)
+        count += parts[k]->parameter_count;
+    return count;
+}
+
 static lstm_status fill_layer(matching *m, const lstm__node *node,
                               const lstm__hdf5_object *const *objects, size_t count,
                               const char *group)
 {
-    if (count == OLD_LSTM && node->class == &lstm__class_lstm && node->parameter_count == 3)
-        return fill_old_lstm(m, node, objects);
-    if (count != node->parameter_count)
+    const lstm__node *parts[2];
+    const size_t part_count = parts_of(node, parts);
+    size_t old = 0;
+    for (size_t k = 0; k < part_count; k++)
+        old += 3 * old_gates(m, parts[k]);
+    if (count != weight_count(m, node) && count != old)
         return lstm__fail(LSTM_ERROR_FORMAT,
                           "%s: \"%.300s\" holds %zu weights; layer \"%s\" (%s) has %zu",
                           lstm__hdf5_name(m->file), group, count, node->name, node->class->type,
-                          node->parameter_count);
-    for (size_t k = 0; k < count; k++)
-        RETURN_IF_ERROR(
-            fill_parameter(m, &m->model->parameters[node->parameter_first + k], objects[k]));
+                          weight_count(m, node));
+    for (size_t part = 0; part < part_count; part++) {
+        const lstm__node *own = parts[part];
+        if (count == old) {
+            RETURN_IF_ERROR(fill_old_gates(m, own, objects, old_gates(m, own)));
+            objects += 3 * old_gates(m, own);
+            continue;
+        }
+        for (size_t k = 0; k < own->parameter_count; k++)
+            RETURN_IF_ERROR(
+                fill_parameter(m, &m->model->parameters[own->parameter_first + k], *objects++));
+    }
     return LSTM_OK;
 }
 
@@ -216,10 +265,11 @@ static bool names_fit(const matching *m)
 {
     for (size_t k = 0; k < m->model->node_count; k++) {
         const lstm__node *node = m->model->nodes[k];
+        const size_t count = weight_count(m, node);
         size_t found = 0;
-        for (size_t s = 0; node->parameter_count > 0 && s < m->source_count; s++)
+        for (size_t s = 0; count > 0 && s < m->source_count; s++)
             found += m->sources[s].name && strcmp(m->sources[s].name, node->name) == 0;
-        if (node->parameter_count > 0 && found != 1)
+        if (count > 0 && found != 1)
             return false;
     }
     return true;
@@ -227,13 +277,15 @@ static bool names_fit(const matching *m)
 
 static lstm_status no_weights(const matching *m, const lstm__node *node)
 {
-    const lstm__parameter *first = &m->model->parameters[node->parameter_first];
+    const lstm__node *parts[2];
+    parts_of(node, parts);
+    const lstm__parameter *first = &m->model->parameters[parts[0]->parameter_first];
     char text[64];
     describe_shape(text, sizeof text, (size_t)first->rank, first->shape);
     return lstm__fail(LSTM_ERROR_FORMAT,
                       "%s: no weights for layer \"%s\" (%s): expected %zu, the first %.100s [%s]",
                       lstm__hdf5_name(m->file), node->name, node->class->type,
-                      node->parameter_count, first->name, text);
+                      weight_count(m, node), first->name, text);
 }
 
 static const source *by_name(const matching *m, const lstm__node *node)
@@ -331,13 +383,19 @@ static lstm_status collect_paths(matching *m, const lstm__hdf5_object *layers)
     return LSTM_OK;
 }
 
+/* What Keras calls the groups of a layer's class. */
+static const char *stem_of(const lstm__node *node)
+{
+    return node->wrapped ? "time_distributed" : node->class->name_stem;
+}
+
 /* The number that the last layer of the class of node order[place] took, -1 if it is the first. */
 static long last_number(const matching *m, size_t place)
 {
-    const lstm__layer_class *class = m->model->nodes[m->order[place]]->class;
+    const char *stem = stem_of(m->model->nodes[m->order[place]]);
     while (place-- > 0) {
         const lstm__node *node = m->model->nodes[m->order[place]];
-        if (node->class == class && node->parameter_count > 0)
+        if (weight_count(m, node) > 0 && strcmp(stem_of(node), stem) == 0)
             return m->numbers[node->index];
     }
     return -1;
@@ -345,7 +403,6 @@ static long last_number(const matching *m, size_t place)
 
 static lstm_status fill_by_path(matching *m, const lstm__hdf5_object *layers)
 {
-    enum { MOST_WEIGHTS = 16 };
     RETURN_IF_ERROR(collect_paths(m, layers));
     const bool named = names_fit(m);
     m->numbers = lstm__allocate_array(m->context, m->model->node_count, sizeof *m->numbers);
@@ -354,11 +411,11 @@ static lstm_status fill_by_path(matching *m, const lstm__hdf5_object *layers)
     for (size_t k = 0; k < m->model->node_count; k++) {
         const lstm__node *node = m->model->nodes[m->order[k]];
         const lstm__hdf5_object *objects[MOST_WEIGHTS];
-        if (node->parameter_count == 0)
+        if (weight_count(m, node) == 0)
             continue;
         long *const number = &m->numbers[node->index];
         *number = last_number(m, k);
-        const source *from = named ? by_name(m, node) : next_of(m, node->class->name_stem, number);
+        const source *from = named ? by_name(m, node) : next_of(m, stem_of(node), number);
         if (!from)
             return no_weights(m, node);
         const char *group = lstm__hdf5_get(m->file, from->object)->path;
@@ -390,7 +447,7 @@ static lstm_status each_text(matching *m, const lstm__hdf5_object *group, const 
 }
 
 typedef struct weights {
-    const lstm__hdf5_object *objects[OLD_LSTM];
+    const lstm__hdf5_object *objects[MOST_WEIGHTS];
     size_t count;
 } weights;
 
@@ -410,12 +467,12 @@ static lstm_status take_weight(matching *m, const lstm__hdf5_object *group, cons
                                void *user)
 {
     weights *w = user;
-    if (w->count == OLD_LSTM)
+    if (w->count == MOST_WEIGHTS)
         return lstm__fail(
             LSTM_ERROR_UNSUPPORTED,
             "%s: \"/%.300s\" lists more than %d weights: no layer of this version has so "
             "many",
-            lstm__hdf5_name(m->file), group->path, (int)OLD_LSTM);
+            lstm__hdf5_name(m->file), group->path, (int)MOST_WEIGHTS);
     return find_member(m, group, name, true, &w->objects[w->count++]);
 }
 
@@ -441,7 +498,7 @@ static lstm_status fill_by_list(matching *m, const lstm__hdf5_object *group)
     for (size_t k = 0; k < m->model->node_count; k++) {
         const lstm__node *node = m->model->nodes[m->order[k]];
         weights w = {.count = 0};
-        if (node->parameter_count == 0)
+        if (weight_count(m, node) == 0)
             continue;
         if (!named && next == m->source_count)
             return no_weights(m, node);
@@ -488,6 +545,7 @@ static void end(matching *m)
     lstm__release(m->context, m->sources);
     lstm__release(m->context, m->numbers);
     lstm__release(m->context, m->order);
+    lstm__release(m->context, m->owners);
     lstm__release(m->context, m->used);
     if (m->block != m->model->values)
         lstm__release(m->context, m->block);
@@ -520,10 +578,12 @@ lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file,
                       : lstm__parameter_size(&model->parameters[k]);
     m.values = lstm__allocate_array(m.context, largest, sizeof *m.values);
     m.order = lstm__allocate_array(m.context, model->node_count, sizeof *m.order);
-    if (!m.used || !m.block || !m.values || !m.order) {
+    m.owners = lstm__allocate_array(m.context, model->node_count, sizeof *m.owners);
+    if (!m.used || !m.block || !m.values || !m.order || !m.owners) {
         status = lstm__fail_memory(model->value_count * sizeof *m.block, "the parameters");
         goto out;
     }
+    lstm__keras_owners(model, m.owners);
     for (size_t k = 0; k < model->node_count; k++)
         m.order[k] = k;
     if (!own_description)

@@ -11,6 +11,7 @@
 #define LSTM_KERNELS_KERNELS_H
 
 #include "packed.h"
+#include "variants.h"
 
 #include <lstm/lstm.h>
 
@@ -90,6 +91,17 @@ typedef struct lstm__lion_step {
     real rate, beta_1, beta_2, decay, coupled_decay;
 } lstm__lion_step;
 
+/* One step of CTC over the places of `labels` labels, see ctc_tpl.h for rows, skip and low. */
+#define LSTM__CTC_LOW (-1e30)
+typedef struct lstm__ctc_step {
+    size_t labels;
+    real blank; /* log-probability of the blank at this step */
+    /* what is subtracted from every place: the largest value of the row before */
+    real offset;
+    const real *emissions; /* [labels]: of each label */
+    const real *skip;      /* [labels + 1] */
+} lstm__ctc_step;
+
 typedef struct lstm__kernels {
     int32_t isa;      /* LSTM_ISA_* */
     const char *name; /* "avx2" */
@@ -161,9 +173,32 @@ typedef struct lstm__kernels {
                    real *u);
     void (*lion)(size_t count, const lstm__lion_step *step, real *w, const real *g, real *m);
 
+    /* CTC. normalise: most = largest of x, p = exp(x - most) (p may be NULL), the answer is their
+     * sum. forward: row of a step from the one before, without its own emission; the answer is its
+     * largest value. backward: `row` holds beta times emission of the step after and gets those of
+     * this step; both = alpha * beta; the answer is the largest value of row, `largest` that of
+     * both. occupancy: `both` becomes exp(both - largest) for labels; `blank` is the sum of the
+     * blanks, the answer that of all. */
+    real (*ctc_normalise)(size_t classes, const real *x, real *p, real *most);
+    real (*ctc_forward)(const lstm__ctc_step *step, const real *from, real *to);
+    real (*ctc_backward)(const lstm__ctc_step *step, const real *alpha, real *row, real *both,
+                         real *largest);
+    real (*ctc_occupancy)(size_t labels, real largest, real *both, real *blank);
+
     /* y = keep * y + (1 - keep) * x; y += factor * x. */
     void (*average)(size_t count, real keep, const real *x, real *y);
     void (*add_scaled)(size_t count, real factor, const real *x, real *y);
+
+    /* The LSTM's variants, see variants.h. pack_columns: w [k][columns], or with `turned`
+     * [columns][k], to the across layout, for products with rows of any k numbers. */
+    void (*variant_forward)(const lstm__variant *variant);
+    void (*variant_backward)(const lstm__variant *variant);
+    void (*gate_norm_forward)(const lstm__gate_norm *norm);
+    void (*gate_norm_backward)(const lstm__gate_norm *norm);
+    void (*hold_forward)(const lstm__hold *hold);
+    void (*hold_backward)(const lstm__hold *hold);
+    void (*pack_columns)(size_t k, size_t columns, const real *w, size_t ld, int turned,
+                         real *packed);
 } lstm__kernels;
 
 /* The table of a level that the CPU supports (the caller has asked lstm__cpu_level). In the double

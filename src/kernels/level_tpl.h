@@ -14,6 +14,7 @@
 #include "access_tpl.h"
 
 #include "activation_tpl.h"
+#include "ctc_tpl.h"
 #include "gru_tpl.h"
 #include "optimizer_tpl.h"
 #include "rows_tpl.h"
@@ -25,6 +26,7 @@
 #include "steps_tpl.h"
 
 #include "cell_tpl.h"
+#include "variants_tpl.h"
 
 const lstm__kernels LEVEL_TABLE = {
     .isa = LEVEL_ISA,
@@ -65,6 +67,17 @@ const lstm__kernels LEVEL_TABLE = {
     .adadelta = adadelta,
     .adamax = adamax,
     .lion = lion,
+    .ctc_normalise = ctc_normalise,
+    .ctc_forward = ctc_forward,
+    .ctc_backward = ctc_backward,
+    .ctc_occupancy = ctc_occupancy,
     .average = average,
     .add_scaled = add_scaled,
+    .variant_forward = variant_forward,
+    .variant_backward = variant_backward,
+    .gate_norm_forward = gate_norm_forward,
+    .gate_norm_backward = gate_norm_backward,
+    .hold_forward = hold_forward,
+    .hold_backward = hold_backward,
+    .pack_columns = pack_columns,
 };

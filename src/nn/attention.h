@@ -10,6 +10,7 @@
 
 #include "layer_ports.h"
 #include "product.h"
+#include "trace.h"
 
 enum { LSTM__QUERY = 0, LSTM__VALUE = 1 };
 
@@ -39,6 +40,20 @@ static inline lstm_status lstm__attention_define(lstm__node *node)
 static inline lstm__view lstm__sample(lstm__view x, size_t batch, size_t s, size_t first)
 {
     return (lstm__view){x.data ? x.data + s * x.stride + first : NULL, batch * x.stride};
+}
+
+/* The trace of the weights [batch][heads][queries][keys] of the latest forward. */
+static inline bool lstm__attention_trace(const lstm__node *node, const lstm_session *session,
+                                         int32_t which, const real *weights, size_t heads,
+                                         lstm__trace *found)
+{
+    if (which != LSTM_TRACE_ATTENTION)
+        return false;
+    *found = (lstm__trace){
+        .values = weights,
+        .each = heads * lstm__session_steps(session, lstm__input_shape(node, LSTM__QUERY)) *
+                lstm__session_steps(session, lstm__input_shape(node, LSTM__VALUE))};
+    return true;
 }
 
 /* A call's sizes and masks. */

@@ -14,10 +14,11 @@
 
 #include "layer_ports.h"
 #include "product.h"
+#include "trace.h"
 
 #include <string.h>
 
-enum { LSTM__CELL_SEGMENT = 32 };
+enum { LSTM__CELL_SEGMENT = 32, LSTM__CELL_GATES = 3 /* most that a cell has */ };
 
 typedef struct lstm__cell_tape {
     size_t units, inputs, columns; /* H, I, and G: columns of the gates */
@@ -29,6 +30,11 @@ typedef struct lstm__cell_tape {
     real *h, *gates, *y;
     /* [batch][H], training: the gradient at h, and as it was before a step */
     real *carry, *kept;
+    /* h, then the gates by their place; NULL = not kept */
+    real *traces[LSTM__CELL_GATES + 1];
+    bool stateful;
+    lstm__carried carried; /* h only; of a stateful layer, or in a session of pieces */
+    bool continues;        /* the latest forward began with what was carried */
 } lstm__cell_tape;
 
 static inline size_t lstm__cell_time(const lstm__cell_tape *cell, size_t step)
@@ -50,7 +56,8 @@ static inline real *lstm__cell_gates(const lstm__cell_tape *cell, size_t first, 
 
 /* ---- Definition */
 
-static inline lstm_status lstm__cell_define(lstm__node *node, int64_t units, int32_t sequences)
+static inline lstm_status lstm__cell_define(lstm__node *node, int64_t units, int32_t sequences,
+                                            int32_t stateful)
 {
     const lstm__shape in = lstm__input_shape(node, 0);
     RETURN_IF_ERROR(lstm__need_sequence(node, 0));
@@ -66,6 +73,9 @@ static inline lstm_status lstm__cell_define(lstm__node *node, int64_t units, int
                 node->inputs[1]->node->name, (long long)h.features, h.steps ? " a step" : "",
                 (long long)units);
     }
+    if (node->input_count == 2 && stateful == LSTM_YES)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "is stateful and has an initial state: it begins with one or the other");
     node->port_count = 2;
     node->shapes[0] = (lstm__shape){sequences == LSTM_YES ? in.steps : 0, units};
     node->shapes[1] = (lstm__shape){0, units};
@@ -129,6 +139,13 @@ static inline lstm_status lstm__cell_declare_bias(lstm__node *node, const char *
                                                          : LSTM_INITIALIZER_ZEROS});
 }
 
+/* A sequence of this cell may come in pieces. */
+static inline bool lstm__cell_piecewise(const lstm__node *node, int32_t sequences,
+                                        int32_t go_backwards)
+{
+    return sequences == LSTM_YES && go_backwards == LSTM_NO && node->readers[1] == 0;
+}
+
 /* ---- Running */
 
 static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *session,
@@ -138,9 +155,9 @@ static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *s
     const size_t batch = session->max_batch;
     size_t rows = 0;
     size_t gates = 0;
-    cell->training = session->training;
+    cell->training = session->training || session->traces;
     cell->inputs = (size_t)lstm__input_shape(node, 0).features;
-    cell->segment = session->training || steps < LSTM__CELL_SEGMENT ? steps : LSTM__CELL_SEGMENT;
+    cell->segment = cell->training || steps < LSTM__CELL_SEGMENT ? steps : LSTM__CELL_SEGMENT;
     if (!lstm__mul(batch, cell->training || cell->sequences ? steps + 1 : 2, &rows) ||
         !lstm__mul(batch, cell->segment, &gates))
         arena->overflow = true;
@@ -149,6 +166,14 @@ static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *s
     cell->y = lstm__carve_matrix(arena, cell->zeros && cell->sequences ? rows : 0, cell->units);
     cell->carry = lstm__carve_matrix(arena, session->training ? batch : 0, cell->units);
     cell->kept = lstm__carve_matrix(arena, session->training ? batch : 0, cell->units);
+    for (size_t k = 0; k < LSTM__CELL_GATES + 1; k++)
+        cell->traces[k] = k <= cell->columns / cell->units
+                              ? lstm__trace_plan(node, session, cell->units, arena)
+                              : NULL;
+    if (cell->stateful || session->pieces) {
+        cell->carried.units = cell->units;
+        cell->carried.h = lstm__carve_matrix(arena, batch, cell->units);
+    }
 }
 
 /* Take over the call: sizes, mask, first h; set the ports. */
@@ -156,8 +181,11 @@ static inline void lstm__cell_start(const lstm__node *node, lstm_session *sessio
                                     lstm__cell_tape *cell)
 {
     const lstm__kernels *kernels = session->model->kernels;
-    const lstm__view h0 = node->input_count == 2 ? lstm__input_value(node, session, 1)
-                                                 : (lstm__view){NULL, 0};
+    lstm__view h0 = node->input_count == 2 ? lstm__input_value(node, session, 1)
+                                           : (lstm__view){NULL, 0};
+    cell->continues = cell->carried.batch == session->batch && session->batch > 0;
+    if (cell->continues)
+        h0 = (lstm__view){cell->carried.h, cell->units};
     cell->batch = session->batch;
     cell->steps = lstm__session_steps(session, lstm__input_shape(node, 0));
     cell->mask = lstm__input_mask(node, session, 0);
@@ -200,11 +228,17 @@ static inline void lstm__cell_hold(const lstm__cell_tape *cell, size_t step)
                    lstm__cell_h(cell, step) + b * cell->units, cell->units * sizeof(real));
 }
 
-/* After the last step: the outputs, with zeros at the steps that are left out. */
+/* After the last step: what is carried, and the outputs, with zeros at the steps that are left out. */
 static inline void lstm__cell_finish(const lstm__node *node, lstm_session *session,
-                                     const lstm__cell_tape *cell)
+                                     lstm__cell_tape *cell)
 {
     const size_t rows = cell->steps * cell->batch;
+    const size_t after = session->carry_after < cell->steps ? session->carry_after : cell->steps;
+    if (cell->carried.units > 0 && session->carry_after > 0) {
+        memcpy(cell->carried.h, lstm__cell_h(cell, after),
+               cell->batch * cell->units * sizeof(real));
+        cell->carried.batch = cell->batch;
+    }
     if (!cell->zeros || !cell->sequences || !cell->mask)
         return;
     memcpy(cell->y, lstm__cell_h(cell, 1), rows * cell->units * sizeof(real));
@@ -212,6 +246,24 @@ static inline void lstm__cell_finish(const lstm__node *node, lstm_session *sessi
         if (!cell->mask[lstm__cell_time(cell, r / cell->batch) * cell->batch + r % cell->batch])
             memset(cell->y + r * cell->units, 0, cell->units * sizeof(real));
     lstm__session_own(session, node, 0)->value = (lstm__view){cell->y, cell->units};
+}
+
+/* Copy h (place 0) or gate `place` - 1 of each step to its trace; a gate of a step that is left out
+ * is `held`. */
+static inline void lstm__cell_trace(const lstm__cell_tape *cell, size_t place, real held)
+{
+    const size_t units = cell->units;
+    for (size_t step = 0; cell->traces[place] && step < cell->steps; step++) {
+        const size_t time = lstm__cell_time(cell, step);
+        for (size_t b = 0; b < cell->batch; b++) {
+            const size_t row = time * cell->batch + b;
+            const real *from = place == 0 ? lstm__cell_h(cell, step + 1) + b * units
+                                          : cell->gates + row * cell->columns + (place - 1) * units;
+            const bool left_out = place > 0 && cell->mask && !cell->mask[row];
+            for (size_t u = 0; u < units; u++)
+                cell->traces[place][row * units + u] = left_out ? held : from[u];
+        }
+    }
 }
 
 /* ---- Back */
@@ -295,7 +347,7 @@ static inline void lstm__cell_back_inputs(const lstm__node *node, lstm_session *
     if (dx.data)
         lstm__gemm(0, 1, rows, cell->inputs, cell->columns, cell->gates, cell->columns,
                    lstm__values_of(node, 0), cell->columns, add, dx.data, dx.stride);
-    if (node->input_count < 2)
+    if (node->input_count < 2 || cell->continues)
         return;
     const lstm__view dh0 = lstm__take_gradient(node, session, 1, &add);
     if (dh0.data)

@@ -31,6 +31,25 @@ static const lstm__name activations[] = {
     {"hard_sigmoid_keras2", LSTM_ACTIVATION_HARD_SIGMOID_KERAS2},
     {NULL, 0}};
 
+static const lstm__name traces[] = {{"input gate", LSTM_TRACE_INPUT_GATE},
+                                    {"i", LSTM_TRACE_INPUT_GATE},
+                                    {"forget gate", LSTM_TRACE_FORGET_GATE},
+                                    {"f", LSTM_TRACE_FORGET_GATE},
+                                    {"candidate", LSTM_TRACE_CANDIDATE},
+                                    {"g", LSTM_TRACE_CANDIDATE},
+                                    {"output gate", LSTM_TRACE_OUTPUT_GATE},
+                                    {"o", LSTM_TRACE_OUTPUT_GATE},
+                                    {"cell", LSTM_TRACE_CELL},
+                                    {"c", LSTM_TRACE_CELL},
+                                    {"output", LSTM_TRACE_OUTPUT},
+                                    {"h", LSTM_TRACE_OUTPUT},
+                                    {"reset gate", LSTM_TRACE_RESET_GATE},
+                                    {"r", LSTM_TRACE_RESET_GATE},
+                                    {"update gate", LSTM_TRACE_UPDATE_GATE},
+                                    {"z", LSTM_TRACE_UPDATE_GATE},
+                                    {"attention", LSTM_TRACE_ATTENTION},
+                                    {NULL, 0}};
+
 static const lstm__name losses[] = {
     {"mse", LSTM_LOSS_MSE},
     {"mean_squared_error", LSTM_LOSS_MSE},
@@ -62,6 +81,7 @@ static const lstm__name losses[] = {
     {"quantile", LSTM_LOSS_QUANTILE},
     {"pinball", LSTM_LOSS_QUANTILE},
     {"gaussian_nll", LSTM_LOSS_GAUSSIAN_NLL},
+    {"ctc", LSTM_LOSS_CTC},
     {NULL, 0}};
 
 static const lstm__name metrics[] = {{"accuracy", LSTM_METRIC_ACCURACY},
@@ -72,6 +92,8 @@ static const lstm__name metrics[] = {{"accuracy", LSTM_METRIC_ACCURACY},
                                      {"root_mean_squared_error", LSTM_METRIC_RMSE},
                                      {"mse", LSTM_METRIC_MSE},
                                      {"mean_squared_error", LSTM_METRIC_MSE},
+                                     {"label_error_rate", LSTM_METRIC_LABEL_ERROR_RATE},
+                                     {"ler", LSTM_METRIC_LABEL_ERROR_RATE},
                                      {NULL, 0}};
 
 static const lstm__name optimizers[] = {
@@ -107,6 +129,7 @@ static const lstm__name reductions[] = {{"mean", LSTM_REDUCTION_MEAN},
                                         {"sum", LSTM_REDUCTION_SUM},
                                         {"weighted_mean", LSTM_REDUCTION_WEIGHTED_MEAN},
                                         {"mean_with_sample_weight", LSTM_REDUCTION_WEIGHTED_MEAN},
+                                        {"mean_per_label", LSTM_REDUCTION_MEAN_PER_LABEL},
                                         {NULL, 0}};
 
 static const lstm__name constraints[] = {
@@ -140,6 +163,18 @@ static const lstm__name merges[] = {{"concat", LSTM_MERGE_CONCAT}, {"sum", LSTM_
                                     {"mul", LSTM_MERGE_MUL},       {"ave", LSTM_MERGE_AVE},
                                     {"none", LSTM_MERGE_NONE},     {NULL, 0}};
 
+static const lstm__name couplings[] = {{"none", LSTM_COUPLING_NONE},
+                                       {"forget", LSTM_COUPLING_FORGET},
+                                       {"input", LSTM_COUPLING_INPUT},
+                                       {NULL, 0}};
+
+static const lstm__name layer_norms[] = {{"none", LSTM_LAYER_NORM_NONE},
+                                         {"ba", LSTM_LAYER_NORM_BA},
+                                         {"fastrnns", LSTM_LAYER_NORM_FASTRNNS},
+                                         {"tflite", LSTM_LAYER_NORM_TFLITE},
+                                         {"tf", LSTM_LAYER_NORM_TF},
+                                         {NULL, 0}};
+
 const lstm__name *lstm__constant_names(int32_t set)
 {
     switch (set) {
@@ -151,6 +186,12 @@ const lstm__name *lstm__constant_names(int32_t set)
         return activations;
     case LSTM_NAMES_MERGE:
         return merges;
+    case LSTM_NAMES_TRACE:
+        return traces;
+    case LSTM_NAMES_COUPLING:
+        return couplings;
+    case LSTM_NAMES_LAYER_NORM:
+        return layer_norms;
     case LSTM_NAMES_LOSS:
         return losses;
     case LSTM_NAMES_METRIC:
@@ -196,14 +237,22 @@ lstm_status lstm__read_constant(int32_t *value, int32_t standard, int32_t set, c
 
 lstm_status lstm__constant_find(int32_t set, const char *name, int32_t *value)
 {
-    static const char *const kinds[] = {
-        [LSTM_NAMES_PROFILE] = "profile",         [LSTM_NAMES_ISA] = "instruction level",
-        [LSTM_NAMES_ACTIVATION] = "activation",   [LSTM_NAMES_LOSS] = "loss",
-        [LSTM_NAMES_METRIC] = "metric",           [LSTM_NAMES_OPTIMIZER] = "optimizer",
-        [LSTM_NAMES_INITIALIZER] = "initializer", [LSTM_NAMES_SCHEDULE] = "schedule",
-        [LSTM_NAMES_REDUCTION] = "reduction",     [LSTM_NAMES_CONSTRAINT] = "constraint",
-        [LSTM_NAMES_PADDING] = "padding",         [LSTM_NAMES_SCORE] = "score mode",
-        [LSTM_NAMES_MERGE] = "merge mode"};
+    static const char *const kinds[] = {[LSTM_NAMES_PROFILE] = "profile",
+                                        [LSTM_NAMES_ISA] = "instruction level",
+                                        [LSTM_NAMES_ACTIVATION] = "activation",
+                                        [LSTM_NAMES_LOSS] = "loss",
+                                        [LSTM_NAMES_METRIC] = "metric",
+                                        [LSTM_NAMES_OPTIMIZER] = "optimizer",
+                                        [LSTM_NAMES_INITIALIZER] = "initializer",
+                                        [LSTM_NAMES_SCHEDULE] = "schedule",
+                                        [LSTM_NAMES_REDUCTION] = "reduction",
+                                        [LSTM_NAMES_CONSTRAINT] = "constraint",
+                                        [LSTM_NAMES_PADDING] = "padding",
+                                        [LSTM_NAMES_SCORE] = "score mode",
+                                        [LSTM_NAMES_MERGE] = "merge mode",
+                                        [LSTM_NAMES_TRACE] = "trace",
+                                        [LSTM_NAMES_COUPLING] = "coupling of gates",
+                                        [LSTM_NAMES_LAYER_NORM] = "layer normalisation"};
     const lstm__name *names = lstm__constant_names(set);
     if (!names)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "set is %d: expected an LSTM_NAMES_* constant",

@@ -319,6 +319,13 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     }
 }
 
+static bool trace(const lstm__node *node, const lstm_session *session, const void *memory,
+                  int32_t which, lstm__trace *found)
+{
+    return lstm__attention_trace(node, session, which, ((const buffers *)memory)->weights, 1,
+                                 found);
+}
+
 #define ATTENTION(variable, type_name, stem, table)     \
     const lstm__layer_class variable = {                \
         .type = type_name,                              \
@@ -334,6 +341,7 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
         .plan = plan,                                   \
         .forward = forward,                             \
         .backward = backward,                           \
+        .trace = trace,                                 \
     }
 
 ATTENTION(lstm__class_attention, "Attention", "attention", options);

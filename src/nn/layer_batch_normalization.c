@@ -267,4 +267,5 @@ const lstm__layer_class lstm__class_batch_normalization = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .piecewise = lstm__always_piecewise,
 };

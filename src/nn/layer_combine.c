@@ -244,6 +244,7 @@ static void backward_concatenate(const lstm__node *node, lstm_session *session, 
         .plan = plan,                                       \
         .forward = forward_elements,                        \
         .backward = backward_elements,                      \
+        .piecewise = lstm__always_piecewise,                \
     }
 
 COMBINATION(lstm__class_add, "Add", "add", 2, LSTM__INPUTS);
@@ -265,4 +266,5 @@ const lstm__layer_class lstm__class_concatenate = {
     .plan = plan,
     .forward = forward_concatenate,
     .backward = backward_concatenate,
+    .piecewise = lstm__always_piecewise,
 };

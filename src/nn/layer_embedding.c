@@ -197,6 +197,12 @@ static lstm_status check(const lstm__node *node, const lstm__batch *batch)
     return LSTM_OK;
 }
 
+/* Tokens that come as a vector are one array, not a sequence. */
+static bool piecewise(const lstm__node *node)
+{
+    return lstm__input_shape(node, 0).steps != 0;
+}
+
 const lstm__layer_class lstm__class_embedding = {
     .type = "Embedding",
     .name_stem = "embedding",
@@ -210,4 +216,5 @@ const lstm__layer_class lstm__class_embedding = {
     .forward = forward,
     .backward = backward,
     .check = check,
+    .piecewise = piecewise,
 };

@@ -44,7 +44,7 @@ static const lstm__option options[] = {
     LSTM__FIXED("bias_constraint", NULL),
     LSTM__FIXED("dropout", NULL),
     LSTM__FIXED("recurrent_dropout", NULL),
-    LSTM__FIXED("stateful", NULL),
+    LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
     LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__IGNORED("implementation"),
     LSTM__IGNORED("unroll"),
@@ -88,7 +88,8 @@ static lstm_status define(lstm__node *node)
     if (torch && own->reset_after == LSTM_NO)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
                           "reset_after is off: PyTorch's GRU has the reset gate after the product");
-    return lstm__cell_define(node, own->units, own->return_sequences);
+    RETURN_IF_ERROR(lstm__read_flag(&own->stateful, LSTM_NO, "stateful"));
+    return lstm__cell_define(node, own->units, own->return_sequences, own->stateful);
 }
 
 static lstm_status declare(lstm__node *node)
@@ -142,14 +143,15 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     buffers *b = memory;
     const lstm_gru_options *own = options_of(node);
     const size_t units = (size_t)own->units;
-    const size_t rows = session->training
+    const size_t rows = session->training || session->traces
                             ? lstm__session_max_rows(session, lstm__input_shape(node, 0))
                             : session->max_batch;
     b->cell = (lstm__cell_tape){.units = units,
                                 .columns = 3 * units,
                                 .sequences = own->return_sequences == LSTM_YES,
                                 .reverse = own->go_backwards == LSTM_YES,
-                                .zeros = own->zero_output_for_mask == LSTM_YES};
+                                .zeros = own->zero_output_for_mask == LSTM_YES,
+                                .stateful = own->stateful == LSTM_YES};
     lstm__cell_plan(node, session, &b->cell, arena);
     b->second = lstm__carve_matrix(arena, rows, units);
     b->recurrent = lstm__carve_matrix(arena, session->max_batch, 3 * units);
@@ -217,6 +219,9 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
             run_step(node, session, b, step, lstm__cell_gates(cell, first, step));
     }
     lstm__cell_finish(node, session, cell);
+    lstm__cell_trace(cell, 0, 0);
+    for (size_t gate = 0; gate < 3; gate++)
+        lstm__cell_trace(cell, gate + 1, gate == (is_torch(node) ? 1 : 0));
 }
 
 static void back_step(const lstm__node *node, lstm_session *session, const buffers *b, size_t step)
@@ -272,6 +277,40 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     kernels->column_sum(rows, units, b->second, units, bias[1] + 2 * units, 0);
 }
 
+static size_t carries(const lstm__node *node, bool pieces)
+{
+    const lstm_gru_options *own = options_of(node);
+    return pieces || own->stateful == LSTM_YES ? (size_t)own->units : 0;
+}
+
+static lstm__carried *carried(const lstm__node *node, void *memory)
+{
+    (void)node;
+    return &((buffers *)memory)->cell.carried;
+}
+
+static bool trace(const lstm__node *node, const lstm_session *session, const void *memory,
+                  int32_t which, lstm__trace *found)
+{
+    const lstm__cell_tape *cell = &((const buffers *)memory)->cell;
+    const size_t z = is_torch(node) ? 2 : 1;
+    const size_t place = which == LSTM_TRACE_OUTPUT        ? 0
+                         : which == LSTM_TRACE_UPDATE_GATE ? z
+                         : which == LSTM_TRACE_RESET_GATE  ? 3 - z
+                         : which == LSTM_TRACE_CANDIDATE   ? 3
+                                                           : SIZE_MAX;
+    if (!session->traces || place == SIZE_MAX)
+        return false;
+    *found = (lstm__trace){.values = cell->traces[place], .features = cell->units};
+    return true;
+}
+
+static bool piecewise(const lstm__node *node)
+{
+    const lstm_gru_options *own = options_of(node);
+    return lstm__cell_piecewise(node, own->return_sequences, own->go_backwards);
+}
+
 static double flops(const lstm__node *node, int64_t steps)
 {
     const double units = (double)options_of(node)->units;
@@ -298,6 +337,10 @@ const lstm__layer_class lstm__class_gru = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .carries = carries,
+    .carried = carried,
+    .piecewise = piecewise,
+    .trace = trace,
     .flops = flops,
     .returns_ports = returns_ports,
 };

@@ -90,4 +90,5 @@ const lstm__layer_class lstm__class_learned_vector = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .piecewise = lstm__always_piecewise,
 };

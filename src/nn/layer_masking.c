@@ -106,4 +106,5 @@ const lstm__layer_class lstm__class_masking = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .piecewise = lstm__always_piecewise,
 };

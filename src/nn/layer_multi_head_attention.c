@@ -6,6 +6,10 @@
  *     weights = softmax over the keys of (q k^T / sqrt(K))    o = weights v    y = o Wo + bo
  * A projection is one product for all heads, samples and steps; scores are one product for each
  * sample and head.
+ *
+ * bk adds q bk to all scores of a query alike, which softmax does not see: its gradient is 0, and is
+ * written as that. What a sum over the keys leaves instead is rounding, which optimizers that divide
+ * by the size of the gradient would take for a direction.
  */
 #include "attention.h"
 #include "constants.h"
@@ -13,9 +17,10 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 /* query, key, value; then the last layer: the order of the parameters */
-enum { PROJECTIONS = 3, OUTPUT = 3 };
+enum { KEY = 1, PROJECTIONS = 3, OUTPUT = 3 };
 
 typedef struct buffers {
     real *projected[PROJECTIONS + 1]; /* q, k, v and o: [steps][batch][N K or N V] */
@@ -256,7 +261,9 @@ static void back_project(const lstm__node *node, lstm_session *session, int proj
     const size_t kernel = kernel_number(node, projection);
     lstm__gemm(1, 0, inputs, columns, rows, x.data, x.stride, dy, columns, 0,
                lstm__gradients_of(node, session, kernel), columns);
-    if (has_bias(node))
+    if (has_bias(node) && projection == KEY)
+        memset(lstm__gradients_of(node, session, kernel + 1), 0, columns * sizeof(real));
+    else if (has_bias(node))
         session->model->kernels->column_sum(rows, columns, dy, columns,
                                             lstm__gradients_of(node, session, kernel + 1), 0);
     if (dx.data)
@@ -333,6 +340,13 @@ static double flops(const lstm__node *node, int64_t steps)
            2 * (double)queries * (double)columns_of(node, 2) * (double)node->shapes[0].features;
 }
 
+static bool trace(const lstm__node *node, const lstm_session *session, const void *memory,
+                  int32_t which, lstm__trace *found)
+{
+    return lstm__attention_trace(node, session, which, ((const buffers *)memory)->weights,
+                                 (size_t)options_of(node)->num_heads, found);
+}
+
 const lstm__layer_class lstm__class_multi_head_attention = {
     .type = "MultiHeadAttention",
     .name_stem = "multi_head_attention",
@@ -347,5 +361,6 @@ const lstm__layer_class lstm__class_multi_head_attention = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .trace = trace,
     .flops = flops,
 };

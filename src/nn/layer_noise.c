@@ -110,6 +110,7 @@ const lstm__layer_class lstm__class_spatial_dropout = {
     .plan = plan,
     .forward = forward_spatial,
     .backward = backward_spatial,
+    .piecewise = lstm__always_piecewise,
 };
 
 /* ---- GaussianNoise */

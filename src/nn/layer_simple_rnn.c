@@ -15,7 +15,7 @@ static const lstm__option options[] = {
     LSTM__OPTION("units", COUNT, FIELD(units)),
     LSTM__ALIAS("hidden_size", COUNT, FIELD(units)),
     LSTM__OPTION_OF("activation", FIELD(activation), LSTM_NAMES_ACTIVATION),
-    {"nonlinearity", LSTM__OPTION_NAMED, FIELD(activation), LSTM_NAMES_ACTIVATION, true, NULL},
+    {"nonlinearity", LSTM__OPTION_NAMED, FIELD(activation), LSTM_NAMES_ACTIVATION, true, NULL, false},
     LSTM__OPTION("return_sequences", FLAG, FIELD(return_sequences)),
     LSTM__OPTION("return_state", FLAG, FIELD(return_state)),
     LSTM__OPTION("go_backwards", FLAG, FIELD(go_backwards)),
@@ -33,9 +33,11 @@ static const lstm__option options[] = {
     LSTM__FIXED("bias_constraint", NULL),
     LSTM__FIXED("dropout", NULL),
     LSTM__FIXED("recurrent_dropout", NULL),
-    LSTM__FIXED("stateful", NULL),
+    LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
     LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__IGNORED("unroll"),
+    LSTM__IGNORED("implementation"),
+    LSTM__FIXED("time_major", NULL),
     LSTM__FIXED("num_layers", "1"),
     LSTM__FIXED("bidirectional", NULL),
     LSTM__IGNORED("batch_first"),
@@ -70,7 +72,8 @@ static lstm_status define(lstm__node *node)
         lstm__read_constant(&own->recurrent_initializer,
                             torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL,
                             LSTM_NAMES_INITIALIZER, "recurrent_initializer"));
-    return lstm__cell_define(node, own->units, own->return_sequences);
+    RETURN_IF_ERROR(lstm__read_flag(&own->stateful, LSTM_NO, "stateful"));
+    return lstm__cell_define(node, own->units, own->return_sequences, own->stateful);
 }
 
 static lstm_status declare(lstm__node *node)
@@ -96,7 +99,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
                               .columns = units,
                               .sequences = own->return_sequences == LSTM_YES,
                               .reverse = own->go_backwards == LSTM_YES,
-                              .zeros = own->zero_output_for_mask == LSTM_YES};
+                              .zeros = own->zero_output_for_mask == LSTM_YES,
+                              .stateful = own->stateful == LSTM_YES};
     lstm__cell_plan(node, session, cell, arena);
 }
 
@@ -128,6 +132,7 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
             run_step(node, session, cell, step, lstm__cell_gates(cell, first, step));
     }
     lstm__cell_finish(node, session, cell);
+    lstm__cell_trace(cell, 0, 0);
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
@@ -152,6 +157,35 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     lstm__cell_back_inputs(node, session, cell, bias);
     if (node->parameter_count == 4)
         kernels->copy_rows(1, units, bias, 0, lstm__gradients_of(node, session, 3), 0, 0);
+}
+
+static size_t carries(const lstm__node *node, bool pieces)
+{
+    const lstm_simple_rnn_options *own = options_of(node);
+    return pieces || own->stateful == LSTM_YES ? (size_t)own->units : 0;
+}
+
+static lstm__carried *carried(const lstm__node *node, void *memory)
+{
+    (void)node;
+    return &((lstm__cell_tape *)memory)->carried;
+}
+
+static bool trace(const lstm__node *node, const lstm_session *session, const void *memory,
+                  int32_t which, lstm__trace *found)
+{
+    const lstm__cell_tape *cell = memory;
+    (void)node;
+    if (!session->traces || which != LSTM_TRACE_OUTPUT)
+        return false;
+    *found = (lstm__trace){.values = cell->traces[0], .features = cell->units};
+    return true;
+}
+
+static bool piecewise(const lstm__node *node)
+{
+    const lstm_simple_rnn_options *own = options_of(node);
+    return lstm__cell_piecewise(node, own->return_sequences, own->go_backwards);
 }
 
 static double flops(const lstm__node *node, int64_t steps)
@@ -180,6 +214,10 @@ const lstm__layer_class lstm__class_simple_rnn = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .carries = carries,
+    .carried = carried,
+    .piecewise = piecewise,
+    .trace = trace,
     .flops = flops,
     .returns_ports = returns_ports,
 };

@@ -57,7 +57,10 @@ lstm__row_loss lstm__row_fused(int32_t kind);
 typedef struct lstm__rows {
     const lstm__batch *batch;
     const float *targets;
-    size_t steps; /* 1 for a vector */
+    size_t steps;     /* of the pass; 1 for a vector */
+    size_t all_steps; /* of the arrays; more than `steps` where the pass is a piece … */
+    size_t first;     /* … that begins here … */
+    size_t skip;      /* … and whose first rows do not count */
     size_t features;
     size_t target_features;
     bool sparse;
@@ -75,8 +78,9 @@ lstm__rows lstm__rows_in(lstm_session *session, const lstm__loss *loss, const ls
 static inline size_t lstm__rows_place(const lstm__rows *r, size_t t, size_t b)
 {
     const size_t sample = lstm__batch_sample(r->batch, b);
-    return r->batch->layout == LSTM_LAYOUT_TIME_FIRST ? t * r->batch->samples + sample
-                                                      : sample * r->steps + t;
+    const size_t step = r->first + t;
+    return r->batch->layout == LSTM_LAYOUT_TIME_FIRST ? step * r->batch->samples + sample
+                                                      : sample * r->all_steps + step;
 }
 
 static inline const float *lstm__rows_target(const lstm__rows *r, size_t t, size_t b)
@@ -84,7 +88,8 @@ static inline const float *lstm__rows_target(const lstm__rows *r, size_t t, size
     return r->targets + lstm__rows_place(r, t, b) * r->target_features;
 }
 
-/* How much a row counts: its sample weight times its class weight; 0 where it is masked. */
+/* How much a row counts: its sample weight times its class weight; 0 where it is masked or
+ * skipped. */
 double lstm__rows_weight(const lstm__rows *r, size_t t, size_t b);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Losses over a batch: options, weights of rows, reduction. The formulas of single rows are in
- * losses_regression.c and losses_classes.c, a table here says which loss is which.
+ * losses_regression.c and losses_classes.c, a table here says which loss is which. CTC, whose rows
+ * belong together, is in loss_ctc.c.
  *
  * Cross-entropy behind a softmax or sigmoid layer is taken through that layer at once: the gradient
  * at its input is p - y, which neither overflows nor loses digits; the port is marked `at_logits`
@@ -10,6 +11,7 @@
  */
 #include "losses.h"
 #include "constants.h"
+#include "loss_ctc.h"
 #include "loss_rows.h"
 #include "options.h"
 #include "penalties.h"
@@ -82,6 +84,26 @@ static lstm_status read_quantiles(lstm__loss *loss, const lstm_loss_options *own
     return LSTM_OK;
 }
 
+static lstm_status read_ctc(lstm__loss *loss, const lstm_loss_options *own)
+{
+    if (loss->kind != LSTM_LOSS_CTC) {
+        if (own->ctc_blank != 0 || own->ctc_zero_infinity != LSTM_NO)
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "%s is set, but the loss is %s",
+                              own->ctc_blank != 0 ? "ctc_blank" : "ctc_zero_infinity",
+                              lstm__constant_name(LSTM_NAMES_LOSS, loss->kind));
+        if (loss->reduction == LSTM_REDUCTION_MEAN_PER_LABEL)
+            return lstm__fail(LSTM_ERROR_ARGUMENT,
+                              "the reduction mean_per_label belongs to CTC, but the loss is %s",
+                              lstm__constant_name(LSTM_NAMES_LOSS, loss->kind));
+        return LSTM_OK;
+    }
+    loss->blank = own->ctc_blank;
+    loss->zero_infinity = own->ctc_zero_infinity == LSTM_YES;
+    loss->log_probabilities = own->from_logits == LSTM_NO;
+    loss->from_logits = own->from_logits == LSTM_YES;
+    return LSTM_OK;
+}
+
 lstm_status lstm__loss_read(lstm__loss *loss, const lstm_loss_options *options)
 {
     lstm_loss_options own;
@@ -89,7 +111,10 @@ lstm_status lstm__loss_read(lstm__loss *loss, const lstm_loss_options *options)
     RETURN_IF_ERROR(lstm__read_constant(&own.loss, LSTM_LOSS_MSE, LSTM_NAMES_LOSS, "loss"));
     RETURN_IF_ERROR(lstm__read_constant(&own.reduction, LSTM_REDUCTION_MEAN, LSTM_NAMES_REDUCTION,
                                         "reduction"));
-    RETURN_IF_ERROR(lstm__read_flag(&own.from_logits, LSTM_NO, "from_logits"));
+    /* of CTC 0 is neither: logits, or a softmax layer */
+    if (own.loss != LSTM_LOSS_CTC || own.from_logits != 0)
+        RETURN_IF_ERROR(lstm__read_flag(&own.from_logits, LSTM_NO, "from_logits"));
+    RETURN_IF_ERROR(lstm__read_flag(&own.ctc_zero_infinity, LSTM_NO, "ctc_zero_infinity"));
     RETURN_IF_ERROR(lstm__read_flag(&own.focal_balanced, LSTM_NO, "focal_balanced"));
     own.huber_delta = own.huber_delta == 0 ? 1 : own.huber_delta;
     own.focal_gamma = own.focal_gamma == 0 ? 2 : own.focal_gamma < 0 ? 0 : own.focal_gamma;
@@ -119,6 +144,7 @@ lstm_status lstm__loss_read(lstm__loss *loss, const lstm_loss_options *options)
                          .alpha = (double)own.focal_alpha,
                          .balanced = own.focal_balanced == LSTM_YES,
                          .reduction = own.reduction};
+    RETURN_IF_ERROR(read_ctc(loss, &own));
     return read_quantiles(loss, &own);
 }
 
@@ -137,6 +163,8 @@ size_t lstm__loss_target_features(const lstm__loss *loss, size_t features)
 
 lstm_status lstm__loss_check_outputs(const lstm_model *model, const lstm__loss *loss)
 {
+    if (loss->kind == LSTM_LOSS_CTC)
+        return lstm__ctc_check_output(model, loss);
     for (size_t k = 0; k < model->output_count; k++) {
         const lstm_layer *layer = model->outputs[k];
         const size_t features = (size_t)layer->node->shapes[layer->port].features;
@@ -168,11 +196,14 @@ lstm__rows lstm__rows_of(const lstm_model *model, const lstm__loss *loss, const 
     const lstm_layer *layer = model->outputs[output];
     const lstm__shape shape = layer->node->shapes[layer->port];
     const size_t features = (size_t)shape.features;
+    const size_t steps = lstm__batch_steps(batch, shape);
+    const bool piece = batch->piece_steps > 0 && shape.steps != 0;
     return (lstm__rows){.batch = batch,
                         .targets = batch->targets[output],
-                        .steps = shape.steps == 0  ? 1
-                                 : shape.steps < 0 ? batch->steps
-                                                   : (size_t)shape.steps,
+                        .steps = piece ? batch->piece_steps : steps,
+                        .all_steps = steps,
+                        .first = piece ? batch->piece_first : 0,
+                        .skip = piece ? batch->piece_skip : 0,
                         .features = features,
                         .target_features = lstm__loss_target_features(loss, features),
                         .sparse = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY};
@@ -203,7 +234,7 @@ double lstm__rows_weight(const lstm__rows *r, size_t t, size_t b)
 {
     const lstm__batch *batch = r->batch;
     double weight = 1;
-    if (r->mask && !r->mask[t * batch->count + b])
+    if (t < r->skip || (r->mask && !r->mask[t * batch->count + b]))
         return 0;
     if (batch->weights)
         weight = (double)batch->weights[batch->weights_per_step ? lstm__rows_place(r, t, b)
@@ -227,7 +258,7 @@ static bool is_padding(const lstm__rows *r, size_t t, size_t b)
 {
     const lstm__batch *batch = r->batch;
     return r->steps > 1 && !r->mask && batch->lengths &&
-           t >= (size_t)batch->lengths[lstm__batch_sample(batch, b)];
+           r->first + t >= (size_t)batch->lengths[lstm__batch_sample(batch, b)];
 }
 
 /* `lenient`: before a forward pass, when masks are not known yet. */
@@ -245,7 +276,8 @@ static lstm_status check_classes(const lstm__rows *r, size_t output, size_t coun
                 return lstm__fail(LSTM_ERROR_ARGUMENT,
                                   "target of output %zu, sample %zu, step %zu: class %g: expected "
                                   "a whole number from 0 to %zu",
-                                  output, lstm__batch_sample(&plain, b), t, class, count - 1);
+                                  output, lstm__batch_sample(&plain, b), r->first + t, class,
+                                  count - 1);
         }
     return LSTM_OK;
 }
@@ -253,6 +285,8 @@ static lstm_status check_classes(const lstm__rows *r, size_t output, size_t coun
 lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss,
                                      const lstm__batch *batch)
 {
+    if (loss->kind == LSTM_LOSS_CTC)
+        return lstm__ctc_check_batch(model, loss, batch);
     if (loss->kind != LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY)
         return LSTM_OK;
     for (size_t output = 0; output < model->output_count; output++) {
@@ -265,6 +299,8 @@ lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *
 lstm_status lstm__loss_check_class_weights(const lstm_model *model, const lstm__loss *loss,
                                            const lstm__batch *batch, size_t count)
 {
+    if (loss->kind == LSTM_LOSS_CTC)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "class weights are set, but CTC has none");
     for (size_t output = 0; output < model->output_count; output++) {
         const lstm__rows r = lstm__rows_of(model, loss, batch, output);
         if (r.target_features == 1)
@@ -279,9 +315,7 @@ lstm_status lstm__loss_check_class_weights(const lstm_model *model, const lstm__
 
 /* ---- The whole batch */
 
-/* The activation of the layer at an output if the loss can go through it: nobody else reads its
- * output. */
-static int32_t output_activation(const lstm_layer *layer)
+int32_t lstm__loss_activation(const lstm_layer *layer)
 {
     if (layer->node->readers[layer->port] != 1)
         return LSTM_ACTIVATION_LINEAR;
@@ -294,7 +328,7 @@ static int32_t output_activation(const lstm_layer *layer)
 
 static bool is_fused(const lstm__loss *loss, const lstm_layer *layer)
 {
-    const int32_t activation = output_activation(layer);
+    const int32_t activation = lstm__loss_activation(layer);
     if (loss->from_logits)
         return false;
     if (loss->kind == LSTM_LOSS_BINARY_CROSSENTROPY)
@@ -307,7 +341,7 @@ static bool is_fused(const lstm__loss *loss, const lstm_layer *layer)
 /* Keras' hinges take 0 and 1 for -1 and 1 if the batch has no other target. */
 static bool is_binary(const lstm__rows *r)
 {
-    for (size_t t = 0; t < r->steps; t++)
+    for (size_t t = r->skip; t < r->steps; t++)
         for (size_t b = 0; b < r->batch->count; b++) {
             const float *y = lstm__rows_target(r, t, b);
             for (size_t f = 0; f < r->target_features; f++)
@@ -322,8 +356,8 @@ static double valid_rows(const lstm__rows *r)
 {
     size_t valid = 0;
     if (!r->mask)
-        return (double)(r->batch->count * r->steps);
-    for (size_t k = 0; k < r->batch->count * r->steps; k++)
+        return (double)(r->batch->count * (r->steps - r->skip));
+    for (size_t k = r->batch->count * r->skip; k < r->batch->count * r->steps; k++)
         valid += r->mask[k] != 0;
     return (double)valid;
 }
@@ -366,7 +400,8 @@ static double output_loss(lstm_session *session, const lstm__loss *loss, const l
             row.p = port->value.data + k * port->value.stride;
             row.d = wanted ? port->gradient.data + k * r.features : NULL;
             row.y = lstm__rows_target(&r, t, b);
-            row.known = r.sparse && weight > 0 ? (size_t)row.y[0] : 0;
+            row.known = r.sparse && row.y[0] >= 0 && row.y[0] < (float)r.features ? (size_t)row.y[0]
+                                                                                  : r.features;
             row.scale = weight * scale;
             if (weight > 0)
                 sum += weight * value(&row);
@@ -383,14 +418,20 @@ static double output_loss(lstm_session *session, const lstm__loss *loss, const l
 lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss,
                                const lstm__batch *batch, bool gradient, double *value)
 {
-    double total = lstm__penalty_value(session->model);
-    for (size_t output = 0; output < session->model->output_count; output++) {
+    double total = lstm__penalty_value(session->model) + lstm__activity_value(session);
+    /* What padding hides was not looked at when the data was read; class weights are indexed. */
+    const bool hidden = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY &&
+                        (batch->lengths || batch->lengths_of || batch->mask || batch->masks_of ||
+                         batch->class_weights);
+    for (size_t output = 0; hidden && output < session->model->output_count; output++) {
         const lstm__rows r = lstm__rows_in(session, loss, batch, output);
-        if (r.sparse)
-            RETURN_IF_ERROR(check_classes(&r, output, r.features, false));
+        RETURN_IF_ERROR(check_classes(&r, output, r.features, false));
     }
-    for (size_t output = 0; output < session->model->output_count; output++)
-        total += output_loss(session, loss, batch, output, gradient);
+    if (loss->kind == LSTM_LOSS_CTC)
+        RETURN_IF_ERROR(lstm__ctc_loss(session, loss, batch, gradient, &total));
+    else
+        for (size_t output = 0; output < session->model->output_count; output++)
+            total += output_loss(session, loss, batch, output, gradient);
     session->gradient_given = session->gradient_given || gradient;
     session->penalised = session->penalised || gradient;
     *value = total;

@@ -2,6 +2,8 @@
  * Metrics of the first output, as Keras computes them: sums over a batch that add up over batches.
  * Rows of weight 0 do not count; other weights do not matter.
  */
+#include "constants.h"
+#include "loss_ctc.h"
 #include "loss_rows.h"
 
 #include <math.h>
@@ -57,12 +59,30 @@ static double row_error(const lstm__rows *r, const lstm__loss *loss, int32_t met
     return sum;
 }
 
+lstm_status lstm__metric_check(int32_t metric, const lstm__loss *loss)
+{
+    const bool labels = lstm__loss_takes_labels(loss);
+    const bool good = labels
+                          ? metric == LSTM_METRIC_ACCURACY || metric == LSTM_METRIC_LABEL_ERROR_RATE
+                          : metric != LSTM_METRIC_LABEL_ERROR_RATE;
+    if (good)
+        return LSTM_OK;
+    return lstm__fail(LSTM_ERROR_ARGUMENT, "the metric %s does not go with the loss %s%s",
+                      lstm__constant_name(LSTM_NAMES_METRIC, metric),
+                      lstm__constant_name(LSTM_NAMES_LOSS, loss->kind),
+                      labels ? ": accuracy and label_error_rate do" : "");
+}
+
 void lstm__metric_add(lstm_session *session, int32_t metric, const lstm__loss *loss,
                       const lstm__batch *batch, double *sum, double *weight)
 {
+    if (lstm__loss_takes_labels(loss)) {
+        lstm__ctc_metric_add(session, metric, loss, batch, sum, weight);
+        return;
+    }
     const lstm__rows r = lstm__rows_in(session, loss, batch, 0);
     const lstm__view value = lstm__session_port(session, session->model->outputs[0])->value;
-    for (size_t t = 0; t < r.steps; t++)
+    for (size_t t = r.skip; t < r.steps; t++)
         for (size_t b = 0; b < batch->count; b++) {
             const real *p = value.data + (t * batch->count + b) * value.stride;
             const float *y = lstm__rows_target(&r, t, b);

@@ -59,6 +59,7 @@ static void fill_defaults(lstm_optimizer_options *o, const lstm__rule *rule)
                              : o->max_evaluations;
     o->tolerance_grad = setting(o->tolerance_grad, 1e-7);
     o->tolerance_change = setting(o->tolerance_change, 1e-9);
+    o->gradient_noise_decay = setting(o->gradient_noise_decay, 0.55);
 }
 
 static lstm_status check_ranges(const lstm_optimizer_options *o)
@@ -85,7 +86,9 @@ static lstm_status check_ranges(const lstm_optimizer_options *o)
     RETURN_IF_ERROR(check_range(o->max_iterations, 1, INT32_MAX, "max_iterations"));
     RETURN_IF_ERROR(check_range(o->max_evaluations, 1, INT32_MAX, "max_evaluations"));
     RETURN_IF_ERROR(check_range(o->tolerance_grad, 0, HUGE_VAL, "tolerance_grad"));
-    return check_range(o->tolerance_change, 0, HUGE_VAL, "tolerance_change");
+    RETURN_IF_ERROR(check_range(o->tolerance_change, 0, HUGE_VAL, "tolerance_change"));
+    RETURN_IF_ERROR(check_range(o->gradient_noise, 0, HUGE_VAL, "gradient_noise"));
+    return check_range(o->gradient_noise_decay, 0, HUGE_VAL, "gradient_noise_decay");
 }
 
 /* Options that do not go together. */
@@ -111,10 +114,12 @@ static lstm_status check_pairs(const lstm_optimizer_options *o)
     if (o->ema_overwrite_frequency > 0 && o->use_ema != LSTM_YES)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "ema_overwrite_frequency is set, but use_ema is not");
+    if (kind != LSTM_OPTIMIZER_LBFGS && o->strong_wolfe == LSTM_YES)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "strong_wolfe belongs to L-BFGS");
     if (kind == LSTM_OPTIMIZER_LBFGS &&
-        (clips > 0 || o->weight_decay > 0 || o->accumulation_steps > 1))
+        (clips > 0 || o->weight_decay > 0 || o->accumulation_steps > 1 || o->gradient_noise > 0))
         return lstm__fail(LSTM_ERROR_ARGUMENT,
-                          "L-BFGS takes no clipping, weight decay or accumulation");
+                          "L-BFGS takes no clipping, weight decay, accumulation or noise");
     return LSTM_OK;
 }
 
@@ -135,6 +140,11 @@ lstm_status lstm__optimizer_options_read(lstm_optimizer_options *out,
     RETURN_IF_ERROR(lstm__read_flag(&o.amsgrad, LSTM_NO, "amsgrad"));
     RETURN_IF_ERROR(lstm__read_flag(&o.use_ema, LSTM_NO, "use_ema"));
     RETURN_IF_ERROR(lstm__read_flag(&o.decoupled_decay, LSTM_NO, "decoupled_decay"));
+    RETURN_IF_ERROR(lstm__read_flag(&o.strong_wolfe, LSTM_NO, "strong_wolfe"));
+    if (o.reserved_2 != 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "lstm_optimizer_options: reserved_2 is %d: expected 0",
+                          (int)o.reserved_2);
     fill_defaults(&o, lstm__rule_find(o.optimizer));
     RETURN_IF_ERROR(check_ranges(&o));
     RETURN_IF_ERROR(check_pairs(&o));

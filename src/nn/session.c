@@ -12,11 +12,12 @@
 
 #include <string.h>
 
-enum { LARGEST_PLAN = 1024 }; /* bytes of a node's plan struct */
+enum { LARGEST_PLAN = 2048 }; /* bytes of a node's plan struct */
 
 size_t lstm__session_steps(const lstm_session *session, lstm__shape shape)
 {
-    return shape.steps < 0 ? session->steps : (size_t)shape.steps;
+    return shape.steps < 0 || (session->pieces && shape.steps > 0) ? session->steps
+                                                                   : (size_t)shape.steps;
 }
 
 size_t lstm__session_rows(const lstm_session *session, lstm__shape shape)
@@ -26,7 +27,8 @@ size_t lstm__session_rows(const lstm_session *session, lstm__shape shape)
 
 size_t lstm__session_max_steps(const lstm_session *session, lstm__shape shape)
 {
-    return shape.steps < 0 ? session->max_steps : (size_t)shape.steps;
+    return shape.steps < 0 || (session->pieces && shape.steps > 0) ? session->max_steps
+                                                                   : (size_t)shape.steps;
 }
 
 /* SIZE_MAX where it overflows, which the arena then refuses. */
@@ -46,6 +48,7 @@ static void lay_out(lstm_session *session, lstm__arena *arena)
     const lstm_model *model = session->model;
     session->ports = lstm__carve(arena, model->port_count, sizeof *session->ports);
     session->plans = lstm__carve(arena, model->node_count, sizeof *session->plans);
+    session->order = lstm__carve(arena, session->max_batch, sizeof *session->order);
     if (arena->base) {
         memset(session->ports, 0, model->port_count * sizeof *session->ports);
         memset(session->plans, 0, model->node_count * sizeof *session->plans);
@@ -97,15 +100,29 @@ static lstm_status check_plans(const lstm_model *model)
 lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training,
                                  bool input_gradients, size_t batch, size_t steps, uint64_t seed)
 {
+    return lstm__session_create_as(out, model,
+                                   &(lstm__session_wish){.training = training,
+                                                         .input_gradients = input_gradients,
+                                                         .batch = batch,
+                                                         .steps = steps,
+                                                         .seed = seed});
+}
+
+lstm_status lstm__session_create_as(lstm_session **out, lstm_model *model,
+                                    const lstm__session_wish *wish)
+{
     lstm_context *context = model->context;
     *out = NULL;
     RETURN_IF_ERROR(check_plans(model));
     lstm_session plan = {.model = model,
-                         .training = training,
-                         .input_gradients = input_gradients,
-                         .max_batch = batch,
-                         .max_steps = steps,
-                         .seed = seed,
+                         .training = wish->training,
+                         .input_gradients = wish->input_gradients,
+                         .pieces = wish->pieces,
+                         .traces = wish->traces,
+                         .carry_after = SIZE_MAX,
+                         .max_batch = wish->batch,
+                         .max_steps = wish->steps,
+                         .seed = wish->seed,
                          .layout = LSTM_LAYOUT_BATCH_FIRST};
     lstm__arena arena = {NULL, 0, false};
     lstm__carve(&arena, 1, sizeof plan);
@@ -113,8 +130,8 @@ lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool tra
     if (arena.overflow)
         return lstm__fail(
             LSTM_ERROR_MEMORY,
-            "a session of %zu samples and %zu steps needs more memory than can be addressed", batch,
-            steps);
+            "a session of %zu samples and %zu steps needs more memory than can be addressed",
+            wish->batch, wish->steps);
     unsigned char *block = lstm__allocate(context, arena.used);
     if (!block)
         return lstm__fail_memory(arena.used, "a session");
@@ -136,6 +153,7 @@ void lstm__session_destroy(lstm_session *session)
     if (!session)
         return;
     lstm_model *model = session->model;
+    lstm__release(model->context, session->labelling);
     lstm__release(model->context, session);
     lstm__graph_release(model);
 }
@@ -154,7 +172,33 @@ void lstm__batch_sort(const lstm__batch *batch, uint64_t *order)
         }
 }
 
+bool lstm__session_carries(const lstm_session *session)
+{
+    for (size_t k = 0; k < session->model->node_count; k++)
+        if (lstm__session_carried(session, session->model->nodes[k]))
+            return true;
+    return false;
+}
+
+void lstm__session_order(lstm_session *session, lstm__batch *batch)
+{
+    session->ordered = batch->lengths && !lstm__session_carries(session);
+    if (!session->ordered)
+        return;
+    for (size_t k = 0; k < batch->count; k++)
+        session->order[k] = lstm__batch_sample(batch, k);
+    batch->order = session->order;
+    batch->first = 0;
+    lstm__batch_sort(batch, session->order);
+}
+
 /* ---- Arrays in and out */
+
+/* Steps of an input's array. */
+size_t lstm__batch_steps(const lstm__batch *batch, lstm__shape shape)
+{
+    return shape.steps == 0 ? 1 : shape.steps < 0 ? batch->steps : (size_t)shape.steps;
+}
 
 /* Where the features of (sample, step) begin in a caller's array. */
 static size_t place(int32_t layout, size_t samples, size_t steps, size_t features, size_t sample,
@@ -171,6 +215,7 @@ static void load_mask(lstm_session *session, const lstm__node *node, size_t inpu
 {
     lstm__port *port = lstm__session_own(session, node, 0);
     const size_t steps = lstm__session_steps(session, node->shapes[0]);
+    const size_t all = lstm__batch_steps(batch, node->shapes[0]);
     const int32_t *lengths = batch->lengths_of ? batch->lengths_of[input]
                              : first           ? batch->lengths
                                                : NULL;
@@ -184,11 +229,12 @@ static void load_mask(lstm_session *session, const lstm__node *node, size_t inpu
         return;
     for (size_t b = 0; b < batch->count; b++) {
         const size_t sample = lstm__batch_sample(batch, b);
-        const size_t length = lengths ? (size_t)lengths[sample] : steps;
+        const size_t length = lengths ? (size_t)lengths[sample] : all;
         for (size_t t = 0; t < steps; t++) {
-            const bool valid = t < length &&
+            const size_t step = batch->piece_first + t;
+            const bool valid = step < length &&
                                (!mask ||
-                                mask[place(batch->layout, batch->samples, steps, 1, sample, t)]);
+                                mask[place(batch->layout, batch->samples, all, 1, sample, step)]);
             to[t * batch->count + b] = valid;
             whole = whole && valid;
         }
@@ -204,11 +250,13 @@ static void load_input(lstm_session *session, const lstm__node *node, const floa
     const lstm__port *port = lstm__session_own(session, node, 0);
     const size_t features = (size_t)shape.features;
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
+    const size_t all = lstm__batch_steps(batch, shape);
+    const size_t skipped = shape.steps == 0 ? 0 : batch->piece_first;
     for (size_t b = 0; b < batch->count; b++) {
         const size_t sample = lstm__batch_sample(batch, b);
         for (size_t t = 0; t < steps; t++) {
-            const float *from = values +
-                                place(batch->layout, batch->samples, steps, features, sample, t);
+            const float *from = values + place(batch->layout, batch->samples, all, features, sample,
+                                               skipped + t);
             real *row = port->value.data + (t * batch->count + b) * features;
             if (port->mask && !port->mask[t * batch->count + b]) {
                 memset(row, 0, features * sizeof *row);
@@ -227,7 +275,8 @@ void lstm__session_export(const lstm_session *session, lstm__shape shape, lstm__
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
     for (size_t t = 0; t < steps; t++)
         for (size_t b = 0; b < session->batch; b++) {
-            float *to = values + place(layout, session->batch, steps, features, b, t);
+            float *to = values + place(layout, session->batch, steps, features,
+                                       lstm__session_sample(session, b), t);
             const real *row = tensor.data ? tensor.data + (t * session->batch + b) * tensor.stride
                                           : NULL;
             for (size_t f = 0; f < features; f++)
@@ -242,7 +291,8 @@ void lstm__session_import(const lstm_session *session, lstm__shape shape, lstm__
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
     for (size_t t = 0; t < steps; t++)
         for (size_t b = 0; b < session->batch; b++) {
-            const float *from = values + place(layout, session->batch, steps, features, b, t);
+            const float *from = values + place(layout, session->batch, steps, features,
+                                               lstm__session_sample(session, b), t);
             real *row = tensor.data + (t * session->batch + b) * tensor.stride;
             for (size_t f = 0; f < features; f++)
                 row[f] = (real)from[f];
@@ -266,7 +316,7 @@ void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
 {
     const lstm_model *model = session->model;
     session->batch = batch->count;
-    session->steps = batch->steps;
+    session->steps = batch->piece_steps > 0 ? batch->piece_steps : batch->steps;
     session->layout = batch->layout;
     if (session->training && !session->fixed_update && session->forward_done)
         session->update++;
@@ -292,7 +342,9 @@ void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
 
 lstm__carried *lstm__session_carried(const lstm_session *session, const lstm__node *node)
 {
-    return node->class->carried ? node->class->carried(node, session->plans[node->index]) : NULL;
+    return node->class->carries && node->class->carries(node, session->pieces) > 0
+               ? node->class->carried(node, session->plans[node->index])
+               : NULL;
 }
 
 void lstm__session_reset_states(lstm_session *session)
@@ -300,6 +352,16 @@ void lstm__session_reset_states(lstm_session *session)
     for (size_t k = 0; k < session->model->node_count; k++) {
         lstm__carried *carried = lstm__session_carried(session, session->model->nodes[k]);
         if (carried)
+            carried->batch = 0;
+    }
+}
+
+void lstm__session_reset_pieces(lstm_session *session)
+{
+    for (size_t k = 0; k < session->model->node_count; k++) {
+        const lstm__node *node = session->model->nodes[k];
+        lstm__carried *carried = lstm__session_carried(session, node);
+        if (carried && node->class->carries(node, false) == 0)
             carried->batch = 0;
     }
 }
@@ -329,6 +391,8 @@ void lstm__session_backward(lstm_session *session)
         const lstm__node *node = model->nodes[k];
         if (!node->class->backward)
             continue;
+        if (session->penalised)
+            lstm__activity_gradient(session, node);
         if (has_gradient(session, node))
             node->class->backward(node, session, session->plans[k]);
         else

@@ -32,6 +32,13 @@ struct lstm_session {
     lstm_model *model;
     bool training;
     bool input_gradients; /* backward reaches the inputs */
+    /* sequences come in pieces, one call a piece: recurrent layers carry their states, and fixed
+     * numbers of steps are those of the whole, of which a call has `steps` */
+    bool pieces;
+    bool traces; /* recurrent layers keep their gates and states, see trace.h */
+    /* carry the states behind so many steps of a call instead of those behind its last one; for
+     * training only. SIZE_MAX = the last */
+    size_t carry_after;
     size_t max_batch, max_steps;
     size_t batch, steps; /* of the latest forward; steps of free inputs */
     uint64_t seed;       /* of dropout */
@@ -42,10 +49,16 @@ struct lstm_session {
     /* the gradients are those of a loss: the model's penalties belong to it */
     bool penalised;
     bool tape_used; /* backward has overwritten the tape of the latest forward */
+    /* [max_batch]: row b of the tensors of the latest forward is sample order[b] of the caller, where
+     * `ordered`; else sample b */
+    uint64_t *order;
+    bool ordered;
     lstm__port *ports;
     void **plans;
     real *gradients; /* laid out like model->values */
     size_t bytes;
+    /* memory of CTC, a block of its own, see loss_ctc.h; NULL = none */
+    struct lstm__labelling *labelling;
 };
 
 /* Which samples of which arrays a pass reads. */
@@ -67,6 +80,14 @@ struct lstm__batch {
     const unsigned char *const *masks_of;
     const uint64_t *order; /* samples of this pass; NULL = first, first + 1, … */
     size_t first, count;   /* into `order`, or into the arrays */
+    /* CTC: [samples][label_steps]; a sample's labels end at its length, or without lengths at the
+     * first negative number */
+    const int32_t *labels;
+    size_t label_steps;
+    const int32_t *label_lengths;
+    /* In a session of pieces: the steps of this pass, of which the first piece_skip do not count in
+     * losses and metrics. piece_steps 0 = all steps */
+    size_t piece_first, piece_steps, piece_skip;
 };
 
 static inline size_t lstm__batch_sample(const lstm__batch *batch, size_t k)
@@ -74,13 +95,39 @@ static inline size_t lstm__batch_sample(const lstm__batch *batch, size_t k)
     return batch->order ? (size_t)batch->order[batch->first + k] : batch->first + k;
 }
 
+/* Steps that a sequence of a shape has in the arrays, whatever piece of it a pass reads; 1 for a
+ * vector. */
+size_t lstm__batch_steps(const lstm__batch *batch, lstm__shape shape);
+
 /* Put the samples of a pass, order[first] to order[first + count - 1], in the order of falling
  * lengths: finished samples then stand together and cost nothing. Without lengths nothing is
  * changed. */
 void lstm__batch_sort(const lstm__batch *batch, uint64_t *order);
 
+/* Let the passes of a session take the samples of a batch of the caller's in the order that pays. A
+ * session that carries states keeps them where they are. */
+void lstm__session_order(lstm_session *session, lstm__batch *batch);
+
+/* Whether a node carries states from pass to pass. */
+bool lstm__session_carries(const lstm_session *session);
+
+/* The caller's sample that a row of the latest forward is. */
+static inline size_t lstm__session_sample(const lstm_session *session, size_t row)
+{
+    return session->ordered ? (size_t)session->order[row] : row;
+}
+
 lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training,
                                  bool input_gradients, size_t batch, size_t steps, uint64_t seed);
+
+/* The same with everything that a session can be asked for. */
+typedef struct lstm__session_wish {
+    bool training, input_gradients, pieces, traces;
+    size_t batch, steps;
+    uint64_t seed;
+} lstm__session_wish;
+lstm_status lstm__session_create_as(lstm_session **out, lstm_model *model,
+                                    const lstm__session_wish *wish);
 void lstm__session_destroy(lstm_session *session);
 
 /* Steps of a shape in the latest call (0 for a vector) / its rows = batch * max(steps, 1) / the
@@ -104,8 +151,10 @@ static inline lstm__port *lstm__session_own(lstm_session *session, const lstm__n
 void lstm__session_forward(lstm_session *session, const lstm__batch *batch);
 void lstm__session_backward(lstm_session *session);
 
-/* Let every stateful layer begin from zeros again. */
+/* Let every layer that carries states begin anew / only those that carry them because the session
+ * runs pieces. */
 void lstm__session_reset_states(lstm_session *session);
+void lstm__session_reset_pieces(lstm_session *session);
 
 /* What a node carries from call to call, NULL = nothing. */
 lstm__carried *lstm__session_carried(const lstm_session *session, const lstm__node *node);

@@ -6,15 +6,16 @@
  * batch counts with its number of samples, measured before its update.
  */
 #include "training.h"
+#include "constants.h"
+#include "epoch_order.h"
 #include "lbfgs.h"
 #include "random.h"
+#include "weight_noise.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-enum { STREAM_SHUFFLE = 3 };
 
 /* ---- History */
 
@@ -52,27 +53,15 @@ void lstm__training_name_columns(lstm__training *training)
 {
     lstm_history *history = training->history;
     const size_t group = training->metric_count + 1;
-    history->columns = training->validation.count > 0 ? 2 * group : group;
-    for (size_t k = 0; k < history->columns; k++) {
+    const size_t measured = training->validation.count > 0 ? 2 * group : group;
+    history->columns = measured + (training->gradient_norms ? 1 : 0);
+    snprintf(history->names[measured], sizeof history->names[measured], "gradient_norm");
+    for (size_t k = 0; k < measured; k++) {
         const char *prefix = k < group ? "" : "val_";
         const size_t metric = k % group;
-        const char *name = "loss";
-        switch (metric == 0 ? 0 : training->metrics[metric - 1]) {
-        case LSTM_METRIC_ACCURACY:
-            name = "accuracy";
-            break;
-        case LSTM_METRIC_MAE:
-            name = "mae";
-            break;
-        case LSTM_METRIC_RMSE:
-            name = "rmse";
-            break;
-        case LSTM_METRIC_MSE:
-            name = "mse";
-            break;
-        default:
-            break;
-        }
+        const char *name = metric == 0 ? "loss"
+                                       : lstm__constant_name(LSTM_NAMES_METRIC,
+                                                             training->metrics[metric - 1]);
         snprintf(history->names[k], sizeof history->names[k], "%s%s", prefix, name);
     }
 }
@@ -96,15 +85,25 @@ static void add_metrics(lstm_session *session, const lstm__loss *loss, const int
 
 lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const int32_t *metrics,
                            size_t metric_count, const lstm__batch *data, size_t batch_size,
-                           lstm__sums *sums)
+                           lstm__source *source, lstm__sums *sums)
 {
     *sums = (lstm__sums){0};
-    lstm__batch batch = *data;
+    if (source)
+        source->sorts = false;
     lstm__session_reset_states(session);
-    for (size_t done = 0; done < data->count; done += batch.count) {
+    for (size_t done = 0; done < data->count;) {
         double value = 0;
+        const size_t left = data->count - done;
+        lstm__batch batch = *data;
         batch.first = data->first + done;
-        batch.count = data->count - done < batch_size ? data->count - done : batch_size;
+        batch.count = left < batch_size ? left : batch_size;
+        done += batch.count;
+        if (source) {
+            const size_t behind = left - batch.count;
+            RETURN_IF_ERROR(lstm__source_read(source, NULL, batch.first, batch.count,
+                                              behind < batch_size ? behind : batch_size, &batch));
+        }
+        lstm__session_order(session, &batch);
         lstm__session_forward(session, &batch);
         RETURN_IF_ERROR(lstm__loss_compute(session, loss, &batch, false, &value));
         sums->loss += value * (double)batch.count;
@@ -129,7 +128,13 @@ typedef struct loop {
     lstm_session *session;    /* training */
     lstm_session *evaluation; /* validation; NULL = none */
     uint64_t *order;
-    size_t batches; /* in an epoch */
+    real *weights;  /* with weight noise: the weights without it; NULL = no noise */
+    size_t batches; /* in an epoch, or pieces of batches */
+    lstm__states
+        before;         /* L-BFGS: what was carried into the batch, which it runs again and again */
+    bool keeps_rows;    /* sample k of a batch goes on in sample k of the next */
+    lstm__batch taken;  /* the source's latest batch, whose pieces may be still to come */
+    size_t taken_first; /* where it begins in the order; SIZE_MAX = none yet */
     double started;
 } loop;
 
@@ -162,8 +167,12 @@ static bool report(const loop *l, int32_t event, double loss, const double *valu
     return training->progress(training->progress_user, &progress) != 0;
 }
 
-static lstm_status save_checkpoint(const lstm__training *training)
+/* Inside an epoch what is carried belongs to the position. */
+static lstm_status save_checkpoint(const loop *l)
 {
+    lstm__training *training = l->training;
+    if (training->states.nodes > 0 && training->position.batch > 0)
+        lstm__states_save(&training->states, l->session);
     return training->checkpoint ? training->checkpoint(training->checkpoint_user, training)
                                 : LSTM_OK;
 }
@@ -173,11 +182,14 @@ typedef struct again {
     const lstm__training *training;
     lstm_session *session;
     const lstm__batch *batch;
+    const lstm__states *before;
 } again;
 
 static lstm_status evaluate_again(void *user, double *loss)
 {
     const again *a = user;
+    if (a->before->nodes > 0)
+        lstm__states_restore(a->before, a->session);
     lstm__session_forward(a->session, a->batch);
     RETURN_IF_ERROR(lstm__loss_compute(a->session, &a->training->loss, a->batch, true, loss));
     lstm__session_backward(a->session);
@@ -188,8 +200,9 @@ static lstm_status evaluate_again(void *user, double *loss)
 static lstm_status step(loop *l, const lstm__batch *batch, double loss)
 {
     lstm_optimizer *optimizer = l->training->optimizer;
-    again a = {l->training, l->session, batch};
+    again a = {l->training, l->session, batch, &l->before};
     if (!isfinite(loss)) {
+        RETURN_IF_ERROR(lstm__loss_explain(l->session, &l->training->loss, batch));
         RETURN_IF_ERROR(lstm__check_gradients(l->session));
         return lstm__fail(LSTM_ERROR_NUMERIC, "the loss is not finite");
     }
@@ -198,32 +211,140 @@ static lstm_status step(loop *l, const lstm__batch *batch, double loss)
     return lstm__optimizer_step(optimizer, l->session);
 }
 
+size_t lstm__training_largest_batch(const lstm__training *training)
+{
+    return training->samples < training->batch_size ? training->samples : training->batch_size;
+}
+
+size_t lstm__training_batches(const lstm__training *training)
+{
+    const size_t batches = (training->samples + training->batch_size - 1) / training->batch_size;
+    return training->pieces.count > 0 ? batches * training->pieces.count : batches;
+}
+
+/* The whole batch that begins at `first` of the epoch's order. */
+static lstm_status take_batch(loop *l, size_t first, lstm__batch *batch)
+{
+    const lstm__training *training = l->training;
+    const size_t size = training->batch_size, left = training->samples - first;
+    const size_t count = left < size ? left : size;
+    if (!training->source) {
+        *batch = training->data;
+        batch->order = l->order;
+        batch->first = first;
+        batch->count = count;
+        if (!l->keeps_rows)
+            lstm__batch_sort(batch, l->order);
+        return LSTM_OK;
+    }
+    if (l->taken_first != first) {
+        const size_t behind = left - count;
+        l->taken_first = SIZE_MAX;
+        training->source->sorts = !l->keeps_rows;
+        RETURN_IF_ERROR(lstm__source_read(training->source, l->order, first, count,
+                                          behind < size ? behind : size, &l->taken));
+        l->taken_first = first;
+    }
+    *batch = l->taken;
+    return LSTM_OK;
+}
+
+/* The batch, or the piece of one, that comes next. *part is how much it is of a batch. */
+static lstm_status next_batch(loop *l, lstm__batch *batch, double *part)
+{
+    const lstm__training *training = l->training;
+    const lstm__pieces *pieces = &training->pieces;
+    const size_t count = pieces->count > 0 ? pieces->count : 1;
+    const size_t number = (size_t)training->position.batch;
+    *part = 1;
+    if (number % count == 0)
+        l->taken_first = SIZE_MAX;
+    RETURN_IF_ERROR(take_batch(l, number / count * training->batch_size, batch));
+    if (pieces->count == 0)
+        return LSTM_OK;
+    if (number % count == 0)
+        lstm__session_reset_pieces(l->session);
+    l->session->carry_after = lstm__pieces_take(pieces, number % count, batch);
+    if (pieces->steps > 0)
+        *part = (double)(batch->piece_steps - batch->piece_skip) / (double)pieces->steps;
+    return LSTM_OK;
+}
+
+/* Whether nothing of a piece counts: towards the end of a batch all its sequences may have ended. */
+static bool is_padding(lstm_session *session, const lstm__batch *batch)
+{
+    const lstm_model *model = session->model;
+    for (size_t k = 0; batch->piece_steps > 0 && k < model->output_count; k++) {
+        const unsigned char *mask = lstm__session_port(session, model->outputs[k])->mask;
+        const size_t skipped = batch->piece_skip * batch->count;
+        if (!mask || memchr(mask + skipped, 1, batch->piece_steps * batch->count - skipped))
+            return false;
+    }
+    return batch->piece_steps > 0;
+}
+
+/* Loss, gradients, and what the epoch's sums become with this batch. *counts: whether anything of it
+ * does. */
+static lstm_status compute_batch(loop *l, const lstm__batch *batch, double part, double *loss,
+                                 lstm__sums *sums, bool *counts)
+{
+    const lstm__training *training = l->training;
+    const lstm_model *model = training->model;
+    lstm__session_forward(l->session, batch);
+    *counts = batch->piece_first == 0 || !is_padding(l->session, batch);
+    if (!*counts)
+        return LSTM_OK;
+    RETURN_IF_ERROR(lstm__loss_compute(l->session, &training->loss, batch, true, loss));
+    add_metrics(l->session, &training->loss, training->metrics, training->metric_count, batch,
+                sums);
+    lstm__session_backward(l->session);
+    sums->loss += *loss * (double)batch->count * part;
+    sums->loss_weight += (double)batch->count * part;
+    if (training->gradient_norms) {
+        sums->norm += sqrt(
+            model->kernels->sum_squares(model->learned_count, l->session->gradients));
+        sums->norms++;
+    }
+    return LSTM_OK;
+}
+
+/* The same at the weights with noise on them, where that is wanted. */
+static lstm_status compute_noisy(loop *l, const lstm__batch *batch, double part, double *loss,
+                                 lstm__sums *sums, bool *counts)
+{
+    const lstm__training *training = l->training;
+    if (!l->weights)
+        return compute_batch(l, batch, part, loss, sums, counts);
+    lstm__weight_noise_add(training->model, l->weights, training->weight_noise, training->seed,
+                           training->position.step);
+    const lstm_status status = compute_batch(l, batch, part, loss, sums, counts);
+    lstm__weight_noise_remove(training->model, l->weights);
+    return status;
+}
+
 /* One update on the batch that comes next. */
 static lstm_status run_batch(loop *l, double *loss)
 {
     lstm__training *training = l->training;
     lstm__position *position = &training->position;
-    lstm__batch batch = training->data;
-    const size_t first = (size_t)position->batch * training->batch_size;
-    batch.order = l->order;
-    batch.first = first;
-    batch.count = training->samples - first < training->batch_size ? training->samples - first
-                                                                   : training->batch_size;
-    lstm__batch_sort(&batch, l->order);
+    lstm__batch batch;
+    double part;
+    RETURN_IF_ERROR(next_batch(l, &batch, &part));
+    if (l->before.nodes > 0)
+        lstm__states_save(&l->before, l->session);
     l->session->update = (uint64_t)position->step;
-    lstm__session_forward(l->session, &batch);
-    RETURN_IF_ERROR(lstm__loss_compute(l->session, &training->loss, &batch, true, loss));
     lstm__sums sums = position->sums;
-    add_metrics(l->session, &training->loss, training->metrics, training->metric_count, &batch,
-                &sums);
-    lstm__session_backward(l->session);
+    bool counts = false;
+    RETURN_IF_ERROR(compute_noisy(l, &batch, part, loss, &sums, &counts));
+    if (!counts) {
+        position->batch++;
+        return LSTM_OK;
+    }
     const lstm_status status = step(l, &batch, *loss);
     if (status != LSTM_OK)
         return lstm__prefix_error(status, "epoch %lld, batch %lld: loss %g",
                                   (long long)position->epoch + 1, (long long)position->batch + 1,
                                   *loss);
-    sums.loss += *loss * (double)batch.count;
-    sums.loss_weight += (double)batch.count;
     position->sums = sums;
     position->batch++;
     position->step++;
@@ -268,9 +389,13 @@ static lstm_status end_epoch(loop *l, bool *cancel)
         lstm__sums sums;
         RETURN_IF_ERROR(lstm__evaluate(l->evaluation, &training->loss, training->metrics,
                                        training->metric_count, &training->validation,
-                                       training->batch_size, &sums));
+                                       training->batch_size, training->validation_source, &sums));
         sums_to_values(&sums, training->metrics, training->metric_count, values + group);
     }
+    if (training->gradient_norms)
+        values[training->history->columns - 1] = position->sums.norms > 0
+                                                     ? position->sums.norm / position->sums.norms
+                                                     : 0;
     RETURN_IF_ERROR(lstm__history_append(training->history, values));
     position->epoch++;
     position->batch = 0;
@@ -282,20 +407,8 @@ static lstm_status end_epoch(loop *l, bool *cancel)
                          training->optimizer->options.learning_rate, watched);
     *cancel = report(l, LSTM_PROGRESS_EPOCH, values[0], values, improved);
     if (training->checkpoint_every > 0 && position->epoch % training->checkpoint_every == 0)
-        RETURN_IF_ERROR(save_checkpoint(training));
+        RETURN_IF_ERROR(save_checkpoint(l));
     return LSTM_OK;
-}
-
-static void set_order(const loop *l)
-{
-    const lstm__training *training = l->training;
-    if (training->shuffle)
-        lstm__random_permutation(
-            training->seed, lstm__random_stream(STREAM_SHUFFLE, (uint64_t)training->position.epoch),
-            l->order, training->samples);
-    else
-        for (size_t k = 0; k < training->samples; k++)
-            l->order[k] = k;
 }
 
 static bool finished(const lstm__training *training)
@@ -310,20 +423,25 @@ static lstm_status run_epochs(loop *l)
 {
     lstm__training *training = l->training;
     while (!finished(training)) {
-        set_order(l);
-        lstm__session_reset_states(l->session);
+        lstm__epoch_order(training, l->order);
+        if (training->position.batch > 0 && training->states.nodes > 0)
+            lstm__states_restore(&training->states, l->session);
+        else
+            lstm__session_reset_states(l->session);
         bool cancel = false;
         while (training->position.batch < (int64_t)l->batches && !cancel) {
             double loss = 0;
             if (training->max_steps > 0 && training->position.step >= training->max_steps)
                 return LSTM_OK;
+            const int64_t before = training->position.step;
             RETURN_IF_ERROR(run_batch(l, &loss));
-            cancel = report(l, LSTM_PROGRESS_BATCH, loss, NULL, false);
+            if (training->position.step > before)
+                cancel = report(l, LSTM_PROGRESS_BATCH, loss, NULL, false);
         }
         if (!cancel)
             RETURN_IF_ERROR(end_epoch(l, &cancel));
         if (cancel && !finished(training)) {
-            RETURN_IF_ERROR(save_checkpoint(training));
+            RETURN_IF_ERROR(save_checkpoint(l));
             return lstm__fail(
                 LSTM_ERROR_CANCELLED, "training was cancelled in epoch %lld after %lld updates",
                 (long long)training->position.epoch + 1, (long long)training->position.step);
@@ -332,30 +450,62 @@ static lstm_status run_epochs(loop *l)
     return LSTM_OK;
 }
 
+static size_t longest_labels(const lstm__training *training, const lstm__source *source,
+                             const lstm__batch *data)
+{
+    return source ? (size_t)source->own.label_steps : lstm__loss_longest(&training->loss, data);
+}
+
 lstm_status lstm__training_run(lstm__training *training)
 {
     lstm_status status = LSTM_OK;
     lstm_model *model = training->model;
     loop l = {.training = training, .started = seconds_now()};
-    l.batches = (training->samples + training->batch_size - 1) / training->batch_size;
-    const size_t largest = training->samples < training->batch_size ? training->samples
-                                                                    : training->batch_size;
-    TRY(lstm__session_create(&l.session, model, true, false, largest, training->data.steps,
-                             training->seed));
+    l.batches = lstm__training_batches(training);
+    l.taken_first = SIZE_MAX;
+    const size_t room = training->bucket_batches > 0 ? 2 * training->samples : training->samples;
+    const lstm__session_wish wish = {.training = true,
+                                     .pieces = training->pieces.count > 0,
+                                     .batch = lstm__training_largest_batch(training),
+                                     .steps = training->pieces.count > 0
+                                                  ? lstm__pieces_longest(&training->pieces)
+                                                  : training->data.steps,
+                                     .seed = training->seed};
+    TRY(lstm__session_create_as(&l.session, model, &wish));
+    if (training->optimizer->lbfgs)
+        TRY(lstm__states_create(&l.before, model, wish.batch, wish.pieces));
+    for (size_t k = 0; k < model->node_count; k++)
+        l.keeps_rows = l.keeps_rows ||
+                       (model->nodes[k]->class->carries &&
+                        model->nodes[k]->class->carries(model->nodes[k], false) > 0);
     l.session->fixed_update = true;
-    if (training->validation.count > 0)
+    TRY(lstm__loss_prepare(l.session, &training->loss,
+                           longest_labels(training, training->source, &training->data)));
+    if (training->validation.count > 0) {
         TRY(lstm__session_create(&l.evaluation, model, false, false,
                                  training->validation.count < training->batch_size
                                      ? training->validation.count
                                      : training->batch_size,
                                  training->validation.steps, 0));
-    l.order = lstm__allocate_array(model->context, training->samples, sizeof *l.order);
+        TRY(lstm__loss_prepare(
+            l.evaluation, &training->loss,
+            longest_labels(training, training->validation_source, &training->validation)));
+    }
+    l.order = lstm__allocate_array(model->context, room, sizeof *l.order);
     if (!l.order) {
-        status = lstm__fail_memory(training->samples * sizeof *l.order, "the order of the samples");
+        status = lstm__fail_memory(room * sizeof *l.order, "the order of the samples");
         goto out;
     }
+    if (training->weight_noise > 0) {
+        l.weights = lstm__allocate_array(model->context, model->value_count, sizeof(real));
+        if (!l.weights) {
+            status = lstm__fail_memory(model->value_count * sizeof(real),
+                                       "the weights without noise");
+            goto out;
+        }
+    }
     TRY(run_epochs(&l));
-    TRY(save_checkpoint(training));
+    TRY(save_checkpoint(&l));
     if (training->best_values && training->restore_best && training->position.best_epoch > 0) {
         memcpy(model->values, training->best_values, model->value_count * sizeof(real));
         lstm__graph_changed(model);
@@ -363,7 +513,9 @@ lstm_status lstm__training_run(lstm__training *training)
         lstm__optimizer_use_average(training->optimizer);
     }
 out:
+    lstm__states_destroy(&l.before, model->context);
     lstm__release(model->context, l.order);
+    lstm__release(model->context, l.weights);
     lstm__session_destroy(l.evaluation);
     lstm__session_destroy(l.session);
     return status;
