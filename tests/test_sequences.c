@@ -307,6 +307,22 @@ static void masking(lstm_model *model)
     lstm(model, x, (lstm_lstm_options){.units = 2});
 }
 
+/* Turned round before a layer that goes backwards and after it: a mask that stands at the ends of
+ * the sequences, and the same outputs in the order of time. */
+static void turned_round(lstm_model *model)
+{
+    const lstm_layer *x = add(model, &lstm__class_reverse, &(lstm_combine_options){0},
+                              sequence(model, 3));
+    const lstm_layer *a = lstm(model, x,
+                               (lstm_lstm_options){.units = 3,
+                                                   .go_backwards = LSTM_YES,
+                                                   .return_sequences = LSTM_YES,
+                                                   .zero_output_for_mask = LSTM_YES});
+    const lstm_layer *b = add(model, &lstm__class_reverse, &(lstm_combine_options){0}, a);
+    lstm(model, b, (lstm_lstm_options){.units = 2, .return_sequences = LSTM_YES});
+    lstm(model, b, (lstm_lstm_options){.units = 2});
+}
+
 static void learned_states(lstm_model *model)
 {
     const lstm_layer *x = sequence(model, 2);
@@ -398,6 +414,7 @@ static const struct {
                {"linear and tanh", linear_gates},
                {"learned initial states", learned_states},
                {"masking", masking},
+               {"turned round", turned_round},
                {"both directions, concat", concat_both},
                {"both directions, concat, last", concat_last},
                {"both directions, sum", sum_both},

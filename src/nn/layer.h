@@ -286,5 +286,6 @@ extern const lstm__layer_class lstm__class_alpha_dropout;
 extern const lstm__layer_class lstm__class_masking;
 extern const lstm__layer_class lstm__class_learned_vector;
 extern const lstm__layer_class lstm__class_bidirectional;
+extern const lstm__layer_class lstm__class_reverse;
 
 #endif
