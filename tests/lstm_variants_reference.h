@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A case of what another implementation makes of a variant of the LSTM; the cases are in
- * lstm_variants_onnx.h, …_tf.h, …_keras2.h, …_keras3.h and …_published.h. Arrays are [T][B][...], parameters one behind the
- * other in our order and Keras' shapes, r the weights of the outputs in the loss sum(y r).
+ * lstm_variants_onnx.h, …_tf.h, …_keras2.h, …_keras3.h and …_published.h. Arrays are [T][B][...],
+ * parameters one behind the other in our order and Keras' shapes, r the weights of the outputs in the loss sum(y r).
  */
 #ifndef LSTM_TESTS_LSTM_VARIANTS_REFERENCE_H
 #define LSTM_TESTS_LSTM_VARIANTS_REFERENCE_H

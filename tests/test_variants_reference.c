@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The LSTM's variants against other implementations: ONNX Runtime (peepholes, clip, input_forget),
  * TensorFlow's LSTMCell (peepholes, cell clip, projection with clip), TensorFlow Addons' normalised
- * cell, Keras 2 and 3 (GRU with other activations), and published equations. Outputs within 1e-5, gradients within 1e-4 of the largest.
+ * cell, Keras 2 and 3 (GRU with other activations), and published equations. Outputs within 1e-5,
+ * gradients within 1e-4 of the largest.
  */
 #include "closeness.h"
 #include "golden_case.h"
