@@ -1146,12 +1146,23 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
  * LSTM_ERROR_MEMORY. Threads: needs the model to itself. */
 LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path);
 
-/* Write a built model for Keras 3, in the format of the path's suffix: .keras (description and
- * weights) or .weights.h5 (weights alone, for model.load_weights of the same network). Scalers,
- * metadata and the seed are not part of these formats; of two biases (PyTorch profile) the sum is
- * written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
- * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+/* Write a built model for others, in the format of the path's suffix: .keras (description and
+ * weights) and .weights.h5 (weights alone, for model.load_weights of the same network) for Keras 3;
+ * .pt or .pth, a state dict that PyTorch's torch.load(weights_only=True) opens. A model of the other
+ * profile is converted: of two biases the sum is written to Keras, of one bias itself and zeros to
+ * PyTorch. Scalers, metadata and the seed are not part of these formats. Atomic as lstm_model_save.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix), LSTM_ERROR_STATE (not built),
+ * LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED (a layer that the format cannot say, by its name),
+ * LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
+
+/* Write the parameters of a built model alone, as arrays under the names and in the shapes of a
+ * profile: .safetensors, .npz, .pt or .pth (PyTorch's names). Files of the model's own profile go
+ * back with lstm_model_load_weights.
+ *   naming  [in]  LSTM_PROFILE_*; 0 = the model's own
+ * Returns as lstm_model_export. Atomic. */
+LSTM_API lstm_status lstm_model_export_weights(const lstm_model *model, const char *path,
+                                               int32_t naming);
 
 /* ===============================================================================================================
  * Data
