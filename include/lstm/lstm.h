@@ -1210,8 +1210,10 @@ LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path
 
 /* Write a built model for others, in the format of the path's suffix: .keras (description and
  * weights) and .weights.h5 (weights alone, for model.load_weights of the same network) for Keras 3;
- * .pt or .pth, a state dict that PyTorch's torch.load(weights_only=True) opens. A model of the other
- * profile is converted: of two biases the sum is written to Keras, of one bias itself and zeros to
+ * .pt or .pth, a state dict that PyTorch's torch.load(weights_only=True) opens; .onnx (opset 17; the
+ * batch is free; layers that ONNX has no operator for are refused by name; a stateful LSTM takes its
+ * states as inputs NAME.h0, NAME.c0 and gives NAME.hn, NAME.cn). A model of the other profile is
+ * converted: of two biases the sum is written to Keras, of one bias itself and zeros to
  * PyTorch. Scalers, metadata and the seed are not part of these formats. Atomic as lstm_model_save.
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix), LSTM_ERROR_STATE (not built),
  * LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED (a layer that the format cannot say, by its name),

@@ -59,8 +59,8 @@ const command command_convert = {
     .help = "IN is recognised by its content: a saved model, a JSON description, a file of\n"
             "Keras (.keras, .h5), a state dict of PyTorch (.pt, .pth, .safetensors), ONNX.\n"
             "OUT is written by its suffix: .lstm or .safetensors (all), .json (the description\n"
-            "only), .keras, .weights.h5 (for Keras 3), .pt, .pth (a state dict), which hold\n"
-            "no scalers and no metadata.",
+            "only), .keras, .weights.h5 (for Keras 3), .pt, .pth (a state dict), .onnx, which\n"
+            "hold no scalers and no metadata.",
     .examples = "lstm convert model.keras model.lstm\n"
                 "lstm convert model.keras weights.safetensors --naming torch",
     .options = options_of_convert,
