@@ -1454,6 +1454,10 @@ typedef struct lstm_fit_options {
      * sequences. tbptt_k2: tbptt_k1 or more; default tbptt_k1 */
     int64_t tbptt_k1;
     int64_t tbptt_k2;
+    /* as in lstm_session_options, for the memory of long sequences; the same training to the bit.
+     * Has no effect with tbptt_k1, whose pieces are short. Default LSTM_NO */
+    int32_t recompute;
+    int32_t reserved_2; /* 0 */
 } lstm_fit_options;
 
 /* Train a model.
@@ -1545,6 +1549,13 @@ typedef struct lstm_session_options {
     /* largest number of labels of a sample, for lstm_session_loss with CTC; default 0 = no CTC.
      * Takes (steps + 6) * (2 * min(labels, steps) + 3) floats a thread */
     int64_t labels;
+    /* LSTM_YES, with training: LSTM layers keep the states at some steps of a long sequence instead
+     * of the whole tape, and backward runs the steps between them forward again. The same results to
+     * the bit, about a third more time, and memory for the tape that grows with the square root of
+     * the steps (docs/design/recomputation.md). Layers whose tape is short anyway, other recurrent
+     * layers, and sessions with `traces` do as without. Default LSTM_NO */
+    int32_t recompute;
+    int32_t reserved_2; /* 0 */
 } lstm_session_options;
 
 /* Plan a built model for calls of up to `batch` samples and `steps` steps. Returns LSTM_OK,

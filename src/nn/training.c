@@ -392,6 +392,7 @@ lstm_status lstm__training_run(lstm__training *training)
     l.batches = lstm__training_batches(training);
     const lstm__session_wish wish = {.training = true,
                                      .pieces = training->pieces.count > 0,
+                                     .recompute = training->recompute,
                                      .batch = lstm__training_largest_batch(training),
                                      .steps = training->pieces.count > 0
                                                   ? lstm__pieces_longest(&training->pieces)
