@@ -210,7 +210,7 @@ static void test_files_of_other_formats_are_called_by_their_names(void **state)
     } files[] = {{"PK\3\4\24\0\0\0\10\0", 10, LSTM_ERROR_FORMAT, "ZIP"},
                  {"\211HDF\r\n\032\n\0\0\0\0", 12, LSTM_ERROR_FORMAT, FILE_NAME},
                  {"\223NUMPY\1\0v\0{'descr'", 18, LSTM_ERROR_UNSUPPORTED, "NumPy"},
-                 {"\200\2}q\0.", 6, LSTM_ERROR_UNSUPPORTED, "pickle"},
+                 {"\200\2}q\0.", 6, LSTM_ERROR_FORMAT, "pickle"},
                  {"", 0, LSTM_ERROR_FORMAT, FILE_NAME},
                  {"\0\0\0\0\0\0\0\0", 8, LSTM_ERROR_FORMAT, FILE_NAME},
                  {"   \n", 4, LSTM_ERROR_FORMAT, FILE_NAME},

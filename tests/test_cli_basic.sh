@@ -39,7 +39,7 @@ fi
 for option in tune; do
     check 2 "fit has no option --$option" fit m.json --x x --y y -o o.lstm --$option=z
 done
-check 2 "predict has no option --state-in" predict m.json --x x.npy -o y.npy --state-in s.npz
+check 2 "predict has no option --states" predict m.json --x x.npy -o y.npy --states s.npz
 
 # Arguments
 check 2 "did you mean --epochs" fit m.json --x x --y y -o o.lstm --epoch=1 --epohcs 3

@@ -106,6 +106,18 @@ check 2 'recurrent_regularizer' fit no.json $DATA -o n.lstm
 printf '{"layers": [{"type": "Input", "shape": [4, 1]}, {"type": "LSTM", "units": 2, "kernel_regularizer": "L3"}]}' >no.json
 check 2 'expected L1, L2 or L1L2' fit no.json $DATA -o n.lstm
 
+# ---- Noise
+check 0 "" fit model.json $DATA --epochs 3 --weight-noise 0.05 --gradient-noise 0.01 -o w.lstm
+check 0 "" fit model.json $DATA --epochs 3 -o v.lstm
+cmp -s w.lstm v.lstm && fail "--weight-noise and --gradient-noise change nothing"
+check 0 "" fit model.json $DATA --epochs 1 --weight-noise 0.05 --optimizer adam:gradient_noise=0.01 -o w1.lstm --checkpoint w.ckpt
+check 0 "" fit model.json $DATA --epochs 3 --weight-noise 0.05 --gradient-noise 0.01 -o w3.lstm --resume w.ckpt
+same w.lstm w3.lstm
+check 2 'another weight noise' fit model.json $DATA --epochs 3 --weight-noise 0.06 --gradient-noise 0.01 -o n.lstm --resume w.ckpt
+check 2 'another gradient noise' fit model.json $DATA --epochs 3 --weight-noise 0.05 -o n.lstm --resume w.ckpt
+check 2 'not for L-BFGS' fit model.json $DATA --weight-noise 0.05 --optimizer lbfgs -o n.lstm
+check 0 '"gradient_norm":' fit model.json $DATA --log-format json -o w.lstm
+
 # ---- Resuming with all of it
 ALL="--optimizer nadam:use_ema=true,ema_momentum=0.8,gradient_accumulation_steps=3 --schedule plateau:patience=0,factor=0.5"
 ALL="$ALL --sample-weights weights.csv --batch-size 7"

@@ -427,9 +427,12 @@ static void noise(lstm_model *model, int64_t steps)
 {
     const lstm_layer *x = dense(model, LSTM_ACTIVATION_TANH, 4, sequence(model, steps, 3));
     add(model, &lstm__class_spatial_dropout, &(lstm_dropout_options){.rate = 0.4f, .seed = 3}, x);
-    dense(
-        model, LSTM_ACTIVATION_TANH, 2,
-        add(model, &lstm__class_gaussian_noise, &(lstm_gaussian_noise_options){.stddev = 0.3f}, x));
+    const lstm_layer *y = add(model, &lstm__class_gaussian_noise,
+                              &(lstm_gaussian_noise_options){.stddev = 0.3f}, x);
+    const lstm_layer *z = add(model, &lstm__class_gaussian_dropout,
+                              &(lstm_dropout_options){.rate = 0.3f, .seed = 3}, y);
+    add(model, &lstm__class_alpha_dropout, &(lstm_dropout_options){.rate = 0.3f, .seed = 3}, z);
+    dense(model, LSTM_ACTIVATION_TANH, 2, z);
 }
 
 static void test_noise_back_propagates(void **state)

@@ -6,6 +6,7 @@
 
 #include <lstm/lstm.h>
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -350,6 +351,149 @@ static void test_a_loss_leaves_out_masked_steps(void **state)
     lstm_model_destroy(model);
 }
 
+/* ---- Order of the samples */
+
+enum { MANY = 150, LONGEST = 9 };
+
+typedef struct many {
+    float x[MANY * LONGEST * FEATURES];
+    float y[MANY * LONGEST * UNITS];
+    int32_t lengths[MANY];
+} many;
+
+static lstm_data many_data(const many *m, size_t samples)
+{
+    return (lstm_data){.struct_size = sizeof(lstm_data),
+                       .samples = (int64_t)samples,
+                       .x = m->x,
+                       .x_count = samples * LONGEST * FEATURES,
+                       .y = m->y,
+                       .y_count = samples * LONGEST * UNITS,
+                       .lengths = m->lengths,
+                       .lengths_count = samples};
+}
+
+/* to[k] = from[order[k]], with other rubbish in the padding. */
+static void reorder(const many *from, const size_t *order, many *to)
+{
+    for (size_t k = 0; k < MANY; k++) {
+        const size_t x = LONGEST * FEATURES;
+        const size_t y = LONGEST * UNITS;
+        to->lengths[k] = from->lengths[order[k]];
+        memcpy(to->x + k * x, from->x + order[k] * x, x * sizeof(float));
+        memcpy(to->y + k * y, from->y + order[k] * y, y * sizeof(float));
+        for (size_t v = (size_t)to->lengths[k] * FEATURES; v < x; v++)
+            to->x[k * x + v] = 1e30f;
+    }
+}
+
+static void fill_many(many *m, size_t *order)
+{
+    fill(m->x, MANY * LONGEST * FEATURES);
+    fill(m->y, MANY * LONGEST * UNITS);
+    for (size_t k = 0; k < MANY; k++) {
+        m->lengths[k] = (int32_t)((k * 7 + k / 10) % (LONGEST + 1));
+        order[k] = (k * 67 + 13) % MANY;
+    }
+}
+
+/* Samples are computed in the order of their lengths; whoever gives them in another order sees
+ * nothing of that, to the bit. */
+static void test_samples_in_any_order_are_predicted_with_the_same_bits(void **state)
+{
+    static many a;
+    static many b;
+    static float out[2][MANY * LONGEST * UNITS];
+    size_t order[MANY];
+    const size_t each = LONGEST * UNITS;
+    (void)state;
+    lstm_model *model = from_json(plain);
+    fill_many(&a, order);
+    reorder(&a, order, &b);
+    const lstm_data data[2] = {many_data(&a, MANY), many_data(&b, MANY)};
+    for (int k = 0; k < 2; k++)
+        check(lstm_predict(model, &data[k], out[k], MANY * each));
+    for (size_t k = 0; k < MANY; k++)
+        assert_memory_equal(out[1] + k * each, out[0] + order[k] * each, each * sizeof(float));
+    /* one by one */
+    for (size_t k = 0; k < MANY; k++) {
+        float own[LONGEST * UNITS];
+        lstm_data one = many_data(&a, 1);
+        one.x = a.x + k * LONGEST * FEATURES;
+        one.lengths = a.lengths + k;
+        check(lstm_predict(model, &one, own, each));
+        for (size_t v = 0; v < each; v++)
+            assert_true(fabsf(own[v] - out[0][k * each + v]) < 1e-6f);
+    }
+    double values[2];
+    for (int k = 0; k < 2; k++)
+        check(lstm_evaluate(model, NULL, &data[k], &values[k], 1));
+    assert_true(values[0] > 0);
+    lstm_model_destroy(model);
+}
+
+/* The same of a session: outputs, input gradients and attention stand where the samples stood. */
+static void test_a_session_keeps_to_the_order_of_its_caller(void **state)
+{
+    enum { SOME = 40, EACH = LONGEST * UNITS, PAIRS = LONGEST * LONGEST };
+    static const char text[] =
+        "{\"layers\": [{\"type\": \"Input\", \"name\": \"x\", \"shape\": [null, 2]},"
+        "{\"type\": \"LSTM\", \"name\": \"h\", \"units\": 3, \"return_sequences\": true},"
+        "{\"type\": \"Attention\", \"inputs\": [\"h\", \"h\"]}]}";
+    static many a;
+    static many b;
+    static float y[2][SOME * EACH], dx[2][SOME * LONGEST * FEATURES], h[2][SOME * EACH];
+    static float pairs[2][SOME * PAIRS];
+    size_t order[MANY];
+    double loss[2];
+    lstm_layer *attention = NULL;
+    lstm_layer *recurrent = NULL;
+    (void)state;
+    lstm_model *model = from_json(text);
+    check(lstm_model_find_layer(model, "attention", &attention));
+    check(lstm_model_find_layer(model, "h", &recurrent));
+    fill_many(&a, order);
+    for (size_t k = 0; k < MANY; k++)
+        order[k] = k < SOME ? (k * 7 + 3) % SOME : k;
+    reorder(&a, order, &b);
+    for (int k = 0; k < 2; k++) {
+        lstm_session *session = NULL;
+        const lstm_data data = many_data(k == 0 ? &a : &b, SOME);
+        check(
+            lstm_session_create(&session, model,
+                                &(lstm_session_options){.struct_size = sizeof(lstm_session_options),
+                                                        .training = LSTM_YES,
+                                                        .batch = SOME,
+                                                        .steps = LONGEST,
+                                                        .traces = LSTM_YES}));
+        check(lstm_session_forward(session, &data));
+        check(lstm_session_output(session, 0, y[k], SOME * EACH));
+        check(lstm_session_trace(session, attention, LSTM_TRACE_ATTENTION, pairs[k], SOME * PAIRS));
+        check(lstm_session_trace(session, recurrent, LSTM_TRACE_OUTPUT, h[k], SOME * EACH));
+        check(lstm_session_loss(session, NULL, &data, &loss[k]));
+        check(lstm_session_backward(session));
+        check(lstm_session_input_gradient(session, 0, dx[k], SOME * LONGEST * FEATURES));
+        check(lstm_session_forward(session, &data)); /* a gradient of the caller's own */
+        check(lstm_session_set_output_gradient(session, 0, data.y, SOME * EACH));
+        check(lstm_session_backward(session));
+        check(lstm_session_input_gradient(session, 0, h[k], SOME * LONGEST * FEATURES));
+        lstm_session_destroy(session);
+    }
+    assert_true(fabs(loss[0] - loss[1]) < 1e-9);
+    for (size_t k = 0; k < SOME; k++) {
+        const size_t x = LONGEST * FEATURES;
+        for (size_t v = 0; v < EACH; v++)
+            assert_true(fabsf(y[1][k * EACH + v] - y[0][order[k] * EACH + v]) < 1e-6f);
+        for (size_t v = 0; v < PAIRS; v++)
+            assert_true(fabsf(pairs[1][k * PAIRS + v] - pairs[0][order[k] * PAIRS + v]) < 1e-6f);
+        for (size_t v = 0; v < x; v++) {
+            assert_true(fabsf(dx[1][k * x + v] - dx[0][order[k] * x + v]) < 1e-6f);
+            assert_true(fabsf(h[1][k * x + v] - h[0][order[k] * x + v]) < 1e-6f);
+        }
+    }
+    lstm_model_destroy(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +504,8 @@ int main(void)
         cmocka_unit_test(test_a_failed_bidirectional_leaves_the_model_as_it_was),
         cmocka_unit_test(test_a_loss_leaves_out_masked_steps),
         cmocka_unit_test(test_carried_states_can_be_saved_restored_and_reset),
+        cmocka_unit_test(test_samples_in_any_order_are_predicted_with_the_same_bits),
+        cmocka_unit_test(test_a_session_keeps_to_the_order_of_its_caller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

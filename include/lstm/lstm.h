@@ -303,6 +303,25 @@ LSTM_API const char *lstm_last_error(void);
 /* How Attention compares a query q with a key k. */
 #define LSTM_SCORE_DOT 1    /* sum(q k) */
 #define LSTM_SCORE_CONCAT 2 /* sum(tanh(q + k)) */
+/* Which gate of an LSTM follows from which. */
+#define LSTM_COUPLING_NONE 1
+#define LSTM_COUPLING_FORGET 2 /* f = 1 - i (Greff et al. 2015; ONNX' input_forget) */
+#define LSTM_COUPLING_INPUT 3  /* i = 1 - f (TensorFlow Lite's CIFG) */
+
+/* What an LSTM normalises, N(a) = (a - mean) / sqrt(variance + epsilon) over the H numbers of a
+ * gate or of c, or over all 4H of the gates: four published cells that share a name.
+ *   BA        a = gx N4H(x W) + gh N4H(h U) + b;  h' = o tanh(gc N(c') + bc); c' is carried as it is
+ *             (the paper of Ba et al. 2016; Haste)
+ *   FASTRNNS  the same, but gc N(c') + bc is also what is carried (PyTorch's fastrnns; TF Addons)
+ *   TFLITE    a = g NH(x W + h U) + b, each gate alone; c' not normalised (TensorFlow Lite)
+ *   TF        the same, and gc N(c') + bc is carried (TensorFlow 1's LayerNormBasicLSTMCell)
+ * Parameters: BA, FASTRNNS: kernel_gamma, recurrent_gamma (4H); TFLITE, TF: gate_gamma (4H); all but
+ * TFLITE: cell_gamma, cell_beta (H). b is the bias. */
+#define LSTM_LAYER_NORM_NONE 1
+#define LSTM_LAYER_NORM_BA 2
+#define LSTM_LAYER_NORM_FASTRNNS 3
+#define LSTM_LAYER_NORM_TFLITE 4
+#define LSTM_LAYER_NORM_TF 5
 /* How Bidirectional merges its two outputs. */
 #define LSTM_MERGE_CONCAT 1 /* features side by side, forward first */
 #define LSTM_MERGE_SUM 2
@@ -337,6 +356,8 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_SCORE 21
 #define LSTM_NAMES_MERGE 30
 #define LSTM_NAMES_TRACE 31
+#define LSTM_NAMES_COUPLING 32
+#define LSTM_NAMES_LAYER_NORM 33
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam",
  * "hard_sigmoid", "avx2"). Upper and lower case are the same.
@@ -516,6 +537,42 @@ typedef struct lstm_lstm_options {
     /* LSTM_YES: in a session every call begins with the h and c that the call before ended with
      * (Keras' stateful); gradients do not go into the call before. See lstm_session_reset_states */
     int32_t stateful;
+    /* ---- Variants, all off by default, in any combination but those refused below. Equations and
+     * sources are in docs/layers.md. */
+    /* LSTM_COUPLING_*: one gate from the other. The columns of the gate that follows stay in the
+     * kernels and are not used */
+    int32_t coupled_gates;
+    /* P > 0: h is projected, h' = (o tanh(c')) W, from H to P < H numbers, which is what recurrent
+     * weights and readers see (PyTorch's proj_size, Sak et al. 2014); an initial h has P numbers.
+     * Parameter projection_kernel (H, P), or weight_hr_l0 (P, H) behind the biases */
+    int64_t proj_size;
+    /* > 0: the projected h is limited to this size (TensorFlow's proj_clip) */
+    float proj_clip;
+    /* LSTM_YES: i and f see c, o sees c' (Gers and Schmidhuber 2000). Parameter peephole_kernel (3,
+     * H), rows i, f, o, initially zeros, or weight_ch_l0. (ONNX orders them i, o, f.) */
+    int32_t peepholes;
+    /* > 0: sums are limited to this size before the activations of i, f, g, o (ONNX' clip, as ONNX
+     * Runtime does it) */
+    float gate_clip;
+    /* > 0: c' is limited to this size and carried so (TensorFlow's cell_clip) */
+    float cell_clip;
+    /* 0 to 1: chance that a number of h, of c, is held from the step before while training; else
+     * the mean of both possibilities (zoneout, Krueger et al. 2016) */
+    float zoneout_h;
+    float zoneout_c;
+    /* LSTM_LAYER_NORM_*; not together with peepholes, recurrent_dropout */
+    int32_t layer_norm;
+    /* added to variances. Default 1e-5; negative = 0 */
+    float layer_norm_epsilon;
+    /* Each 0 <= rate < 1, while training; what stays is divided by 1 - rate. Masks depend only on
+     * the seed, the layer, the update and the place, not on threads.
+     * Of x: one mask of (B, I) for all steps and gates (Keras' dropout) */
+    float dropout;
+    /* of h(t-1) where it enters the gates: four masks of (B, H) for all steps (Keras') */
+    float recurrent_dropout;
+    /* of the values of the recurrent kernel, one mask for an update (AWD-LSTM's weight drop) */
+    float recurrent_dropconnect;
+    uint64_t seed; /* of these and of zoneout. Default 0: the model's seed and the layer's place */
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options,
                                          const lstm_layer *input, lstm_layer **out);
@@ -747,6 +804,11 @@ LSTM_API lstm_status lstm_model_add_last_step(lstm_model *model,
                                               const lstm_global_pooling_options *options,
                                               const lstm_layer *input, lstm_layer **out);
 
+/* Turn a sequence round in time, y(t) = x(T - 1 - t), and its mask with it: behind a layer with
+ * go_backwards the outputs are in the order of the input again. `options` may be NULL. */
+LSTM_API lstm_status lstm_model_add_reverse(lstm_model *model, const lstm_combine_options *options,
+                                            const lstm_layer *input, lstm_layer **out);
+
 /* Largest / mean of windows of `pool_size` steps; the sequence must have a fixed number of steps.
  * The mean of a window at an end counts the steps inside only, as in Keras. The result has no mask.
  */
@@ -842,6 +904,17 @@ LSTM_API lstm_status lstm_model_add_spatial_dropout(lstm_model *model,
                                                     const lstm_dropout_options *options,
                                                     const lstm_layer *input, lstm_layer **out);
 
+/* Multiply by normal numbers with mean 1 and variance rate / (1 - rate) (Srivastava et al. 2014). */
+LSTM_API lstm_status lstm_model_add_gaussian_dropout(lstm_model *model,
+                                                     const lstm_dropout_options *options,
+                                                     const lstm_layer *input, lstm_layer **out);
+
+/* Dropout for SELU networks (Klambauer et al. 2017): dropped values become -1.758, and all are
+ * scaled and shifted so that mean 0 and variance 1 stay. */
+LSTM_API lstm_status lstm_model_add_alpha_dropout(lstm_model *model,
+                                                  const lstm_dropout_options *options,
+                                                  const lstm_layer *input, lstm_layer **out);
+
 /* Add normal numbers with mean 0. */
 typedef struct lstm_gaussian_noise_options {
     uint32_t struct_size;
@@ -921,7 +994,10 @@ typedef struct lstm_regularizer_options {
     double max_norm; /* of LSTM_CONSTRAINT_MAX_NORM: > 0, default 2 (Keras') */
 } lstm_regularizer_options;
 
-/* Regularise a layer's "kernel" (weights of its input), "recurrent_kernel" or "bias", at any time.
+/* Regularise a layer's "kernel" (weights of its input), "recurrent_kernel" or "bias", at any time; or
+ * its "activity": l1 sum |y| + l2 sum y^2 over its output y, divided by the samples of the batch,
+ * without the steps that a mask leaves out (Keras' activity_regularizer; no constraint). What a
+ * layer returns as states is not part of it.
  *   options  [in] NULL = nothing any more
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (no such parameter name),
  * LSTM_ERROR_UNSUPPORTED. */
@@ -1109,7 +1185,9 @@ LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, s
 LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 
 /* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3
- * (.keras, .h5) whose layers this version has (docs/interchange.md). The self-test of our own files
+ * (.keras, .h5) or ONNX whose layers this version has; a state dict of PyTorch (.pt, .pth, safetensors) that
+ * says by its names and shapes what it is: an nn.LSTM, nn.GRU or nn.RNN, alone or in a row with
+ * others; its metadata "lstm.layout" is then "time_first" (docs/interchange.md). The self-test of our own files
  * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
  * weight is used and every parameter filled; the optimizer's state is not read, which a log line
  * says. No file, however damaged, is read outside its bounds, nor can it ask for more parameters
@@ -1121,7 +1199,8 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
 /* Fill the parameters of a built model from a file, recognised by its content: weights of Keras
  * (.weights.h5, .h5, .keras; the model must have the Keras profile) are matched by the layers'
  * names if all of them are there, else by the order of the layers, as Keras does; safetensors (also
- * our own files) by the parameters' names. Every weight must be used and every parameter filled;
+ * our own files), and state dicts of PyTorch (.pt, .pth; the model must have its profile), by the
+ * parameters' names, which may differ by a prefix ("module."). Every weight must be used and every parameter filled;
  * anything else is an error that names file, tensor, shape expected and shape found. Scalers,
  * metadata and the optimizer's state are left alone. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
  * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_FORMAT, LSTM_ERROR_NOT_FOUND,
@@ -1347,6 +1426,12 @@ typedef struct lstm_optimizer_options {
     int32_t reserved;        /* 0 */
     double tolerance_grad;   /* stop on a batch when no gradient is larger; default 1e-7 */
     double tolerance_change; /* or when parameters or loss change less; default 1e-9 */
+    /* Noise on the gradients of each update, after clipping: normal numbers with the variance
+     * gradient_noise / (1 + updates done)^gradient_noise_decay (Neelakantan et al. 2015 take 0.01,
+     * 0.3 or 1). Default 0 = none. Not for L-BFGS */
+    double gradient_noise;
+    double gradient_noise_decay;  /* default 0.55; negative = 0 */
+    uint64_t gradient_noise_seed; /* default 0: the model's */
 } lstm_optimizer_options;
 
 /* Create an optimizer for a built model. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE
@@ -1454,10 +1539,19 @@ typedef struct lstm_fit_options {
      * sequences. tbptt_k2: tbptt_k1 or more; default tbptt_k1 */
     int64_t tbptt_k1;
     int64_t tbptt_k2;
+    /* Weight noise (Graves 2013): loss and gradients of each batch are those at the weights plus
+     * normal numbers with this standard deviation, drawn anew for each update; the update moves the
+     * weights themselves. Validation and the model at the end are without it. Default 0 = none. Not
+     * for L-BFGS */
+    double weight_noise;
+    /* LSTM_YES: the history has a last column "gradient_norm", the mean over the epoch's batches of
+     * the L2 norm of all gradients, before accumulation and clipping. Default LSTM_NO */
+    int32_t gradient_norms;
+    int32_t reserved_2; /* 0 */
     /* as in lstm_session_options, for the memory of long sequences; the same training to the bit.
      * Has no effect with tbptt_k1, whose pieces are short. Default LSTM_NO */
     int32_t recompute;
-    int32_t reserved_2; /* 0 */
+    int32_t reserved_3; /* 0 */
 } lstm_fit_options;
 
 /* Train a model.
@@ -1551,9 +1645,10 @@ typedef struct lstm_session_options {
     int64_t labels;
     /* LSTM_YES, with training: LSTM layers keep the states at some steps of a long sequence instead
      * of the whole tape, and backward runs the steps between them forward again. The same results to
-     * the bit, about a third more time, and memory for the tape that grows with the square root of
-     * the steps (docs/design/recomputation.md). Layers whose tape is short anyway, other recurrent
-     * layers, and sessions with `traces` do as without. Default LSTM_NO */
+     * the bit, up to a third more time, and memory for the tape that grows with the square root of
+     * the steps (docs/design/recomputation.md). Layers whose tape is short anyway, other cells, LSTMs
+     * with projections, peepholes and the like, and sessions with `traces` do as without. Default
+     * LSTM_NO */
     int32_t recompute;
     int32_t reserved_2; /* 0 */
 } lstm_session_options;
@@ -1580,8 +1675,9 @@ LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data
  *
  * reset: the next forward begins with zeros, and may have another number of samples. get, set: copy
  * the states of one stateful layer out of / into the session, to save and restore a stream.
- *   h, c   [out]/[in] [samples][units]; get: NULL = not wanted
- *   count  [in] samples * units
+ *   h, c   [out]/[in] [samples][units] (h of an LSTM with a projection: [samples][proj_size]); get:
+ *          NULL = not wanted
+ *   count  [in] of h: samples * units, or samples * proj_size
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not stateful, another model's), LSTM_ERROR_STATE (get:
  * nothing carried yet), LSTM_ERROR_SHAPE (count). */
 LSTM_API lstm_status lstm_session_reset_states(lstm_session *session);

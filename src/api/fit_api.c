@@ -61,8 +61,10 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     RETURN_IF_ERROR(lstm__read_options(o, sizeof *o, options, "lstm_fit_options"));
     NEED_ZERO(o->reserved);
     RETURN_IF_ERROR(lstm__read_flag(&o->shuffle, LSTM_YES, "shuffle"));
-    RETURN_IF_ERROR(lstm__read_flag(&o->restore_best, LSTM_YES, "restore_best"));
     NEED_ZERO(o->reserved_2);
+    RETURN_IF_ERROR(lstm__read_flag(&o->gradient_norms, LSTM_NO, "gradient_norms"));
+    RETURN_IF_ERROR(lstm__read_flag(&o->restore_best, LSTM_YES, "restore_best"));
+    NEED_ZERO(o->reserved_3);
     RETURN_IF_ERROR(lstm__read_flag(&o->recompute, LSTM_NO, "recompute"));
     RETURN_IF_ERROR(read_batch_size(&o->batch_size));
     RETURN_IF_ERROR(lstm__loss_read(&training->loss, o->loss));
@@ -81,6 +83,10 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "validation_split is %g: expected 0 <= validation_split < 1",
                           o->validation_split);
+    if (!(o->weight_noise >= 0) || !isfinite(o->weight_noise))
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "weight_noise is %g: expected a finite number of at least 0",
+                          o->weight_noise);
     if (!(o->min_delta >= 0) || !isfinite(o->min_delta))
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "min_delta is %g: expected a finite number of at least 0", o->min_delta);
@@ -99,6 +105,8 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     training->recompute = o->recompute == LSTM_YES;
     training->patience = o->early_stopping;
     training->min_delta = o->min_delta;
+    training->weight_noise = o->weight_noise;
+    training->gradient_norms = o->gradient_norms == LSTM_YES;
     training->seed = o->seed;
     training->position.epoch = o->initial_epoch;
     training->progress = o->progress;
@@ -190,6 +198,9 @@ static lstm_status prepare(fit *f)
         RETURN_IF_ERROR(lstm__optimizer_create(&f->owned, model, o->optimizer_options));
         training->optimizer = f->owned;
     }
+    if (o->weight_noise > 0 && training->optimizer->lbfgs)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "weight_noise is not for L-BFGS, which computes a "
+                                               "batch again and again at the same weights");
     RETURN_IF_ERROR(lstm__history_create(&training->history, model->context));
     lstm__training_name_columns(training);
     training->position.step = training->optimizer->steps;
@@ -291,8 +302,7 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
 
 /* ---- Predict */
 
-/* Copy the session's output of samples first .. first + batch - 1 to its place in the caller's
- * array. */
+/* Copy the session's output of a batch to the places of its samples in the caller's array. */
 static void export_part(const lstm_session *session, const lstm_layer *layer,
                         const lstm__batch *batch, float *values)
 {
@@ -300,16 +310,34 @@ static void export_part(const lstm_session *session, const lstm_layer *layer,
     const lstm__view value = session->ports[layer->node->port_first + (size_t)layer->port].value;
     const size_t features = (size_t)shape.features;
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
-    if (batch->layout == LSTM_LAYOUT_BATCH_FIRST) {
-        lstm__session_export(session, shape, value, batch->layout,
-                             values + batch->first * steps * features);
-        return;
-    }
+    const bool time_first = batch->layout == LSTM_LAYOUT_TIME_FIRST;
     for (size_t t = 0; t < steps; t++)
-        for (size_t b = 0; b < batch->count; b++)
+        for (size_t b = 0; b < batch->count; b++) {
+            const size_t sample = lstm__batch_sample(batch, b);
+            const size_t row = time_first ? t * batch->samples + sample : sample * steps + t;
             for (size_t k = 0; k < features; k++)
-                values[(t * batch->samples + batch->first + b) * features + k] =
+                values[row * features + k] =
                     (float)value.data[(t * batch->count + b) * value.stride + k];
+        }
+}
+
+/* Run all samples in batches, the longest first: samples of about the same length then stand
+ * together. `order` has room for all of them. */
+static void predict_batches(lstm_session *session, const lstm__batch *data, size_t size,
+                            uint64_t *order, float *const *outs)
+{
+    lstm__batch batch = *data;
+    for (size_t k = 0; k < data->count; k++)
+        order[k] = k;
+    lstm__batch_sort(&batch, order);
+    batch.order = order;
+    for (batch.first = 0; batch.first < data->count; batch.first += size) {
+        batch.count = data->count - batch.first < size ? data->count - batch.first : size;
+        lstm__session_reset_states(session);
+        lstm__session_forward(session, &batch);
+        for (size_t k = 0; k < session->model->output_count; k++)
+            export_part(session, session->model->outputs[k], &batch, outs[k]);
+    }
 }
 
 lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float *const *outs,
@@ -340,22 +368,21 @@ lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float
             return lstm__fail(LSTM_ERROR_ARGUMENT, "the array of output \"%s\" is NULL",
                               layer->node->name);
     }
+    lstm_status status = LSTM_OK;
     const size_t total = read.batch.count;
     const size_t size = total < PREDICT_BATCH ? total : PREDICT_BATCH;
-    RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, size > 0 ? size : 1,
-                                         read.batch.steps, 0));
+    uint64_t *order = lstm__allocate_array(model->context, total > 0 ? total : 1, sizeof *order);
+    if (!order)
+        return lstm__fail_memory(total * sizeof *order, "the order of the samples");
+    TRY(lstm__session_create(&session, model, false, false, size > 0 ? size : 1, read.batch.steps,
+                             0));
     const uint64_t mode = lstm__denormals_flush();
-    lstm__batch batch = read.batch;
-    for (batch.first = 0; batch.first < total; batch.first += size) {
-        batch.count = total - batch.first < size ? total - batch.first : size;
-        lstm__session_reset_states(session);
-        lstm__session_forward(session, &batch);
-        for (size_t k = 0; k < output_count; k++)
-            export_part(session, model->outputs[k], &batch, outs[k]);
-    }
+    predict_batches(session, &read.batch, size, order, outs);
     lstm__denormals_restore(mode);
+out:
     lstm__session_destroy(session);
-    return LSTM_OK;
+    lstm__release(model->context, order);
+    return status;
 }
 
 lstm_status lstm_predict(lstm_model *model, const lstm_data *data, float *out, size_t count)

@@ -85,6 +85,9 @@ lstm_status lstm_layer_set_regularizer(lstm_layer *layer, const char *parameter,
                           node->class->type, parameter);
     if (options)
         RETURN_IF_ERROR(lstm__penalty_read(&own, options));
+    if (which == LSTM__PENALTY_ACTIVITY && own.constraint > LSTM_CONSTRAINT_NONE)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "layer \"%s\": activity takes no constraint",
+                          node->name);
     node->penalties[which] = own;
     return LSTM_OK;
 }

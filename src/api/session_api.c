@@ -139,12 +139,11 @@ lstm_status lstm_session_get_states(const lstm_session *session, const lstm_laye
             "layer \"%s\": room for %zu values, its state has %zu (%zu samples of %zu units)",
             layer->node->name, count, carried->batch * carried->units, carried->batch,
             carried->units);
-    for (size_t k = 0; k < count; k++) {
-        if (h)
-            h[k] = (float)carried->h[k];
-        if (c)
-            c[k] = carried->c ? (float)carried->c[k] : 0;
-    }
+    const size_t cells = carried->c ? carried->batch * carried->cell_units : count;
+    for (size_t k = 0; h && k < count; k++)
+        h[k] = (float)carried->h[k];
+    for (size_t k = 0; c && k < cells; k++)
+        c[k] = carried->c ? (float)carried->c[k] : 0;
     return LSTM_OK;
 }
 
@@ -163,12 +162,11 @@ lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *lay
             LSTM_ERROR_SHAPE,
             "layer \"%s\": %zu values given: expected %zu for each of 1 to %zu samples",
             layer->node->name, count, carried->units, session->max_batch);
-    for (size_t k = 0; k < count; k++) {
-        carried->h[k] = (real)h[k];
-        if (carried->c)
-            carried->c[k] = (real)c[k];
-    }
     carried->batch = count / carried->units;
+    for (size_t k = 0; k < count; k++)
+        carried->h[k] = (real)h[k];
+    for (size_t k = 0; carried->c && k < carried->batch * carried->cell_units; k++)
+        carried->c[k] = (real)c[k];
     return LSTM_OK;
 }
 
@@ -181,6 +179,7 @@ lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data)
     RETURN_IF_ERROR(check_carried(session, read.batch.count));
     RETURN_IF_ERROR(lstm__context_check(session->model->context));
     const uint64_t mode = lstm__denormals_flush();
+    lstm__session_order(session, &read.batch);
     lstm__session_forward(session, &read.batch);
     lstm__denormals_restore(mode);
     return LSTM_OK;
@@ -251,6 +250,8 @@ lstm_status lstm_session_loss(lstm_session *session, const lstm_loss_options *op
         return lstm__fail(LSTM_ERROR_SHAPE,
                           "data has %zu samples and %zu steps, the forward pass had %zu and %zu",
                           read.batch.count, read.batch.steps, session->batch, session->steps);
+    if (session->ordered)
+        read.batch.order = session->order;
     const uint64_t mode = lstm__denormals_flush();
     lstm__session_clear_gradients(session);
     const lstm_status status = lstm__loss_compute(session, &own, &read.batch, session->training,

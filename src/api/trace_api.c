@@ -66,7 +66,8 @@ lstm_status lstm_session_trace(const lstm_session *session, const lstm_layer *la
             layer->node->name, count, lstm__constant_name(LSTM_NAMES_TRACE, which), expected);
     if (trace.each > 0) {
         for (size_t k = 0; k < count; k++)
-            values[k] = (float)trace.values[k];
+            values[lstm__session_sample(session, k / trace.each) * trace.each + k % trace.each] =
+                (float)trace.values[k];
         return LSTM_OK;
     }
     const lstm__shape shape = {lstm__input_shape(layer->node, 0).steps, (int64_t)trace.features};

@@ -4,6 +4,7 @@
  * becomes from its suffix.
  */
 #include "command.h"
+#include "dataset.h"
 #include "messages.h"
 #include "network_file.h"
 
@@ -18,7 +19,9 @@ static int run_convert(const arguments *line)
     int code = EXIT_DONE;
     NEED(model_check_output(out));
     NEED(arguments_context(line, &context));
-    NEED(model_load(&model, context, in, arguments_seed(line)));
+    NEED(model_load_described(&model, context, in, arguments_text(line, "network"),
+                              arguments_seed(line)));
+    NEED(model_set_activation(&model, context, arguments_text(line, "activation")));
     NEED(model_write(model, out));
 out:
     lstm_model_destroy(model);
@@ -26,7 +29,7 @@ out:
     return code;
 }
 
-static const option_spec options_of_convert[] = {{.name = NULL}};
+static const option_spec options_of_convert[] = {OPTION_NETWORK, OPTION_ACTIVATION, {.name = NULL}};
 
 const command command_convert = {
     .name = "convert",
@@ -34,9 +37,9 @@ const command command_convert = {
     .summary = "a model from one file format into another",
     .synopsis = "IN OUT",
     .help = "IN is recognised by its content: a saved model, a JSON description, a file of\n"
-            "Keras (.keras, .h5). OUT is written by its suffix: .lstm or .safetensors (all),\n"
-            ".json (the description only), .keras, .weights.h5 (for Keras 3: without\n"
-            "scalers and metadata).",
+            "Keras (.keras, .h5) or ONNX. OUT is written by its suffix: .lstm or\n"
+            ".safetensors (all), .json (the description only), .keras, .weights.h5 (for\n"
+            "Keras 3: without scalers and metadata).",
     .examples = "lstm convert model.keras model.lstm",
     .options = options_of_convert,
     .operand_min = 2,

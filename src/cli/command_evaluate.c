@@ -105,6 +105,9 @@ static const option_spec options_of_evaluate[] = {
      .maximum = 1e9,
      .value = "32",
      .help = "samples at a time; changes memory and speed only"},
+    OPTION_NETWORK,
+    OPTION_BATCH_FIRST,
+    OPTION_ACTIVATION,
     {.name = NULL}};
 
 const command command_evaluate = {

@@ -91,6 +91,9 @@ static const option_spec options[] = {
      .metavar = "FILE",
      .is_file = 1,
      .help = "an HTML page with the loss curves"},
+    OPTION_NETWORK,
+    OPTION_BATCH_FIRST,
+    OPTION_ACTIVATION,
 
     {.name = "log-format",
      .heading = "Progress",

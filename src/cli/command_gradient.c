@@ -31,6 +31,7 @@ typedef struct gradient_job {
     float *scratch;    /* as large as the largest parameter */
     output_array *arrays;
     char (*input_names)[24];
+    float *turned[2]; /* of states */
 } gradient_job;
 
 static void release(gradient_job *job)
@@ -46,6 +47,8 @@ static void release(gradient_job *job)
     free(job->scratch);
     free(job->arrays);
     free(job->input_names);
+    free(job->turned[0]);
+    free(job->turned[1]);
     lstm_session_destroy(job->session);
     loaded_release(&job->main);
 }
@@ -212,6 +215,58 @@ out:
     return code;
 }
 
+/* Gradients of sequences in the order of axes that their files have. */
+static int turn_inputs(gradient_job *job)
+{
+    for (size_t i = 0; i < job->main.states.inputs; i++) {
+        output_array *a = &job->arrays[job->parameters + i];
+        int64_t steps = 0;
+        lstm_layer_shape(lstm_model_input(job->main.model, i), &steps, NULL);
+        if (steps == 0 || a->rank < 2 || a->count == 0 || job->main.x.items[i].from_csv) {
+            continue;
+        }
+        float *turned = malloc(a->count * sizeof *turned);
+        if (turned == NULL) {
+            return message_error(EXIT_WORK, "out of memory");
+        }
+        swap_axes(a->data, turned, a->shape[0], a->shape[1],
+                  a->count / (size_t)a->shape[0] / (size_t)a->shape[1]);
+        free(job->gradients[job->parameters + i]);
+        job->gradients[job->parameters + i] = turned;
+        a->data = turned;
+        const int64_t samples = a->shape[0];
+        a->shape[0] = a->shape[1];
+        a->shape[1] = samples;
+    }
+    return EXIT_DONE;
+}
+
+/* The gradients of initial states as h0 and c0; *count becomes the number of arrays. */
+static int gather_states(gradient_job *job, size_t *count)
+{
+    static const char *const names[STATE_KINDS] = {"h0", "c0"};
+    const states *s = &job->main.states;
+    const size_t kinds = s->layers[1] > 0 ? 2 : 1;
+    *count = job->parameters + job->inputs;
+    if (!s->in) {
+        return EXIT_DONE;
+    }
+    *count = job->parameters + s->inputs;
+    float **by_kind = calloc(s->layers[0] * kinds + 1, sizeof *by_kind);
+    if (by_kind == NULL) {
+        return message_error(EXIT_WORK, "out of memory");
+    }
+    for (size_t i = 0; i < s->layers[0]; i++) {
+        for (size_t k = 0; k < kinds; k++) {
+            by_kind[k * s->layers[0] + i] = job->gradients[*count + i * kinds + k];
+        }
+    }
+    const int code = states_gather(s, by_kind, job->main.set.samples, names, job->arrays, count,
+                                   job->turned);
+    free(by_kind);
+    return code;
+}
+
 static int run_gradient(const arguments *line)
 {
     const char *path = arguments_text(line, "output");
@@ -231,7 +286,12 @@ static int run_gradient(const arguments *line)
                                                               job.main.set.samples};
     CHECK(lstm_session_create(&job.session, job.main.model, &options), NULL);
     NEED(run_portions(&job, portion));
-    NEED(arrays_write(job.main.context, path, job.arrays, job.parameters + job.inputs));
+    if (job.main.time_first) {
+        NEED(turn_inputs(&job));
+    }
+    size_t count = 0;
+    NEED(gather_states(&job, &count));
+    NEED(arrays_write(job.main.context, path, job.arrays, count));
     if (job.given_dy) {
         message_note("wrote %s: %zu parameters, %zu input%s", path, job.parameters, job.inputs,
                      job.inputs == 1 ? "" : "s");
@@ -281,6 +341,10 @@ static const option_spec options_of_gradient[] = {
      .maximum = 1e9,
      .value = "256",
      .help = "samples at a time; bounds the memory, changes the result only by rounding"},
+    OPTION_STATE_IN,
+    OPTION_NETWORK,
+    OPTION_BATCH_FIRST,
+    OPTION_ACTIVATION,
     {.name = NULL}};
 
 const command command_gradient = {

@@ -482,25 +482,113 @@ int loaded_model(loaded *out, const arguments *line)
 {
     int code = EXIT_DONE;
     *out = (loaded){0};
+    const char *network = arguments_has(line, "network") ? arguments_text(line, "network") : NULL;
+    const int rnn = arguments_has(line, "activation");
+    const int batch_first = arguments_has(line, "batch-first") &&
+                            arguments_flag(line, "batch-first");
     NEED(arguments_context(line, &out->context));
-    NEED(model_load(&out->model, out->context, arguments_operand(line, 0), arguments_seed(line)));
+    NEED(model_load_described(&out->model, out->context, arguments_operand(line, 0), network,
+                              arguments_seed(line)));
+    const char *layout = lstm_model_metadata(out->model, "lstm.layout");
+    const int time_first = layout != NULL && strcmp(layout, "time_first") == 0;
+    out->time_first = time_first && !batch_first;
+    NEED(model_set_activation(&out->model, out->context,
+                              rnn ? arguments_text(line, "activation") : NULL));
+    NEED(states_add(&out->states, &out->model, out->context, line));
+    if (time_first) { /* lost where the model was built again */
+        CHECK(lstm_model_set_metadata(out->model, "lstm.layout", "time_first"), NULL);
+    }
 out:
     return code;
+}
+
+/* The lengths that came by name. */
+static int named_lengths(dataset *set, const named_ports *ports)
+{
+    array a = {.rank = 1, .count = ports->lengths_count, .data = ports->lengths};
+    snprintf(a.label, sizeof a.label, "%.200s", ports->lengths_label);
+    if ((int64_t)a.count != set->samples) {
+        return message_error(EXIT_USE, "%s: %zu lengths for %lld samples", a.label, a.count,
+                             (long long)set->samples);
+    }
+    free(set->lengths);
+    set->lengths = NULL;
+    const int code = read_whole(&a, "length", 0, &set->lengths);
+    set->data.lengths = set->lengths;
+    set->data.lengths_count = a.count;
+    return code;
+}
+
+void swap_axes(const float *from, float *to, int64_t first, int64_t second, size_t inner)
+{
+    for (int64_t i = 0; i < first; i++) {
+        for (int64_t k = 0; k < second; k++) {
+            memcpy(to + (size_t)(k * first + i) * inner, from + (size_t)(i * second + k) * inner,
+                   inner * sizeof *to);
+        }
+    }
+}
+
+int loaded_turn(loaded *out, array_list *list, int inputs)
+{
+    if (!out->time_first) {
+        return EXIT_DONE;
+    }
+    const size_t places = inputs ? lstm_model_input_count(out->model)
+                                 : lstm_model_output_count(out->model);
+    float **swapped = realloc(out->swapped,
+                              (out->swapped_count + list->count + 1) * sizeof *swapped);
+    if (swapped == NULL) {
+        return message_error(EXIT_WORK, "out of memory");
+    }
+    out->swapped = swapped;
+    for (size_t i = 0; i < list->count && i < places; i++) {
+        array *a = &list->items[i];
+        int64_t steps = 0;
+        lstm_layer_shape(inputs ? lstm_model_input(out->model, i)
+                                : lstm_model_output(out->model, i),
+                         &steps, NULL);
+        if (steps == 0 || a->rank < 2 || a->from_csv || a->count == 0) {
+            continue;
+        }
+        float *turned = malloc(a->count * sizeof *turned);
+        if (turned == NULL) {
+            return message_error(EXIT_WORK, "out of memory");
+        }
+        out->swapped[out->swapped_count++] = turned;
+        swap_axes(a->data, turned, a->shape[0], a->shape[1],
+                  a->count / (size_t)a->shape[0] / (size_t)a->shape[1]);
+        const int64_t samples = a->shape[1];
+        a->shape[1] = a->shape[0];
+        a->shape[0] = samples;
+        a->data = turned;
+    }
+    return EXIT_DONE;
 }
 
 int loaded_arrays(loaded *out, const arguments *line, const char *y, int target)
 {
     int code = EXIT_DONE;
-    NEED(arrays_load(&out->x, out->context, line, "x"));
+    if (named_given(line, "x")) {
+        NEED(named_load(&out->ports, &out->x, out->context, out->model, line, "x"));
+    } else {
+        NEED(arrays_load(&out->x, out->context, line, "x"));
+    }
     if (y != NULL) {
         NEED(arrays_load(&out->y, out->context, line, y));
     }
+    NEED(loaded_turn(out, &out->x, 1));
+    NEED(loaded_turn(out, &out->y, 0));
+    NEED(states_load(&out->states, &out->x, out->context, line));
     NEED(dataset_match(&out->set, out->model, &out->x, y == NULL ? NULL : &out->y, target));
     if (arguments_has(line, "sample-weights")) {
         NEED(dataset_weights(&out->set, &out->weights, out->context, line));
     }
     if (arguments_has(line, "lengths")) {
         NEED(dataset_masks(&out->set, out->context, line, ""));
+    }
+    if (out->ports.lengths != NULL) {
+        NEED(named_lengths(&out->set, &out->ports));
     }
     if (y != NULL && out->set.samples == 0) {
         code = message_error(EXIT_USE, "%s: holds no sample", out->x.items[0].label);
@@ -511,7 +599,13 @@ out:
 
 void loaded_release(loaded *out)
 {
+    for (size_t i = 0; i < out->swapped_count; i++) {
+        free(out->swapped[i]);
+    }
+    free(out->swapped);
+    states_release(&out->states);
     dataset_release(&out->set);
+    named_release(&out->ports);
     arrays_release(&out->weights);
     arrays_release(&out->x);
     arrays_release(&out->y);

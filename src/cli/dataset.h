@@ -7,6 +7,8 @@
 #define LSTM_CLI_DATASET_H
 
 #include "arrays.h"
+#include "named_ports.h"
+#include "states.h"
 #include <lstm/lstm.h>
 
 typedef struct dataset {
@@ -60,8 +62,38 @@ typedef struct loaded {
     lstm_context *context;
     lstm_model *model;
     array_list x, y, weights;
-    dataset set; /* points into the lists */
+    named_ports ports; /* where --x NAME=FILE is used */
+    dataset set;       /* points into the lists */
+    states states;
+    int time_first;  /* sequences in files are (steps, samples, features) */
+    float **swapped; /* arrays in which these axes have changed places */
+    size_t swapped_count;
 } loaded;
+
+/* Options that loaded_model looks at, for the tables of commands. */
+#define OPTION_NETWORK                                                                   \
+    {                                                                                    \
+        .name = "network", .kind = OPTION_TEXT, .metavar = "JSON", .is_file = 1,         \
+        .help = "description of the network, if MODEL holds weights only (.weights.h5, " \
+                ".pt, .safetensors)"                                                     \
+    }
+#define OPTION_BATCH_FIRST                                                               \
+    {                                                                                    \
+        .name = "batch-first", .kind = OPTION_FLAG,                                      \
+        .help = "state dicts of PyTorch: sequences are (samples, steps, features), not " \
+                "(steps, samples, features)"                                             \
+    }
+#define OPTION_ACTIVATION                                                                     \
+    {                                                                                         \
+        .name = "activation", .kind = OPTION_TEXT, .metavar = "NAME",                         \
+        .help = "of nn.RNN, whose state dict does not say it: tanh (as if not given) or relu" \
+    }
+#define OPTION_STATE_IN                                                                 \
+    {                                                                                   \
+        .name = "state-in", .kind = OPTION_TEXT, .metavar = "FILE", .is_file = 1,       \
+        .help = "initial states: h0 (layers, samples, units), and c0 of LSTM layers;  " \
+                "both directions count"                                                 \
+    }
 
 /* Make the context and load the model that the first operand names. Both calls return 0, or the
  * exit code after printing the error; loaded_release in both cases. */
@@ -72,6 +104,13 @@ int loaded_model(loaded *out, const arguments *line);
  * is an error where there are targets. */
 int loaded_arrays(loaded *out, const arguments *line, const char *y, int target);
 void loaded_release(loaded *out);
+
+/* Where sequences in files are time first: turn those among arrays of the model's inputs (or
+ * outputs) to batch first. Part of loaded_arrays. */
+int loaded_turn(loaded *out, array_list *list, int inputs);
+
+/* Turn (samples, steps, ...) into (steps, samples, ...), or back; `to` is another block. */
+void swap_axes(const float *from, float *to, int64_t first, int64_t second, size_t inner);
 
 /* Say how one sample of output `index` looks when the inputs have `steps` steps: rank 1 (features)
  * or 2. */

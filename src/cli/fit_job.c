@@ -26,6 +26,9 @@ static int read_optimizer(fit_job *job)
         o->use_ema = LSTM_YES;
         o->ema_momentum = arguments_real(line, "ema");
     }
+    if (arguments_given(line, "gradient-noise") > 0) {
+        o->gradient_noise = arguments_real(line, "gradient-noise");
+    }
     if (arguments_given(line, "accumulate") > 0) {
         o->accumulation_steps = (int32_t)arguments_integer(line, "accumulate");
     }
@@ -93,6 +96,8 @@ static int read_options(fit_job *job)
     o->shuffle = arguments_choice(line, "shuffle") == 0 ? LSTM_YES : LSTM_NO;
     o->early_stopping = (int32_t)arguments_integer(line, "early-stopping");
     o->max_steps = arguments_integer(line, "steps");
+    o->gradient_norms = LSTM_YES;
+    o->weight_noise = arguments_real(line, "weight-noise");
     o->validation_split = arguments_real(line, "validation-split");
     o->loss = &job->loss.options;
     o->optimizer_options = &job->optimizer.options;
@@ -145,6 +150,8 @@ static int load_data(fit_job *job)
     if (arguments_given(line, "val-x") > 0) {
         NEED(arrays_load(&job->val_x, job->main.context, line, "val-x"));
         NEED(arrays_load(&job->val_y, job->main.context, line, "val-y"));
+        NEED(loaded_turn(&job->main, &job->val_x, 1));
+        NEED(loaded_turn(&job->main, &job->val_y, 0));
         NEED(dataset_match(&job->validation, job->main.model, &job->val_x, &job->val_y, target));
         NEED(dataset_masks(&job->validation, job->main.context, line, "val-"));
         if (job->validation.samples == 0) {

@@ -51,6 +51,48 @@ static int spans_a_decade(const double *values, size_t count, int before)
     return before && low > 0 && high > 10 * low;
 }
 
+static const char *note_of(const char *name)
+{
+    return strcmp(name, "loss") == 0
+               ? "Mean over each epoch, measured while the weights were changing."
+           : strcmp(name, "gradient_norm") == 0
+               ? "Length of the gradient of all parameters, before clipping: mean over each epoch."
+               : NULL;
+}
+
+/* The validation loss minus the training loss: what over-fitting looks like. */
+static void add_gap(page *to, const fit_report *r)
+{
+    const lstm_history *h = r->history;
+    const size_t epochs = lstm_history_epochs(h);
+    const size_t validation = find_column(h, "val_", "loss");
+    double *x = calloc(epochs + 1, sizeof *x);
+    double *gap = calloc(epochs + 1, sizeof *gap);
+    if (x == NULL || gap == NULL) {
+        to->failed = 1;
+    } else if (validation < lstm_history_columns(h)) {
+        for (size_t e = 0; e < epochs; e++) {
+            x[e] = (double)r->first_epoch + (double)e + 1;
+            gap[e] = lstm_history_value(h, e, validation) - lstm_history_value(h, e, 0);
+        }
+        svg_plot plot = {.title = "val_loss - loss",
+                         .note = "The gap: it grows while the network learns the training data by "
+                                 "heart. Below 0, noise and the epoch's mean make the training "
+                                 "loss look worse than it is.",
+                         .height = 220,
+                         .x = {.title = "epoch", .integer = 1}};
+        svg_plot_add(&plot, (svg_curve){.shape = epochs > 1 ? SVG_LINE : SVG_POINTS,
+                                        .colour = SVG_PURPLE,
+                                        .x = x,
+                                        .y = gap,
+                                        .count = epochs});
+        svg_plot_mark(&plot, 1, 0, NULL);
+        svg_plot_write(to, &plot);
+    }
+    free(x);
+    free(gap);
+}
+
 static void add_plot(page *to, const fit_report *r, size_t column)
 {
     const lstm_history *h = r->history;
@@ -75,9 +117,7 @@ static void add_plot(page *to, const fit_report *r, size_t column)
         }
     }
     svg_plot plot = {.title = name,
-                     .note = strcmp(name, "loss") == 0
-                                 ? "Mean over each epoch, measured while the weights were changing."
-                                 : NULL,
+                     .note = note_of(name),
                      .x = {.title = "epoch", .integer = 1},
                      .y = {.scale = logarithmic ? SVG_LOG : SVG_NUMBER}};
     const svg_shape shape = epochs > 1 ? SVG_LINE : SVG_POINTS;
@@ -235,6 +275,9 @@ int fit_report_write(const fit_report *r, const char *path)
         for (size_t c = 0; c < lstm_history_columns(h); c++) {
             if (strncmp(lstm_history_name(h, c), "val_", 4) != 0) {
                 add_plot(&to, r, c);
+            }
+            if (c == 0) {
+                add_gap(&to, r);
             }
         }
     }

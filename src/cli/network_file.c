@@ -49,6 +49,20 @@ int model_load(lstm_model **out, lstm_context *context, const char *path, uint64
     return seed != 0 && file_has_suffix(path, ".json") ? reseed(out, context, seed) : EXIT_DONE;
 }
 
+int model_load_described(lstm_model **out, lstm_context *context, const char *path,
+                         const char *network, uint64_t seed)
+{
+    if (network == NULL) {
+        return model_load(out, context, path, seed);
+    }
+    const int code = model_load(out, context, network, seed);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    const lstm_status status = lstm_model_load_weights(*out, path);
+    return status == LSTM_OK ? EXIT_DONE : message_status(status, path);
+}
+
 static int is_of_keras(const char *path)
 {
     return file_has_suffix(path, ".keras") || file_has_suffix(path, ".weights.h5");
@@ -178,39 +192,83 @@ static size_t predict_options(json_t *layer)
     return changed;
 }
 
-int model_as_predicting(lstm_model **model, lstm_context *context)
+int model_describe(const lstm_model *model, json_t **root)
 {
     size_t length = 0;
-    char *text = model_description(*model, &length);
-    json_t *root = text == NULL ? NULL : json_loadb(text, length, 0, NULL);
-    char *changed = NULL;
-    lstm_model *copy = NULL;
-    size_t changes = 0;
-    size_t index;
-    json_t *layer;
-    int code = EXIT_DONE;
+    char *text = model_description(model, &length);
+    *root = text == NULL ? NULL : json_loadb(text, length, 0, NULL);
     free(text);
-    json_array_foreach(json_object_get(root, "layers"), index, layer)
-    {
-        changes += predict_options(layer);
+    return *root != NULL ? EXIT_DONE : EXIT_WORK;
+}
+
+int model_rebuild(lstm_model **model, lstm_context *context, const json_t *root)
+{
+    lstm_model *copy = NULL;
+    int code = EXIT_DONE;
+    char *text = json_dumps(root, 0);
+    if (text == NULL) {
+        return message_error(EXIT_WORK, "out of memory");
     }
-    if (root == NULL || changes == 0) {
-        code = root == NULL ? EXIT_WORK : EXIT_DONE;
-        goto out;
-    }
-    changed = json_dumps(root, 0);
-    if (changed == NULL) {
-        code = message_error(EXIT_WORK, "out of memory");
-        goto out;
-    }
-    CHECK(lstm_model_from_json(&copy, context, changed, strlen(changed)), NULL);
+    CHECK(lstm_model_from_json(&copy, context, text, strlen(text)), NULL);
     NEED(model_copy_parameters(copy, *model));
     lstm_model_destroy(*model);
     *model = copy;
     copy = NULL;
 out:
-    free(changed);
-    json_decref(root);
+    free(text);
     lstm_model_destroy(copy);
+    return code;
+}
+
+int model_as_predicting(lstm_model **model, lstm_context *context)
+{
+    json_t *root = NULL;
+    size_t changes = 0;
+    size_t index;
+    json_t *layer;
+    int code = EXIT_DONE;
+    NEED(model_describe(*model, &root));
+    json_array_foreach(json_object_get(root, "layers"), index, layer)
+    {
+        changes += predict_options(layer);
+    }
+    if (changes > 0) {
+        NEED(model_rebuild(model, context, root));
+    }
+out:
+    json_decref(root);
+    return code;
+}
+
+int model_set_activation(lstm_model **model, lstm_context *context, const char *activation)
+{
+    json_t *root = NULL;
+    size_t changes = 0;
+    size_t index;
+    json_t *layer;
+    int32_t known = 0;
+    int code = EXIT_DONE;
+    if (activation == NULL) {
+        return EXIT_DONE;
+    }
+    CHECK(lstm_constant_from_name(LSTM_NAMES_ACTIVATION, activation, &known), "--activation");
+    NEED(model_describe(*model, &root));
+    json_array_foreach(json_object_get(root, "layers"), index, layer)
+    {
+        const char *type = json_string_value(json_object_get(layer, "type"));
+        if (type != NULL && strcmp(type, "SimpleRNN") == 0) {
+            json_object_set_new(layer, "activation", json_string(activation));
+            changes++;
+        }
+    }
+    if (changes == 0) {
+        code = message_error(EXIT_USE,
+                             "--activation is that of SimpleRNN (nn.RNN) layers, of which "
+                             "the model has none");
+        goto out;
+    }
+    NEED(model_rebuild(model, context, root));
+out:
+    json_decref(root);
     return code;
 }

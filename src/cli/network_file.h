@@ -6,11 +6,27 @@
 #ifndef LSTM_CLI_NETWORK_FILE_H
 #define LSTM_CLI_NETWORK_FILE_H
 
+#include <jansson.h>
 #include <lstm/lstm.h>
 
 /* Load a model file, or a JSON description, whose parameters come from `seed` (0: from the
  * description's own). Returns 0, or the exit code after printing the error. */
 int model_load(lstm_model **out, lstm_context *context, const char *path, uint64_t seed);
+
+/* Load the weights of `path` into the network that the description `network` is of; network NULL =
+ * model_load. Returns 0, or the exit code after printing the error. */
+int model_load_described(lstm_model **out, lstm_context *context, const char *path,
+                         const char *network, uint64_t seed);
+
+/* Return the model's description as JSON / build the model again from another description with the
+ * same parameters, which are copied; scalers and metadata are not. Both return 0, or the exit code
+ * after printing the error. */
+int model_describe(const lstm_model *model, json_t **root);
+int model_rebuild(lstm_model **model, lstm_context *context, const json_t *root);
+
+/* Give SimpleRNN layers another activation: state dicts of nn.RNN do not say which. Returns as
+ * above. */
+int model_set_activation(lstm_model **model, lstm_context *context, const char *activation);
 
 /* Check before the work that a model can be written to `path`: .lstm or .safetensors (the whole
  * model), .json (the description only). Returns 0, or the exit code after printing the error. */

@@ -87,6 +87,8 @@ static const optimizer_key optimizer_keys[] = {
     {"ema_momentum", KEY_CLIP, FOR_ALL, AT(ema_momentum)},
     {"ema_overwrite_frequency", KEY_COUNT_OF, FOR_ALL, AT(ema_overwrite_frequency)},
     {"gradient_accumulation_steps", KEY_COUNT_OF, FOR_STEPS, AT(accumulation_steps)},
+    {"gradient_noise", KEY_NUMBER, FOR_STEPS, AT(gradient_noise)},
+    {"gradient_noise_decay", KEY_RATE, FOR_STEPS, AT(gradient_noise_decay)},
     {"history_size", KEY_COUNT_OF, FOR_LBFGS, AT(history_size)},
     {"max_iter", KEY_COUNT_OF, FOR_LBFGS, AT(max_iterations)},
     {"max_eval", KEY_COUNT_OF, FOR_LBFGS, AT(max_evaluations)},

@@ -118,6 +118,9 @@ static void keep_values(progress *show, const lstm_progress *event)
     size_t used = 0;
     show->last_values[0] = '\0';
     for (size_t i = 0; i < event->value_count && used < sizeof show->last_values; i++) {
+        if (strcmp(event->names[i], "gradient_norm") == 0) {
+            continue; /* for JSON and reports */
+        }
         used += (size_t)snprintf(show->last_values + used, sizeof show->last_values - used,
                                  "%s%s %.4g", i == 0 ? "" : "  ", event->names[i],
                                  event->values[i]);
@@ -223,6 +226,9 @@ static void report_epoch(progress *show, const lstm_progress *event)
             fprintf(stderr, "/%lld", (long long)event->epochs);
         }
         for (size_t i = 0; i < event->value_count; i++) {
+            if (strcmp(event->names[i], "gradient_norm") == 0) {
+                continue;
+            }
             fprintf(stderr, "  %s %.6g", event->names[i], event->values[i]);
         }
         fprintf(stderr, seconds < 1 ? "  %.0f ms\n" : "  %.1f s\n",

@@ -5,10 +5,11 @@
  * is checked before anything is changed.
  *
  * What later versions of the library added stands in tensors and keys of its own, written only when
- * it is in use: averages ("average"), accumulated gradients ("accumulated"), the optimizer's
- * numbers ("optimizer_state"), the memory of L-BFGS ("lbfgs.*"), and inside an epoch the states that
- * recurrent layers carry ("carried", "carried_batches"). So a file without them is read
- * as before, and a file with them is refused where they are not wanted.
+ * it is in use: averages ("average"), accumulated gradients ("accumulated"), the optimizer's numbers
+ * ("optimizer_state"), the sum of the epoch's gradient norms ("gradient_norm"), the memory of L-BFGS
+ * ("lbfgs.*"), and inside an epoch the states that recurrent layers carry ("carried",
+ * "carried_batches"). So a file without them is read as before, and a file with them is refused
+ * where they are not wanted.
  */
 #include "checkpoint_file.h"
 #include "constants.h"
@@ -75,6 +76,8 @@ static int describe_loss_extras(json_t *run, const lstm__training *training)
     if (focal)
         failed |= json_object_set_new(
             run, "focal", json_pack("[f, f, b]", loss->gamma, loss->alpha, loss->balanced));
+    if (training->weight_noise > 0)
+        failed |= json_object_set_new(run, "weight noise", json_real(training->weight_noise));
     if (loss->kind == LSTM_LOSS_CTC)
         failed |= json_object_set_new(
             run, "ctc",
@@ -104,6 +107,11 @@ static int describe_extras(json_t *text, const lstm_optimizer *optimizer)
     int failed = 0;
     if (o->accumulation_steps > 1)
         failed |= json_object_set_new(text, "accumulation", json_integer(o->accumulation_steps));
+    if (o->gradient_noise > 0)
+        failed |= json_object_set_new(text, "gradient noise",
+                                      json_pack("[f, f, I]", o->gradient_noise,
+                                                o->gradient_noise_decay,
+                                                (json_int_t)(o->gradient_noise_seed & INT64_MAX)));
     if (o->use_ema == LSTM_YES)
         failed |= json_object_set_new(text, "averages", json_true());
     if (schedule != LSTM_SCHEDULE_CONSTANT)
@@ -321,6 +329,8 @@ lstm_status lstm__checkpoint_write(const char *path, const lstm__training *train
     const double rate = training->optimizer->options.learning_rate;
     const int64_t sizes[4] = {INTEGERS, DOUBLES, 1, 0};
     const int64_t table[2] = {(int64_t)history->epochs, (int64_t)history->columns};
+    const int64_t pair = 2;
+    const double norms[2] = {training->position.sums.norm, training->position.sums.norms};
     pack_position(training, integers, doubles);
     TRY(lstm__seal_start(&seal, training->model->context, "checkpoint"));
     TRY(seal_common(&seal, training->model, training->optimizer, training));
@@ -329,6 +339,8 @@ lstm_status lstm__checkpoint_write(const char *path, const lstm__training *train
     TRY(lstm__seal_tensor(&seal, "integers", LSTM__I64, 1, &sizes[0], integers));
     TRY(lstm__seal_tensor(&seal, "doubles", LSTM__F64, 1, &sizes[1], doubles));
     TRY(lstm__seal_tensor(&seal, "learning_rate", LSTM__F64, 1, &sizes[2], &rate));
+    if (training->gradient_norms)
+        TRY(lstm__seal_tensor(&seal, "gradient_norm", LSTM__F64, 1, &pair, norms));
     if (history->epochs > 0)
         TRY(lstm__seal_tensor(&seal, "history", LSTM__F64, 2, table, history->values));
     TRY(lstm__seal_write(&seal, path));
@@ -604,6 +616,7 @@ lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
     blocks found;
     int64_t integers[INTEGERS];
     double doubles[DOUBLES];
+    double norms[2] = {0, 0};
     double rate = 0;
     lstm_model *model = training->model;
     TRY(open_checked(&file, path, model, training->optimizer, training));
@@ -613,6 +626,8 @@ lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
     TRY(find_states(file, training, integers, &batches, &carried));
     TRY(read_doubles(file, "doubles", doubles, DOUBLES));
     TRY(read_doubles(file, "learning_rate", &rate, 1));
+    if (training->gradient_norms && lstm__safetensors_find(file, "gradient_norm"))
+        TRY(read_doubles(file, "gradient_norm", norms, 2));
     if (training->best_values && lstm__safetensors_find(file, "best"))
         TRY(need_block(file, "best", model->value_count, &best));
     TRY(read_history(file, training->history));
@@ -625,6 +640,8 @@ lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
         memcpy(training->states.numbers, carried->bytes, training->states.values * sizeof(float));
     }
     unpack_position(training, integers, doubles);
+    training->position.sums.norm = norms[0];
+    training->position.sums.norms = norms[1];
     training->optimizer->options.learning_rate = rate;
 out:
     lstm__safetensors_close(file);

@@ -105,8 +105,7 @@ static lstm_status open_archive(parts *p, const lstm__file *file, bool with_desc
     if (!entry)
         return lstm__fail(
             LSTM_ERROR_UNSUPPORTED,
-            "%s: a ZIP archive without config.json, so no model of Keras (PyTorch's .pt "
-            "files are ZIP archives too: this version does not read them)",
+            "%s: a ZIP archive without config.json or data.pkl, so no model of Keras or PyTorch",
             file->name);
     if (with_description) {
         RETURN_IF_ERROR(

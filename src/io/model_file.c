@@ -8,9 +8,12 @@
 #include "hdf5.h"
 #include "keras_file.h"
 #include "model_json.h"
+#include "onnx_file.h"
+#include "onnx_graph.h"
 #include "random.h"
 #include "sealed_file.h"
 #include "session.h"
+#include "torch_layers.h"
 #include "zip_archive.h"
 
 #include <jansson.h>
@@ -332,6 +335,29 @@ static lstm_status check_unused(const lstm_model *model, const lstm__safetensors
     return LSTM_OK;
 }
 
+/* A state dict of PyTorch in safetensors. */
+static lstm_status load_state_dict(lstm_model **out, lstm_context *context,
+                                   const lstm__safetensors *file)
+{
+    lstm__torch_file tensors;
+    RETURN_IF_ERROR(lstm__torch_open_safetensors(&tensors, file));
+    const lstm_status status = lstm__torch_model(out, context, &tensors);
+    lstm__torch_close(&tensors);
+    return status;
+}
+
+/* A file of torch.save: a new model, or into the one that is there. */
+static lstm_status load_torch(lstm_model **out, lstm_context *context, lstm_model *into,
+                              const lstm__file *file)
+{
+    lstm__torch_file tensors;
+    RETURN_IF_ERROR(lstm__torch_open(&tensors, file));
+    const lstm_status status = into ? lstm__torch_fill(into, &tensors)
+                                    : lstm__torch_model(out, context, &tensors);
+    lstm__torch_close(&tensors);
+    return status;
+}
+
 static lstm_status load_sealed(lstm_model **out, lstm_context *context, lstm__file *opened)
 {
     lstm_status status = LSTM_OK;
@@ -339,6 +365,10 @@ static lstm_status load_sealed(lstm_model **out, lstm_context *context, lstm__fi
     lstm_model *model = NULL;
     const size_t most_values = opened->size;
     TRY(lstm__safetensors_parse(&file, opened));
+    if (!lstm__safetensors_metadata(file, "lstm.format") && lstm__torch_names(file)) {
+        status = load_state_dict(out, context, file);
+        goto out;
+    }
     TRY(lstm__seal_check(file, "model", texts));
     const char *description = lstm__safetensors_metadata(file, texts[0]);
     status = lstm__model_from_json_of_file(&model, context, description, strlen(description),
@@ -365,8 +395,6 @@ static const char *foreign_format(const unsigned char *bytes, size_t size)
 {
     if (size >= 6 && memcmp(bytes, "\223NUMPY", 6) == 0)
         return "a NumPy array";
-    if (size >= 2 && bytes[0] == 0x80 && bytes[1] <= 5)
-        return "a Python pickle, as of PyTorch";
     return NULL;
 }
 
@@ -383,6 +411,13 @@ static lstm_status load_named(lstm_model *model, lstm__file *opened)
     }
     memcpy(before, model->values, model->value_count * sizeof *before);
     TRY(lstm__safetensors_parse(&file, opened));
+    if (!lstm__safetensors_metadata(file, "lstm.format") && model->profile == LSTM_PROFILE_TORCH) {
+        lstm__torch_file tensors;
+        TRY(lstm__torch_open_safetensors(&tensors, file));
+        status = lstm__torch_fill(model, &tensors);
+        lstm__torch_close(&tensors);
+        goto out;
+    }
     TRY(check_unused(model, file));
     status = load_parameters(model, file);
     if (status != LSTM_OK)
@@ -398,12 +433,20 @@ lstm_status lstm__model_load_weights(lstm_model *model, const char *path)
     lstm_status status = LSTM_OK;
     lstm__file file = {0};
     RETURN_IF_ERROR(lstm__file_open(&file, model->context, path));
+    bool is_torch = false;
+    status = lstm__torch_is_zip(&file, &is_torch);
+    if (status != LSTM_OK)
+        goto out;
     if (lstm__is_safetensors(file.bytes, file.size))
         status = load_named(model, &file);
+    else if (is_torch || lstm__is_pickle(file.bytes, file.size))
+        status = load_torch(NULL, NULL, model, &file);
     else if (lstm__is_zip(file.bytes, file.size) || lstm__is_hdf5(file.bytes, file.size))
         status = lstm__keras_load_weights(model, &file);
     else
-        status = lstm__fail(LSTM_ERROR_FORMAT, "%s: neither safetensors nor a file of Keras", path);
+        status = lstm__fail(LSTM_ERROR_FORMAT,
+                            "%s: neither safetensors nor a file of Keras or PyTorch", path);
+out:
     lstm__file_close(&file);
     return status;
 }
@@ -420,8 +463,18 @@ lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char
         status = load_sealed(out, context, &file);
         goto out;
     }
+    bool is_torch = false;
+    TRY(lstm__torch_is_zip(&file, &is_torch));
+    if (is_torch || lstm__is_pickle(file.bytes, file.size)) {
+        status = load_torch(out, context, NULL, &file);
+        goto out;
+    }
     if (lstm__is_zip(file.bytes, file.size) || lstm__is_hdf5(file.bytes, file.size)) {
         status = lstm__keras_load(out, held, &file);
+        goto out;
+    }
+    if (lstm__is_onnx(file.bytes, file.size)) {
+        status = lstm__onnx_load(out, held, &file);
         goto out;
     }
     size_t first = 0;
@@ -431,7 +484,7 @@ lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char
     if (foreign)
         FAIL(LSTM_ERROR_UNSUPPORTED,
              "%s: %s: this version reads liblstm's own model files, JSON "
-             "descriptions and files of Keras",
+             "descriptions, files of Keras and state dicts of PyTorch",
              path, foreign);
     if (first < file.size && file.bytes[first] == '{') {
         status = lstm__model_from_json(out, context, (const char *)file.bytes, file.size);
@@ -439,7 +492,9 @@ lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char
             lstm__prefix_error(status, "%s", path);
     } else {
         FAIL(LSTM_ERROR_FORMAT,
-             "%s: neither a liblstm model file, nor a JSON description, nor a file of Keras", path);
+             "%s: neither a liblstm model file, nor a JSON description, nor a file of Keras or "
+             "PyTorch",
+             path);
     }
 out:
     lstm__file_close(&file);

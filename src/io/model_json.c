@@ -16,6 +16,7 @@
 #include "element.h"
 #include "keras_json.h"
 #include "names.h"
+#include "torch_stack_json.h"
 #include "wrapper_json.h"
 #include "penalty_json.h"
 
@@ -126,6 +127,11 @@ static lstm_status read_option(const lstm__option *option, const json_t *value, 
             return expected(option->key, "a whole number of at least 1", value);
         *(int64_t *)place = json_integer_value(value);
         return LSTM_OK;
+    case LSTM__OPTION_SIZE:
+        if (!json_is_null(value) && (!json_is_integer(value) || json_integer_value(value) < 0))
+            return expected(option->key, "a whole number of at least 0", value);
+        *(int64_t *)place = json_integer_value(value);
+        return LSTM_OK;
     case LSTM__OPTION_FLAG:
         if (!json_is_boolean(value))
             return expected(option->key, "true or false", value);
@@ -188,7 +194,8 @@ static bool is_general(const reader *r, const char *key)
     for (size_t k = 0; general[k]; k++)
         if (strcmp(key, general[k]) == 0)
             return true;
-    return (r->class == &lstm__class_input && strcmp(key, "shape") == 0) ||
+    return (r->model->profile == LSTM_PROFILE_TORCH && lstm__torch_name_key(key)) ||
+           (r->class == &lstm__class_input && strcmp(key, "shape") == 0) ||
            (r->class == &lstm__class_reshape && strcmp(key, "target_shape") == 0);
 }
 
@@ -401,6 +408,7 @@ static lstm_status add_layer(reader *r, const char *name)
     RETURN_IF_ERROR(read_references(r, inputs, &count));
     lstm_layer *layer = NULL;
     RETURN_IF_ERROR(lstm__graph_add(r->model, r->class, r->options, name, inputs, count, &layer));
+    RETURN_IF_ERROR(lstm__torch_name_from_json(layer->node, r->layer));
     return lstm__penalty_from_json(layer->node, r->layer);
 }
 
@@ -445,7 +453,7 @@ static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t ind
         !lstm__is_name(json_string_value(name), json_string_length(name)))
         return lstm__fail(LSTM_ERROR_FORMAT, "layer %zu (%s): \"name\" holds control characters",
                           index, type);
-    if (lstm__is_bidirectional_json(layer))
+    if (lstm__is_bidirectional_json(layer) || lstm__is_torch_stack(model, layer))
         return read_parts(model, layer, index);
     lstm_status status = find_class(type, &r.class);
     if (status == LSTM_OK)
@@ -457,13 +465,16 @@ static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t ind
                              : lstm__prefix_error(status, "layer %zu (%.40s)", index, type);
 }
 
-/* Bidirectional: the layers that it consists of. */
+/* Bidirectional, or a module of PyTorch: the layers that it consists of. */
 static lstm_status read_parts(lstm_model *model, const json_t *layer, size_t index)
 {
     json_t *parts = NULL;
-    lstm_status status = lstm__bidirectional_json_expand(model, layer, &parts);
+    lstm_status status = lstm__is_bidirectional_json(layer)
+                             ? lstm__bidirectional_json_expand(model, layer, &parts)
+                             : lstm__torch_stack_expand(model, layer, &parts);
     if (status != LSTM_OK)
-        return lstm__prefix_error(status, "layer %zu (Bidirectional)", index);
+        return lstm__prefix_error(status, "layer %zu (%.40s)", index,
+                                  json_string_value(json_object_get(layer, "type")));
     for (size_t k = 0; k < json_array_size(parts) && status == LSTM_OK; k++)
         status = read_layer(model, json_array_get(parts, k), index);
     json_decref(parts);
@@ -578,8 +589,11 @@ static int set_option(json_t *layer, const lstm__option *option, const void *opt
 {
     const void *place = (const unsigned char *)options + option->offset;
     json_t *value = NULL;
+    if (option->rare && !lstm__option_is_on(option, options))
+        return 0;
     switch (option->kind) {
     case LSTM__OPTION_COUNT:
+    case LSTM__OPTION_SIZE:
         value = json_integer(*(const int64_t *)place);
         break;
     case LSTM__OPTION_FLAG:
@@ -636,6 +650,8 @@ static json_t *write_layer(const lstm__node *node)
         if (!option->alias)
             failed = failed || set_option(layer, option, node->options) != 0;
     failed = failed || lstm__penalty_to_json(node, layer) != 0;
+    if (node->model->profile == LSTM_PROFILE_TORCH)
+        failed = failed || lstm__torch_name_to_json(node, layer) != 0;
     json_decref(inputs);
     if (failed) {
         json_decref(layer);

@@ -6,11 +6,12 @@
  *     "trainable": false          the rate 0
  *     "learning_rate_factor": 0.1
  *
- * as Keras writes them, also for "recurrent" and "bias". A name alone stands for Keras' defaults:
- * l1 and l2 of 0.01.
+ * as Keras writes them, also for "recurrent" and "bias"; of the output ("activity") a regulariser
+ * alone. A name alone stands for Keras' defaults: l1 and l2 of 0.01.
  */
 #include "penalty_json.h"
 #include "constants.h"
+#include "graph.h"
 #include "names.h"
 #include "penalties.h"
 
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const parts[LSTM__PENALTIES] = {"kernel", "recurrent", "bias"};
+static const char *const parts[LSTM__PENALTIES] = {"kernel", "recurrent", "bias", "activity"};
 
 /* LSTM__PENALTY_* whose key begins and ends so; -1 for none. */
 static int part_of(const char *key, const char *ending)
@@ -35,7 +36,7 @@ bool lstm__penalty_key(const lstm__layer_class *class, const char *key)
 {
     const int regularizer = part_of(key, "_regularizer");
     const int part = regularizer >= 0 ? regularizer : part_of(key, "_constraint");
-    if (part >= 0)
+    if (part >= 0 && (regularizer >= 0 || part != LSTM__PENALTY_ACTIVITY))
         return lstm__penalty_suits(class, part);
     return strcmp(key, "trainable") == 0 ||
            (class->declare && strcmp(key, "learning_rate_factor") == 0);
@@ -127,6 +128,10 @@ lstm_status lstm__penalty_from_json(lstm__node *node, const json_t *layer)
         const int constraint = part_of(key, "_constraint");
         if (!lstm__penalty_key(node->class, key))
             continue;
+        if (regularizer == LSTM__PENALTY_ACTIVITY && !json_is_null(value) &&
+            lstm__returns_state(node))
+            return wrong(LSTM_ERROR_UNSUPPORTED, key, value,
+                         "null: Keras would penalise the returned states too");
         if (regularizer >= 0)
             RETURN_IF_ERROR(read_regularizer(key, value, &node->penalties[regularizer]));
         else if (constraint >= 0)

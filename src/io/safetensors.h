@@ -44,6 +44,7 @@ lstm_status lstm__safetensors_need(const lstm__safetensors *tensors, const char 
 /* The metadata under a key, NULL if there is none. The file's path, for messages. */
 const char *lstm__safetensors_metadata(const lstm__safetensors *tensors, const char *key);
 const char *lstm__safetensors_path(const lstm__safetensors *tensors);
+lstm_context *lstm__safetensors_context(const lstm__safetensors *tensors);
 
 /* Convert a tensor's elements; `count` must be the tensor's (SHAPE otherwise, with the tensor's
  * name and shape). lstm__tensor_integers: FORMAT if they are no integers or one is negative. */

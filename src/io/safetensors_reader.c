@@ -309,6 +309,11 @@ const char *lstm__safetensors_metadata(const lstm__safetensors *s, const char *k
     return json_string_value(json_object_get(s->metadata, key));
 }
 
+lstm_context *lstm__safetensors_context(const lstm__safetensors *tensors)
+{
+    return tensors->context;
+}
+
 const char *lstm__safetensors_path(const lstm__safetensors *s)
 {
     return s->file.name;

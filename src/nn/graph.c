@@ -239,8 +239,7 @@ lstm_status lstm__graph_set_outputs(lstm_model *model, const lstm_layer *const *
     return LSTM_OK;
 }
 
-/* Whether every port of an LSTM is an output by default. */
-static bool returns_state(const lstm__node *node)
+bool lstm__returns_state(const lstm__node *node)
 {
     if (node->class->returns_ports)
         return node->class->returns_ports(node);
@@ -262,7 +261,7 @@ static lstm_status default_outputs(lstm_model *model)
         if (node->class == &lstm__class_input)
             return lstm__fail(LSTM_ERROR_STATE, "input layer \"%s\" is read by no other layer",
                               node->name);
-        for (int port = 0; port < (returns_state(node) ? node->port_count : 1); port++)
+        for (int port = 0; port < (lstm__returns_state(node) ? node->port_count : 1); port++)
             RETURN_IF_ERROR(append_output(model, &node->ports[port]));
     }
     return LSTM_OK;
@@ -334,6 +333,22 @@ static void set_shape(lstm__parameter *parameter, const int64_t *given)
     }
 }
 
+/* NAME/kernel, NAME.weight_ih_l0, NAME.weight_ih_l1_reverse */
+static void set_parameter_name(lstm__parameter *parameter, bool torch, const char *name)
+{
+    const lstm__node *node = parameter->node;
+    const char *stem = node->stem[0] ? node->stem : node->name;
+    const char *suffix = node->suffix ? node->suffix : "";
+    const size_t length = strlen(name);
+    if (!torch)
+        snprintf(parameter->name, sizeof parameter->name, "%s/%s%s", stem, name, suffix);
+    else if (length > 3 && strcmp(name + length - 3, "_l0") == 0)
+        snprintf(parameter->name, sizeof parameter->name, "%s%s%.*s%d%s", node->bare ? "" : stem,
+                 node->bare ? "" : ".", (int)length - 1, name, node->number, suffix);
+    else
+        snprintf(parameter->name, sizeof parameter->name, "%s.%s%s", stem, name, suffix);
+}
+
 lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_spec *spec)
 {
     lstm_model *model = node->model;
@@ -359,9 +374,7 @@ lstm_status lstm__graph_add_parameter(lstm__node *node, const lstm__parameter_sp
         .one_count = spec->one_count,
     };
     set_shape(parameter, torch ? spec->torch_shape : spec->keras_shape);
-    snprintf(parameter->name, sizeof parameter->name, torch ? "%s.%s%s" : "%s/%s%s",
-             node->stem[0] ? node->stem : node->name, torch ? spec->torch_name : spec->keras_name,
-             node->suffix ? node->suffix : "");
+    set_parameter_name(parameter, torch, torch ? spec->torch_name : spec->keras_name);
     model->parameter_count++;
     node->parameter_count++;
     return LSTM_OK;

@@ -140,4 +140,8 @@ const char *lstm__graph_note(const lstm_model *model, const char *key);
 lstm_status lstm__graph_set_scaler(lstm_model *model, int32_t which, size_t columns,
                                    const double *offset, const double *scale);
 
+/* Whether a layer gives out its states as well: every port is an output of the model where the layer
+ * is one. */
+bool lstm__returns_state(const lstm__node *node);
+
 #endif

@@ -88,7 +88,8 @@ static lstm_status define(lstm__node *node)
         if (zero && forward.steps != 0)
             *zero = LSTM_YES;
         if (node->model->profile == LSTM_PROFILE_TORCH) {
-            memcpy(inner->stem, node->name, sizeof inner->stem);
+            if (!inner->stem[0])
+                memcpy(inner->stem, node->name, sizeof inner->stem);
             inner->suffix = k == 0 ? "" : "_reverse";
         }
     }

@@ -34,8 +34,11 @@ const lstm__layer_class *const lstm__layer_classes[] = {
     &lstm__class_multi_head_attention,
     &lstm__class_spatial_dropout,
     &lstm__class_gaussian_noise,
+    &lstm__class_gaussian_dropout,
+    &lstm__class_alpha_dropout,
     &lstm__class_masking,
     &lstm__class_learned_vector,
     &lstm__class_bidirectional,
+    &lstm__class_reverse,
     NULL,
 };

@@ -418,7 +418,7 @@ static double output_loss(lstm_session *session, const lstm__loss *loss, const l
 lstm_status lstm__loss_compute(lstm_session *session, const lstm__loss *loss,
                                const lstm__batch *batch, bool gradient, double *value)
 {
-    double total = lstm__penalty_value(session->model);
+    double total = lstm__penalty_value(session->model) + lstm__activity_value(session);
     /* What padding hides was not looked at when the data was read; class weights are indexed. */
     const bool hidden = loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY &&
                         (batch->lengths || batch->lengths_of || batch->mask || batch->masks_of ||

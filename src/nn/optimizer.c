@@ -10,6 +10,7 @@
 #include "lbfgs.h"
 #include "optimizer_rule.h"
 #include "penalties.h"
+#include "weight_noise.h"
 
 #include <math.h>
 #include <string.h>
@@ -322,6 +323,11 @@ lstm_status lstm__optimizer_step(lstm_optimizer *optimizer, lstm_session *sessio
     }
     const bool one = lstm__freeze_gradients(session);
     clip(o, session);
+    if (o->gradient_noise > 0)
+        lstm__gradient_noise_add(session, o->gradient_noise, o->gradient_noise_decay,
+                                 o->gradient_noise_seed ? o->gradient_noise_seed
+                                                        : session->model->seed,
+                                 updates_done(optimizer));
     if (optimizer->lbfgs)
         lstm__lbfgs_iterate(optimizer->lbfgs, rate, o->tolerance_change, optimizer->model->values,
                             session->gradients);

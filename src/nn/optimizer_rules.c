@@ -59,6 +59,7 @@ static void fill_defaults(lstm_optimizer_options *o, const lstm__rule *rule)
                              : o->max_evaluations;
     o->tolerance_grad = setting(o->tolerance_grad, 1e-7);
     o->tolerance_change = setting(o->tolerance_change, 1e-9);
+    o->gradient_noise_decay = setting(o->gradient_noise_decay, 0.55);
 }
 
 static lstm_status check_ranges(const lstm_optimizer_options *o)
@@ -85,7 +86,9 @@ static lstm_status check_ranges(const lstm_optimizer_options *o)
     RETURN_IF_ERROR(check_range(o->max_iterations, 1, INT32_MAX, "max_iterations"));
     RETURN_IF_ERROR(check_range(o->max_evaluations, 1, INT32_MAX, "max_evaluations"));
     RETURN_IF_ERROR(check_range(o->tolerance_grad, 0, HUGE_VAL, "tolerance_grad"));
-    return check_range(o->tolerance_change, 0, HUGE_VAL, "tolerance_change");
+    RETURN_IF_ERROR(check_range(o->tolerance_change, 0, HUGE_VAL, "tolerance_change"));
+    RETURN_IF_ERROR(check_range(o->gradient_noise, 0, HUGE_VAL, "gradient_noise"));
+    return check_range(o->gradient_noise_decay, 0, HUGE_VAL, "gradient_noise_decay");
 }
 
 /* Options that do not go together. */
@@ -112,9 +115,9 @@ static lstm_status check_pairs(const lstm_optimizer_options *o)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "ema_overwrite_frequency is set, but use_ema is not");
     if (kind == LSTM_OPTIMIZER_LBFGS &&
-        (clips > 0 || o->weight_decay > 0 || o->accumulation_steps > 1))
+        (clips > 0 || o->weight_decay > 0 || o->accumulation_steps > 1 || o->gradient_noise > 0))
         return lstm__fail(LSTM_ERROR_ARGUMENT,
-                          "L-BFGS takes no clipping, weight decay or accumulation");
+                          "L-BFGS takes no clipping, weight decay, accumulation or noise");
     return LSTM_OK;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "penalties.h"
 #include "constants.h"
+#include "losses.h"
 #include "options.h"
 
 #include <math.h>
@@ -12,7 +13,8 @@
 
 #define NORM_FLOOR 1e-7
 
-static const char *const names[LSTM__PENALTIES] = {"kernel", "recurrent_kernel", "bias"};
+static const char *const names[LSTM__PENALTIES] = {"kernel", "recurrent_kernel", "bias",
+                                                   "activity"};
 
 int lstm__penalty_find(const char *name)
 {
@@ -45,7 +47,7 @@ lstm_status lstm__penalty_read(lstm__penalty *penalty, const lstm_regularizer_op
 bool lstm__penalty_suits(const lstm__layer_class *class, int penalty)
 {
     static const char *const keys[LSTM__PENALTIES] = {"kernel_regularizer", "recurrent_regularizer",
-                                                      "bias_regularizer"};
+                                                      "bias_regularizer", "activity_regularizer"};
     for (const lstm__option *option = class->options; option && option->key; option++)
         if (strcmp(option->key, keys[penalty]) == 0)
             return true;
@@ -91,6 +93,76 @@ void lstm__penalty_gradients(lstm_session *session)
         if (p->l2 > 0)
             model->kernels->add_scaled(count, (real)(2 * p->l2), w, g);
     }
+}
+
+/* The penalty of a layer's output; NULL = it has none, or nobody reads it. */
+static const lstm__penalty *activity_of(const lstm__node *node)
+{
+    const lstm__penalty *p = &node->penalties[LSTM__PENALTY_ACTIVITY];
+    return (p->l1 > 0 || p->l2 > 0) && node->readers[0] > 0 ? p : NULL;
+}
+
+double lstm__activity_value(lstm_session *session)
+{
+    const lstm_model *model = session->model;
+    double sum = 0;
+    for (size_t k = 0; k < model->node_count; k++) {
+        const lstm__node *node = model->nodes[k];
+        const lstm__penalty *p = activity_of(node);
+        const lstm__port *port = lstm__session_own(session, node, 0);
+        const size_t rows = p ? lstm__session_rows(session, node->shapes[0]) : 0;
+        double size = 0;
+        double squares = 0;
+        for (size_t r = 0; r < rows; r++)
+            for (size_t c = 0; c < (size_t)node->shapes[0].features; c++) {
+                const double y = (double)port->value.data[r * port->value.stride + c];
+                const bool there = !port->mask || port->mask[r];
+                size += there ? fabs(y) : 0;
+                squares += there ? y * y : 0;
+            }
+        if (p && session->batch > 0)
+            sum += (p->l1 * size + p->l2 * squares) / (double)session->batch;
+    }
+    return sum;
+}
+
+/* d(l1 |y| + l2 y^2) / dy */
+static double activity_slope(const lstm__penalty *p, double y)
+{
+    return (y > 0 ? p->l1 : y < 0 ? -p->l1 : 0) + 2 * p->l2 * y;
+}
+
+/* The slopes of one row, times `scale`, at the output or, where the loss has put its gradient behind
+ * the activation (losses.c), there: softmax y_c (d_c - sum d y), sigmoid d y (1 - y). */
+static void add_slopes(const lstm__penalty *p, double scale, int32_t behind, size_t columns,
+                       const real *y, bool add, real *to)
+{
+    double sum = 0;
+    for (size_t c = 0; behind == LSTM_ACTIVATION_SOFTMAX && c < columns; c++)
+        sum += activity_slope(p, (double)y[c]) * (double)y[c];
+    for (size_t c = 0; c < columns; c++) {
+        const double d = activity_slope(p, (double)y[c]);
+        const double at = behind == LSTM_ACTIVATION_SOFTMAX ? (double)y[c] * (d - sum)
+                          : behind == LSTM_ACTIVATION_SIGMOID
+                              ? d * (double)y[c] * (1 - (double)y[c])
+                              : d;
+        to[c] = (add ? to[c] : 0) + (real)(scale * at);
+    }
+}
+
+void lstm__activity_gradient(lstm_session *session, const lstm__node *node)
+{
+    const lstm__penalty *p = activity_of(node);
+    lstm__port *port = lstm__session_own(session, node, 0);
+    if (!p || !port->gradient.data)
+        return;
+    const int32_t behind = port->at_logits ? lstm__loss_activation(&node->ports[0]) : 0;
+    const double each = 1 / (double)session->batch;
+    for (size_t r = 0; r < lstm__session_rows(session, node->shapes[0]); r++)
+        add_slopes(p, !port->mask || port->mask[r] ? each : 0, behind,
+                   (size_t)node->shapes[0].features, port->value.data + r * port->value.stride,
+                   port->written, port->gradient.data + r * port->gradient.stride);
+    port->written = true;
 }
 
 static void constrain_norms(const lstm__parameter *parameter, const lstm__penalty *p, real *w)

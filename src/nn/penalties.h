@@ -22,6 +22,13 @@ double lstm__penalty_value(const lstm_model *model);
 /* Add their gradients to the session's parameter gradients. */
 void lstm__penalty_gradients(lstm_session *session);
 
+/* Penalties of what layers give out (Keras' activity_regularizer): of port 0, divided by the samples
+ * of the batch, without the steps that a mask leaves out. */
+double lstm__activity_value(lstm_session *session);
+
+/* Add its gradient to that of the node's output, before the node's backward. */
+void lstm__activity_gradient(lstm_session *session, const lstm__node *node);
+
 /* Put the parameters where their constraints want them. Frozen layers stay as they are. */
 void lstm__penalty_constrain(lstm_model *model);
 

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { LARGEST_PLAN = 1024 }; /* bytes of a node's plan struct */
+enum { LARGEST_PLAN = 2048 }; /* bytes of a node's plan struct */
 
 size_t lstm__session_steps(const lstm_session *session, lstm__shape shape)
 {
@@ -48,6 +48,7 @@ static void lay_out(lstm_session *session, lstm__arena *arena)
     const lstm_model *model = session->model;
     session->ports = lstm__carve(arena, model->port_count, sizeof *session->ports);
     session->plans = lstm__carve(arena, model->node_count, sizeof *session->plans);
+    session->order = lstm__carve(arena, session->max_batch, sizeof *session->order);
     if (arena->base) {
         memset(session->ports, 0, model->port_count * sizeof *session->ports);
         memset(session->plans, 0, model->node_count * sizeof *session->plans);
@@ -172,6 +173,26 @@ void lstm__batch_sort(const lstm__batch *batch, uint64_t *order)
         }
 }
 
+bool lstm__session_carries(const lstm_session *session)
+{
+    for (size_t k = 0; k < session->model->node_count; k++)
+        if (lstm__session_carried(session, session->model->nodes[k]))
+            return true;
+    return false;
+}
+
+void lstm__session_order(lstm_session *session, lstm__batch *batch)
+{
+    session->ordered = batch->lengths && !lstm__session_carries(session);
+    if (!session->ordered)
+        return;
+    for (size_t k = 0; k < batch->count; k++)
+        session->order[k] = lstm__batch_sample(batch, k);
+    batch->order = session->order;
+    batch->first = 0;
+    lstm__batch_sort(batch, session->order);
+}
+
 /* ---- Arrays in and out */
 
 /* Steps of an input's array. */
@@ -255,7 +276,8 @@ void lstm__session_export(const lstm_session *session, lstm__shape shape, lstm__
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
     for (size_t t = 0; t < steps; t++)
         for (size_t b = 0; b < session->batch; b++) {
-            float *to = values + place(layout, session->batch, steps, features, b, t);
+            float *to = values + place(layout, session->batch, steps, features,
+                                       lstm__session_sample(session, b), t);
             const real *row = tensor.data ? tensor.data + (t * session->batch + b) * tensor.stride
                                           : NULL;
             for (size_t f = 0; f < features; f++)
@@ -270,7 +292,8 @@ void lstm__session_import(const lstm_session *session, lstm__shape shape, lstm__
     const size_t steps = shape.steps == 0 ? 1 : lstm__session_steps(session, shape);
     for (size_t t = 0; t < steps; t++)
         for (size_t b = 0; b < session->batch; b++) {
-            const float *from = values + place(layout, session->batch, steps, features, b, t);
+            const float *from = values + place(layout, session->batch, steps, features,
+                                               lstm__session_sample(session, b), t);
             real *row = tensor.data + (t * session->batch + b) * tensor.stride;
             for (size_t f = 0; f < features; f++)
                 row[f] = (real)from[f];
@@ -369,6 +392,8 @@ void lstm__session_backward(lstm_session *session)
         const lstm__node *node = model->nodes[k];
         if (!node->class->backward)
             continue;
+        if (session->penalised)
+            lstm__activity_gradient(session, node);
         if (has_gradient(session, node))
             node->class->backward(node, session, session->plans[k]);
         else

@@ -50,6 +50,10 @@ struct lstm_session {
     /* the gradients are those of a loss: the model's penalties belong to it */
     bool penalised;
     bool tape_used; /* backward has overwritten the tape of the latest forward */
+    /* [max_batch]: row b of the tensors of the latest forward is sample order[b] of the caller, where
+     * `ordered`; else sample b */
+    uint64_t *order;
+    bool ordered;
     lstm__port *ports;
     void **plans;
     real *gradients; /* laid out like model->values */
@@ -100,6 +104,19 @@ size_t lstm__batch_steps(const lstm__batch *batch, lstm__shape shape);
  * lengths: finished samples then stand together and cost nothing. Without lengths nothing is
  * changed. */
 void lstm__batch_sort(const lstm__batch *batch, uint64_t *order);
+
+/* Let the passes of a session take the samples of a batch of the caller's in the order that pays. A
+ * session that carries states keeps them where they are. */
+void lstm__session_order(lstm_session *session, lstm__batch *batch);
+
+/* Whether a node carries states from pass to pass. */
+bool lstm__session_carries(const lstm_session *session);
+
+/* The caller's sample that a row of the latest forward is. */
+static inline size_t lstm__session_sample(const lstm_session *session, size_t row)
+{
+    return session->ordered ? (size_t)session->order[row] : row;
+}
 
 lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool training,
                                  bool input_gradients, size_t batch, size_t steps, uint64_t seed);

@@ -9,6 +9,7 @@
 #include "constants.h"
 #include "lbfgs.h"
 #include "random.h"
+#include "weight_noise.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -53,8 +54,10 @@ void lstm__training_name_columns(lstm__training *training)
 {
     lstm_history *history = training->history;
     const size_t group = training->metric_count + 1;
-    history->columns = training->validation.count > 0 ? 2 * group : group;
-    for (size_t k = 0; k < history->columns; k++) {
+    const size_t measured = training->validation.count > 0 ? 2 * group : group;
+    history->columns = measured + (training->gradient_norms ? 1 : 0);
+    snprintf(history->names[measured], sizeof history->names[measured], "gradient_norm");
+    for (size_t k = 0; k < measured; k++) {
         const char *prefix = k < group ? "" : "val_";
         const size_t metric = k % group;
         const char *name = metric == 0 ? "loss"
@@ -86,12 +89,14 @@ lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const 
                            lstm__sums *sums)
 {
     *sums = (lstm__sums){0};
-    lstm__batch batch = *data;
     lstm__session_reset_states(session);
-    for (size_t done = 0; done < data->count; done += batch.count) {
+    for (size_t done = 0; done < data->count;) {
         double value = 0;
+        lstm__batch batch = *data;
         batch.first = data->first + done;
         batch.count = data->count - done < batch_size ? data->count - done : batch_size;
+        done += batch.count;
+        lstm__session_order(session, &batch);
         lstm__session_forward(session, &batch);
         RETURN_IF_ERROR(lstm__loss_compute(session, loss, &batch, false, &value));
         sums->loss += value * (double)batch.count;
@@ -116,6 +121,7 @@ typedef struct loop {
     lstm_session *session;    /* training */
     lstm_session *evaluation; /* validation; NULL = none */
     uint64_t *order;
+    real *weights;  /* with weight noise: the weights without it; NULL = no noise */
     size_t batches; /* in an epoch, or pieces of batches */
     lstm__states
         before;      /* L-BFGS: what was carried into the batch, which it runs again and again */
@@ -244,6 +250,45 @@ static bool is_padding(lstm_session *session, const lstm__batch *batch)
     return batch->piece_steps > 0;
 }
 
+/* Loss, gradients, and what the epoch's sums become with this batch. *counts: whether anything of it
+ * does. */
+static lstm_status compute_batch(loop *l, const lstm__batch *batch, double part, double *loss,
+                                 lstm__sums *sums, bool *counts)
+{
+    const lstm__training *training = l->training;
+    const lstm_model *model = training->model;
+    lstm__session_forward(l->session, batch);
+    *counts = batch->piece_first == 0 || !is_padding(l->session, batch);
+    if (!*counts)
+        return LSTM_OK;
+    RETURN_IF_ERROR(lstm__loss_compute(l->session, &training->loss, batch, true, loss));
+    add_metrics(l->session, &training->loss, training->metrics, training->metric_count, batch,
+                sums);
+    lstm__session_backward(l->session);
+    sums->loss += *loss * (double)batch->count * part;
+    sums->loss_weight += (double)batch->count * part;
+    if (training->gradient_norms) {
+        sums->norm += sqrt(
+            model->kernels->sum_squares(model->learned_count, l->session->gradients));
+        sums->norms++;
+    }
+    return LSTM_OK;
+}
+
+/* The same at the weights with noise on them, where that is wanted. */
+static lstm_status compute_noisy(loop *l, const lstm__batch *batch, double part, double *loss,
+                                 lstm__sums *sums, bool *counts)
+{
+    const lstm__training *training = l->training;
+    if (!l->weights)
+        return compute_batch(l, batch, part, loss, sums, counts);
+    lstm__weight_noise_add(training->model, l->weights, training->weight_noise, training->seed,
+                           training->position.step);
+    const lstm_status status = compute_batch(l, batch, part, loss, sums, counts);
+    lstm__weight_noise_remove(training->model, l->weights);
+    return status;
+}
+
 /* One update on the batch that comes next. */
 static lstm_status run_batch(loop *l, double *loss)
 {
@@ -254,23 +299,18 @@ static lstm_status run_batch(loop *l, double *loss)
     if (l->before.nodes > 0)
         lstm__states_save(&l->before, l->session);
     l->session->update = (uint64_t)position->step;
-    lstm__session_forward(l->session, &batch);
-    if (batch.piece_first > 0 && is_padding(l->session, &batch)) {
+    lstm__sums sums = position->sums;
+    bool counts = false;
+    RETURN_IF_ERROR(compute_noisy(l, &batch, part, loss, &sums, &counts));
+    if (!counts) {
         position->batch++;
         return LSTM_OK;
     }
-    RETURN_IF_ERROR(lstm__loss_compute(l->session, &training->loss, &batch, true, loss));
-    lstm__sums sums = position->sums;
-    add_metrics(l->session, &training->loss, training->metrics, training->metric_count, &batch,
-                &sums);
-    lstm__session_backward(l->session);
     const lstm_status status = step(l, &batch, *loss);
     if (status != LSTM_OK)
         return lstm__prefix_error(status, "epoch %lld, batch %lld: loss %g",
                                   (long long)position->epoch + 1, (long long)position->batch + 1,
                                   *loss);
-    sums.loss += *loss * (double)batch.count * part;
-    sums.loss_weight += (double)batch.count * part;
     position->sums = sums;
     position->batch++;
     position->step++;
@@ -318,6 +358,10 @@ static lstm_status end_epoch(loop *l, bool *cancel)
                                        training->batch_size, &sums));
         sums_to_values(&sums, training->metrics, training->metric_count, values + group);
     }
+    if (training->gradient_norms)
+        values[training->history->columns - 1] = position->sums.norms > 0
+                                                     ? position->sums.norm / position->sums.norms
+                                                     : 0;
     RETURN_IF_ERROR(lstm__history_append(training->history, values));
     position->epoch++;
     position->batch = 0;
@@ -422,6 +466,14 @@ lstm_status lstm__training_run(lstm__training *training)
         status = lstm__fail_memory(training->samples * sizeof *l.order, "the order of the samples");
         goto out;
     }
+    if (training->weight_noise > 0) {
+        l.weights = lstm__allocate_array(model->context, model->value_count, sizeof(real));
+        if (!l.weights) {
+            status = lstm__fail_memory(model->value_count * sizeof(real),
+                                       "the weights without noise");
+            goto out;
+        }
+    }
     TRY(run_epochs(&l));
     TRY(save_checkpoint(&l));
     if (training->best_values && training->restore_best && training->position.best_epoch > 0) {
@@ -433,6 +485,7 @@ lstm_status lstm__training_run(lstm__training *training)
 out:
     lstm__states_destroy(&l.before, model->context);
     lstm__release(model->context, l.order);
+    lstm__release(model->context, l.weights);
     lstm__session_destroy(l.evaluation);
     lstm__session_destroy(l.session);
     return status;

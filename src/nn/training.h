@@ -9,7 +9,7 @@
 #include "optimizer.h"
 #include "pieces.h"
 
-enum { LSTM__METRICS = 16, LSTM__COLUMNS = 2 * (LSTM__METRICS + 1), LSTM__COLUMN_NAME = 48 };
+enum { LSTM__METRICS = 16, LSTM__COLUMNS = 2 * (LSTM__METRICS + 1) + 1, LSTM__COLUMN_NAME = 48 };
 
 /* One row of values an epoch. */
 struct lstm_history {
@@ -29,6 +29,7 @@ lstm_status lstm__history_append(lstm_history *history, const double *values);
 typedef struct lstm__sums {
     double loss, loss_weight;
     double metric[LSTM__METRICS], metric_weight[LSTM__METRICS];
+    double norm, norms; /* of the gradients, and how many: training only */
 } lstm__sums;
 
 /* Where training stands: what, together with parameters, moments and best weights, makes a resume
@@ -63,7 +64,9 @@ typedef struct lstm__training {
     int64_t patience; /* 0 = no early stopping */
     double min_delta;
     uint64_t seed;
-    real *best_values; /* laid out like model->values; NULL = not kept */
+    double weight_noise; /* standard deviation, 0 = none */
+    bool gradient_norms; /* a column of the history */
+    real *best_values;   /* laid out like model->values; NULL = not kept */
     lstm__position position;
     int32_t (*progress)(void *user, const lstm_progress *progress);
     void *progress_user;
@@ -73,7 +76,7 @@ typedef struct lstm__training {
 } lstm__training;
 
 /* Name the history's columns: loss, metrics, and the same with val_ in front where there is
- * validation data. */
+ * validation data; then gradient_norm, where it is wanted. */
 void lstm__training_name_columns(lstm__training *training);
 
 /* Samples of the largest batch / batches, or pieces of batches, in an epoch. */
