@@ -1616,6 +1616,10 @@ typedef struct lstm_fit_options {
      * padding is computed, while a sample still meets other company in every epoch. Needs lengths
      * (of the data or of the source) and shuffle. Default 0 = none */
     int64_t bucket_batches;
+    /* as in lstm_session_options, for the memory of long sequences; the same training to the bit.
+     * Has no effect with tbptt_k1, whose pieces are short. Default LSTM_NO */
+    int32_t recompute;
+    int32_t reserved_3; /* 0 */
 } lstm_fit_options;
 
 /* Train a model.
@@ -1709,6 +1713,14 @@ typedef struct lstm_session_options {
     /* largest number of labels of a sample, for lstm_session_loss with CTC; default 0 = no CTC.
      * Takes (steps + 6) * (2 * min(labels, steps) + 3) floats a thread */
     int64_t labels;
+    /* LSTM_YES, with training: LSTM layers keep the states at some steps of a long sequence instead
+     * of the whole tape, and backward runs the steps between them forward again. The same results to
+     * the bit, up to a third more time, and memory for the tape that grows with the square root of
+     * the steps (docs/design/recomputation.md). Layers whose tape is short anyway, other cells, LSTMs
+     * with projections, peepholes and the like, and sessions with `traces` do as without. Default
+     * LSTM_NO */
+    int32_t recompute;
+    int32_t reserved_2; /* 0 */
 } lstm_session_options;
 
 /* Plan a built model for calls of up to `batch` samples and `steps` steps. Returns LSTM_OK,
