@@ -5,10 +5,12 @@
 #include "constants.h"
 #include "graph.h"
 #include "keras_export.h"
+#include "onnx_file.h"
 #include "model_file.h"
 #include "model_json.h"
 #include "need.h"
 #include "options.h"
+#include "torch_export.h"
 
 #include <math.h>
 #include <string.h>
@@ -387,10 +389,23 @@ lstm_status lstm_model_export(const lstm_model *model, const char *path)
     NEED(model);
     NEED(path);
     NEED_BUILT(model);
+    if (ends_with(path, ".onnx"))
+        return lstm__onnx_save(model, path);
+    if (lstm__is_torch_path(path))
+        return lstm__parameters_save((lstm_model *)(uintptr_t)model, path, LSTM_PROFILE_TORCH);
     if (!ends_with(path, ".keras") && !ends_with(path, ".weights.h5"))
-        return lstm__fail(
-            LSTM_ERROR_ARGUMENT,
-            "lstm_model_export: \"%.200s\": expected a name that ends with .keras or .weights.h5",
-            path);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "lstm_model_export: \"%.200s\": expected a name that ends with .keras, "
+                          ".weights.h5, .pt, .pth or .onnx",
+                          path);
     return lstm__keras_save(model, path);
+}
+
+lstm_status lstm_model_export_weights(const lstm_model *model, const char *path, int32_t naming)
+{
+    NEED(model);
+    NEED(path);
+    NEED_BUILT(model);
+    RETURN_IF_ERROR(lstm__read_constant(&naming, model->profile, LSTM_NAMES_PROFILE, "naming"));
+    return lstm__parameters_save((lstm_model *)(uintptr_t)model, path, naming);
 }
