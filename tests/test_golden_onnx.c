@@ -16,10 +16,13 @@ static const char *const cases[] = {"gru",
                                     "lstm",
                                     "lstm_bidirectional",
                                     "lstm_bidirectional_lengths",
+                                    "lstm_clip",
                                     "lstm_init",
+                                    "lstm_input_forget",
                                     "lstm_length_zero",
                                     "lstm_lengths",
                                     "lstm_opset7",
+                                    "lstm_peepholes",
                                     "lstm_reverse",
                                     "rnn",
                                     "torch_export_classic",
@@ -28,11 +31,7 @@ static const char *const cases[] = {"gru",
 /* Cases whose attributes this version lacks, and what the message names. */
 static const struct {
     const char *name, *text;
-} refused[] = {{"lstm_activations", "activations"},
-               {"lstm_activations2", "activations"},
-               {"lstm_clip", "clip"},
-               {"lstm_input_forget", "input_forget"},
-               {"lstm_peepholes", "peepholes"}};
+} refused[] = {{"lstm_activations", "activations"}, {"lstm_activations2", "activations"}};
 
 static const char *inputs_of(const golden_case *golden, char *text, size_t size)
 {

@@ -1223,10 +1223,12 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
  * LSTM_ERROR_MEMORY. Threads: needs the model to itself. */
 LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path);
 
-/* Write a built model for Keras 3, in the format of the path's suffix: .keras (description and
- * weights) or .weights.h5 (weights alone, for model.load_weights of the same network). Scalers,
- * metadata and the seed are not part of these formats; of two biases (PyTorch profile) the sum is
- * written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
+/* Write a built model for others, in the format of the path's suffix: for Keras 3 .keras
+ * (description and weights) or .weights.h5 (weights alone, for model.load_weights of the same
+ * network); .onnx (opset 17; the batch is free; layers that ONNX has no operator for are refused by
+ * name; a stateful LSTM takes its states as inputs NAME.h0, NAME.c0 and gives NAME.hn, NAME.cn).
+ * Scalers, metadata and the seed are not part of these formats; of two biases (PyTorch profile) the
+ * sum is written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
  * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
 
@@ -1288,6 +1290,48 @@ typedef struct lstm_data {
     const int32_t *label_lengths; /* one a sample, 0 to most */
     size_t label_lengths_count;   /* samples */
 } lstm_data;
+
+/* ---- A source: data that is read a batch at a time
+ *
+ * For data larger than memory, or made on the way (augmented, drawn, simulated). lstm_fit asks for
+ * each batch by the numbers of its samples, so shuffling, validation_split, resuming and the bits of
+ * the result are those of the same data given as arrays. Arrays are batch first. */
+
+/* One batch to be read: the callee fills the arrays. All belong to the library and are valid during
+ * the call only. */
+typedef struct lstm_batch {
+    uint32_t struct_size;
+    int32_t reserved;
+    int64_t count; /* samples wanted */
+    /* their numbers, 0 to source.samples - 1, in the order in which the arrays take them */
+    const int64_t *samples;
+    /* in the model's input order: [count][steps][features], or [count][features] */
+    float *const *inputs;
+    /* in output order, shaped as lstm_data's targets; NULL with CTC */
+    float *const *targets;
+    /* [count], of the first input that is a sequence; holds the number of its steps. NULL if none */
+    int32_t *lengths;
+    float *sample_weights; /* [count]; holds 1 */
+    /* CTC: [count][source.label_steps]; holds -1, which ends a sample's labels. Else NULL */
+    int32_t *labels;
+} lstm_batch;
+
+typedef struct lstm_source {
+    uint32_t struct_size;
+    /* LSTM_YES: a thread of the library's reads the next batch while this one is trained on: `read`
+     * is then called from that thread (never from two at once). Default LSTM_NO */
+    int32_t prefetch;
+    int64_t samples;     /* > 0 */
+    int64_t steps;       /* of free inputs, the longest sample's; 0 if there are none */
+    int64_t label_steps; /* CTC: labels of the longest sample; else 0 */
+    /* Fill a batch. Return LSTM_OK, or a status that ends lstm_fit with the text that
+     * lstm_last_error has (of a library's call inside), or a general one. */
+    lstm_status (*read)(void *user, const lstm_batch *batch);
+    void *user;
+    /* The length of every sample, `samples` of them, if known beforehand: needed for
+     * bucket_batches only; must be what `read` gives. NULL = not known */
+    const int32_t *lengths;
+} lstm_source;
 
 /* A loss and its settings, the same for every output. */
 typedef struct lstm_loss_options {
@@ -1447,6 +1491,11 @@ typedef struct lstm_optimizer_options {
     double gradient_noise;
     double gradient_noise_decay;  /* default 0.55; negative = 0 */
     uint64_t gradient_noise_seed; /* default 0: the model's */
+    /* L-BFGS, in lstm_fit: step lengths by a line search for the strong Wolfe conditions (Nocedal and
+     * Wright 2006, algorithms 3.5 and 3.6; PyTorch's line_search_fn='strong_wolfe'); the learning
+     * rate is the first length that is tried. Default LSTM_NO */
+    int32_t strong_wolfe;
+    int32_t reserved_2; /* 0 */
 } lstm_optimizer_options;
 
 /* Create an optimizer for a built model. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE
@@ -1563,6 +1612,14 @@ typedef struct lstm_fit_options {
      * the L2 norm of all gradients, before accumulation and clipping. Default LSTM_NO */
     int32_t gradient_norms;
     int32_t reserved_2; /* 0 */
+    /* Instead of `data`, which is NULL then; and of `validation`. NULL = arrays */
+    const lstm_source *source;
+    const lstm_source *validation_source;
+    /* Batches of samples of nearly equal lengths: the epoch's order is cut into groups of so many
+     * batches, each is sorted by length and cut into batches, whose order is drawn again. Less
+     * padding is computed, while a sample still meets other company in every epoch. Needs lengths
+     * (of the data or of the source) and shuffle. Default 0 = none */
+    int64_t bucket_batches;
 } lstm_fit_options;
 
 /* Train a model.
@@ -1585,6 +1642,8 @@ typedef struct lstm_evaluate_options {
     const int32_t *metrics;        /* LSTM_METRIC_* */
     int32_t metric_count;
     int32_t reserved; /* 0 */
+    /* Instead of `data`, which is NULL then; NULL = arrays */
+    const lstm_source *source;
     /* [out] [classes][classes]: how many rows of each actual class (first index) were predicted as
      * each (second), of the first output; one feature has two classes. Rows of weight 0 do not
      * count. `confusion_count` = classes * classes places. NULL = not wanted */

@@ -39,7 +39,7 @@ const command command_convert = {
     .help = "IN is recognised by its content: a saved model, a JSON description, a file of\n"
             "Keras (.keras, .h5) or ONNX. OUT is written by its suffix: .lstm or\n"
             ".safetensors (all), .json (the description only), .keras, .weights.h5 (for\n"
-            "Keras 3: without scalers and metadata).",
+            "Keras 3) or .onnx, both without scalers and metadata.",
     .examples = "lstm convert model.keras model.lstm",
     .options = options_of_convert,
     .operand_min = 2,

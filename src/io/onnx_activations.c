@@ -113,20 +113,18 @@ static lstm_status lstm_options(lstm__onnx_cell *c, int direction, bool backward
         (f[2].activation == LSTM_ACTIVATION_HARD_SIGMOID))
         return lstm__onnx_refuse(c->node, "activations g and h are not the same: this version has "
                                           "one for both");
-    if (c->coupled)
-        return lstm__onnx_refuse(c->node, "input_forget is 1: expected 0");
-    if (c->clip > 0)
-        return lstm__onnx_refuse(c->node, "clip is %g: expected none", (double)c->clip);
-    if (lstm__onnx_input(c->import, c->node, 7))
-        return lstm__onnx_refuse(c->node, "has peepholes (P): expected none");
-    c->options.lstm = (lstm_lstm_options){.struct_size = sizeof(lstm_lstm_options),
-                                          .units = c->units,
-                                          .return_sequences = LSTM_YES,
-                                          .zero_output_for_mask = LSTM_YES,
-                                          .go_backwards = backwards ? LSTM_YES : LSTM_NO,
-                                          .use_bias = c->has_bias ? LSTM_YES : LSTM_NO,
-                                          .activation = f[1].activation,
-                                          .recurrent_activation = f[0].activation};
+    c->options.lstm = (lstm_lstm_options){
+        .struct_size = sizeof(lstm_lstm_options),
+        .units = c->units,
+        .return_sequences = LSTM_YES,
+        .zero_output_for_mask = LSTM_YES,
+        .go_backwards = backwards ? LSTM_YES : LSTM_NO,
+        .use_bias = c->has_bias ? LSTM_YES : LSTM_NO,
+        .activation = f[1].activation,
+        .recurrent_activation = f[0].activation,
+        .coupled_gates = c->coupled ? LSTM_COUPLING_FORGET : LSTM_COUPLING_NONE,
+        .gate_clip = c->clip,
+        .peepholes = lstm__onnx_input(c->import, c->node, 7) ? LSTM_YES : LSTM_NO};
     return LSTM_OK;
 }
 
@@ -183,12 +181,29 @@ lstm_status lstm__onnx_cell_options(lstm__onnx_cell *c, int direction, bool back
     return LSTM_OK;
 }
 
+/* P (D, 3 H), rows i, o, f; ours are i, f, o. */
 lstm_status lstm__onnx_cell_extra(lstm__onnx_cell *c, int direction, const lstm_layer *layer)
 {
-    (void)c;
-    (void)direction;
-    (void)layer;
-    return LSTM_OK;
+    static const int order[] = {0, 2, 1};
+    static const int gates[] = {0, 1, 3}; /* of i, f, o among i, f, c, o */
+    const lstm__onnx_value *p = lstm__onnx_input(c->import, c->node, 7);
+    const size_t units = (size_t)c->units;
+    float *values = NULL;
+    if (!p || c->class != &lstm__class_lstm)
+        return LSTM_OK;
+    if (!lstm__onnx_is_constant(p) || p->rank != 2 || p->shape[0] != c->directions ||
+        p->shape[1] != 3 * c->units)
+        return lstm__onnx_refuse(c->node, "P is no constant (%d, %lld)", c->directions,
+                                 (long long)(3 * c->units));
+    RETURN_IF_ERROR(lstm__onnx_read_floats(c->import, p, &values));
+    float *own = lstm__onnx_allocate(c->import->graph, 3 * units, sizeof *own);
+    if (!own)
+        return lstm__fail_memory(3 * units * sizeof *own, "peepholes");
+    values += 3 * units * (size_t)direction;
+    for (size_t k = 0; k < 3; k++)
+        for (size_t u = 0; u < units; u++)
+            own[k * units + u] = values[(size_t)order[k] * units + u] * c->scale[gates[k]];
+    return lstm__onnx_assign(c->import, layer, c->has_bias ? 3 : 2, own, 3 * units);
 }
 
 /* ---- Activations on their own */

@@ -123,6 +123,16 @@ lstm_status lstm__onnx_select(lstm__onnx_import *import, lstm__onnx_value *value
     return lstm__onnx_set_parts(import, value, 1, &part);
 }
 
+/* All steps from the last to the first. */
+static lstm_status turn_round(lstm__onnx_import *import, lstm__onnx_value *value)
+{
+    lstm__onnx_part parts[LSTM__ONNX_PARTS];
+    memcpy(parts, value->parts, (size_t)value->part_count * sizeof *parts);
+    for (int k = 0; k < value->part_count; k++)
+        parts[k].turned = !parts[k].turned;
+    return lstm__onnx_set_parts(import, value, value->part_count, parts);
+}
+
 static lstm_status take_features(lstm__onnx_import *import, lstm__onnx_value *value, const cut *c)
 {
     int64_t before = 0;
@@ -161,6 +171,9 @@ static lstm_status apply(lstm__onnx_import *import, const lstm__onnx_node *node,
         return lstm__onnx_refuse(node, "takes nothing, or a part of lengths");
     if (from.axis[c->axis] == LSTM__AXIS_PART)
         return take_parts(import, out, c);
+    if (from.axis[c->axis] == LSTM__AXIS_STEP && c->step == -1 && !c->drops &&
+        c->count == from.shape[c->axis])
+        return turn_round(import, out);
     if (from.axis[c->axis] == LSTM__AXIS_STEP)
         return take_step(import, node, out, c);
     if (from.axis[c->axis] == LSTM__AXIS_FEATURE && lstm__onnx_axis(&from, LSTM__AXIS_PART) < 0 &&

@@ -9,6 +9,7 @@
 #include "losses.h"
 #include "optimizer.h"
 #include "pieces.h"
+#include "source.h"
 
 enum { LSTM__METRICS = 16, LSTM__COLUMNS = 2 * (LSTM__METRICS + 1) + 1, LSTM__COLUMN_NAME = 48 };
 
@@ -57,7 +58,11 @@ typedef struct lstm__training {
     size_t samples;         /* the first `samples` of data are trained on */
     lstm__batch validation; /* first .. first + count - 1 of its arrays; count 0 = none */
     size_t batch_size;
-    lstm__pieces pieces; /* how sequences are cut; count 0 = not at all */
+    /* instead of the arrays of data and validation, whose samples and steps still say how many there
+     * are; NULL = arrays. The same source may be both */
+    lstm__source *source, *validation_source;
+    size_t bucket_batches; /* batches of a group that is sorted by length; 0 = none */
+    lstm__pieces pieces;   /* how sequences are cut; count 0 = not at all */
     /* what was carried when the last checkpoint was written inside an epoch, or read */
     lstm__states states;
     int64_t epochs, max_steps;
@@ -93,9 +98,10 @@ lstm_status lstm__training_run(lstm__training *training);
 void lstm__metric_values(const lstm__sums *sums, const lstm__class_counts *counts,
                          const int32_t *metrics, size_t count, double *values);
 
-/* Loss and metrics over data->first .. + data->count, without training. */
+/* Loss and metrics over data->first .. + data->count, without training; of a source's samples unless
+ * `source` is NULL. */
 lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const int32_t *metrics,
                            size_t metric_count, const lstm__batch *data, size_t batch_size,
-                           lstm__sums *sums, lstm__class_counts *counts);
+                           lstm__source *source, lstm__sums *sums, lstm__class_counts *counts);
 
 #endif
