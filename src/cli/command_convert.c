@@ -4,11 +4,28 @@
  * becomes from its suffix.
  */
 #include "command.h"
+#include "files.h"
 #include "dataset.h"
 #include "messages.h"
 #include "network_file.h"
 
 #include <lstm/lstm.h>
+
+static int write_model(const lstm_model *model, const char *path, const arguments *line)
+{
+    const int is_source = file_has_suffix(path, ".c");
+    const lstm_source_options options = {.struct_size = sizeof options,
+                                         .prefix = arguments_text(line, "prefix"),
+                                         .max_steps = arguments_integer(line, "max-steps")};
+    if (!is_source && (options.prefix != NULL || options.max_steps != 0)) {
+        return message_error(EXIT_USE, "%s: --prefix and --max-steps are for C source (.c)", path);
+    }
+    if (!is_source) {
+        return model_write(model, path);
+    }
+    const lstm_status status = lstm_model_export_source(model, path, &options);
+    return status == LSTM_OK ? EXIT_DONE : message_status(status, path);
+}
 
 static int run_convert(const arguments *line)
 {
@@ -22,14 +39,27 @@ static int run_convert(const arguments *line)
     NEED(model_load_described(&model, context, in, arguments_text(line, "network"),
                               arguments_seed(line)));
     NEED(model_set_activation(&model, context, arguments_text(line, "activation")));
-    NEED(model_write(model, out));
+    NEED(write_model(model, out, line));
 out:
     lstm_model_destroy(model);
     lstm_context_destroy(context);
     return code;
 }
 
-static const option_spec options_of_convert[] = {OPTION_NETWORK, OPTION_ACTIVATION, {.name = NULL}};
+static const option_spec options_of_convert[] = {
+    OPTION_NETWORK,
+    OPTION_ACTIVATION,
+    {.name = "prefix",
+     .kind = OPTION_TEXT,
+     .metavar = "NAME",
+     .help = "of C source: what its names begin with; default: the file's name"},
+    {.name = "max-steps",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 1,
+     .maximum = 1048576,
+     .help = "of C source: most steps of a sequence whose number of steps is free; default 64"},
+    {.name = NULL}};
 
 const command command_convert = {
     .name = "convert",
@@ -39,8 +69,10 @@ const command command_convert = {
     .help = "IN is recognised by its content: a saved model, a JSON description, a file of\n"
             "Keras (.keras, .h5) or ONNX. OUT is written by its suffix: .lstm or\n"
             ".safetensors (all), .json (the description only), .keras, .weights.h5 (for\n"
-            "Keras 3) or .onnx, both without scalers and metadata.",
-    .examples = "lstm convert model.keras model.lstm",
+            "Keras 3) or .onnx, both without scalers and metadata; .c, one file of C99 for\n"
+            "small machines, which checks itself when it is compiled with -DPREFIX_TEST.",
+    .examples = "lstm convert model.keras model.lstm\n"
+                "lstm convert model.lstm model.c --prefix wakeword",
     .options = options_of_convert,
     .operand_min = 2,
     .operand_max = 2,
