@@ -553,6 +553,15 @@ out:
 
 /* ---- The file */
 
+/* The numbers in all parameters. */
+static size_t constants_of(const lstm_model *model)
+{
+    size_t total = 0;
+    for (size_t k = 0; k < model->parameter_count; k++)
+        total += lstm__parameter_size(&model->parameters[k]);
+    return total;
+}
+
 static void put_head(lstm__source *s)
 {
     lstm__source_print(s,
@@ -570,7 +579,7 @@ static void put_head(lstm__source *s)
         "   Flash: %zu bytes of constants. RAM: sizeof(%s_memory), given by the caller.\n"
         "   -D%s_TEST makes a program of it that checks itself. */\n"
         "#include <math.h>\n#include <stddef.h>\n#include <string.h>\n\n",
-        4 * lstm_model_parameter_total(s->model), s->prefix, s->capital);
+        4 * constants_of(s->model), s->prefix, s->capital);
     if (has_free_steps(s->model))
         lstm__source_print(s, "#define %s_MAX_STEPS %" PRId64 "\n\n", s->capital, s->max_steps);
 }
