@@ -542,9 +542,9 @@ static lstm_status put_test(lstm__source *s)
     put_test_main(s, &t, largest);
     put_test_stream(s, &t);
     lstm__source_print(s,
-                       "    printf(\"%s: largest error %%g\\n\", (double)%s_worst);\n"
+                       "    %s(\"%s: largest error %%g\\n\", (double)%s_worst);\n"
                        "    return %s_worst <= " TEST_LIMIT " ? 0 : 1;\n}\n#endif\n",
-                       s->prefix, s->prefix, s->prefix);
+                       "printf", s->prefix, s->prefix, s->prefix);
     TRY(s->status);
 out:
     end_test(&t);
