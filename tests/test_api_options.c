@@ -157,8 +157,28 @@ static lstm_status call_loss(const void *options)
     const lstm_status status = lstm_session_loss(f.session, options, &targets, &value);
     /* of a log of negative predictions; one feature is no mean with a variance, a vector no sequence */
     assert_true(status != LSTM_OK || isfinite(value) || loss == LSTM_LOSS_POISSON);
+    if (loss == LSTM_LOSS_CUSTOM && status == LSTM_ERROR_ARGUMENT)
+        return LSTM_OK; /* it needs a function */
     const bool other_output = loss == LSTM_LOSS_GAUSSIAN_NLL || loss == LSTM_LOSS_CTC;
     return other_output && status == LSTM_ERROR_SHAPE ? LSTM_OK : status;
+}
+
+static void do_nothing(void *user, const lstm_custom_pass *pass)
+{
+    (void)user;
+    (void)pass;
+}
+static const lstm_custom_layer valid_custom = {
+    .struct_size = sizeof valid_custom, .type = "Nothing", .forward = do_nothing};
+
+static lstm_status call_custom(const void *options)
+{
+    lstm_model *model = NULL;
+    assert_ok(lstm_model_create(&model, NULL, NULL));
+    assert_ok(lstm_model_add_input(model, OPTIONS(lstm_input, .features = 2), NULL));
+    const lstm_status status = lstm_model_add_custom(model, options, NULL, NULL, 0, NULL);
+    lstm_model_destroy(model);
+    return status;
 }
 
 static lstm_status call_schedule(const void *options)
@@ -383,8 +403,15 @@ static const option_struct structs[] = {
      call_loss,
      &valid_loss,
      true,
-     {MEMBER(lstm_loss_options, loss, 20), FLAG(lstm_loss_options, from_logits),
+     {MEMBER(lstm_loss_options, loss, 21), FLAG(lstm_loss_options, from_logits),
       FLAG(lstm_loss_options, focal_balanced), MEMBER(lstm_loss_options, reduction, 3)}},
+    {"lstm_custom_layer",
+     sizeof valid_custom,
+     call_custom,
+     &valid_custom,
+     false,
+     {FLAG(lstm_custom_layer, stepwise), FLAG(lstm_custom_layer, drop_mask),
+      RESERVED(lstm_custom_layer, reserved)}},
     {"lstm_schedule_options",
      sizeof valid_schedule,
      call_schedule,

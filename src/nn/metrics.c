@@ -24,6 +24,13 @@ static bool has_classes(int32_t kind)
            kind == LSTM_LOSS_CATEGORICAL_HINGE;
 }
 
+/* Values of a row that metrics compare: a loss of the caller's may have more in its targets. */
+static size_t compared(const lstm__rows *r, const lstm__loss *loss)
+{
+    return loss->kind == LSTM_LOSS_CUSTOM && r->target_features > r->features ? r->features
+                                                                              : r->target_features;
+}
+
 static double row_accuracy(const lstm__rows *r, const lstm__loss *loss, const real *p,
                            const float *y)
 {
@@ -40,16 +47,16 @@ static double row_accuracy(const lstm__rows *r, const lstm__loss *loss, const re
     const bool logits = loss->from_logits && (loss->kind == LSTM_LOSS_BINARY_CROSSENTROPY ||
                                               loss->kind == LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY);
     const double threshold = logits ? 0 : 0.5;
-    for (size_t f = 0; f < r->target_features; f++)
+    for (size_t f = 0; f < compared(r, loss); f++)
         hits += ((double)p[lstm__loss_prediction(loss, f)] > threshold) == (y[f] > 0.5f);
-    return hits / (double)r->target_features;
+    return hits / (double)compared(r, loss);
 }
 
 /* Absolute or squared errors of a row; a class number stands for its one-hot row. */
 static double row_error(const lstm__rows *r, const lstm__loss *loss, int32_t metric, const real *p,
                         const float *y)
 {
-    const size_t count = r->sparse ? r->features : r->target_features;
+    const size_t count = r->sparse ? r->features : compared(r, loss);
     double sum = 0;
     for (size_t f = 0; f < count; f++) {
         const double wanted = r->sparse ? (double)y[0] == (double)f : (double)y[f];
@@ -93,7 +100,7 @@ void lstm__metric_add(lstm_session *session, int32_t metric, const lstm__loss *l
                 *weight += 1;
             } else {
                 *sum += row_error(&r, loss, metric, p, y);
-                *weight += (double)(r.sparse ? r.features : r.target_features);
+                *weight += (double)(r.sparse ? r.features : compared(&r, loss));
             }
         }
 }
