@@ -2,7 +2,8 @@
  * Back-propagation of a small model against finite differences, in double (LSTM__DOUBLE).
  *
  * Fourth-order central differences, (8 (f(x+h) - f(x-h)) - (f(x+2h) - f(x-2h))) / 12h. Inputs are
- * stored as float: they are multiples of 2^-8 and h is 2^-10, so that every point is exact.
+ * stored as float: they are multiples of 2^-8 and h is 2^-10, so that every point is exact. Where the
+ * two disagree h is 2^-18: a bend of the function may lie inside the coarser difference.
  * Tolerance 1e-6 of the largest gradient of the array.
  */
 #ifndef LSTM_TESTS_GRADIENT_PROBLEM_H

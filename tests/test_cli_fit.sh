@@ -102,7 +102,8 @@ check 0 "" fit model.json $DATA --optimizer ema.json -o o.lstm
 check 0 "" fit model.json $DATA --optimizer accumulate.json -o o.lstm
 check 2 'lbfgs has no option "clipnorm"' fit model.json $DATA --optimizer lbfgs:clipnorm=1 -o n.lstm
 check 2 '"max_iter" takes a whole number from 1 on, not 0' fit model.json $DATA --optimizer lbfgs:max_iter=0 -o n.lstm
-check 2 '"line_search_fn" is not in this version' fit model.json $DATA --optimizer lbfgs:line_search_fn=strong_wolfe -o n.lstm
+check 0 "" fit model.json $DATA --optimizer lbfgs:line_search_fn=strong_wolfe -o w.lstm
+check 2 "strong_wolfe or null" fit model.json $DATA --optimizer lbfgs:line_search_fn=armijo -o n.lstm
 check 2 'nameless.json: does not say which optimizer' fit model.json $DATA --optimizer nameless.json -o n.lstm
 check 2 'cut.json: line 1' fit model.json $DATA --optimizer cut.json -o n.lstm
 check 2 'list.json: expected an object' fit model.json $DATA --optimizer list.json -o n.lstm

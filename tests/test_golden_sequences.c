@@ -277,7 +277,8 @@ static lstm_layer *state_input(lstm_model *model, const char *stem, int number, 
 static void build_torch(network *n, const golden_case *golden, int layers, int directions,
                         bool states)
 {
-    const int64_t units = dimension(golden, "hn", 2);
+    const int64_t units = dimension(golden, "cn", 2);
+    const int64_t width = dimension(golden, "hn", 2);
     const lstm_model_options profile = {.struct_size = sizeof profile,
                                         .profile = LSTM_PROFILE_TORCH};
     const lstm_input_options input = {.struct_size = sizeof input,
@@ -294,10 +295,11 @@ static void build_torch(network *n, const golden_case *golden, int layers, int d
             lstm_layer *c = NULL;
             lstm_lstm_options options = {.struct_size = sizeof options,
                                          .units = units,
+                                         .proj_size = width < units ? width : 0,
                                          .return_sequences = LSTM_YES,
                                          .go_backwards = d ? LSTM_YES : LSTM_NO};
             if (states) {
-                options.initial_h = state_input(n->model, "h", k * directions + d, units);
+                options.initial_h = state_input(n->model, "h", k * directions + d, width);
                 options.initial_c = state_input(n->model, "c", k * directions + d, units);
             }
             assert_ok(lstm_model_add_lstm(n->model, &options, previous, &parts[d]));
@@ -343,6 +345,7 @@ static void run_torch(const char *name, int layers, int directions, int32_t layo
     const bool states = json_object_get(json_object_get(golden.json, "arrays"), "h0") != NULL;
     const int64_t batch = dimension(&golden, "hn", 1);
     const size_t each = (size_t)(batch * dimension(&golden, "hn", 2));
+    const size_t cells = (size_t)(batch * dimension(&golden, "cn", 2));
     const size_t total = (size_t)(layers * directions);
     build_torch(&n, &golden, layers, directions, states);
     const size_t parameters = lstm_model_parameter_count(n.model);
@@ -358,8 +361,9 @@ static void run_torch(const char *name, int layers, int directions, int32_t layo
     float *c0 = states ? golden_array(&golden, "c0", &count) : NULL;
     for (size_t k = 0; states && k < total; k++) {
         arrays[1 + 2 * k] = h0 + k * each;
-        arrays[2 + 2 * k] = c0 + k * each;
-        sizes[1 + 2 * k] = sizes[2 + 2 * k] = each;
+        arrays[2 + 2 * k] = c0 + k * cells;
+        sizes[1 + 2 * k] = each;
+        sizes[2 + 2 * k] = cells;
     }
     float *given = golden_array(&golden, "lengths", &length_count);
     for (size_t k = 0; given && k < length_count; k++)
@@ -378,9 +382,9 @@ static void run_torch(const char *name, int layers, int directions, int32_t layo
     give_gradient(&golden, &n, 0, "r", 0, 0);
     for (size_t k = 0; k < total; k++) {
         output = fmax(output, check_output(&golden, &n, 1 + k, "hn", k * each, each));
-        output = fmax(output, check_output(&golden, &n, 1 + total + k, "cn", k * each, each));
+        output = fmax(output, check_output(&golden, &n, 1 + total + k, "cn", k * cells, cells));
         give_gradient(&golden, &n, 1 + k, "r_hn", k * each, each);
-        give_gradient(&golden, &n, 1 + total + k, "r_cn", k * each, each);
+        give_gradient(&golden, &n, 1 + total + k, "r_cn", k * cells, cells);
     }
     assert_ok(lstm_session_backward(n.session));
     double gradient = check_input(&golden, &n, 0, "gx", 0, 0);
@@ -390,7 +394,7 @@ static void run_torch(const char *name, int layers, int directions, int32_t layo
     }
     for (size_t k = 0; states && k < total; k++) {
         gradient = fmax(gradient, check_input(&golden, &n, 1 + 2 * k, "gh0", k * each, each));
-        gradient = fmax(gradient, check_input(&golden, &n, 2 + 2 * k, "gc0", k * each, each));
+        gradient = fmax(gradient, check_input(&golden, &n, 2 + 2 * k, "gc0", k * cells, cells));
     }
     print_message("%-30s output %.1e, gradient %.1e relative\n", name, output, gradient);
     free(x);
@@ -412,6 +416,15 @@ static void test_lengths_and_directions_equal_those_of_pytorch(void **state)
     run_torch("lstm2_bidirectional_lengths", 2, 2, LSTM_LAYOUT_TIME_FIRST);
 }
 
+static void test_projections_equal_those_of_pytorch(void **state)
+{
+    (void)state;
+    if (!golden_available())
+        skip();
+    run_torch("lstm_proj", 1, 1, LSTM_LAYOUT_TIME_FIRST);
+    run_torch("lstm2_proj_bidirectional", 2, 2, LSTM_LAYOUT_TIME_FIRST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_states_are_carried_as_by_a_stateful_layer_of_keras),
         cmocka_unit_test(test_masks_of_every_kind_equal_those_of_keras),
         cmocka_unit_test(test_lengths_and_directions_equal_those_of_pytorch),
+        cmocka_unit_test(test_projections_equal_those_of_pytorch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,9 +36,9 @@
  * Failure.     A failed call changes nothing that the caller can see, unless its comment says otherwise. `create`
  *              and `load` calls write NULL to their first parameter when they fail.
  * Handles.     lstm_context, lstm_model, lstm_session, lstm_optimizer, lstm_history, lstm_primitive, lstm_ctc,
- *              lstm_archive and lstm_table belong to the caller, who ends each with its `destroy`. An lstm_layer
- *              belongs to its model and is never destroyed by the caller. Handles may be destroyed in any order (a
- *              session keeps what it needs of its model alive); `destroy(NULL)` does nothing.
+ *              lstm_sampler, lstm_archive and lstm_table belong to the caller, who ends each with its `destroy`. An
+ *              lstm_layer belongs to its model and is never destroyed by the caller. Handles may be destroyed in any
+ *              order (a session keeps what it needs of its model alive); `destroy(NULL)` does nothing.
  * Options.     An option struct begins with `struct_size`, which the caller sets to sizeof the struct. Every other
  *              member may be left 0 or NULL and then has its documented default; a NULL pointer to the whole struct
  *              means all defaults, where the comment allows it. A struct from an older header (shorter) is accepted;
@@ -305,6 +305,25 @@ LSTM_API const char *lstm_last_error(void);
 /* How Attention compares a query q with a key k. */
 #define LSTM_SCORE_DOT 1    /* sum(q k) */
 #define LSTM_SCORE_CONCAT 2 /* sum(tanh(q + k)) */
+/* Which gate of an LSTM follows from which. */
+#define LSTM_COUPLING_NONE 1
+#define LSTM_COUPLING_FORGET 2 /* f = 1 - i (Greff et al. 2015; ONNX' input_forget) */
+#define LSTM_COUPLING_INPUT 3  /* i = 1 - f (TensorFlow Lite's CIFG) */
+
+/* What an LSTM normalises, N(a) = (a - mean) / sqrt(variance + epsilon) over the H numbers of a
+ * gate or of c, or over all 4H of the gates: four published cells that share a name.
+ *   BA        a = gx N4H(x W) + gh N4H(h U) + b;  h' = o tanh(gc N(c') + bc); c' is carried as it is
+ *             (the paper of Ba et al. 2016; Haste)
+ *   FASTRNNS  the same, but gc N(c') + bc is also what is carried (PyTorch's fastrnns; TF Addons)
+ *   TFLITE    a = g NH(x W + h U) + b, each gate alone; c' not normalised (TensorFlow Lite)
+ *   TF        the same, and gc N(c') + bc is carried (TensorFlow 1's LayerNormBasicLSTMCell)
+ * Parameters: BA, FASTRNNS: kernel_gamma, recurrent_gamma (4H); TFLITE, TF: gate_gamma (4H); all but
+ * TFLITE: cell_gamma, cell_beta (H). b is the bias. */
+#define LSTM_LAYER_NORM_NONE 1
+#define LSTM_LAYER_NORM_BA 2
+#define LSTM_LAYER_NORM_FASTRNNS 3
+#define LSTM_LAYER_NORM_TFLITE 4
+#define LSTM_LAYER_NORM_TF 5
 /* How Bidirectional merges its two outputs. */
 #define LSTM_MERGE_CONCAT 1 /* features side by side, forward first */
 #define LSTM_MERGE_SUM 2
@@ -339,6 +358,8 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_NAMES_SCORE 21
 #define LSTM_NAMES_MERGE 30
 #define LSTM_NAMES_TRACE 31
+#define LSTM_NAMES_COUPLING 32
+#define LSTM_NAMES_LAYER_NORM 33
 
 /* Find a constant by its name, as Keras writes it: ("mse" and "mean_squared_error", "adam",
  * "hard_sigmoid", "avx2"). Upper and lower case are the same.
@@ -518,6 +539,42 @@ typedef struct lstm_lstm_options {
     /* LSTM_YES: in a session every call begins with the h and c that the call before ended with
      * (Keras' stateful); gradients do not go into the call before. See lstm_session_reset_states */
     int32_t stateful;
+    /* ---- Variants, all off by default, in any combination but those refused below. Equations and
+     * sources are in docs/layers.md. */
+    /* LSTM_COUPLING_*: one gate from the other. The columns of the gate that follows stay in the
+     * kernels and are not used */
+    int32_t coupled_gates;
+    /* P > 0: h is projected, h' = (o tanh(c')) W, from H to P < H numbers, which is what recurrent
+     * weights and readers see (PyTorch's proj_size, Sak et al. 2014); an initial h has P numbers.
+     * Parameter projection_kernel (H, P), or weight_hr_l0 (P, H) behind the biases */
+    int64_t proj_size;
+    /* > 0: the projected h is limited to this size (TensorFlow's proj_clip) */
+    float proj_clip;
+    /* LSTM_YES: i and f see c, o sees c' (Gers and Schmidhuber 2000). Parameter peephole_kernel (3,
+     * H), rows i, f, o, initially zeros, or weight_ch_l0. (ONNX orders them i, o, f.) */
+    int32_t peepholes;
+    /* > 0: sums are limited to this size before the activations of i, f, g, o (ONNX' clip, as ONNX
+     * Runtime does it) */
+    float gate_clip;
+    /* > 0: c' is limited to this size and carried so (TensorFlow's cell_clip) */
+    float cell_clip;
+    /* 0 to 1: chance that a number of h, of c, is held from the step before while training; else
+     * the mean of both possibilities (zoneout, Krueger et al. 2016) */
+    float zoneout_h;
+    float zoneout_c;
+    /* LSTM_LAYER_NORM_*; not together with peepholes, recurrent_dropout */
+    int32_t layer_norm;
+    /* added to variances. Default 1e-5; negative = 0 */
+    float layer_norm_epsilon;
+    /* Each 0 <= rate < 1, while training; what stays is divided by 1 - rate. Masks depend only on
+     * the seed, the layer, the update and the place, not on threads.
+     * Of x: one mask of (B, I) for all steps and gates (Keras' dropout) */
+    float dropout;
+    /* of h(t-1) where it enters the gates: four masks of (B, H) for all steps (Keras') */
+    float recurrent_dropout;
+    /* of the values of the recurrent kernel, one mask for an update (AWD-LSTM's weight drop) */
+    float recurrent_dropconnect;
+    uint64_t seed; /* of these and of zoneout. Default 0: the model's seed and the layer's place */
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options,
                                          const lstm_layer *input, lstm_layer **out);
@@ -748,6 +805,11 @@ LSTM_API lstm_status lstm_model_add_global_max_pooling(lstm_model *model,
 LSTM_API lstm_status lstm_model_add_last_step(lstm_model *model,
                                               const lstm_global_pooling_options *options,
                                               const lstm_layer *input, lstm_layer **out);
+
+/* Turn a sequence round in time, y(t) = x(T - 1 - t), and its mask with it: behind a layer with
+ * go_backwards the outputs are in the order of the input again. `options` may be NULL. */
+LSTM_API lstm_status lstm_model_add_reverse(lstm_model *model, const lstm_combine_options *options,
+                                            const lstm_layer *input, lstm_layer **out);
 
 /* Largest / mean of windows of `pool_size` steps; the sequence must have a fixed number of steps.
  * The mean of a window at an end counts the steps inside only, as in Keras. The result has no mask.
@@ -1222,7 +1284,7 @@ LSTM_API lstm_status lstm_model_to_json(const lstm_model *model, char *buffer, s
 LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 
 /* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3
- * (.keras, .h5) whose layers this version has; a state dict of PyTorch (.pt, .pth, safetensors) that
+ * (.keras, .h5) or ONNX whose layers this version has; a state dict of PyTorch (.pt, .pth, safetensors) that
  * says by its names and shapes what it is: an nn.LSTM, nn.GRU or nn.RNN, alone or in a row with
  * others; its metadata "lstm.layout" is then "time_first" (docs/interchange.md). The self-test of our own files
  * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
@@ -1245,10 +1307,12 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
  * LSTM_ERROR_MEMORY. Threads: needs the model to itself. */
 LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path);
 
-/* Write a built model for Keras 3, in the format of the path's suffix: .keras (description and
- * weights) or .weights.h5 (weights alone, for model.load_weights of the same network). Scalers,
- * metadata and the seed are not part of these formats; of two biases (PyTorch profile) the sum is
- * written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
+/* Write a built model for others, in the format of the path's suffix: for Keras 3 .keras
+ * (description and weights) or .weights.h5 (weights alone, for model.load_weights of the same
+ * network); .onnx (opset 17; the batch is free; layers that ONNX has no operator for are refused by
+ * name; a stateful LSTM takes its states as inputs NAME.h0, NAME.c0 and gives NAME.hn, NAME.cn).
+ * Scalers, metadata and the seed are not part of these formats; of two biases (PyTorch profile) the
+ * sum is written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
  * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
 
@@ -1310,6 +1374,48 @@ typedef struct lstm_data {
     const int32_t *label_lengths; /* one a sample, 0 to most */
     size_t label_lengths_count;   /* samples */
 } lstm_data;
+
+/* ---- A source: data that is read a batch at a time
+ *
+ * For data larger than memory, or made on the way (augmented, drawn, simulated). lstm_fit asks for
+ * each batch by the numbers of its samples, so shuffling, validation_split, resuming and the bits of
+ * the result are those of the same data given as arrays. Arrays are batch first. */
+
+/* One batch to be read: the callee fills the arrays. All belong to the library and are valid during
+ * the call only. */
+typedef struct lstm_batch {
+    uint32_t struct_size;
+    int32_t reserved;
+    int64_t count; /* samples wanted */
+    /* their numbers, 0 to source.samples - 1, in the order in which the arrays take them */
+    const int64_t *samples;
+    /* in the model's input order: [count][steps][features], or [count][features] */
+    float *const *inputs;
+    /* in output order, shaped as lstm_data's targets; NULL with CTC */
+    float *const *targets;
+    /* [count], of the first input that is a sequence; holds the number of its steps. NULL if none */
+    int32_t *lengths;
+    float *sample_weights; /* [count]; holds 1 */
+    /* CTC: [count][source.label_steps]; holds -1, which ends a sample's labels. Else NULL */
+    int32_t *labels;
+} lstm_batch;
+
+typedef struct lstm_source {
+    uint32_t struct_size;
+    /* LSTM_YES: a thread of the library's reads the next batch while this one is trained on: `read`
+     * is then called from that thread (never from two at once). Default LSTM_NO */
+    int32_t prefetch;
+    int64_t samples;     /* > 0 */
+    int64_t steps;       /* of free inputs, the longest sample's; 0 if there are none */
+    int64_t label_steps; /* CTC: labels of the longest sample; else 0 */
+    /* Fill a batch. Return LSTM_OK, or a status that ends lstm_fit with the text that
+     * lstm_last_error has (of a library's call inside), or a general one. */
+    lstm_status (*read)(void *user, const lstm_batch *batch);
+    void *user;
+    /* The length of every sample, `samples` of them, if known beforehand: needed for
+     * bucket_batches only; must be what `read` gives. NULL = not known */
+    const int32_t *lengths;
+} lstm_source;
 
 /* A loss and its settings, the same for every output. */
 typedef struct lstm_loss_options {
@@ -1477,6 +1583,11 @@ typedef struct lstm_optimizer_options {
     double gradient_noise;
     double gradient_noise_decay;  /* default 0.55; negative = 0 */
     uint64_t gradient_noise_seed; /* default 0: the model's */
+    /* L-BFGS, in lstm_fit: step lengths by a line search for the strong Wolfe conditions (Nocedal and
+     * Wright 2006, algorithms 3.5 and 3.6; PyTorch's line_search_fn='strong_wolfe'); the learning
+     * rate is the first length that is tried. Default LSTM_NO */
+    int32_t strong_wolfe;
+    int32_t reserved_2; /* 0 */
 } lstm_optimizer_options;
 
 /* Create an optimizer for a built model. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE
@@ -1593,6 +1704,14 @@ typedef struct lstm_fit_options {
      * the L2 norm of all gradients, before accumulation and clipping. Default LSTM_NO */
     int32_t gradient_norms;
     int32_t reserved_2; /* 0 */
+    /* Instead of `data`, which is NULL then; and of `validation`. NULL = arrays */
+    const lstm_source *source;
+    const lstm_source *validation_source;
+    /* Batches of samples of nearly equal lengths: the epoch's order is cut into groups of so many
+     * batches, each is sorted by length and cut into batches, whose order is drawn again. Less
+     * padding is computed, while a sample still meets other company in every epoch. Needs lengths
+     * (of the data or of the source) and shuffle. Default 0 = none */
+    int64_t bucket_batches;
 } lstm_fit_options;
 
 /* Train a model.
@@ -1615,6 +1734,8 @@ typedef struct lstm_evaluate_options {
     const int32_t *metrics;        /* LSTM_METRIC_* */
     int32_t metric_count;
     int32_t reserved; /* 0 */
+    /* Instead of `data`, which is NULL then; NULL = arrays */
+    const lstm_source *source;
 } lstm_evaluate_options;
 
 /* Compute loss and metrics without training.
@@ -1708,8 +1829,9 @@ LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data
  *
  * reset: the next forward begins with zeros, and may have another number of samples. get, set: copy
  * the states of one stateful layer out of / into the session, to save and restore a stream.
- *   h, c   [out]/[in] [samples][units]; get: NULL = not wanted
- *   count  [in] samples * units
+ *   h, c   [out]/[in] [samples][units] (h of an LSTM with a projection: [samples][proj_size]); get:
+ *          NULL = not wanted
+ *   count  [in] of h: samples * units, or samples * proj_size
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (not stateful, another model's), LSTM_ERROR_STATE (get:
  * nothing carried yet), LSTM_ERROR_SHAPE (count). */
 LSTM_API lstm_status lstm_session_reset_states(lstm_session *session);
@@ -1948,6 +2070,170 @@ typedef struct lstm_ctc_arrays {
  * blank: names sample and position), LSTM_ERROR_SHAPE (batch, steps or labels beyond the plan),
  * LSTM_ERROR_STATE (a gradient is wanted, but no_gradient was set), LSTM_ERROR_UNSUPPORTED. */
 LSTM_API lstm_status lstm_ctc_loss(lstm_ctc *ctc, const lstm_ctc_arrays *arrays, double *loss);
+
+/* ===============================================================================================================
+ * Decoding: from a network's outputs to sequences of labels
+ *
+ * CTC's outputs:      lstm_ctc_greedy, lstm_ctc_beam_search
+ * The next token:     lstm_beam_search with any step function, lstm_session_search with a network
+ * Drawn at random:    lstm_sampler, lstm_session_sample with a network
+ *
+ * docs/decoding.md has the definitions and examples.
+ * ===============================================================================================================
+ */
+
+/* ---- CTC */
+
+typedef struct lstm_ctc_decode_options {
+    uint32_t struct_size;
+    int32_t blank;       /* as lstm_loss_options.ctc_blank; default 0 */
+    int64_t classes;     /* C > 0 */
+    int32_t layout;      /* LSTM_LAYOUT_*, of x; default batch first */
+    int32_t from_logits; /* LSTM_NO: x holds logarithms of probabilities; default LSTM_YES */
+    /* Of the beam search: prefixes kept from step to step; default 16 */
+    int64_t beam_width;
+    int64_t top_paths; /* label sequences wanted, at most beam_width; default 1 */
+    /* Added to a prefix' logarithm for each label: more than 0 favours long sequences; default 0 */
+    double label_bonus;
+    /* [C][C], added when a label (second index) follows another (first; the blank's row for the
+     * first label): logarithms of a bigram model, times a weight of your own. NULL = none */
+    const float *bigrams;
+    size_t bigram_count; /* C * C */
+    /* Return what is added when `next` follows `labels`. Called on the calling thread, again and
+     * again for the same prefix. NULL = none */
+    double (*score)(void *user, const int32_t *labels, size_t count, int32_t next);
+    void *score_user;
+} lstm_ctc_decode_options;
+
+/* Arrays of one call. Members marked * may be NULL. */
+typedef struct lstm_ctc_decode_arrays {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    int64_t batch, steps;
+    const float *x;         /* [batch][steps][C] */
+    const int32_t *lengths; /* * [batch]: steps of each sample; NULL = all */
+    /* [out] [batch][top_paths][steps] (greedy: one path), best first, -1 behind the last label */
+    int32_t *labels;
+    size_t labels_count;    /* places in labels */
+    int32_t *label_lengths; /* [out] * [batch][top_paths] */
+    /* [out] * [batch][top_paths]: logarithms. Greedy: of the best path's probability. Beam search:
+     * of the sum over all paths that were kept, with bonus and scores; -infinity and no labels
+     * where there are fewer sequences than wanted */
+    double *scores;
+} lstm_ctc_decode_arrays;
+
+/* Take the most likely class of each step, join repeats, take out blanks (Graves et al. 2006, best
+ * path). Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (labels_count),
+ * LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. Threads: any number of calls. */
+LSTM_API lstm_status lstm_ctc_greedy(lstm_context *context, const lstm_ctc_decode_options *options,
+                                     const lstm_ctc_decode_arrays *arrays);
+
+/* Prefix beam search (Graves 2012; Hannun et al. 2014): label sequences with the largest sum over
+ * all their paths. With a beam as wide as there are prefixes the scores are exact: minus CTC's loss
+ * of these labels. Samples are shared among the context's threads, unless there is a score
+ * function. Returns as lstm_ctc_greedy. */
+LSTM_API lstm_status lstm_ctc_beam_search(lstm_context *context,
+                                          const lstm_ctc_decode_options *options,
+                                          const lstm_ctc_decode_arrays *arrays);
+
+/* ---- Networks that predict the next token */
+
+/* What the sum of the logarithms of a sequence of n tokens (the end token counts) is divided by. */
+#define LSTM_LENGTH_NONE 1    /* 1 */
+#define LSTM_LENGTH_GNMT 2    /* ((5 + n) / 6)^alpha (Wu et al. 2016), the default */
+#define LSTM_LENGTH_AVERAGE 3 /* n^alpha */
+
+/* Predict what follows: for hypothesis k of `count`, which is hypothesis from[k] of the step before
+ * with token tokens[k] behind it, write the next token's `classes` logits to logits + k * classes.
+ * At step 0 there is one hypothesis, its token is the start token. A status other than LSTM_OK
+ * ends the search with that status. */
+typedef lstm_status (*lstm_beam_step)(void *user, int64_t step, size_t count, const int32_t *tokens,
+                                      const int32_t *from, float *logits);
+
+typedef struct lstm_beam_options {
+    uint32_t struct_size;
+    int32_t length_penalty; /* LSTM_LENGTH_* */
+    int64_t classes;        /* C > 0; lstm_session_search: 0 = the output's features */
+    int64_t beam_width;     /* living hypotheses, and finished ones kept; default 4 */
+    int64_t top_paths;      /* wanted, at most beam_width; default 1 */
+    int64_t max_steps;      /* largest number of tokens, > 0 */
+    int32_t start_token;    /* given to the first step */
+    int32_t end_token;      /* ends a sequence; negative = none: all have max_steps tokens */
+    double alpha;           /* default 0.6 (GNMT), 1 (average); negative values are taken as such */
+    int32_t from_logits;    /* LSTM_NO: logarithms of probabilities; default LSTM_YES */
+    int32_t reserved;       /* 0 */
+} lstm_beam_options;
+
+/* Find the sequences of tokens with the largest score (sum of logarithms / penalty of the length).
+ *   tokens   [out] [top_paths][max_steps], best first, the end token among them, -1 behind it
+ *   count    [in]  places in tokens
+ *   lengths  [out] [top_paths]: numbers of tokens, 0 where there are fewer sequences than wanted
+ *   scores   [out] [top_paths], -infinity there; NULL = not wanted
+ * The search ends when no living hypothesis can become better than the finished ones, or at
+ * max_steps, where the living are finished as they are. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY, or what `step` returned. */
+LSTM_API lstm_status lstm_beam_search(lstm_context *context, const lstm_beam_options *options,
+                                      lstm_beam_step step, void *user, int32_t *tokens,
+                                      size_t count, int32_t *lengths, double *scores);
+
+/* The same with a network as the step: a session of beam_width samples or more, whose model has
+ * stateful recurrent layers, one input (a sequence of token numbers where its features are 1, of
+ * one-hot rows where they are `classes`) and one output of `classes` logits (a softmax layer's
+ * probabilities are taken back to logarithms). The search starts from the states that the session
+ * carries, of one sample (lstm_session_set_states, or a forward of the source), or from zeros, and
+ * leaves states of no meaning. Returns as lstm_beam_search, and LSTM_ERROR_STATE (no stateful
+ * layer). Threads: the session's. */
+LSTM_API lstm_status lstm_session_search(lstm_session *session, const lstm_beam_options *options,
+                                         int32_t *tokens, size_t count, int32_t *lengths,
+                                         double *scores);
+
+/* ---- Sampling
+ *
+ * Ownership: the caller's. Threads: one at a time. */
+
+typedef struct lstm_sampler lstm_sampler;
+
+typedef struct lstm_sampler_options {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    int64_t classes;  /* C > 0 */
+    double
+        temperature; /* logits are divided by it; default 1; negative = 0: the most likely token */
+    int64_t top_k;   /* only the k most likely; default 0 = all */
+    /* of these the fewest whose probabilities add up to p, 0 < p <= 1 (nucleus sampling, Holtzman et
+     * al. 2020); default 1 */
+    double top_p;
+    uint64_t seed; /* draw n depends on the seed, n and the logits, and on nothing else */
+} lstm_sampler_options;
+
+/* Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_sampler_create(lstm_sampler **out, lstm_context *context,
+                                         const lstm_sampler_options *options);
+LSTM_API void lstm_sampler_destroy(lstm_sampler *sampler);
+
+/* Draw a token from logits [C]. Allocates nothing. Returns LSTM_OK, LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_SHAPE (count is not C), LSTM_ERROR_NUMERIC (no logit is a number above -infinity). */
+LSTM_API lstm_status lstm_sampler_draw(lstm_sampler *sampler, const float *logits, size_t count,
+                                       int32_t *token);
+
+/* Return the number of draws done (NULL gives 0) / set it, to go on where another sampler was. set
+ * returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
+LSTM_API uint64_t lstm_sampler_position(const lstm_sampler *sampler);
+LSTM_API lstm_status lstm_sampler_set_position(lstm_sampler *sampler, uint64_t position);
+
+/* Let a network go on writing: feed it `prompt`, then draw token after token and feed it each. The
+ * session's model is as for lstm_session_search. States are carried: a second call goes on where
+ * the first ended (its prompt is then the last token drawn); lstm_session_reset_states starts anew.
+ *   prompt     [in]  prompt_count >= 1 tokens
+ *   end_token  [in]  drawing it ends the sequence; negative = none
+ *   tokens     [out] `count` places: what was drawn, the end token among it, -1 behind it
+ *   length     [out] number of tokens drawn
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (no stateful layer), LSTM_ERROR_SHAPE,
+ * LSTM_ERROR_NUMERIC, LSTM_ERROR_MEMORY. Threads: the session's and the sampler's. */
+LSTM_API lstm_status lstm_session_sample(lstm_session *session, lstm_sampler *sampler,
+                                         const int32_t *prompt, size_t prompt_count,
+                                         int32_t end_token, int32_t *tokens, size_t count,
+                                         size_t *length);
 
 /* ===============================================================================================================
  * Archive: named arrays in files (.npy, .npz, .safetensors)

@@ -5,6 +5,7 @@
 #include "constants.h"
 #include "cpu.h"
 #include "ctc.h"
+#include "data.h"
 #include "need.h"
 #include "options.h"
 
@@ -94,10 +95,7 @@ static lstm_status read_arrays(const lstm_ctc *ctc, const lstm_ctc_arrays *array
     const lstm__ctc *plan = &ctc->plan;
     RETURN_IF_ERROR(lstm__read_options(own, sizeof *own, arrays, "lstm_ctc_arrays"));
     RETURN_IF_ERROR(lstm__context_check(plan->context));
-    own->layout = own->layout == 0 ? LSTM_LAYOUT_BATCH_FIRST : own->layout;
-    if (own->layout != LSTM_LAYOUT_BATCH_FIRST && own->layout != LSTM_LAYOUT_TIME_FIRST)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "layout is %d: expected an LSTM_LAYOUT_* constant",
-                          (int)own->layout);
+    RETURN_IF_ERROR(lstm__read_layout(&own->layout));
     if (own->batch < 0 || (size_t)own->batch > plan->batch || own->steps < 0 ||
         (size_t)own->steps > plan->steps)
         return lstm__fail(LSTM_ERROR_SHAPE,

@@ -17,6 +17,18 @@ size_t lstm__data_sample_size(lstm__shape shape, size_t steps)
     return lstm__product(sizes, 2, &size) ? size : SIZE_MAX;
 }
 
+lstm_status lstm__read_layout(int32_t *layout)
+{
+    if (*layout == 0)
+        *layout = LSTM_LAYOUT_BATCH_FIRST;
+    if (*layout != LSTM_LAYOUT_BATCH_FIRST && *layout != LSTM_LAYOUT_TIME_FIRST)
+        return lstm__fail(
+            LSTM_ERROR_ARGUMENT,
+            "layout is %d: expected LSTM_LAYOUT_BATCH_FIRST or LSTM_LAYOUT_TIME_FIRST",
+            (int)*layout);
+    return LSTM_OK;
+}
+
 static lstm_status check_count(const char *what, const lstm_layer *layer, size_t samples,
                                size_t each, size_t count)
 {
@@ -247,13 +259,7 @@ lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lst
         return lstm__fail(LSTM_ERROR_ARGUMENT, "data is NULL");
     RETURN_IF_ERROR(lstm__read_options(&read->own, sizeof read->own, data, "lstm_data"));
     lstm_data *own = &read->own;
-    if (own->layout == 0)
-        own->layout = LSTM_LAYOUT_BATCH_FIRST;
-    if (own->layout != LSTM_LAYOUT_BATCH_FIRST && own->layout != LSTM_LAYOUT_TIME_FIRST)
-        return lstm__fail(
-            LSTM_ERROR_ARGUMENT,
-            "layout is %d: expected LSTM_LAYOUT_BATCH_FIRST or LSTM_LAYOUT_TIME_FIRST",
-            (int)own->layout);
+    RETURN_IF_ERROR(lstm__read_layout(&own->layout));
     if (own->samples < 0)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "samples is %lld: expected 0 or more",
                           (long long)own->samples);

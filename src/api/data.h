@@ -16,6 +16,9 @@ typedef struct lstm__data {
 lstm_status lstm__data_read(lstm__data *read, const lstm_model *model, const lstm_data *data,
                             const lstm__loss *loss);
 
+/* Fill in and check an LSTM_LAYOUT_*. */
+lstm_status lstm__read_layout(int32_t *layout);
+
 /* Values of one sample of a shape; steps are those of free inputs. */
 size_t lstm__data_sample_size(lstm__shape shape, size_t steps);
 

@@ -23,6 +23,7 @@ typedef struct fit {
     lstm__data validation;
     lstm__training training;
     lstm_optimizer *owned; /* created here */
+    lstm__source *source, *validation_source;
 } fit;
 
 static lstm_status read_metrics(const lstm__loss *loss, const int32_t *metrics, int32_t count,
@@ -125,6 +126,11 @@ static lstm_status read_class_weights(fit *f)
             return lstm__fail(LSTM_ERROR_ARGUMENT,
                               "class weight %zu is %g: expected a finite number of at least 0", k,
                               (double)o->class_weights[k]);
+    if (f->source) {
+        f->source->class_weights = o->class_weights;
+        f->source->class_weight_count = o->class_weight_count;
+        return LSTM_OK;
+    }
     lstm__batch trained = training->data;
     trained.count = training->samples;
     RETURN_IF_ERROR(lstm__loss_check_class_weights(training->model, &training->loss, &trained,
@@ -133,48 +139,101 @@ static lstm_status read_class_weights(fit *f)
     return LSTM_OK;
 }
 
-/* Which samples train and which validate. */
-static lstm_status read_fit_data(fit *f, const lstm_data *data)
+/* A source instead of arrays: `read` says how many samples and steps there are. */
+static lstm_status open_source(const fit *f, const lstm_source *own, lstm__source **source,
+                               lstm__data *read)
 {
+    const lstm__training *training = &f->training;
+    RETURN_IF_ERROR(
+        lstm__source_open(source, training->model, &training->loss, own, training->batch_size));
+    read->batch = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST,
+                                .samples = (size_t)(*source)->own.samples,
+                                .steps = (*source)->steps,
+                                .count = (size_t)(*source)->own.samples};
+    return LSTM_OK;
+}
+
+static lstm_status read_validation(fit *f)
+{
+    const lstm_fit_options *o = &f->options;
     lstm__training *training = &f->training;
-    RETURN_IF_ERROR(lstm__data_read(&f->data, training->model, data, &training->loss));
-    const size_t samples = f->data.batch.samples;
-    if (samples == 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "data has no samples: training needs at least one");
-    training->data = f->data.batch;
-    training->samples = samples;
-    if (lstm__loss_takes_labels(&training->loss) && f->options.tbptt_k1 > 0)
-        return lstm__fail(LSTM_ERROR_ARGUMENT, "tbptt_k1 is set, but CTC needs whole sequences");
-    RETURN_IF_ERROR(lstm__pieces_read(&training->pieces, training->model, f->options.tbptt_k1,
-                                      f->options.tbptt_k2, f->data.batch.steps));
-    if (training->pieces.count > 0 && training->loss.kind == LSTM_LOSS_CTC)
+    const size_t samples = training->samples;
+    if (o->validation && o->validation_source)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "both validation and validation_source are set");
+    if (o->validation_source && o->validation_split > 0)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
-                          "tbptt_k1 is set, but the loss is ctc, which needs a sequence whole");
-    if (f->options.validation) {
-        lstm_status status = lstm__data_read(&f->validation, training->model, f->options.validation,
-                                             &training->loss);
+                          "both validation_source and validation_split are set");
+    if (o->validation || o->validation_source) {
+        const lstm_status status =
+            o->validation
+                ? lstm__data_read(&f->validation, training->model, o->validation, &training->loss)
+                : open_source(f, o->validation_source, &f->validation_source, &f->validation);
         if (status != LSTM_OK)
             return lstm__prefix_error(status, "validation data");
         if (f->validation.batch.samples == 0)
             return lstm__fail(LSTM_ERROR_ARGUMENT, "the validation data has no samples");
         training->validation = f->validation.batch;
-    } else if (f->options.validation_split > 0) {
+        training->validation_source = f->validation_source;
+    } else if (o->validation_split > 0) {
         /* Keras: the first int(n * (1 - split)) samples train. */
-        training->samples = (size_t)((double)samples * (1 - f->options.validation_split));
+        training->samples = (size_t)((double)samples * (1 - o->validation_split));
         if (training->samples == 0 || training->samples == samples)
             return lstm__fail(
                 LSTM_ERROR_ARGUMENT,
                 "validation_split %g of %zu samples leaves %zu to train on and %zu to "
                 "validate on: both need at least one",
-                f->options.validation_split, samples, training->samples,
-                samples - training->samples);
+                o->validation_split, samples, training->samples, samples - training->samples);
         training->validation = f->data.batch;
         training->validation.first = training->samples;
         training->validation.count = samples - training->samples;
+        training->validation_source = f->source;
     }
+    return LSTM_OK;
+}
+
+static lstm_status read_buckets(fit *f)
+{
+    lstm__training *training = &f->training;
+    const int64_t batches = f->options.bucket_batches;
+    if (batches == 0)
+        return LSTM_OK;
+    if (batches < 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "bucket_batches is %lld: expected 0 or more",
+                          (long long)batches);
+    if (!training->shuffle)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "bucket_batches is set, but shuffle is LSTM_NO");
+    if (!(f->source ? f->source->own.lengths : training->data.lengths))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "bucket_batches is set, but no lengths are: set %s",
+                          f->source ? "source.lengths" : "data's lengths");
+    training->bucket_batches = (uint64_t)batches < training->samples ? (size_t)batches
+                                                                     : training->samples;
+    return LSTM_OK;
+}
+
+/* Which samples train and which validate. */
+static lstm_status read_fit_data(fit *f, const lstm_data *data)
+{
+    lstm__training *training = &f->training;
+    const lstm_fit_options *o = &f->options;
+    if (data && o->source)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "both data and source are set");
+    RETURN_IF_ERROR(o->source ? open_source(f, o->source, &f->source, &f->data)
+                              : lstm__data_read(&f->data, training->model, data, &training->loss));
+    if (f->data.batch.samples == 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "data has no samples: training needs at least one");
+    training->data = f->data.batch;
+    training->source = f->source;
+    training->samples = f->data.batch.samples;
+    if (lstm__loss_takes_labels(&training->loss) && o->tbptt_k1 > 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "tbptt_k1 is set, but CTC needs whole sequences");
+    RETURN_IF_ERROR(lstm__pieces_read(&training->pieces, training->model, o->tbptt_k1, o->tbptt_k2,
+                                      f->data.batch.steps));
+    RETURN_IF_ERROR(read_validation(f));
+    RETURN_IF_ERROR(read_buckets(f));
     lstm__batch trained = training->data;
     trained.count = training->samples;
-    RETURN_IF_ERROR(lstm__loss_check_alignment(training->model, &training->loss, &trained));
+    if (!f->source)
+        RETURN_IF_ERROR(lstm__loss_check_alignment(training->model, &training->loss, &trained));
     return read_class_weights(f);
 }
 
@@ -249,6 +308,8 @@ out:
     lstm__release(model->context, f.training.best_values);
     lstm__states_destroy(&f.training.states, model->context);
     lstm__optimizer_destroy(f.owned);
+    lstm__source_close(f.source);
+    lstm__source_close(f.validation_source);
     return status;
 }
 
@@ -259,6 +320,7 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
 {
     lstm_status status = LSTM_OK;
     lstm_evaluate_options own;
+    lstm__source *source = NULL;
     lstm_session *session = NULL;
     lstm__loss loss;
     lstm__data read;
@@ -273,26 +335,40 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
     RETURN_IF_ERROR(read_batch_size(&own.batch_size));
     RETURN_IF_ERROR(lstm__loss_read(&loss, own.loss));
     RETURN_IF_ERROR(read_metrics(&loss, own.metrics, own.metric_count, metrics));
-    RETURN_IF_ERROR(lstm__data_read(&read, model, data, &loss));
     if (count != (size_t)own.metric_count + 1)
         return lstm__fail(LSTM_ERROR_SHAPE,
                           "room for %zu values: expected %d (the loss and each metric)", count,
                           (int)own.metric_count + 1);
+    if (data && own.source)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "both data and source are set");
+    if (own.source) {
+        TRY(lstm__source_open(&source, model, &loss, own.source, (size_t)own.batch_size));
+        read.batch = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST,
+                                   .samples = (size_t)source->own.samples,
+                                   .steps = source->steps,
+                                   .count = (size_t)source->own.samples};
+    } else {
+        TRY(lstm__data_read(&read, model, data, &loss));
+    }
     const size_t batch = read.batch.count < (size_t)own.batch_size ? read.batch.count
                                                                    : (size_t)own.batch_size;
-    RETURN_IF_ERROR(lstm__session_create(&session, model, false, false, batch > 0 ? batch : 1,
-                                         read.batch.steps, 0));
+    TRY(lstm__session_create(&session, model, false, false, batch > 0 ? batch : 1, read.batch.steps,
+                             0));
     const uint64_t mode = lstm__denormals_flush();
-    status = lstm__loss_prepare(session, &loss, lstm__loss_longest(&loss, &read.batch));
+    status = lstm__loss_prepare(session, &loss,
+                                source ? (size_t)source->own.label_steps
+                                       : lstm__loss_longest(&loss, &read.batch));
     if (status == LSTM_OK)
         status = lstm__evaluate(session, &loss, metrics, (size_t)own.metric_count, &read.batch,
-                                batch, &sums);
+                                batch, source, &sums);
     lstm__denormals_restore(mode);
     if (status == LSTM_OK) {
         values[0] = sums.loss_weight > 0 ? sums.loss / sums.loss_weight : 0;
         for (int32_t k = 0; k < own.metric_count; k++)
             values[k + 1] = lstm__metric_value(metrics[k], sums.metric[k], sums.metric_weight[k]);
     }
+out:
+    lstm__source_close(source);
     lstm__session_destroy(session);
     return status;
 }

@@ -112,6 +112,14 @@ lstm_status lstm_model_add_embedding(lstm_model *model, const lstm_embedding_opt
     return add(model, &lstm__class_embedding, &own, name, &input, 1, out);
 }
 
+lstm_status lstm_model_add_reverse(lstm_model *model, const lstm_combine_options *options,
+                                   const lstm_layer *input, lstm_layer **out)
+{
+    READ(lstm_combine_options);
+    NEED_ZERO(own.reserved);
+    return add(model, &lstm__class_reverse, &own, name, &input, 1, out);
+}
+
 static lstm_status add_global(lstm_model *model, const lstm__layer_class *class,
                               const lstm_global_pooling_options *options, const lstm_layer *input,
                               lstm_layer **out)

@@ -5,6 +5,7 @@
 #include "constants.h"
 #include "graph.h"
 #include "keras_export.h"
+#include "onnx_file.h"
 #include "model_file.h"
 #include "model_json.h"
 #include "need.h"
@@ -387,10 +388,12 @@ lstm_status lstm_model_export(const lstm_model *model, const char *path)
     NEED(model);
     NEED(path);
     NEED_BUILT(model);
+    if (ends_with(path, ".onnx"))
+        return lstm__onnx_save(model, path);
     if (!ends_with(path, ".keras") && !ends_with(path, ".weights.h5"))
-        return lstm__fail(
-            LSTM_ERROR_ARGUMENT,
-            "lstm_model_export: \"%.200s\": expected a name that ends with .keras or .weights.h5",
-            path);
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "lstm_model_export: \"%.200s\": expected a name that ends with .keras, "
+                          ".weights.h5 or .onnx",
+                          path);
     return lstm__keras_save(model, path);
 }

@@ -135,12 +135,11 @@ lstm_status lstm_session_get_states(const lstm_session *session, const lstm_laye
             "layer \"%s\": room for %zu values, its state has %zu (%zu samples of %zu units)",
             layer->node->name, count, carried->batch * carried->units, carried->batch,
             carried->units);
-    for (size_t k = 0; k < count; k++) {
-        if (h)
-            h[k] = (float)carried->h[k];
-        if (c)
-            c[k] = carried->c ? (float)carried->c[k] : 0;
-    }
+    const size_t cells = carried->c ? carried->batch * carried->cell_units : count;
+    for (size_t k = 0; h && k < count; k++)
+        h[k] = (float)carried->h[k];
+    for (size_t k = 0; c && k < cells; k++)
+        c[k] = carried->c ? (float)carried->c[k] : 0;
     return LSTM_OK;
 }
 
@@ -159,12 +158,11 @@ lstm_status lstm_session_set_states(lstm_session *session, const lstm_layer *lay
             LSTM_ERROR_SHAPE,
             "layer \"%s\": %zu values given: expected %zu for each of 1 to %zu samples",
             layer->node->name, count, carried->units, session->max_batch);
-    for (size_t k = 0; k < count; k++) {
-        carried->h[k] = (real)h[k];
-        if (carried->c)
-            carried->c[k] = (real)c[k];
-    }
     carried->batch = count / carried->units;
+    for (size_t k = 0; k < count; k++)
+        carried->h[k] = (real)h[k];
+    for (size_t k = 0; carried->c && k < carried->batch * carried->cell_units; k++)
+        carried->c[k] = (real)c[k];
     return LSTM_OK;
 }
 

@@ -37,9 +37,9 @@ const command command_convert = {
     .summary = "a model from one file format into another",
     .synopsis = "IN OUT",
     .help = "IN is recognised by its content: a saved model, a JSON description, a file of\n"
-            "Keras (.keras, .h5). OUT is written by its suffix: .lstm or .safetensors (all),\n"
-            ".json (the description only), .keras, .weights.h5 (for Keras 3: without\n"
-            "scalers and metadata).",
+            "Keras (.keras, .h5) or ONNX. OUT is written by its suffix: .lstm or\n"
+            ".safetensors (all), .json (the description only), .keras, .weights.h5 (for\n"
+            "Keras 3) or .onnx, both without scalers and metadata.",
     .examples = "lstm convert model.keras model.lstm",
     .options = options_of_convert,
     .operand_min = 2,

@@ -62,6 +62,40 @@ static int outputs_allocate(outputs *o, const lstm_model *model, const dataset *
     return EXIT_DONE;
 }
 
+/* Write the outputs as the file that the model came from has them. */
+static int write_named(const loaded *main, const outputs *o, const char *path)
+{
+    const size_t count = named_output_count(&main->ports);
+    output_array *arrays = calloc(count + 1, sizeof *arrays);
+    int64_t *shapes = calloc(2 * o->count + 1, sizeof *shapes);
+    int code = arrays == NULL || shapes == NULL ? message_error(EXIT_WORK, "out of memory")
+                                                : EXIT_DONE;
+    for (size_t i = 0; code == EXIT_DONE && i < o->count; i++) {
+        const output_array *a = &o->arrays[i];
+        shapes[i] = a->rank == 3 ? a->shape[1] : 0;
+        shapes[o->count + i] = a->shape[a->rank - 1];
+    }
+    for (size_t i = 0; code == EXIT_DONE && i < count; i++) {
+        code = named_output(&main->ports, i, o->values, shapes, shapes + o->count,
+                            main->set.samples, &arrays[i]);
+    }
+    if (code == EXIT_DONE && count == 1) {
+        arrays[0].name = "y0"; /* as a single output is always called */
+    }
+    if (code == EXIT_DONE) {
+        code = arrays_check_output(path, count);
+    }
+    if (code == EXIT_DONE) {
+        code = arrays_write(main->context, path, arrays, count);
+    }
+    for (size_t i = 0; arrays != NULL && i < count; i++) {
+        free((void *)(uintptr_t)arrays[i].data);
+    }
+    free(arrays);
+    free(shapes);
+    return code;
+}
+
 /* Outputs of files that are time first: (steps, samples, features). */
 static int turn_outputs(outputs *o)
 {
@@ -108,7 +142,11 @@ static int run_predict(const arguments *line)
         NEED(turn_outputs(&result));
     }
     NEED(states_write(&main.states, main.context, line, result.values + own, main.set.samples));
-    NEED(arrays_write(main.context, path, result.arrays, own));
+    if (named_output_count(&main.ports) > 0) {
+        NEED(write_named(&main, &result, path));
+    } else {
+        NEED(arrays_write(main.context, path, result.arrays, own));
+    }
     message_note("wrote %s: %lld samples", path, (long long)main.set.samples);
 out:
     outputs_release(&result);
@@ -122,7 +160,8 @@ static const option_spec options_of_predict[] = {
      .metavar = "FILE",
      .required = 1,
      .is_file = 1,
-     .help = "input array, one for each input of the model, in its order"},
+     .help = "input array, one for each input of the model, in its order, or NAME=FILE; of "
+             "an ONNX model in its own shapes"},
     {.name = "lengths",
      .kind = OPTION_LIST,
      .metavar = "FILE",
@@ -157,7 +196,8 @@ const command command_predict = {
     .summary = "run a model on arrays",
     .synopsis = "MODEL --x X.npy -o Y.npy",
     .examples = "lstm predict model.lstm --x x.npy -o y.npy\n"
-                "lstm predict model.lstm --x words.npy --x tags.npy -o outputs.npz",
+                "lstm predict model.lstm --x words.npy --x tags.npy -o outputs.npz\n"
+                "lstm predict model.onnx --x X=x.npy --x h0=h0.npy -o outputs.npz",
     .options = options_of_predict,
     .operand_min = 1,
     .operand_max = 1,

@@ -502,6 +502,23 @@ out:
     return code;
 }
 
+/* The lengths that came by name. */
+static int named_lengths(dataset *set, const named_ports *ports)
+{
+    array a = {.rank = 1, .count = ports->lengths_count, .data = ports->lengths};
+    snprintf(a.label, sizeof a.label, "%.200s", ports->lengths_label);
+    if ((int64_t)a.count != set->samples) {
+        return message_error(EXIT_USE, "%s: %zu lengths for %lld samples", a.label, a.count,
+                             (long long)set->samples);
+    }
+    free(set->lengths);
+    set->lengths = NULL;
+    const int code = read_whole(&a, "length", 0, &set->lengths);
+    set->data.lengths = set->lengths;
+    set->data.lengths_count = a.count;
+    return code;
+}
+
 void swap_axes(const float *from, float *to, int64_t first, int64_t second, size_t inner)
 {
     for (int64_t i = 0; i < first; i++) {
@@ -552,7 +569,11 @@ int loaded_turn(loaded *out, array_list *list, int inputs)
 int loaded_arrays(loaded *out, const arguments *line, const char *y, int target)
 {
     int code = EXIT_DONE;
-    NEED(arrays_load(&out->x, out->context, line, "x"));
+    if (named_given(line, "x")) {
+        NEED(named_load(&out->ports, &out->x, out->context, out->model, line, "x"));
+    } else {
+        NEED(arrays_load(&out->x, out->context, line, "x"));
+    }
     if (y != NULL) {
         NEED(arrays_load(&out->y, out->context, line, y));
     }
@@ -565,6 +586,9 @@ int loaded_arrays(loaded *out, const arguments *line, const char *y, int target)
     }
     if (arguments_has(line, "lengths")) {
         NEED(dataset_masks(&out->set, out->context, line, ""));
+    }
+    if (out->ports.lengths != NULL) {
+        NEED(named_lengths(&out->set, &out->ports));
     }
     if (y != NULL && out->set.samples == 0) {
         code = message_error(EXIT_USE, "%s: holds no sample", out->x.items[0].label);
@@ -581,6 +605,7 @@ void loaded_release(loaded *out)
     free(out->swapped);
     states_release(&out->states);
     dataset_release(&out->set);
+    named_release(&out->ports);
     arrays_release(&out->weights);
     arrays_release(&out->x);
     arrays_release(&out->y);

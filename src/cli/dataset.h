@@ -7,6 +7,7 @@
 #define LSTM_CLI_DATASET_H
 
 #include "arrays.h"
+#include "named_ports.h"
 #include "states.h"
 #include <lstm/lstm.h>
 
@@ -61,7 +62,8 @@ typedef struct loaded {
     lstm_context *context;
     lstm_model *model;
     array_list x, y, weights;
-    dataset set; /* points into the lists */
+    named_ports ports; /* where --x NAME=FILE is used */
+    dataset set;       /* points into the lists */
     states states;
     int time_first;  /* sequences in files are (steps, samples, features) */
     float **swapped; /* arrays in which these axes have changed places */

@@ -63,16 +63,17 @@ int model_load_described(lstm_model **out, lstm_context *context, const char *pa
     return status == LSTM_OK ? EXIT_DONE : message_status(status, path);
 }
 
-static int is_of_keras(const char *path)
+static int is_exported(const char *path)
 {
-    return file_has_suffix(path, ".keras") || file_has_suffix(path, ".weights.h5");
+    return file_has_suffix(path, ".keras") || file_has_suffix(path, ".weights.h5") ||
+           file_has_suffix(path, ".onnx");
 }
 
 int model_check_output(const char *path)
 {
-    static const char *const later[] = {".h5", ".hdf5", ".onnx", ".pt", ".pth", ".c"};
+    static const char *const later[] = {".h5", ".hdf5", ".pt", ".pth", ".c"};
     if (file_has_suffix(path, ".lstm") || file_has_suffix(path, ".safetensors") ||
-        file_has_suffix(path, ".json") || is_of_keras(path)) {
+        file_has_suffix(path, ".json") || is_exported(path)) {
         return file_check_writable(path);
     }
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
@@ -80,14 +81,14 @@ int model_check_output(const char *path)
             return message_error(
                 EXIT_USE,
                 "%s: this version does not write %s; it writes .lstm, .safetensors, .json, "
-                ".keras and .weights.h5",
+                ".keras, .weights.h5 and .onnx",
                 path, later[i]);
         }
     }
     return message_error(
         EXIT_USE,
-        "%s: models are written as .lstm, .safetensors, .json (the description only), .keras or "
-        ".weights.h5",
+        "%s: models are written as .lstm, .safetensors, .json (the description only), .keras, "
+        ".weights.h5 or .onnx",
         path);
 }
 
@@ -114,7 +115,7 @@ char *model_description(const lstm_model *model, size_t *length)
 
 int model_write(const lstm_model *model, const char *path)
 {
-    if (is_of_keras(path)) {
+    if (is_exported(path)) {
         const lstm_status status = lstm_model_export(model, path);
         return status == LSTM_OK ? EXIT_DONE : message_status(status, path);
     }

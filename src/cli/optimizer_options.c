@@ -45,8 +45,9 @@ typedef enum key_kind {
     KEY_FLAG,
     KEY_BETAS, /* [beta_1, beta_2] */
     KEY_DECOUPLED,
-    KEY_FALSE, /* a feature that this version lacks: null, false, 0 */
-    KEY_FREE   /* means nothing here, whatever it says */
+    KEY_SEARCH, /* "strong_wolfe" */
+    KEY_FALSE,  /* a feature that this version lacks: null, false, 0 */
+    KEY_FREE    /* means nothing here, whatever it says */
 } key_kind;
 
 typedef struct optimizer_key {
@@ -94,7 +95,7 @@ static const optimizer_key optimizer_keys[] = {
     {"max_eval", KEY_COUNT_OF, FOR_LBFGS, AT(max_evaluations)},
     {"tolerance_grad", KEY_RATE, FOR_LBFGS, AT(tolerance_grad)},
     {"tolerance_change", KEY_RATE, FOR_LBFGS, AT(tolerance_change)},
-    {"line_search_fn", KEY_FALSE, FOR_LBFGS, 0},
+    {"line_search_fn", KEY_SEARCH, FOR_LBFGS, AT(strong_wolfe)},
     {"loss_scale_factor", KEY_FALSE, FOR_ALL, 0},
     {"jit_compile", KEY_FREE, FOR_ALL, 0},
     {"maximize", KEY_FALSE, FOR_ALL, 0},
@@ -203,6 +204,12 @@ static int read_key(const optimizer_reader *r, const char *key, const json_t *va
     case KEY_FLAG:
     case KEY_DECOUPLED:
         return read_flag(r, k, value);
+    case KEY_SEARCH:
+        if (!json_is_string(value) || strcmp(json_string_value(value), "strong_wolfe") != 0) {
+            return wrong_key(r, k->name, "strong_wolfe or null", value);
+        }
+        r->out->strong_wolfe = LSTM_YES;
+        return EXIT_DONE;
     case KEY_BETAS:
         return read_betas(r, k, value);
     case KEY_COUNT_OF:

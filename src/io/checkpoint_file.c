@@ -119,6 +119,8 @@ static int describe_extras(json_t *text, const lstm_optimizer *optimizer)
             text, "schedule", json_string(lstm__constant_name(LSTM_NAMES_SCHEDULE, schedule)));
     if (optimizer->lbfgs)
         failed |= json_object_set_new(text, "history", json_integer(o->history_size));
+    if (o->strong_wolfe == LSTM_YES)
+        failed |= json_object_set_new(text, "line search", json_string("strong_wolfe"));
     return failed;
 }
 

@@ -63,11 +63,11 @@ static lstm_status read_all(int descriptor, const char *path, unsigned char *byt
     return LSTM_OK;
 }
 
-lstm_status lstm__file_open(lstm__file *file, lstm_context *context, const char *path)
+static lstm_status open_file(lstm__file *file, lstm_context *context, const char *path, int flags)
 {
     lstm_status status = LSTM_OK;
     *file = (lstm__file){0};
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
     if (descriptor < 0)
         return lstm__fail_system(errno, "%s: cannot open", path);
     file->context = context;
@@ -95,6 +95,16 @@ out:
     if (status != LSTM_OK)
         lstm__file_close(file);
     return status;
+}
+
+lstm_status lstm__file_open(lstm__file *file, lstm_context *context, const char *path)
+{
+    return open_file(file, context, path, 0);
+}
+
+lstm_status lstm__file_open_inside(lstm__file *file, lstm_context *context, const char *path)
+{
+    return open_file(file, context, path, O_NOFOLLOW);
 }
 
 void lstm__file_close(lstm__file *file)

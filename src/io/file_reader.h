@@ -20,6 +20,10 @@ typedef struct lstm__file {
  * is closed. */
 lstm_status lstm__file_open(lstm__file *file, lstm_context *context, const char *path);
 
+/* The same, but a symbolic link in the last part of the path is refused: for files that another file
+ * names. */
+lstm_status lstm__file_open_inside(lstm__file *file, lstm_context *context, const char *path);
+
 /* Release a file; a zeroed or closed one is fine. */
 void lstm__file_close(lstm__file *file);
 

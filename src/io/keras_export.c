@@ -128,6 +128,23 @@ out:
     return status;
 }
 
+/* Options that Keras does not have. */
+static lstm_status check_options(const lstm__node *node)
+{
+    static const char *const known[] = {"dropout", "recurrent_dropout", "seed"};
+    for (const lstm__option *option = node->class->options; option && option->key; option++) {
+        size_t k = 0;
+        while (k < sizeof known / sizeof *known && strcmp(option->key, known[k]) != 0)
+            k++;
+        if (option->rare && k == sizeof known / sizeof *known &&
+            lstm__option_is_on(option, node->options))
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                              "layer \"%s\" has the option \"%s\", which Keras' %s does not have",
+                              node->name, option->key, node->class->type);
+    }
+    return LSTM_OK;
+}
+
 /* The classes whose options and weights are written in Keras' form. */
 static lstm_status check_classes(const lstm_model *model)
 {
@@ -143,6 +160,7 @@ static lstm_status check_classes(const lstm_model *model)
             return lstm__fail(LSTM_ERROR_UNSUPPORTED,
                               "layer \"%s\": this version does not write a %s for Keras",
                               model->nodes[k]->name, model->nodes[k]->class->type);
+        RETURN_IF_ERROR(check_options(model->nodes[k]));
     }
     return LSTM_OK;
 }

@@ -8,6 +8,8 @@
 #include "hdf5.h"
 #include "keras_file.h"
 #include "model_json.h"
+#include "onnx_file.h"
+#include "onnx_graph.h"
 #include "random.h"
 #include "sealed_file.h"
 #include "session.h"
@@ -469,6 +471,10 @@ lstm_status lstm__model_load(lstm_model **out, lstm_context *context, const char
     }
     if (lstm__is_zip(file.bytes, file.size) || lstm__is_hdf5(file.bytes, file.size)) {
         status = lstm__keras_load(out, held, &file);
+        goto out;
+    }
+    if (lstm__is_onnx(file.bytes, file.size)) {
+        status = lstm__onnx_load(out, held, &file);
         goto out;
     }
     size_t first = 0;

@@ -129,6 +129,11 @@ static lstm_status read_option(const lstm__option *option, const json_t *value, 
             return expected(option->key, "a whole number of at least 1", value);
         *(int64_t *)place = json_integer_value(value);
         return LSTM_OK;
+    case LSTM__OPTION_SIZE:
+        if (!json_is_null(value) && (!json_is_integer(value) || json_integer_value(value) < 0))
+            return expected(option->key, "a whole number of at least 0", value);
+        *(int64_t *)place = json_integer_value(value);
+        return LSTM_OK;
     case LSTM__OPTION_FLAG:
         if (!json_is_boolean(value))
             return expected(option->key, "true or false", value);
@@ -597,8 +602,11 @@ static int set_option(json_t *layer, const lstm__option *option, const void *opt
 {
     const void *place = (const unsigned char *)options + option->offset;
     json_t *value = NULL;
+    if (option->rare && !lstm__option_is_on(option, options))
+        return 0;
     switch (option->kind) {
     case LSTM__OPTION_COUNT:
+    case LSTM__OPTION_SIZE:
         value = json_integer(*(const int64_t *)place);
         break;
     case LSTM__OPTION_FLAG:

@@ -11,6 +11,7 @@
 #define LSTM_KERNELS_KERNELS_H
 
 #include "packed.h"
+#include "variants.h"
 
 #include <lstm/lstm.h>
 
@@ -187,6 +188,17 @@ typedef struct lstm__kernels {
     /* y = keep * y + (1 - keep) * x; y += factor * x. */
     void (*average)(size_t count, real keep, const real *x, real *y);
     void (*add_scaled)(size_t count, real factor, const real *x, real *y);
+
+    /* The LSTM's variants, see variants.h. pack_columns: w [k][columns], or with `turned`
+     * [columns][k], to the across layout, for products with rows of any k numbers. */
+    void (*variant_forward)(const lstm__variant *variant);
+    void (*variant_backward)(const lstm__variant *variant);
+    void (*gate_norm_forward)(const lstm__gate_norm *norm);
+    void (*gate_norm_backward)(const lstm__gate_norm *norm);
+    void (*hold_forward)(const lstm__hold *hold);
+    void (*hold_backward)(const lstm__hold *hold);
+    void (*pack_columns)(size_t k, size_t columns, const real *w, size_t ld, int turned,
+                         real *packed);
 } lstm__kernels;
 
 /* The table of a level that the CPU supports (the caller has asked lstm__cpu_level). In the double

@@ -26,6 +26,7 @@
 #include "steps_tpl.h"
 
 #include "cell_tpl.h"
+#include "variants_tpl.h"
 
 const lstm__kernels LEVEL_TABLE = {
     .isa = LEVEL_ISA,
@@ -72,4 +73,11 @@ const lstm__kernels LEVEL_TABLE = {
     .ctc_occupancy = ctc_occupancy,
     .average = average,
     .add_scaled = add_scaled,
+    .variant_forward = variant_forward,
+    .variant_backward = variant_backward,
+    .gate_norm_forward = gate_norm_forward,
+    .gate_norm_backward = gate_norm_backward,
+    .hold_forward = hold_forward,
+    .hold_backward = hold_backward,
+    .pack_columns = pack_columns,
 };

@@ -164,6 +164,18 @@ static const lstm__name merges[] = {{"concat", LSTM_MERGE_CONCAT}, {"sum", LSTM_
                                     {"mul", LSTM_MERGE_MUL},       {"ave", LSTM_MERGE_AVE},
                                     {"none", LSTM_MERGE_NONE},     {NULL, 0}};
 
+static const lstm__name couplings[] = {{"none", LSTM_COUPLING_NONE},
+                                       {"forget", LSTM_COUPLING_FORGET},
+                                       {"input", LSTM_COUPLING_INPUT},
+                                       {NULL, 0}};
+
+static const lstm__name layer_norms[] = {{"none", LSTM_LAYER_NORM_NONE},
+                                         {"ba", LSTM_LAYER_NORM_BA},
+                                         {"fastrnns", LSTM_LAYER_NORM_FASTRNNS},
+                                         {"tflite", LSTM_LAYER_NORM_TFLITE},
+                                         {"tf", LSTM_LAYER_NORM_TF},
+                                         {NULL, 0}};
+
 const lstm__name *lstm__constant_names(int32_t set)
 {
     switch (set) {
@@ -177,6 +189,10 @@ const lstm__name *lstm__constant_names(int32_t set)
         return merges;
     case LSTM_NAMES_TRACE:
         return traces;
+    case LSTM_NAMES_COUPLING:
+        return couplings;
+    case LSTM_NAMES_LAYER_NORM:
+        return layer_norms;
     case LSTM_NAMES_LOSS:
         return losses;
     case LSTM_NAMES_METRIC:
@@ -222,14 +238,22 @@ lstm_status lstm__read_constant(int32_t *value, int32_t standard, int32_t set, c
 
 lstm_status lstm__constant_find(int32_t set, const char *name, int32_t *value)
 {
-    static const char *const kinds[] = {
-        [LSTM_NAMES_PROFILE] = "profile",         [LSTM_NAMES_ISA] = "instruction level",
-        [LSTM_NAMES_ACTIVATION] = "activation",   [LSTM_NAMES_LOSS] = "loss",
-        [LSTM_NAMES_METRIC] = "metric",           [LSTM_NAMES_OPTIMIZER] = "optimizer",
-        [LSTM_NAMES_INITIALIZER] = "initializer", [LSTM_NAMES_SCHEDULE] = "schedule",
-        [LSTM_NAMES_REDUCTION] = "reduction",     [LSTM_NAMES_CONSTRAINT] = "constraint",
-        [LSTM_NAMES_PADDING] = "padding",         [LSTM_NAMES_SCORE] = "score mode",
-        [LSTM_NAMES_MERGE] = "merge mode",        [LSTM_NAMES_TRACE] = "trace"};
+    static const char *const kinds[] = {[LSTM_NAMES_PROFILE] = "profile",
+                                        [LSTM_NAMES_ISA] = "instruction level",
+                                        [LSTM_NAMES_ACTIVATION] = "activation",
+                                        [LSTM_NAMES_LOSS] = "loss",
+                                        [LSTM_NAMES_METRIC] = "metric",
+                                        [LSTM_NAMES_OPTIMIZER] = "optimizer",
+                                        [LSTM_NAMES_INITIALIZER] = "initializer",
+                                        [LSTM_NAMES_SCHEDULE] = "schedule",
+                                        [LSTM_NAMES_REDUCTION] = "reduction",
+                                        [LSTM_NAMES_CONSTRAINT] = "constraint",
+                                        [LSTM_NAMES_PADDING] = "padding",
+                                        [LSTM_NAMES_SCORE] = "score mode",
+                                        [LSTM_NAMES_MERGE] = "merge mode",
+                                        [LSTM_NAMES_TRACE] = "trace",
+                                        [LSTM_NAMES_COUPLING] = "coupling of gates",
+                                        [LSTM_NAMES_LAYER_NORM] = "layer normalisation"};
     const lstm__name *names = lstm__constant_names(set);
     if (!names)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "set is %d: expected an LSTM_NAMES_* constant",

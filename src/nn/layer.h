@@ -34,8 +34,9 @@ typedef struct lstm__view {
 
 /* States that a stateful layer keeps in a session from one call to the next. */
 typedef struct lstm__carried {
-    real *h, *c; /* [batch][units]; c NULL = the layer has none */
+    real *h, *c; /* [batch][units], [batch][cell_units]; c NULL = the layer has none */
     size_t units;
+    size_t cell_units; /* of c: more than `units` where h is projected */
     size_t batch; /* samples whose states these are; 0 = none, the next call begins from zeros */
 } lstm__carried;
 
@@ -99,6 +100,7 @@ struct lstm__node {
 enum {
     LSTM__OPTION_END = 0,
     LSTM__OPTION_COUNT, /* int64_t > 0 */
+    LSTM__OPTION_SIZE,  /* int64_t >= 0; 0 = what it is the size of is not there */
     LSTM__OPTION_FLAG,  /* int32_t LSTM_YES / LSTM_NO <-> true / false */
     /* int32_t constant of the name set `set`; Keras' {"class_name": …} objects are accepted */
     LSTM__OPTION_NAMED,
@@ -115,33 +117,59 @@ typedef struct lstm__option {
     int32_t set;      /* LSTM_NAMES_* of LSTM__OPTION_NAMED */
     bool alias;       /* another name of an option above: read, never written */
     const char *only; /* of LSTM__OPTION_FIXED; may be NULL */
+    bool rare;        /* written only where it is on, see lstm__option_is_on */
 } lstm__option;
 
 /* Rows of an option table. */
-#define LSTM__OPTION(key, kind, offset)                  \
+#define LSTM__OPTION(key, kind, offset)                         \
+    {                                                           \
+        key, LSTM__OPTION_##kind, offset, 0, false, NULL, false \
+    }
+#define LSTM__OPTION_OF(key, offset, set)                        \
+    {                                                            \
+        key, LSTM__OPTION_NAMED, offset, set, false, NULL, false \
+    }
+#define LSTM__RARE(key, kind, offset, set)                       \
+    {                                                            \
+        key, LSTM__OPTION_##kind, offset, set, false, NULL, true \
+    }
+#define LSTM__ALIAS(key, kind, offset)                         \
+    {                                                          \
+        key, LSTM__OPTION_##kind, offset, 0, true, NULL, false \
+    }
+#define LSTM__IGNORED(key)                             \
+    {                                                  \
+        key, LSTM__OPTION_ANY, 0, 0, true, NULL, false \
+    }
+#define LSTM__FIXED(key, only)                           \
     {                                                    \
-        key, LSTM__OPTION_##kind, offset, 0, false, NULL \
+        key, LSTM__OPTION_FIXED, 0, 0, true, only, false \
     }
-#define LSTM__OPTION_OF(key, offset, set)                 \
-    {                                                     \
-        key, LSTM__OPTION_NAMED, offset, set, false, NULL \
+#define LSTM__OPTIONS_END                                \
+    {                                                    \
+        NULL, LSTM__OPTION_END, 0, 0, false, NULL, false \
     }
-#define LSTM__ALIAS(key, kind, offset)                  \
-    {                                                   \
-        key, LSTM__OPTION_##kind, offset, 0, true, NULL \
+
+/* Whether an option of a layer has another value than 0, NO or the first of its names ("none"). */
+static inline bool lstm__option_is_on(const lstm__option *option, const void *options)
+{
+    const void *place = (const unsigned char *)options + option->offset;
+    switch (option->kind) {
+    case LSTM__OPTION_COUNT:
+    case LSTM__OPTION_SIZE:
+        return *(const int64_t *)place != 0;
+    case LSTM__OPTION_FLAG:
+        return *(const int32_t *)place == LSTM_YES;
+    case LSTM__OPTION_NAMED:
+        return *(const int32_t *)place > 1;
+    case LSTM__OPTION_RATE:
+        return *(const float *)place != 0;
+    case LSTM__OPTION_SEED:
+        return *(const uint64_t *)place != 0;
+    default:
+        return false;
     }
-#define LSTM__IGNORED(key)                      \
-    {                                           \
-        key, LSTM__OPTION_ANY, 0, 0, true, NULL \
-    }
-#define LSTM__FIXED(key, only)                    \
-    {                                             \
-        key, LSTM__OPTION_FIXED, 0, 0, true, only \
-    }
-#define LSTM__OPTIONS_END                         \
-    {                                             \
-        NULL, LSTM__OPTION_END, 0, 0, false, NULL \
-    }
+}
 
 /* One parameter array as users see it: a block of rows x columns in the model's values, perhaps
  * transposed. */
@@ -263,5 +291,6 @@ extern const lstm__layer_class lstm__class_alpha_dropout;
 extern const lstm__layer_class lstm__class_masking;
 extern const lstm__layer_class lstm__class_learned_vector;
 extern const lstm__layer_class lstm__class_bidirectional;
+extern const lstm__layer_class lstm__class_reverse;
 
 #endif

@@ -1,21 +1,31 @@
 /* SPDX-License-Identifier: MIT
- * LSTM: options, parameters and ports around the recurrence (recurrence.c).
+ * LSTM: options, parameters and ports around the recurrence (recurrence.c), or, where an option
+ * asks for another cell than the plain one, around its variants (stepwise.c).
  *
  * Ports: 0 = the layer's output (last, or all steps), 1 = last h, 2 = last c. Inputs: 0 = sequence,
- * 1 = initial h and 2 = initial c where given. Parameters in the block: W [H+I][4H] (h rows first),
- * then one bias [4H], or two under the PyTorch profile, whose sum is used.
+ * 1 = initial h and 2 = initial c where given. Parameters in the block: W [P+I][4H] (h rows first; P
+ * = H without a projection), then one bias [4H], or two under the PyTorch profile, whose sum is
+ * used, then those of layer_lstm_variants.c.
  */
 #include "constants.h"
+#include "input_dropout.h"
+#include "layer_lstm_variants.h"
 #include "options.h"
-#include "recurrence.h"
-#include "session.h"
 #include "trace.h"
 
 #include <stddef.h>
 #include <string.h>
 
 typedef struct buffers {
-    lstm__recurrence recurrence;
+    bool varied;  /* the recurrence is `stepwise`, else `recurrence` */
+    size_t width; /* numbers of h */
+    union {
+        lstm__recurrence recurrence;
+        lstm__stepwise stepwise;
+    };
+    lstm__input_dropout dropout;
+    real *masked_weights; /* [P+I][4H] and the factors of its h rows: with DropConnect */
+    real *weight_factors;
     lstm__recurrence_call call; /* of the latest forward */
     lstm__carried carried;      /* of a stateful layer, or in a session of pieces */
     bool continues;             /* the latest forward began with what was carried */
@@ -50,8 +60,6 @@ static const lstm__option options[] = {
     LSTM__FIXED("kernel_constraint", NULL),
     LSTM__FIXED("recurrent_constraint", NULL),
     LSTM__FIXED("bias_constraint", NULL),
-    LSTM__FIXED("dropout", NULL),
-    LSTM__FIXED("recurrent_dropout", NULL),
     LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
     LSTM__IGNORED("implementation"),
     LSTM__IGNORED("unroll"),
@@ -59,9 +67,8 @@ static const lstm__option options[] = {
     LSTM__FIXED("time_major", NULL),
     LSTM__FIXED("num_layers", "1"),
     LSTM__FIXED("bidirectional", NULL),
-    LSTM__FIXED("proj_size", NULL),
     LSTM__IGNORED("batch_first"),
-    LSTM__IGNORED("seed"),
+    LSTM__VARIANT_OPTIONS,
     LSTM__OPTIONS_END,
 };
 
@@ -80,16 +87,16 @@ static lstm__shape shape_of(const lstm_layer *layer)
     return layer->node->shapes[layer->port];
 }
 
-static lstm_status check_state(const lstm__node *node, int input, const char *what)
+static lstm_status check_state(const lstm__node *node, int input, int64_t units, const char *what)
 {
     const lstm_layer *layer = node->inputs[input];
     const lstm__shape shape = shape_of(layer);
-    if (shape.steps != 0 || shape.features != options_of(node)->units)
+    if (shape.steps != 0 || shape.features != units)
         return lstm__fail(
             LSTM_ERROR_SHAPE,
             "initial %s is layer \"%s\" with %lld features%s: expected a vector of %lld units",
             what, layer->node->name, (long long)shape.features, shape.steps ? " a step" : "",
-            (long long)options_of(node)->units);
+            (long long)units);
     return LSTM_OK;
 }
 
@@ -129,16 +136,19 @@ static lstm_status define(lstm__node *node)
     RETURN_IF_ERROR(lstm__read_constant(&lstm->recurrent_initializer, recurrent,
                                         LSTM_NAMES_INITIALIZER, "recurrent_initializer"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->stateful, LSTM_NO, "stateful"));
+    RETURN_IF_ERROR(lstm__variant_define(lstm));
+    const int64_t width = (int64_t)lstm__variant_width(lstm);
     if (lstm->stateful == LSTM_YES && node->input_count == 3)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "is stateful and has an initial state: it begins with one or the other");
     if (node->input_count == 3) {
-        RETURN_IF_ERROR(check_state(node, 1, "h"));
-        RETURN_IF_ERROR(check_state(node, 2, "c"));
+        RETURN_IF_ERROR(check_state(node, 1, width, "h"));
+        RETURN_IF_ERROR(check_state(node, 2, lstm->units, "c"));
     }
     node->port_count = 3;
-    node->shapes[0] = (lstm__shape){lstm->return_sequences == LSTM_YES ? in.steps : 0, lstm->units};
-    node->shapes[1] = node->shapes[2] = (lstm__shape){0, lstm->units};
+    node->shapes[0] = (lstm__shape){lstm->return_sequences == LSTM_YES ? in.steps : 0, width};
+    node->shapes[1] = (lstm__shape){0, width};
+    node->shapes[2] = (lstm__shape){0, lstm->units};
     return LSTM_OK;
 }
 
@@ -149,17 +159,18 @@ static lstm_status declare(lstm__node *node)
     const bool torch = model->profile == LSTM_PROFILE_TORCH;
     const size_t units = (size_t)lstm->units;
     const size_t columns = 4 * units;
+    const size_t width = lstm__variant_width(lstm);
     const size_t inputs = features_in(node);
     size_t count = 0;
     size_t weights = 0;
     size_t bias = 0;
-    if (!lstm__add(units, inputs, &count) || !lstm__mul(count, columns, &count))
+    if (!lstm__add(width, inputs, &count) || !lstm__mul(count, columns, &count))
         count = SIZE_MAX;
     RETURN_IF_ERROR(lstm__graph_reserve(model, count, &weights));
     RETURN_IF_ERROR(lstm__graph_add_parameter(
         node, &(lstm__parameter_spec){.keras_name = "kernel",
                                       .torch_name = "weight_ih_l0",
-                                      .offset = weights + units * columns,
+                                      .offset = weights + width * columns,
                                       .rows = inputs,
                                       .columns = columns,
                                       .rank = 2,
@@ -172,12 +183,12 @@ static lstm_status declare(lstm__node *node)
         node, &(lstm__parameter_spec){.keras_name = "recurrent_kernel",
                                       .torch_name = "weight_hh_l0",
                                       .offset = weights,
-                                      .rows = units,
+                                      .rows = width,
                                       .columns = columns,
                                       .rank = 2,
                                       .torch_transposed = true,
                                       .initializer = lstm->recurrent_initializer,
-                                      .fan_in = units,
+                                      .fan_in = width,
                                       .fan_out = columns,
                                       .units = units}));
     for (int k = 0; lstm->use_bias == LSTM_YES && k < (torch ? 2 : 1); k++) {
@@ -196,7 +207,7 @@ static lstm_status declare(lstm__node *node)
                 .one_first = units,
                 .one_count = k == 0 && lstm->unit_forget_bias == LSTM_YES ? units : 0}));
     }
-    return LSTM_OK;
+    return lstm__variant_declare(node);
 }
 
 /* Where the parameters of a node lie in the model's block or in the session's gradients. */
@@ -210,13 +221,15 @@ static size_t bias_offset(const lstm__node *node, size_t number)
 }
 static size_t bias_count(const lstm__node *node)
 {
-    return node->parameter_count - 2;
+    const bool torch = node->model->profile == LSTM_PROFILE_TORCH;
+    return options_of(node)->use_bias != LSTM_YES ? 0 : torch ? 2 : 1;
 }
 
 static size_t carries(const lstm__node *node, bool pieces)
 {
     const lstm_lstm_options *lstm = options_of(node);
-    return pieces || lstm->stateful == LSTM_YES ? 2 * (size_t)lstm->units : 0;
+    return pieces || lstm->stateful == LSTM_YES ? lstm__variant_width(lstm) + (size_t)lstm->units
+                                                : 0;
 }
 
 /* Whether the first h and c may be others than zeros. */
@@ -232,23 +245,40 @@ static bool zeroes_nothing(const lstm__node *node)
     return node->model->profile == LSTM_PROFILE_TORCH;
 }
 
-static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
+/* The recurrence, the plain one or that of the variants. */
+
+static void plan_recurrence(const lstm__node *node, const lstm_session *session, buffers *b,
+                            lstm__arena *arena)
 {
-    buffers *b = memory;
     const lstm_lstm_options *lstm = options_of(node);
-    const size_t units = (size_t)lstm->units;
     const size_t steps = lstm__session_max_steps(session, shape_of(node->inputs[0]));
+    const bool input_gradient = session->training &&
+                                (session->input_gradients || node->inputs[0]->node->learns);
     lstm__recurrence *r = &b->recurrence;
+    if (b->varied) {
+        b->stepwise = (lstm__stepwise){.context = session->model->context,
+                                       .kernels = session->model->kernels,
+                                       .options = lstm,
+                                       .input = features_in(node),
+                                       .units = (size_t)lstm->units,
+                                       .width = b->width,
+                                       .max_batch = session->max_batch,
+                                       .max_steps = steps,
+                                       .training = session->training || session->traces,
+                                       .random = session->training,
+                                       .input_gradient = input_gradient};
+        lstm__stepwise_plan(&b->stepwise, arena);
+        return;
+    }
     *r = (lstm__recurrence){.context = session->model->context,
                             .kernels = session->model->kernels,
                             .input = features_in(node),
-                            .hidden = units,
+                            .hidden = b->width,
                             .max_batch = session->max_batch,
                             .max_steps = steps,
                             .training = session->training || session->traces,
-                            .input_gradient = session->training && (session->input_gradients ||
-                                                                    node->inputs[0]->node->learns)};
-    r->route = lstm__recurrence_route(r->max_batch, steps, r->input, units, r->training);
+                            .input_gradient = input_gradient};
+    r->route = lstm__recurrence_route(r->max_batch, steps, r->input, b->width, r->training);
     if (lstm->activation != LSTM_ACTIVATION_TANH ||
         lstm->recurrent_activation != LSTM_ACTIVATION_SIGMOID) {
         r->activation = lstm->activation;
@@ -256,53 +286,124 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
         r->route = LSTM_ROUTE_SPLIT;
     }
     lstm__recurrence_plan(r, arena);
-    for (size_t k = 0; k < LSTM_TRACE_OUTPUT; k++)
-        b->traces[k] = lstm__trace_plan(node, session, units, arena);
-    b->outputs = b->last = NULL;
+}
+
+static lstm__view last_h(const buffers *b, const lstm__recurrence_call *call)
+{
+    return b->varied ? lstm__stepwise_h(&b->stepwise, call)
+                     : lstm__recurrence_h(&b->recurrence, call);
+}
+static lstm__view last_c(const buffers *b, const lstm__recurrence_call *call)
+{
+    return b->varied ? lstm__stepwise_c(&b->stepwise, call)
+                     : lstm__recurrence_c(&b->recurrence, call);
+}
+static lstm__view all_outputs(const buffers *b, const lstm__recurrence_call *call)
+{
+    return b->varied ? lstm__stepwise_outputs(&b->stepwise, call)
+                     : lstm__recurrence_outputs(&b->recurrence, call);
+}
+static const size_t *first_steps(const buffers *b)
+{
+    return b->varied ? b->stepwise.starts : b->recurrence.starts;
+}
+static const unsigned char *mask_of(const buffers *b)
+{
+    return b->varied ? b->stepwise.mask : b->recurrence.mask;
+}
+
+static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
+{
+    buffers *b = memory;
+    const lstm_lstm_options *lstm = options_of(node);
+    const size_t units = (size_t)lstm->units;
+    b->varied = lstm__stepwise_needed(lstm);
+    b->width = lstm__variant_width(lstm);
+    plan_recurrence(node, session, b, arena);
+    lstm__input_dropout_plan(node, session, lstm->dropout, &b->dropout, arena);
+    for (int32_t k = LSTM_TRACE_INPUT_GATE; k <= LSTM_TRACE_OUTPUT; k++)
+        b->traces[k - LSTM_TRACE_INPUT_GATE] = lstm__trace_plan(
+            node, session, k == LSTM_TRACE_OUTPUT ? b->width : units, arena);
+    b->outputs = b->last = b->masked_weights = b->weight_factors = NULL;
+    if (session->training && lstm->recurrent_dropconnect > 0) {
+        b->masked_weights = lstm__carve_matrix(arena, b->width + features_in(node), 4 * units);
+        b->weight_factors = lstm__carve_matrix(arena, b->width, 4 * units);
+    }
     if (carries(node, session->pieces) > 0) {
-        b->carried.units = units;
-        b->carried.h = lstm__carve(arena, session->max_batch, units * sizeof(real));
+        b->carried.units = b->width;
+        b->carried.cell_units = units;
+        b->carried.h = lstm__carve(arena, session->max_batch, b->width * sizeof(real));
         b->carried.c = lstm__carve(arena, session->max_batch, units * sizeof(real));
     }
     if (lstm->return_sequences == LSTM_YES) {
         if (!session->training || lstm->zero_output_for_mask == LSTM_YES ||
             starts_from_state(node, session))
             b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]),
-                                     units * sizeof(real));
+                                     b->width * sizeof(real));
     } else if (starts_from_state(node, session) && !zeroes_nothing(node)) {
-        b->last = lstm__carve(arena, session->max_batch, units * sizeof(real));
+        b->last = lstm__carve(arena, session->max_batch, b->width * sizeof(real));
     }
 }
 
-/* Packed copies follow the model's values: once an update, not once a call. */
-static void pack_forward(const lstm__node *node, const lstm_model *model, buffers *b)
+/* The weights that the recurrence reads: the model's, or these with a part of the recurrent kernel
+ * left out (DropConnect). */
+static const real *masked_weights(const lstm__node *node, const lstm_session *session, buffers *b)
 {
-    if (b->forward_version == model->version)
+    const lstm_lstm_options *lstm = options_of(node);
+    const real *weights = session->model->values + weights_offset(node);
+    const size_t columns = 4 * (size_t)lstm->units;
+    const size_t count = b->width * columns;
+    if (!b->weight_factors)
+        return weights;
+    lstm__draw_factors(lstm__in_layer_seed(session, lstm->seed),
+                       lstm__in_layer_stream(node, session, LSTM__DRAW_KERNEL),
+                       lstm->recurrent_dropconnect, count, b->weight_factors);
+    memcpy(b->masked_weights, weights, (count + features_in(node) * columns) * sizeof(real));
+    for (size_t k = 0; k < count; k++)
+        b->masked_weights[k] *= b->weight_factors[k];
+    return b->masked_weights;
+}
+
+/* Packed copies follow the model's values: once an update, not once a call; with DropConnect once a
+ * call. */
+static void pack_forward(const lstm__node *node, const lstm_session *session, buffers *b)
+{
+    const lstm_model *model = session->model;
+    if (b->forward_version == model->version && !b->weight_factors)
         return;
-    const real *bias[2] = {NULL, NULL};
-    for (size_t k = 0; k < bias_count(node); k++)
-        bias[k] = model->values + bias_offset(node, k);
-    lstm__recurrence_pack_forward(&b->recurrence, model->values + weights_offset(node), bias[0],
-                                  bias[1]);
+    lstm__variant_values values = lstm__variant_values_of(node, model->values);
+    const real *weights = masked_weights(node, session, b);
+    if (b->weight_factors)
+        values.weights = b->masked_weights;
+    if (b->varied)
+        lstm__stepwise_pack_forward(&b->stepwise, &values);
+    else
+        lstm__recurrence_pack_forward(&b->recurrence, weights, values.bias[0], values.bias[1]);
     b->forward_version = model->version;
 }
 
 static void pack_backward(const lstm__node *node, const lstm_model *model, buffers *b)
 {
-    if (b->backward_version == model->version)
+    if (b->backward_version == model->version && !b->weight_factors)
         return;
-    lstm__recurrence_pack_backward(&b->recurrence, model->values + weights_offset(node));
+    lstm__variant_values values = lstm__variant_values_of(node, model->values);
+    if (b->weight_factors)
+        values.weights = b->masked_weights;
+    if (b->varied)
+        lstm__stepwise_pack_backward(&b->stepwise, &values);
+    else
+        lstm__recurrence_pack_backward(&b->recurrence, values.weights);
     b->backward_version = model->version;
 }
 
 /* h, but zeros for samples without any valid step. */
 static lstm__view last_outputs(const lstm_session *session, const buffers *b, lstm__view h)
 {
-    const lstm__view last = {b->last, b->recurrence.hidden};
+    const lstm__view last = {b->last, b->width};
     session->model->kernels->copy_rows(session->batch, last.stride, h.data, h.stride, last.data,
                                        last.stride, 0);
     for (size_t k = 0; k < session->batch; k++)
-        if (b->recurrence.starts[k] == b->call.steps)
+        if (first_steps(b)[k] == b->call.steps)
             memset(last.data + k * last.stride, 0, last.stride * sizeof(real));
     return last;
 }
@@ -312,15 +413,16 @@ static void carry(const lstm_session *session, buffers *b)
 {
     const lstm__kernels *kernels = session->model->kernels;
     const size_t units = b->carried.units;
+    const size_t cells = b->carried.cell_units;
     lstm__recurrence_call call = b->call;
     if (session->carry_after < call.steps)
         call.steps = session->carry_after;
     if (units == 0 || session->carry_after == 0)
         return;
-    const lstm__view h = lstm__recurrence_h(&b->recurrence, &call);
-    const lstm__view c = lstm__recurrence_c(&b->recurrence, &call);
+    const lstm__view h = last_h(b, &call);
+    const lstm__view c = last_c(b, &call);
     kernels->copy_rows(session->batch, units, h.data, h.stride, b->carried.h, units, 0);
-    kernels->copy_rows(session->batch, units, c.data, c.stride, b->carried.c, units, 0);
+    kernels->copy_rows(session->batch, cells, c.data, c.stride, b->carried.c, cells, 0);
     b->carried.batch = session->batch;
 }
 
@@ -333,12 +435,12 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         .batch = session->batch,
         .steps = lstm__session_steps(session, shape_of(node->inputs[0])),
         .reverse = lstm->go_backwards == LSTM_YES,
-        .x = lstm__session_port(session, node->inputs[0])->value,
+        .x = lstm__input_dropout_forward(node, session, lstm->dropout, lstm->seed, &b->dropout),
         .mask = lstm__session_port(session, node->inputs[0])->mask,
         .zero_masked = lstm->zero_output_for_mask == LSTM_YES,
     };
     if (!session->training || call->mask)
-        call->y = (lstm__view){b->outputs, b->recurrence.hidden};
+        call->y = (lstm__view){b->outputs, b->width};
     if (node->input_count == 3) {
         call->h0 = lstm__session_port(session, node->inputs[1])->value;
         call->c0 = lstm__session_port(session, node->inputs[2])->value;
@@ -346,25 +448,35 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     b->continues = b->carried.batch == session->batch && b->carried.batch > 0;
     if (b->continues) {
         call->h0 = (lstm__view){b->carried.h, b->carried.units};
-        call->c0 = (lstm__view){b->carried.c, b->carried.units};
+        call->c0 = (lstm__view){b->carried.c, b->carried.cell_units};
     }
-    pack_forward(node, session->model, b);
-    lstm__recurrence_forward(&b->recurrence, call);
-    const lstm__view h = lstm__recurrence_h(&b->recurrence, call);
+    pack_forward(node, session, b);
+    if (b->varied) {
+        b->stepwise.seed = lstm__in_layer_seed(session, lstm->seed);
+        b->stepwise.stream = lstm__in_layer_stream(node, session, LSTM__DRAW_STEP);
+        lstm__stepwise_forward(&b->stepwise, call);
+    } else {
+        lstm__recurrence_forward(&b->recurrence, call);
+    }
+    const lstm__view h = last_h(b, call);
     carry(session, b);
     for (int32_t kind = LSTM_TRACE_INPUT_GATE; b->traces[0] && kind <= LSTM_TRACE_OUTPUT; kind++)
-        lstm__recurrence_trace(&b->recurrence, call, kind, b->traces[kind - LSTM_TRACE_INPUT_GATE]);
+        if (b->varied)
+            lstm__stepwise_trace(&b->stepwise, call, kind, b->traces[kind - LSTM_TRACE_INPUT_GATE]);
+        else
+            lstm__recurrence_trace(&b->recurrence, call, kind,
+                                   b->traces[kind - LSTM_TRACE_INPUT_GATE]);
     lstm__view output = h;
     if (lstm->return_sequences == LSTM_YES)
-        output = call->y.data ? call->y : lstm__recurrence_outputs(&b->recurrence, call);
+        output = call->y.data ? call->y : all_outputs(b, call);
     else if (b->last && call->mask)
         output = last_outputs(session, b, h);
     lstm__session_own(session, node, 0)->value = output;
     lstm__session_own(session, node, 0)->mask = call->mask && lstm->return_sequences == LSTM_YES
-                                                    ? b->recurrence.mask
+                                                    ? mask_of(b)
                                                     : NULL;
     lstm__session_own(session, node, 1)->value = h;
-    lstm__session_own(session, node, 2)->value = lstm__recurrence_c(&b->recurrence, call);
+    lstm__session_own(session, node, 2)->value = last_c(b, call);
 }
 
 /* The gradient at a port, data NULL if nobody wrote one. */
@@ -391,12 +503,14 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     call->dy = sequences ? given(session, node, 0) : (lstm__view){NULL, 0};
     call->dhn[0] = sequences ? (lstm__view){NULL, 0} : given(session, node, 0);
     for (size_t k = 0; call->dhn[0].data && b->last && call->mask && k < call->batch; k++)
-        if (b->recurrence.starts[k] == call->steps)
-            memset(call->dhn[0].data + k * call->dhn[0].stride, 0,
-                   b->recurrence.hidden * sizeof(real));
+        if (first_steps(b)[k] == call->steps)
+            memset(call->dhn[0].data + k * call->dhn[0].stride, 0, b->width * sizeof(real));
     call->dhn[1] = given(session, node, 1);
     call->dcn = given(session, node, 2);
-    call->dx = wanted(session, node, 0, &call->add_dx);
+    bool add = false;
+    const lstm__view dx = wanted(session, node, 0, &add);
+    call->add_dx = add;
+    call->dx = lstm__input_dropout_place(&b->dropout, dx, &call->add_dx);
     if (node->input_count == 3 && !b->continues) {
         call->dh0 = wanted(session, node, 1, &call->add_dh0);
         call->dc0 = wanted(session, node, 2, &call->add_dc0);
@@ -404,10 +518,17 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     call->dweights = gradients + weights_offset(node);
     call->dbias = bias_count(node) ? gradients + bias_offset(node, 0) : NULL;
     pack_backward(node, session->model, b);
-    lstm__recurrence_backward(&b->recurrence, call);
-    if (bias_count(node) == 2)
-        session->model->kernels->copy_rows(1, 4 * b->recurrence.hidden, call->dbias, 0,
-                                           gradients + bias_offset(node, 1), 0, 0);
+    const lstm__variant_values to = lstm__variant_values_of(node, gradients);
+    if (b->varied)
+        lstm__stepwise_backward(&b->stepwise, call, &to);
+    else
+        lstm__recurrence_backward(&b->recurrence, call);
+    if (to.bias[1])
+        session->model->kernels->copy_rows(1, 4 * (size_t)options_of(node)->units, to.bias[0], 0,
+                                           to.bias[1], 0, 0);
+    for (size_t k = 0; b->weight_factors && k < b->width * 4 * (size_t)options_of(node)->units; k++)
+        to.weights[k] *= b->weight_factors[k];
+    lstm__input_dropout_backward(node, session, &b->dropout, dx, add);
 }
 
 static lstm__carried *carried(const lstm__node *node, void *memory)
@@ -422,8 +543,9 @@ static bool trace(const lstm__node *node, const lstm_session *session, const voi
     const buffers *b = memory;
     if (!session->traces || which < LSTM_TRACE_INPUT_GATE || which > LSTM_TRACE_OUTPUT)
         return false;
-    *found = (lstm__trace){.values = b->traces[which - LSTM_TRACE_INPUT_GATE],
-                           .features = (size_t)options_of(node)->units};
+    *found = (lstm__trace){
+        .values = b->traces[which - LSTM_TRACE_INPUT_GATE],
+        .features = which == LSTM_TRACE_OUTPUT ? b->width : (size_t)options_of(node)->units};
     return true;
 }
 
@@ -436,8 +558,11 @@ static bool piecewise(const lstm__node *node)
 
 static double flops(const lstm__node *node, int64_t steps)
 {
-    const double units = (double)options_of(node)->units;
-    return 8 * units * (units + (double)features_in(node)) * (double)steps;
+    const lstm_lstm_options *lstm = options_of(node);
+    const double units = (double)lstm->units;
+    const double width = (double)lstm__variant_width(lstm);
+    const double projection = lstm->proj_size > 0 ? 2 * units * width : 0;
+    return (8 * units * (width + (double)features_in(node)) + projection) * (double)steps;
 }
 
 const lstm__layer_class lstm__class_lstm = {

@@ -15,7 +15,7 @@ static const lstm__option options[] = {
     LSTM__OPTION("units", COUNT, FIELD(units)),
     LSTM__ALIAS("hidden_size", COUNT, FIELD(units)),
     LSTM__OPTION_OF("activation", FIELD(activation), LSTM_NAMES_ACTIVATION),
-    {"nonlinearity", LSTM__OPTION_NAMED, FIELD(activation), LSTM_NAMES_ACTIVATION, true, NULL},
+    {"nonlinearity", LSTM__OPTION_NAMED, FIELD(activation), LSTM_NAMES_ACTIVATION, true, NULL, false},
     LSTM__OPTION("return_sequences", FLAG, FIELD(return_sequences)),
     LSTM__OPTION("return_state", FLAG, FIELD(return_state)),
     LSTM__OPTION("go_backwards", FLAG, FIELD(go_backwards)),

@@ -39,5 +39,6 @@ const lstm__layer_class *const lstm__layer_classes[] = {
     &lstm__class_masking,
     &lstm__class_learned_vector,
     &lstm__class_bidirectional,
+    &lstm__class_reverse,
     NULL,
 };

@@ -21,13 +21,14 @@ struct lstm__lbfgs {
     /* direction, gradient before, values before, then history changes of gradient, then of values
      */
     real *vectors;
+    real *search;     /* of a line search, where there is one; not part of a checkpoint */
     double *products; /* history inverse products y.s, then room for as many coefficients */
 };
 
 enum { LSTM__LBFGS_FIXED = 3 };
 
 lstm_status lstm__lbfgs_create(lstm__lbfgs **out, lstm_context *context, size_t count,
-                               int32_t history);
+                               int32_t history, bool searches);
 void lstm__lbfgs_destroy(lstm__lbfgs *lbfgs, lstm_context *context);
 
 /* One iteration with the gradient g at w and the rate of this update: w moves. Returns false, w

@@ -36,7 +36,7 @@ static lstm_status allocate_blocks(lstm_optimizer *optimizer, lstm_model *model)
         RETURN_IF_ERROR(allocate_block(model, "the accumulated gradient", &optimizer->accumulated));
     if (o->optimizer == LSTM_OPTIMIZER_LBFGS)
         RETURN_IF_ERROR(lstm__lbfgs_create(&optimizer->lbfgs, model->context, model->value_count,
-                                           o->history_size));
+                                           o->history_size, o->strong_wolfe == LSTM_YES));
     for (size_t v = 0; o->optimizer == LSTM_OPTIMIZER_ADAGRAD && v < model->value_count; v++)
         optimizer->moments[0][v] = (real)o->initial_accumulator;
     return LSTM_OK;
@@ -312,6 +312,11 @@ lstm_status lstm__optimizer_step(lstm_optimizer *optimizer, lstm_session *sessio
 {
     const lstm_optimizer_options *o = &optimizer->options;
     double rate = 0;
+    if (o->strong_wolfe == LSTM_YES)
+        return lstm__fail(
+            LSTM_ERROR_UNSUPPORTED,
+            "a line search computes the batch again and again: lstm_fit can, a single "
+            "step cannot");
     RETURN_IF_ERROR(lstm__check_gradients(session));
     RETURN_IF_ERROR(lstm__optimizer_next_rate(optimizer, &rate));
     move_statistics(session);

@@ -114,6 +114,8 @@ static lstm_status check_pairs(const lstm_optimizer_options *o)
     if (o->ema_overwrite_frequency > 0 && o->use_ema != LSTM_YES)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "ema_overwrite_frequency is set, but use_ema is not");
+    if (kind != LSTM_OPTIMIZER_LBFGS && o->strong_wolfe == LSTM_YES)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "strong_wolfe belongs to L-BFGS");
     if (kind == LSTM_OPTIMIZER_LBFGS &&
         (clips > 0 || o->weight_decay > 0 || o->accumulation_steps > 1 || o->gradient_noise > 0))
         return lstm__fail(LSTM_ERROR_ARGUMENT,
@@ -138,6 +140,11 @@ lstm_status lstm__optimizer_options_read(lstm_optimizer_options *out,
     RETURN_IF_ERROR(lstm__read_flag(&o.amsgrad, LSTM_NO, "amsgrad"));
     RETURN_IF_ERROR(lstm__read_flag(&o.use_ema, LSTM_NO, "use_ema"));
     RETURN_IF_ERROR(lstm__read_flag(&o.decoupled_decay, LSTM_NO, "decoupled_decay"));
+    RETURN_IF_ERROR(lstm__read_flag(&o.strong_wolfe, LSTM_NO, "strong_wolfe"));
+    if (o.reserved_2 != 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "lstm_optimizer_options: reserved_2 is %d: expected 0",
+                          (int)o.reserved_2);
     fill_defaults(&o, lstm__rule_find(o.optimizer));
     RETURN_IF_ERROR(check_ranges(&o));
     RETURN_IF_ERROR(check_pairs(&o));

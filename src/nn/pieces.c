@@ -180,12 +180,14 @@ void lstm__states_save(lstm__states *states, const lstm_session *session)
     for (const lstm__node *node = NULL;
          (node = next_carrier(session->model, session->pieces, &at));) {
         const lstm__carried *carried = lstm__session_carried(session, node);
-        const size_t each = session->max_batch * carried->units;
-        const size_t used = carried->batch * carried->units;
         states->batches[number++] = (int64_t)carried->batch;
-        for (int k = 0; k < (carried->c ? 2 : 1); k++, to += each) {
+        for (int k = 0; k < (carried->c ? 2 : 1); k++) {
+            const size_t units = k == 0 ? carried->units : carried->cell_units;
+            const size_t each = session->max_batch * units;
+            const size_t used = carried->batch * units;
             memcpy(to, k == 0 ? carried->h : carried->c, used * sizeof *to);
             memset(to + used, 0, (each - used) * sizeof *to);
+            to += each;
         }
     }
 }
@@ -198,9 +200,12 @@ void lstm__states_restore(const lstm__states *states, lstm_session *session)
     for (const lstm__node *node = NULL;
          (node = next_carrier(session->model, session->pieces, &at));) {
         lstm__carried *carried = lstm__session_carried(session, node);
-        const size_t each = session->max_batch * carried->units;
         carried->batch = (size_t)states->batches[number++];
-        for (int k = 0; k < (carried->c ? 2 : 1); k++, from += each)
+        for (int k = 0; k < (carried->c ? 2 : 1); k++) {
+            const size_t each = session->max_batch *
+                                (k == 0 ? carried->units : carried->cell_units);
             memcpy(k == 0 ? carried->h : carried->c, from, each * sizeof *from);
+            from += each;
+        }
     }
 }

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { LARGEST_PLAN = 1024 }; /* bytes of a node's plan struct */
+enum { LARGEST_PLAN = 2048 }; /* bytes of a node's plan struct */
 
 size_t lstm__session_steps(const lstm_session *session, lstm__shape shape)
 {

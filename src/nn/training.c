@@ -7,6 +7,7 @@
  */
 #include "training.h"
 #include "constants.h"
+#include "epoch_order.h"
 #include "lbfgs.h"
 #include "random.h"
 #include "weight_noise.h"
@@ -15,8 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-enum { STREAM_SHUFFLE = 3 };
 
 /* ---- History */
 
@@ -86,16 +85,24 @@ static void add_metrics(lstm_session *session, const lstm__loss *loss, const int
 
 lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const int32_t *metrics,
                            size_t metric_count, const lstm__batch *data, size_t batch_size,
-                           lstm__sums *sums)
+                           lstm__source *source, lstm__sums *sums)
 {
     *sums = (lstm__sums){0};
+    if (source)
+        source->sorts = false;
     lstm__session_reset_states(session);
     for (size_t done = 0; done < data->count;) {
         double value = 0;
+        const size_t left = data->count - done;
         lstm__batch batch = *data;
         batch.first = data->first + done;
-        batch.count = data->count - done < batch_size ? data->count - done : batch_size;
+        batch.count = left < batch_size ? left : batch_size;
         done += batch.count;
+        if (source) {
+            const size_t behind = left - batch.count;
+            RETURN_IF_ERROR(lstm__source_read(source, NULL, batch.first, batch.count,
+                                              behind < batch_size ? behind : batch_size, &batch));
+        }
         lstm__session_order(session, &batch);
         lstm__session_forward(session, &batch);
         RETURN_IF_ERROR(lstm__loss_compute(session, loss, &batch, false, &value));
@@ -124,8 +131,10 @@ typedef struct loop {
     real *weights;  /* with weight noise: the weights without it; NULL = no noise */
     size_t batches; /* in an epoch, or pieces of batches */
     lstm__states
-        before;      /* L-BFGS: what was carried into the batch, which it runs again and again */
-    bool keeps_rows; /* sample k of a batch goes on in sample k of the next */
+        before;         /* L-BFGS: what was carried into the batch, which it runs again and again */
+    bool keeps_rows;    /* sample k of a batch goes on in sample k of the next */
+    lstm__batch taken;  /* the source's latest batch, whose pieces may be still to come */
+    size_t taken_first; /* where it begins in the order; SIZE_MAX = none yet */
     double started;
 } loop;
 
@@ -213,28 +222,52 @@ size_t lstm__training_batches(const lstm__training *training)
     return training->pieces.count > 0 ? batches * training->pieces.count : batches;
 }
 
-/* The batch, or the piece of one, that comes next. Returns how much it is of a batch. */
-static double next_batch(const loop *l, lstm__batch *batch)
+/* The whole batch that begins at `first` of the epoch's order. */
+static lstm_status take_batch(loop *l, size_t first, lstm__batch *batch)
+{
+    const lstm__training *training = l->training;
+    const size_t size = training->batch_size, left = training->samples - first;
+    const size_t count = left < size ? left : size;
+    if (!training->source) {
+        *batch = training->data;
+        batch->order = l->order;
+        batch->first = first;
+        batch->count = count;
+        if (!l->keeps_rows)
+            lstm__batch_sort(batch, l->order);
+        return LSTM_OK;
+    }
+    if (l->taken_first != first) {
+        const size_t behind = left - count;
+        l->taken_first = SIZE_MAX;
+        training->source->sorts = !l->keeps_rows;
+        RETURN_IF_ERROR(lstm__source_read(training->source, l->order, first, count,
+                                          behind < size ? behind : size, &l->taken));
+        l->taken_first = first;
+    }
+    *batch = l->taken;
+    return LSTM_OK;
+}
+
+/* The batch, or the piece of one, that comes next. *part is how much it is of a batch. */
+static lstm_status next_batch(loop *l, lstm__batch *batch, double *part)
 {
     const lstm__training *training = l->training;
     const lstm__pieces *pieces = &training->pieces;
     const size_t count = pieces->count > 0 ? pieces->count : 1;
     const size_t number = (size_t)training->position.batch;
-    *batch = training->data;
-    batch->order = l->order;
-    batch->first = number / count * training->batch_size;
-    const size_t left = training->samples - batch->first;
-    batch->count = left < training->batch_size ? left : training->batch_size;
-    if (!l->keeps_rows)
-        lstm__batch_sort(batch, l->order);
+    *part = 1;
+    if (number % count == 0)
+        l->taken_first = SIZE_MAX;
+    RETURN_IF_ERROR(take_batch(l, number / count * training->batch_size, batch));
     if (pieces->count == 0)
-        return 1;
+        return LSTM_OK;
     if (number % count == 0)
         lstm__session_reset_pieces(l->session);
     l->session->carry_after = lstm__pieces_take(pieces, number % count, batch);
-    return pieces->steps > 0
-               ? (double)(batch->piece_steps - batch->piece_skip) / (double)pieces->steps
-               : 1;
+    if (pieces->steps > 0)
+        *part = (double)(batch->piece_steps - batch->piece_skip) / (double)pieces->steps;
+    return LSTM_OK;
 }
 
 /* Whether nothing of a piece counts: towards the end of a batch all its sequences may have ended. */
@@ -295,7 +328,8 @@ static lstm_status run_batch(loop *l, double *loss)
     lstm__training *training = l->training;
     lstm__position *position = &training->position;
     lstm__batch batch;
-    const double part = next_batch(l, &batch);
+    double part;
+    RETURN_IF_ERROR(next_batch(l, &batch, &part));
     if (l->before.nodes > 0)
         lstm__states_save(&l->before, l->session);
     l->session->update = (uint64_t)position->step;
@@ -355,7 +389,7 @@ static lstm_status end_epoch(loop *l, bool *cancel)
         lstm__sums sums;
         RETURN_IF_ERROR(lstm__evaluate(l->evaluation, &training->loss, training->metrics,
                                        training->metric_count, &training->validation,
-                                       training->batch_size, &sums));
+                                       training->batch_size, training->validation_source, &sums));
         sums_to_values(&sums, training->metrics, training->metric_count, values + group);
     }
     if (training->gradient_norms)
@@ -377,18 +411,6 @@ static lstm_status end_epoch(loop *l, bool *cancel)
     return LSTM_OK;
 }
 
-static void set_order(const loop *l)
-{
-    const lstm__training *training = l->training;
-    if (training->shuffle)
-        lstm__random_permutation(
-            training->seed, lstm__random_stream(STREAM_SHUFFLE, (uint64_t)training->position.epoch),
-            l->order, training->samples);
-    else
-        for (size_t k = 0; k < training->samples; k++)
-            l->order[k] = k;
-}
-
 static bool finished(const lstm__training *training)
 {
     const lstm__position *position = &training->position;
@@ -401,7 +423,7 @@ static lstm_status run_epochs(loop *l)
 {
     lstm__training *training = l->training;
     while (!finished(training)) {
-        set_order(l);
+        lstm__epoch_order(training, l->order);
         if (training->position.batch > 0 && training->states.nodes > 0)
             lstm__states_restore(&training->states, l->session);
         else
@@ -428,12 +450,20 @@ static lstm_status run_epochs(loop *l)
     return LSTM_OK;
 }
 
+static size_t longest_labels(const lstm__training *training, const lstm__source *source,
+                             const lstm__batch *data)
+{
+    return source ? (size_t)source->own.label_steps : lstm__loss_longest(&training->loss, data);
+}
+
 lstm_status lstm__training_run(lstm__training *training)
 {
     lstm_status status = LSTM_OK;
     lstm_model *model = training->model;
     loop l = {.training = training, .started = seconds_now()};
     l.batches = lstm__training_batches(training);
+    l.taken_first = SIZE_MAX;
+    const size_t room = training->bucket_batches > 0 ? 2 * training->samples : training->samples;
     const lstm__session_wish wish = {.training = true,
                                      .pieces = training->pieces.count > 0,
                                      .batch = lstm__training_largest_batch(training),
@@ -450,19 +480,20 @@ lstm_status lstm__training_run(lstm__training *training)
                         model->nodes[k]->class->carries(model->nodes[k], false) > 0);
     l.session->fixed_update = true;
     TRY(lstm__loss_prepare(l.session, &training->loss,
-                           lstm__loss_longest(&training->loss, &training->data)));
+                           longest_labels(training, training->source, &training->data)));
     if (training->validation.count > 0) {
         TRY(lstm__session_create(&l.evaluation, model, false, false,
                                  training->validation.count < training->batch_size
                                      ? training->validation.count
                                      : training->batch_size,
                                  training->validation.steps, 0));
-        TRY(lstm__loss_prepare(l.evaluation, &training->loss,
-                               lstm__loss_longest(&training->loss, &training->validation)));
+        TRY(lstm__loss_prepare(
+            l.evaluation, &training->loss,
+            longest_labels(training, training->validation_source, &training->validation)));
     }
-    l.order = lstm__allocate_array(model->context, training->samples, sizeof *l.order);
+    l.order = lstm__allocate_array(model->context, room, sizeof *l.order);
     if (!l.order) {
-        status = lstm__fail_memory(training->samples * sizeof *l.order, "the order of the samples");
+        status = lstm__fail_memory(room * sizeof *l.order, "the order of the samples");
         goto out;
     }
     if (training->weight_noise > 0) {

@@ -8,6 +8,7 @@
 #include "losses.h"
 #include "optimizer.h"
 #include "pieces.h"
+#include "source.h"
 
 enum { LSTM__METRICS = 16, LSTM__COLUMNS = 2 * (LSTM__METRICS + 1) + 1, LSTM__COLUMN_NAME = 48 };
 
@@ -56,7 +57,11 @@ typedef struct lstm__training {
     size_t samples;         /* the first `samples` of data are trained on */
     lstm__batch validation; /* first .. first + count - 1 of its arrays; count 0 = none */
     size_t batch_size;
-    lstm__pieces pieces; /* how sequences are cut; count 0 = not at all */
+    /* instead of the arrays of data and validation, whose samples and steps still say how many there
+     * are; NULL = arrays. The same source may be both */
+    lstm__source *source, *validation_source;
+    size_t bucket_batches; /* batches of a group that is sorted by length; 0 = none */
+    lstm__pieces pieces;   /* how sequences are cut; count 0 = not at all */
     /* what was carried when the last checkpoint was written inside an epoch, or read */
     lstm__states states;
     int64_t epochs, max_steps;
@@ -86,9 +91,10 @@ size_t lstm__training_batches(const lstm__training *training);
 /* Run from training->position to the end. */
 lstm_status lstm__training_run(lstm__training *training);
 
-/* Loss and metrics over data->first .. + data->count, without training. */
+/* Loss and metrics over data->first .. + data->count, without training; of a source's samples unless
+ * `source` is NULL. */
 lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const int32_t *metrics,
                            size_t metric_count, const lstm__batch *data, size_t batch_size,
-                           lstm__sums *sums);
+                           lstm__source *source, lstm__sums *sums);
 
 #endif

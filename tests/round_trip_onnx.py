@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Models through the program, onnx.checker and ONNX Runtime: round_trip_onnx.py PROGRAM CORPUS [SHARED]
+
+1. Each network below is built by the program, converted to .onnx, checked by onnx.checker, run by ONNX Runtime, and read back by
+   the program: all three outputs agree within 1e-5.
+2. Each file of CORPUS is run by ONNX Runtime and by the program.
+3. The recurrent step of Silero VAD in SHARED, from its safetensors and its ONNX file, against ONNX Runtime.
+Ends with 77 (skipped) without onnx, onnxruntime or numpy.
+"""
+import glob
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+    import onnx
+    import onnxruntime
+except ImportError as error:
+    print("skipped:", error)
+    sys.exit(77)
+
+PROGRAM = sys.argv[1]
+LIMIT = 1e-5
+B, T, F = 3, 6, 4
+WORK = tempfile.mkdtemp()
+RANDOM = np.random.default_rng(5)
+
+
+def run(*words):
+    done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, (words, done.stderr)
+    return done
+
+
+def save(name, array):
+    path = os.path.join(WORK, name.replace("/", "_").replace(":", "_") + ".npy")
+    np.save(path, array)
+    return path
+
+
+def close(what, found, expected):
+    assert found.shape == expected.shape, (what, found.shape, expected.shape)
+    worst = float(np.abs(found.astype("f8") - expected).max()) if found.size else 0.0
+    assert worst <= LIMIT, (what, worst)
+    return worst
+
+
+def session(path):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+# ---- 1. networks
+
+def layer(kind, **options):
+    return {"type": kind, **options}
+
+
+X = layer("Input", name="x", shape=[T, F])
+FREE = layer("Input", name="x", shape=[None, F])
+TOKENS = layer("Input", name="x", shape=[None])
+SEQUENCES = {"return_sequences": True}
+NETWORKS = {
+    "lstm": [FREE, layer("LSTM", units=5)],
+    "lstm sequences": [FREE, layer("LSTM", units=5, **SEQUENCES)],
+    "lstm without bias": [X, layer("LSTM", units=5, use_bias=False)],
+    "lstm backwards": [FREE, layer("LSTM", units=5, go_backwards=True, **SEQUENCES)],
+    "lstm states": [FREE, layer("LSTM", units=5, return_state=True, **SEQUENCES)],
+    "peepholes": [FREE, layer("LSTM", units=5, peepholes=True, **SEQUENCES)],
+    "coupled gates": [FREE, layer("LSTM", units=5, coupled_gates="forget", use_bias=False)],
+    "clip": [FREE, layer("LSTM", units=5, gate_clip=0.1, go_backwards=True)],
+    "stack": [FREE, layer("LSTM", units=5, **SEQUENCES), layer("LSTM", units=3), layer("Dense", units=2, activation="softmax")],
+    "gru": [FREE, layer("GRU", units=5)],
+    "gru sequences": [FREE, layer("GRU", units=5, go_backwards=True, **SEQUENCES)],
+    "gru reset before": [FREE, layer("GRU", units=5, reset_after=False, **SEQUENCES)],
+    "rnn": [FREE, layer("SimpleRNN", units=5, **SEQUENCES), layer("SimpleRNN", units=3, activation="relu")],
+    "first states": [FREE, layer("Input", name="h", shape=[5]), layer("Input", name="c", shape=[5]),
+                     layer("LSTM", inputs=["x", "h", "c"], units=5, return_state=True, **SEQUENCES)],
+    "first state of a gru": [FREE, layer("Input", name="h", shape=[5]), layer("GRU", inputs=["x", "h"], units=5)],
+    "learned states": [FREE, layer("LearnedVector", name="h", features=5, initializer="random_normal"),
+                       layer("LearnedVector", name="c", inputs=["x"], features=5, initializer="random_normal"),
+                       layer("LSTM", inputs=["x", "h", "c"], units=5)],
+    "encoder and decoder": [X, layer("LSTM", name="encoder", units=5), layer("RepeatVector", n=3),
+                            layer("LSTM", units=5, initial_state="encoder", **SEQUENCES),
+                            layer("TimeDistributed", layer=layer("Dense", units=2))],
+    "embedding": [TOKENS, layer("Embedding", input_dim=7, output_dim=4), layer("LSTM", units=3)],
+    "norms": [FREE, layer("LayerNormalization"), layer("LSTM", units=4, **SEQUENCES), layer("BatchNormalization"),
+              layer("GlobalAveragePooling1D"), layer("BatchNormalization", scale=False), layer("LayerNormalization", center=False)],
+    "convolution": [X, layer("Conv1D", filters=5, kernel_size=3, padding="causal", dilation_rate=2, activation="relu"),
+                    layer("MaxPooling1D", pool_size=2), layer("LSTM", units=3)],
+    "convolution same": [X, layer("Conv1D", filters=5, kernel_size=4, padding="same"), layer("AveragePooling1D", pool_size=2, strides=1),
+                         layer("GlobalMaxPooling1D")],
+    "convolution valid": [X, layer("Conv1D", filters=5, kernel_size=2, strides=2, activation="tanh"), layer("LastStep")],
+    "same pooling": [layer("Input", name="x", shape=[7, F]), layer("MaxPooling1D", pool_size=3, strides=2, padding="same"),
+                     layer("Flatten"), layer("Dense", units=2)],
+    "shapes": [X, layer("Flatten"), layer("Dense", units=6), layer("Reshape", target_shape=[3, 2]), layer("GRU", units=2)],
+    "noise": [FREE, layer("Dropout", rate=0.5), layer("SpatialDropout1D", rate=0.5), layer("GaussianNoise", stddev=1.0),
+              layer("Reverse"), layer("LSTM", units=3)],
+    "merges": [FREE, layer("LSTM", name="a", units=3, **SEQUENCES), layer("GRU", name="b", inputs=["x"], units=3, **SEQUENCES),
+               *[layer(kind, name=kind, inputs=["a", "b"]) for kind in ("Add", "Subtract", "Multiply", "Average", "Maximum")],
+               layer("Concatenate", inputs=["Add", "Subtract", "Multiply", "Average", "Maximum"]), layer("LSTM", units=2)],
+    "two inputs, two outputs": [FREE, layer("Input", name="v", shape=[3]), layer("LSTM", name="a", inputs=["x"], units=3),
+                                layer("Concatenate", name="both", inputs=["a", "v"]), layer("Dense", name="p", units=2),
+                                layer("Dense", name="q", inputs=["both"], units=1, activation="sigmoid")],
+}
+for merge in ("concat", "sum", "mul", "ave"):
+    for sequences in (True, False):
+        inner = layer("LSTM" if sequences else "GRU", units=3, return_sequences=sequences)
+        NETWORKS[f"bidirectional {merge} {sequences}"] = [FREE, layer("Bidirectional", merge_mode=merge, layer=inner)]
+for name in ("relu", "softsign", "softplus", "elu", "linear", "hard_sigmoid", "hard_sigmoid_keras2"):
+    if name not in ("linear", "hard_sigmoid", "hard_sigmoid_keras2"):
+        NETWORKS[f"lstm {name}"] = [FREE, layer("LSTM", units=3, activation=name)]
+    NETWORKS[f"lstm gates {name}"] = [FREE, layer("LSTM", units=3, recurrent_activation=name)]
+    NETWORKS[f"activation {name}"] = [FREE, layer("LSTM", units=3), layer("Activation", activation=name)]
+NETWORKS["exponential"] = [FREE, layer("LSTM", units=3), layer("Dense", units=2, activation="exponential")]
+TORCH = ("lstm", "lstm sequences", "gru", "rnn", "norms", "convolution", "stack", "bidirectional concat True")
+
+
+def write_model(layers, profile):
+    path = os.path.join(WORK, "model.json")
+    with open(path, "w") as file:
+        json.dump({"profile": profile, "seed": 3, "layers": layers}, file)
+    return path
+
+
+def feed(layers, steps):
+    arrays = {}
+    tokens = any(one["type"] == "Embedding" for one in layers)
+    for one in layers:
+        if one["type"] != "Input":
+            continue
+        shape = [steps if size is None else size for size in one["shape"]]
+        if tokens:
+            arrays[one["name"]] = RANDOM.integers(0, 7, (B, steps)).astype("i8")
+        else:
+            arrays[one["name"]] = RANDOM.standard_normal((B, *shape)).astype("f4")
+    return arrays
+
+
+def predict(model, arrays, named):
+    out = os.path.join(WORK, "out.npz")
+    words = []
+    for name, array in arrays.items():
+        path = save(name, array)
+        words += ["--x", f"{name}={path}" if named else path]
+    run("predict", model, *words, "-o", out)
+    return np.load(out)
+
+
+def check_network(name, layers, profile):
+    description = write_model(layers, profile)
+    own = os.path.join(WORK, "own.lstm")
+    path = os.path.join(WORK, "out.onnx")
+    run("convert", description, own)
+    run("convert", own, path)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    runtime = session(path)
+    names = [output.name for output in runtime.get_outputs()]
+    worst = 0.0
+    for steps in (T, 2 * T + 1) if layers[0] is FREE or layers[0] is TOKENS else (layers[0]["shape"][0],):
+        arrays = feed(layers, steps)
+        ours = predict(own, arrays, False)
+        theirs = runtime.run(None, arrays)
+        again = predict(path, arrays, True)
+        for k, output in enumerate(theirs):
+            worst = max(worst, close(name, output, ours[f"y{k}"]))
+            worst = max(worst, close(name + ", read again", again[names[k] if len(names) > 1 else "y0"], output))
+    return worst
+
+
+def check_stateful():
+    """A stream in two pieces through the states of the graph equals the whole sequence."""
+    layers = [FREE, layer("LSTM", name="a", units=5, stateful=True, **SEQUENCES), layer("Dense", units=2)]
+    own = os.path.join(WORK, "own.lstm")
+    path = os.path.join(WORK, "stream.onnx")
+    run("convert", write_model(layers, "keras"), own)
+    run("convert", own, path)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    runtime = session(path)
+    arrays = feed(layers, 8)
+    whole = predict(own, arrays, False)["y0"]
+    states = {"a.h0": np.zeros((1, B, 5), "f4"), "a.c0": np.zeros((1, B, 5), "f4")}
+    pieces = []
+    for part in (slice(0, 3), slice(3, 8)):
+        y, h, c = runtime.run([runtime.get_outputs()[0].name, "a.hn", "a.cn"], {"x": arrays["x"][:, part], **states})
+        states = {"a.h0": h, "a.c0": c}
+        pieces.append(y)
+    return close("stateful", np.concatenate(pieces, 1), whole)
+
+
+def check_refusals():
+    for layers, word in (([FREE, layer("Masking"), layer("LSTM", units=2)], "Masking"),
+                         ([TOKENS, layer("Embedding", input_dim=3, output_dim=2, mask_zero=True), layer("LSTM", units=2)], "mask"),
+                         ([FREE, layer("LSTM", units=2, activation="exponential")], "activation"),
+                         ([FREE, layer("LSTM", units=4, proj_size=2)], "projection"),
+                         ([FREE, layer("LSTM", units=2, zoneout_h=0.1)], "zoneout"),
+                         ([FREE, layer("LSTM", units=2, layer_norm="ba")], "layer_norm")):
+        own = os.path.join(WORK, "own.lstm")
+        path = os.path.join(WORK, "refused.onnx")
+        run("convert", write_model(layers, "keras"), own)
+        done = subprocess.run([PROGRAM, "convert", own, path], capture_output=True, text=True)
+        assert done.returncode == 2 and word in done.stderr and not os.path.exists(path), (done.returncode, done.stderr)
+
+
+# ---- 2. files of other exporters
+
+def check_file(path):
+    runtime = session(path)
+    sizes = {"b": 4, "batch": 4, "t": 5, "steps": 5}
+    tensors = {tensor.name for tensor in onnx.load(path).graph.initializer}
+    arrays = {}
+    for port in runtime.get_inputs():
+        shape = [size if isinstance(size, int) else sizes[size] for size in port.shape]
+        if port.name in tensors:
+            continue
+        if port.type == "tensor(float)":
+            arrays[port.name] = RANDOM.standard_normal(shape).astype("f4")
+        else:
+            high, kind = (3, "i8") if port.type == "tensor(int64)" else (6, "i4")
+            arrays[port.name] = RANDOM.integers(0, high, shape).astype(kind)
+    names = [output.name for output in runtime.get_outputs()]
+    found = predict(path, arrays, True)
+    return max(close(path, found[name if len(names) > 1 else "y0"], expected)
+               for name, expected in zip(names, runtime.run(None, arrays)))
+
+
+def main():
+    errors = {}
+    for name, layers in NETWORKS.items():
+        errors[name] = check_network(name, layers, "keras")
+        if name in TORCH:
+            errors[name + ", torch"] = check_network(name, layers, "torch")
+    errors["stateful"] = check_stateful()
+    check_refusals()
+    for path in sorted(glob.glob(os.path.join(sys.argv[2], "*.onnx"))):
+        errors[os.path.basename(path)] = check_file(path)
+    worst = max(errors, key=errors.get)
+    print(f"{len(errors)} networks and files agree; worst: {worst}: {errors[worst]:.2g} (limit {LIMIT:g})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ONNX files from the inside: memory that runs out anywhere, damage, external data that must stay in
+ * its folder, what the note says of inputs and outputs, and messages. Files:
+ * tests/fuzz/make_onnx_corpus.py, and small ones put together here.
+ */
+#include "graph.h"
+#include "model_file.h"
+#include "onnx_file.h"
+#include "random.h"
+
+#include "test_io_support.h"
+
+#include <math.h>
+
+static memory held;
+static lstm_context *context;
+
+static const char *const files[] = {"bidirectional.onnx", "zeros.onnx", "opset7.onnx",
+                                    "layers.onnx", "parts.onnx"};
+enum { FILES = 5 };
+
+static const char *kept(const char *name)
+{
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/fuzz/corpus/onnx/%s", LSTM_TESTS_DIR, name);
+    return path;
+}
+
+static void test_memory_may_run_out_anywhere(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < FILES; k++)
+        for (long allowed = 0;; allowed++) {
+            lstm_model *model = NULL;
+            held.allowed = allowed;
+            held.failed = false;
+            const size_t before = held.blocks;
+            const lstm_status status = lstm__model_load(&model, context, kept(files[k]));
+            held.allowed = -1;
+            if (!held.failed) {
+                assert_int_equal(status, LSTM_OK);
+                lstm__graph_release(model);
+                assert_int_equal(held.blocks, before);
+                break;
+            }
+            assert_int_equal(status, LSTM_ERROR_MEMORY);
+            assert_null(model);
+            assert_int_equal(held.blocks, before);
+        }
+}
+
+/* A few bytes changed at once, which the single bits of fuzz_onnx do not reach. */
+static void test_damaged_files_are_refused_or_finite(void **state)
+{
+    enum { RUNS = 10000, SEED = 20 };
+    size_t loaded = 0;
+    (void)state;
+    print_message("seed %d\n", SEED);
+    for (size_t k = 0; k < FILES; k++) {
+        size_t size = 0;
+        unsigned char *const original = read_file(kept(files[k]), &size);
+        unsigned char *const damaged = malloc(size);
+        assert_non_null(damaged);
+        for (uint64_t run = 0; run < RUNS / FILES; run++) {
+            lstm_model *model = NULL;
+            char name[] = "damaged.onnx";
+            memcpy(damaged, original, size);
+            for (uint64_t change = 0; change < 1 + run % 4; change++) {
+                const uint64_t at = 8 * run + 2 * change;
+                damaged[lstm__random_below(SEED, k, at, size)] = (unsigned char)lstm__random_below(
+                    SEED, k, at + 1, 256);
+            }
+            const lstm__file file = {
+                .context = context, .name = name, .bytes = damaged, .size = size};
+            const size_t before = held.blocks;
+            if (lstm__onnx_load(&model, context, &file) == LSTM_OK) {
+                for (size_t v = 0; v < model->value_count; v++)
+                    assert_true(isfinite(model->values[v]));
+                lstm__graph_release(model);
+                loaded++;
+            } else {
+                assert_null(model);
+            }
+            assert_int_equal(held.blocks, before);
+        }
+        free(damaged);
+        free(original);
+    }
+    assert_true(loaded < RUNS / 2); /* changes of weights stay models */
+}
+
+/* ---- Files put together here */
+
+typedef struct message {
+    unsigned char bytes[8192];
+    size_t size;
+} message;
+
+static void put_varint(message *m, uint64_t value)
+{
+    for (; value >= 128; value >>= 7)
+        m->bytes[m->size++] = (unsigned char)(value | 128);
+    m->bytes[m->size++] = (unsigned char)value;
+    assert_true(m->size < sizeof m->bytes - 16);
+}
+
+static void put_number(message *m, uint64_t field, uint64_t value)
+{
+    put_varint(m, field << 3);
+    put_varint(m, value);
+}
+
+static void put_bytes(message *m, uint64_t field, const void *source, size_t size)
+{
+    put_varint(m, field << 3 | 2);
+    put_varint(m, size);
+    assert_true(size < sizeof m->bytes - m->size);
+    memcpy(m->bytes + m->size, source, size);
+    m->size += size;
+}
+
+static void put_text(message *m, uint64_t field, const char *text)
+{
+    put_bytes(m, field, text, strlen(text));
+}
+
+static void put_message(message *m, uint64_t field, const message *part)
+{
+    put_bytes(m, field, part->bytes, part->size);
+}
+
+static void put_port(message *graph, uint64_t field, const char *name, size_t rank,
+                     const uint64_t *sizes)
+{
+    message port = {.size = 0};
+    message type = {.size = 0};
+    message tensor = {.size = 0};
+    message shape = {.size = 0};
+    for (size_t k = 0; k < rank; k++) {
+        message dimension = {.size = 0};
+        if (sizes[k])
+            put_number(&dimension, 1, sizes[k]);
+        else
+            put_text(&dimension, 2, k == 0 ? "first" : "second");
+        put_message(&shape, 1, &dimension);
+    }
+    put_number(&tensor, 1, 1);
+    put_message(&tensor, 2, &shape);
+    put_message(&type, 1, &tensor);
+    put_text(&port, 1, name);
+    put_message(&port, 2, &type);
+    put_message(graph, field, &port);
+}
+
+/* A matrix [1][2][2] for RNN, in the model or beside it. */
+static void put_matrix(message *graph, const char *name, const char *location, const char *offset)
+{
+    static const float values[4] = {0.5f, 0.25f, -0.5f, 1};
+    message tensor = {.size = 0};
+    put_number(&tensor, 1, 1);
+    put_number(&tensor, 1, 2);
+    put_number(&tensor, 1, 2);
+    put_number(&tensor, 2, 1);
+    put_text(&tensor, 8, name);
+    if (location) {
+        const char *const entries[][2] = {{"location", location}, {"offset", offset}};
+        for (size_t k = 0; k < 2; k++) {
+            message entry = {.size = 0};
+            put_text(&entry, 1, entries[k][0]);
+            put_text(&entry, 2, entries[k][1]);
+            put_message(&tensor, 13, &entry);
+        }
+        put_number(&tensor, 14, 1);
+    } else {
+        put_bytes(&tensor, 9, values, sizeof values);
+    }
+    put_message(graph, 5, &tensor);
+}
+
+/* x -> op (W, R) -> y, opset 14. */
+static void write_model(const char *path, const char *op, const char *attribute,
+                        const char *location, const char *offset)
+{
+    message model = {.size = 0};
+    message graph = {.size = 0};
+    message node = {.size = 0};
+    message opset = {.size = 0};
+    put_text(&node, 1, "x");
+    put_text(&node, 1, "W");
+    put_text(&node, 1, "R");
+    put_text(&node, 2, "y");
+    put_text(&node, 3, "the node");
+    put_text(&node, 4, op);
+    if (attribute) {
+        message a = {.size = 0};
+        put_text(&a, 1, attribute);
+        put_number(&a, 3, 1);
+        put_message(&node, 5, &a);
+    }
+    put_message(&graph, 1, &node);
+    put_text(&graph, 2, "graph");
+    put_matrix(&graph, "W", location, offset);
+    put_matrix(&graph, "R", NULL, NULL);
+    put_port(&graph, 11, "x", 3, (const uint64_t[]){0, 0, 2});
+    put_port(&graph, 12, "y", 4, (const uint64_t[]){0, 1, 0, 2});
+    put_number(&opset, 2, 14);
+    put_number(&model, 1, 8);
+    put_message(&model, 7, &graph);
+    put_message(&model, 8, &opset);
+    write_file(path, model.bytes, model.size);
+}
+
+static void expect_refusal(const char *path, lstm_status expected, const char *text)
+{
+    lstm_model *model = NULL;
+    const lstm_status status = lstm__model_load(&model, context, path);
+    if (status != expected || !strstr(lstm_last_error(), text))
+        fail_msg("%s: %s: %s; expected %s and \"%s\"", path, lstm_status_name(status),
+                 lstm_last_error(), lstm_status_name(expected), text);
+    assert_null(model);
+}
+
+static void test_external_data_stays_in_the_folder(void **state)
+{
+    static const float values[6] = {9, 9, 1, 2, 3, 4};
+    (void)state;
+    lstm_model *model = NULL;
+    write_file("weights.bin", values, sizeof values);
+    write_model("outside.onnx", "RNN", NULL, "weights.bin", "8");
+    assert_works(lstm__model_load(&model, context, "outside.onnx"));
+    /* kernel (I, H) of rows W (H, I) */
+    const size_t kernel = lstm__graph_find_parameter(model, "the node/kernel");
+    assert_true(kernel < model->parameter_count);
+    float found[4];
+    lstm__parameter_read(&model->parameters[kernel], model->values, found);
+    assert_true(found[0] == 1 && found[1] == 3 && found[2] == 2 && found[3] == 4);
+    lstm__graph_release(model);
+    write_model("outside.onnx", "RNN", NULL, "weights.bin", "12");
+    expect_refusal("outside.onnx", LSTM_ERROR_FORMAT, "from offset 12 on");
+    write_model("outside.onnx", "RNN", NULL, "missing.bin", "0");
+    expect_refusal("outside.onnx", LSTM_ERROR_IO, "missing.bin");
+    static const char *const places[] = {
+        "../weights.bin", "/etc/passwd", "..", ".", "a/b", "a\\b", ""};
+    for (size_t k = 0; k < sizeof places / sizeof *places; k++) {
+        write_model("outside.onnx", "RNN", NULL, places[k], "0");
+        expect_refusal("outside.onnx", LSTM_ERROR_UNSUPPORTED, "in the model's own folder");
+    }
+    unlink("link.bin");
+    assert_int_equal(symlink("weights.bin", "link.bin"), 0);
+    write_model("outside.onnx", "RNN", NULL, "link.bin", "0");
+    expect_refusal("outside.onnx", LSTM_ERROR_IO, "link.bin");
+    write_model("outside.onnx", "RNN", NULL, "weights.bin", "99999999999999999999999");
+    expect_refusal("outside.onnx", LSTM_ERROR_FORMAT, "offset");
+}
+
+static void test_messages_name_operator_node_and_attribute(void **state)
+{
+    (void)state;
+    write_model("named.onnx", "NonMaxSuppression", NULL, NULL, NULL);
+    expect_refusal("named.onnx", LSTM_ERROR_UNSUPPORTED, "NonMaxSuppression \"the node\"");
+    write_model("named.onnx", "RNN", "colour", NULL, NULL);
+    expect_refusal("named.onnx", LSTM_ERROR_UNSUPPORTED, "\"colour\"");
+    write_model("named.onnx", "LSTM", NULL, NULL, NULL);
+    expect_refusal("named.onnx", LSTM_ERROR_SHAPE, "W has shape ( 1,  2,  2): expected (1, 8, 2)");
+}
+
+static void test_the_note_tells_names_and_axes(void **state)
+{
+    (void)state;
+    lstm_model *model = NULL;
+    assert_works(lstm__model_load(&model, context, kept("bidirectional.onnx")));
+    const char *note = lstm__graph_note(model, "onnx.ports");
+    assert_non_null(note);
+    assert_non_null(strstr(note, "\"name\":\"h0\",\"axes\":\"PBF\",\"index\":1,\"parts\":2"));
+    assert_non_null(strstr(note, "\"name\":\"n\",\"lengths\":true"));
+    assert_non_null(strstr(note, "\"name\":\"y\",\"axes\":\"TBF\""));
+    assert_int_equal(model->output_count, 3);
+    lstm__graph_release(model);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    context = counted_context(&held);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    lstm_context_destroy(context);
+    assert_int_equal(held.blocks, 0);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory_may_run_out_anywhere),
+        cmocka_unit_test(test_damaged_files_are_refused_or_finite),
+        cmocka_unit_test(test_external_data_stays_in_the_folder),
+        cmocka_unit_test(test_messages_name_operator_node_and_attribute),
+        cmocka_unit_test(test_the_note_tells_names_and_axes),
+    };
+    return cmocka_run_group_tests(tests, start, end);
+}
