@@ -158,24 +158,6 @@ static lstm_status call_loss(const void *options)
     return other_output && status == LSTM_ERROR_SHAPE ? LSTM_OK : status;
 }
 
-static void do_nothing(void *user, const lstm_custom_pass *pass)
-{
-    (void)user;
-    (void)pass;
-}
-static const lstm_custom_layer valid_custom = {
-    .struct_size = sizeof valid_custom, .type = "Nothing", .forward = do_nothing};
-
-static lstm_status call_custom(const void *options)
-{
-    lstm_model *model = NULL;
-    assert_ok(lstm_model_create(&model, NULL, NULL));
-    assert_ok(lstm_model_add_input(model, OPTIONS(lstm_input, .features = 2), NULL));
-    const lstm_status status = lstm_model_add_custom(model, options, NULL, NULL, 0, NULL);
-    lstm_model_destroy(model);
-    return status;
-}
-
 static lstm_status call_schedule(const void *options)
 {
     lstm_optimizer *optimizer = NULL;
@@ -450,13 +432,6 @@ static const option_struct structs[] = {
      true,
      {MEMBER(lstm_loss_options, loss, 21), FLAG(lstm_loss_options, from_logits),
       FLAG(lstm_loss_options, focal_balanced), MEMBER(lstm_loss_options, reduction, 3)}},
-    {"lstm_custom_layer",
-     sizeof valid_custom,
-     call_custom,
-     &valid_custom,
-     false,
-     {FLAG(lstm_custom_layer, stepwise), FLAG(lstm_custom_layer, drop_mask),
-      RESERVED(lstm_custom_layer, reserved)}},
     {"lstm_schedule_options",
      sizeof valid_schedule,
      call_schedule,

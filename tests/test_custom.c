@@ -402,6 +402,21 @@ static void test_definitions_that_cannot_be_are_refused_in_words(void **state)
     assert_status_text(lstm_context_register_layer(NULL, &bad), LSTM_ERROR_ARGUMENT, "context");
     assert_status_text(lstm_model_add_custom(model, &bad, NULL, NULL, 0, NULL), LSTM_ERROR_ARGUMENT,
                        "expected letters, digits and _");
+    bad = scale;
+    bad.stepwise = 3;
+    assert_status_text(lstm_model_add_custom(model, &bad, NULL, NULL, 0, NULL),
+                       LSTM_ERROR_ARGUMENT, "stepwise");
+    bad = scale;
+    bad.drop_mask = -1;
+    assert_status_text(lstm_model_add_custom(model, &bad, NULL, NULL, 0, NULL),
+                       LSTM_ERROR_ARGUMENT, "drop_mask");
+    bad = scale;
+    bad.reserved = 1;
+    assert_status_text(lstm_model_add_custom(model, &bad, NULL, NULL, 0, NULL),
+                       LSTM_ERROR_ARGUMENT, "reserved is 1");
+    bad = scale;
+    bad.struct_size = 2;
+    assert_status(lstm_model_add_custom(model, &bad, NULL, NULL, 0, NULL), LSTM_ERROR_ARGUMENT);
     assert_ok(lstm_model_add_custom(model, &scale, NULL, NULL, 0, NULL)); /* still usable */
     assert_ok(lstm_model_build(model));
     lstm_model_destroy(model);
