@@ -1307,14 +1307,25 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
  * LSTM_ERROR_MEMORY. Threads: needs the model to itself. */
 LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path);
 
-/* Write a built model for others, in the format of the path's suffix: for Keras 3 .keras
- * (description and weights) or .weights.h5 (weights alone, for model.load_weights of the same
- * network); .onnx (opset 17; the batch is free; layers that ONNX has no operator for are refused by
- * name; a stateful LSTM takes its states as inputs NAME.h0, NAME.c0 and gives NAME.hn, NAME.cn).
- * Scalers, metadata and the seed are not part of these formats; of two biases (PyTorch profile) the
- * sum is written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
- * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+/* Write a built model for others, in the format of the path's suffix: .keras (description and
+ * weights) and .weights.h5 (weights alone, for model.load_weights of the same network) for Keras 3;
+ * .pt or .pth, a state dict that PyTorch's torch.load(weights_only=True) opens; .onnx (opset 17; the
+ * batch is free; layers that ONNX has no operator for are refused by name; a stateful LSTM takes its
+ * states as inputs NAME.h0, NAME.c0 and gives NAME.hn, NAME.cn). A model of the other profile is
+ * converted: of two biases the sum is written to Keras, of one bias itself and zeros to
+ * PyTorch. Scalers, metadata and the seed are not part of these formats. Atomic as lstm_model_save.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix), LSTM_ERROR_STATE (not built),
+ * LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED (a layer that the format cannot say, by its name),
+ * LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
+
+/* Write the parameters of a built model alone, as arrays under the names and in the shapes of a
+ * profile: .safetensors, .npz, .pt or .pth (PyTorch's names). Files of the model's own profile go
+ * back with lstm_model_load_weights.
+ *   naming  [in]  LSTM_PROFILE_*; 0 = the model's own
+ * Returns as lstm_model_export. Atomic. */
+LSTM_API lstm_status lstm_model_export_weights(const lstm_model *model, const char *path,
+                                               int32_t naming);
 
 /* ===============================================================================================================
  * Data
@@ -1712,6 +1723,10 @@ typedef struct lstm_fit_options {
      * padding is computed, while a sample still meets other company in every epoch. Needs lengths
      * (of the data or of the source) and shuffle. Default 0 = none */
     int64_t bucket_batches;
+    /* as in lstm_session_options, for the memory of long sequences; the same training to the bit.
+     * Has no effect with tbptt_k1, whose pieces are short. Default LSTM_NO */
+    int32_t recompute;
+    int32_t reserved_3; /* 0 */
 } lstm_fit_options;
 
 /* Train a model.
@@ -1805,6 +1820,14 @@ typedef struct lstm_session_options {
     /* largest number of labels of a sample, for lstm_session_loss with CTC; default 0 = no CTC.
      * Takes (steps + 6) * (2 * min(labels, steps) + 3) floats a thread */
     int64_t labels;
+    /* LSTM_YES, with training: LSTM layers keep the states at some steps of a long sequence instead
+     * of the whole tape, and backward runs the steps between them forward again. The same results to
+     * the bit, up to a third more time, and memory for the tape that grows with the square root of
+     * the steps (docs/design/recomputation.md). Layers whose tape is short anyway, other cells, LSTMs
+     * with projections, peepholes and the like, and sessions with `traces` do as without. Default
+     * LSTM_NO */
+    int32_t recompute;
+    int32_t reserved_2; /* 0 */
 } lstm_session_options;
 
 /* Plan a built model for calls of up to `batch` samples and `steps` steps. Returns LSTM_OK,

@@ -65,6 +65,8 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     NEED_ZERO(o->reserved_2);
     RETURN_IF_ERROR(lstm__read_flag(&o->gradient_norms, LSTM_NO, "gradient_norms"));
     RETURN_IF_ERROR(lstm__read_flag(&o->restore_best, LSTM_YES, "restore_best"));
+    NEED_ZERO(o->reserved_3);
+    RETURN_IF_ERROR(lstm__read_flag(&o->recompute, LSTM_NO, "recompute"));
     RETURN_IF_ERROR(read_batch_size(&o->batch_size));
     RETURN_IF_ERROR(lstm__loss_read(&training->loss, o->loss));
     RETURN_IF_ERROR(read_metrics(&training->loss, o->metrics, o->metric_count, training->metrics));
@@ -101,6 +103,7 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     training->max_steps = o->max_steps;
     training->shuffle = o->shuffle == LSTM_YES;
     training->restore_best = o->restore_best == LSTM_YES;
+    training->recompute = o->recompute == LSTM_YES;
     training->patience = o->early_stopping;
     training->min_delta = o->min_delta;
     training->weight_noise = o->weight_noise;

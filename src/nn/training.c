@@ -466,6 +466,7 @@ lstm_status lstm__training_run(lstm__training *training)
     const size_t room = training->bucket_batches > 0 ? 2 * training->samples : training->samples;
     const lstm__session_wish wish = {.training = true,
                                      .pieces = training->pieces.count > 0,
+                                     .recompute = training->recompute,
                                      .batch = lstm__training_largest_batch(training),
                                      .steps = training->pieces.count > 0
                                                   ? lstm__pieces_longest(&training->pieces)

@@ -65,7 +65,7 @@ typedef struct lstm__training {
     /* what was carried when the last checkpoint was written inside an epoch, or read */
     lstm__states states;
     int64_t epochs, max_steps;
-    bool shuffle, restore_best;
+    bool shuffle, restore_best, recompute;
     int64_t patience; /* 0 = no early stopping */
     double min_delta;
     uint64_t seed;
