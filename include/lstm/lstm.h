@@ -1224,6 +1224,10 @@ LSTM_API lstm_status lstm_model_set_metadata(lstm_model *model, const char *key,
  * same key. */
 LSTM_API const char *lstm_model_metadata(const lstm_model *model, const char *key);
 
+#define LSTM_SCALING_STANDARD 1
+#define LSTM_SCALING_MIN_MAX 2
+#define LSTM_SCALING_ROBUST 3
+
 #define LSTM_SCALER_INPUT 1  /* columns of the first input's features */
 #define LSTM_SCALER_TARGET 2 /* columns of the first output's features */
 
@@ -1249,12 +1253,45 @@ LSTM_API lstm_status lstm_model_get_scaler(const lstm_model *model, int32_t whic
 LSTM_API lstm_status lstm_scaler_fit(const double *x, size_t rows, size_t columns, double *offset,
                                      double *scale);
 
+/* The same with a choice of rule, column by column; a column whose scale would be 0 gets scale 1:
+ *   LSTM_SCALING_STANDARD  mean, standard deviation (population)        (scikit-learn's StandardScaler)
+ *   LSTM_SCALING_MIN_MAX   smallest, largest - smallest: to [0, 1]      (MinMaxScaler)
+ *   LSTM_SCALING_ROBUST    median, third - first quartile, between neighbours by parts (RobustScaler)
+ * Returns as lstm_scaler_fit, and LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_scaler_fit_as(int32_t scaling, const double *x, size_t rows,
+                                        size_t columns, double *offset, double *scale);
+
 /* y = (x - offset) / scale, and its inverse x = y * scale + offset, row by row: [rows][columns].
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
 LSTM_API lstm_status lstm_scaler_apply(const double *x, size_t rows, size_t columns,
                                        const double *offset, const double *scale, float *y);
 LSTM_API lstm_status lstm_scaler_invert(const float *y, size_t rows, size_t columns,
                                         const double *offset, const double *scale, double *x);
+
+/* ---- Windows over a series: what a forecast is trained on */
+
+typedef struct lstm_window_options {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    int64_t window;   /* rows that are read, > 0 */
+    int64_t horizon;  /* rows that are predicted, behind them; default 1 */
+    int64_t gap;      /* rows between the two; default 0 */
+    int64_t stride;   /* rows from the beginning of one window to that of the next; default 1 */
+    const size_t *targets; /* the columns that are predicted; NULL = all */
+    size_t target_count;
+} lstm_window_options;
+
+/* Return how many windows a series of `rows` rows has: 0 where none fits, -1 for options out of
+ * range (lstm_last_error says which). */
+LSTM_API int64_t lstm_window_count(const lstm_window_options *options, size_t rows);
+
+/* Cut a series [rows][columns] into windows; sample k reads the rows from k * stride on.
+ *   x  [out] [windows][window][columns]; x_count says how many values it holds
+ *   y  [out] [windows][horizon][targets]; NULL = not wanted
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (a count). */
+LSTM_API lstm_status lstm_window_make(const lstm_window_options *options, const float *series,
+                                      size_t rows, size_t columns, float *x, size_t x_count,
+                                      float *y, size_t y_count);
 
 /* ---- Description, file */
 
@@ -1464,6 +1501,38 @@ typedef struct lstm_loss_options {
     void *custom_user;
     int64_t custom_targets; /* values of a row of the target; default 0 = as many as features */
 } lstm_loss_options;
+
+/* ---- A source of .npy files, which may be larger than memory: only the rows of a batch are read. */
+
+typedef struct lstm_files lstm_files;
+
+typedef struct lstm_files_options {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    /* .npy files whose first axis is the sample: one for each input, in the model's order. Any kind
+     * of number, C order. (samples, steps, features), or without axes of one feature */
+    const char *const *inputs;
+    size_t input_count;
+    const char *const *targets; /* one for each output */
+    size_t target_count;
+    const int32_t *lengths; /* as lstm_data's, one a sample; copied. NULL = all steps */
+    size_t lengths_count;
+    const lstm_loss_options *loss; /* says what shape targets have; NULL = MSE. Not CTC */
+} lstm_files_options;
+
+/* Open files and check their shapes against a built model. They are read with pread while the object
+ * lives and must not change.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_IO,
+ * LSTM_ERROR_FORMAT, LSTM_ERROR_UNSUPPORTED (Fortran order, CTC), LSTM_ERROR_SHAPE (names file,
+ * expected and found shape), LSTM_ERROR_MEMORY. Ownership: the caller's. */
+LSTM_API lstm_status lstm_files_open(lstm_files **out, lstm_model *model,
+                                     const lstm_files_options *options);
+LSTM_API void lstm_files_close(lstm_files *files);
+
+/* Return the source for lstm_fit_options or lstm_evaluate_options, with prefetch set; a copy may be
+ * changed. Its `read` fails with LSTM_ERROR_IO where a file can no longer be read. Ownership: the
+ * files', until close. Threads: one reader at a time. NULL for NULL. */
+LSTM_API const lstm_source *lstm_files_source(const lstm_files *files);
 
 /* ===============================================================================================================
  * Optimizer
