@@ -247,6 +247,21 @@ LSTM_API const char *lstm_last_error(void);
 /* CTC: edit distance of the greedily decoded outputs to the labels, divided by the number of labels,
  * over all samples. (Accuracy with CTC: the part of samples without any error.) */
 #define LSTM_METRIC_LABEL_ERROR_RATE 5
+/* Of each class, then the mean over classes (scikit-learn's "macro"; classes that are neither in the
+ * targets nor predicted are left out); of an output of one feature that of class 1. Thresholds as
+ * for accuracy; several features of a binary loss are a class each. F1 = 2 right / (predicted +
+ * actual). 0 where nothing was predicted or is there */
+#define LSTM_METRIC_PRECISION 6
+#define LSTM_METRIC_RECALL 7
+#define LSTM_METRIC_F1 8
+/* the same from the counts of all classes together ("micro"; Keras' Precision and Recall) */
+#define LSTM_METRIC_PRECISION_MICRO 9
+#define LSTM_METRIC_RECALL_MICRO 10
+#define LSTM_METRIC_F1_MICRO 11
+#define LSTM_METRIC_TOP_5_ACCURACY 12 /* the right class is among the five most likely */
+/* exp of the mean cross-entropy, and the mean in bits; of the categorical cross-entropies */
+#define LSTM_METRIC_PERPLEXITY 13
+#define LSTM_METRIC_BITS_PER_CHARACTER 14
 
 /* Optimizers. */
 #define LSTM_OPTIMIZER_SGD 1
@@ -1820,6 +1835,11 @@ typedef struct lstm_evaluate_options {
     int32_t reserved; /* 0 */
     /* Instead of `data`, which is NULL then; NULL = arrays */
     const lstm_source *source;
+    /* [out] [classes][classes]: how many rows of each actual class (first index) were predicted as
+     * each (second), of the first output; one feature has two classes. Rows of weight 0 do not
+     * count. `confusion_count` = classes * classes places. NULL = not wanted */
+    int64_t *confusion;
+    size_t confusion_count;
 } lstm_evaluate_options;
 
 /* Compute loss and metrics without training.
@@ -2326,6 +2346,45 @@ LSTM_API lstm_status lstm_session_sample(lstm_session *session, lstm_sampler *sa
                                          const int32_t *prompt, size_t prompt_count,
                                          int32_t end_token, int32_t *tokens, size_t count,
                                          size_t *length);
+
+/* ===============================================================================================================
+ * Metrics of your own arrays. Threads: any number of calls.
+ * ===============================================================================================================
+ */
+
+/* Count pairs of classes: matrix [classes][classes], rows are actual, columns predicted. Returns
+ * LSTM_OK, LSTM_ERROR_ARGUMENT (a class out of range: its place and number), LSTM_ERROR_SHAPE. */
+LSTM_API lstm_status lstm_confusion_matrix(const int32_t *actual, const int32_t *predicted,
+                                           size_t count, size_t classes, int64_t *matrix,
+                                           size_t matrix_count);
+
+/* Compute precision, recall and F1 from a confusion matrix.
+ *   scores  [out] [classes + 3][3]: of each class, then micro, macro (over the classes that are
+ *           seen) and weighted (by actual counts) means; columns precision, recall, F1; 0 for 0 / 0
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE. */
+LSTM_API lstm_status lstm_confusion_scores(const int64_t *matrix, size_t classes, double *scores,
+                                           size_t score_count);
+
+/* The part of the rows whose actual class is among the k with the largest scores [rows][classes]; of
+ * equals the lower class is first. Returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
+LSTM_API lstm_status lstm_top_k_accuracy(const float *scores, const int32_t *actual, size_t rows,
+                                         size_t classes, size_t k, double *accuracy);
+
+/* The smallest number of insertions, deletions and substitutions that make a into b (Levenshtein
+ * 1966). Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_edit_distance(lstm_context *context, const int32_t *a, size_t a_count,
+                                        const int32_t *b, size_t b_count, size_t *distance);
+
+#define LSTM_UNIT_CHARACTER 1 /* Unicode code points */
+#define LSTM_UNIT_WORD 2      /* what stands between white space */
+
+/* Count the errors of a text (UTF-8) against a reference: errors / units is the character error rate
+ * (CER) or the word error rate (WER); add both up over many texts before dividing.
+ *   errors  [out] edit distance     units  [out] characters or words of the reference
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_text_errors(lstm_context *context, const char *reference,
+                                      const char *text, int32_t unit, size_t *errors,
+                                      size_t *units);
 
 /* ===============================================================================================================
  * Archive: named arrays in files (.npy, .npz, .safetensors)
