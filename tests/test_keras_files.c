@@ -424,7 +424,7 @@ static void test_what_is_wrong_is_said_by_name(void **state)
         skip();
     check_load("keras/lstm_last", "model.weights.h5", LSTM_ERROR_UNSUPPORTED,
                "an HDF5 file without a description");
-    check_load("torch/lstm1", "model.pt", LSTM_ERROR_UNSUPPORTED, "no model of Keras");
+    check_load("malformed", "truncated.pt", LSTM_ERROR_FORMAT, "the ZIP archive");
     /* no input layer either */
     check_load("malformed", "wrong_weight_shape.keras", LSTM_ERROR_ARGUMENT, "nothing to read");
     check_load("malformed", "no_weights.keras", LSTM_ERROR_FORMAT, "has no model.weights.h5");

@@ -31,7 +31,9 @@ static lstm_status add_variables(lstm__hdf5_writer *w, const lstm__node *node, s
         const lstm__parameter *p = &model->parameters[node->parameter_first + first + k];
         lstm__parameter_read(p, model->values, values);
         snprintf(number, sizeof number, "%zu", k);
-        RETURN_IF_ERROR(lstm__hdf5_add_array(w, vars, number, p->rank, p->shape, values));
+        /* the factor of Attention is a number, no vector, in Keras */
+        const int rank = node->class == &lstm__class_attention ? 0 : p->rank;
+        RETURN_IF_ERROR(lstm__hdf5_add_array(w, vars, number, rank, p->shape, values));
     }
     return LSTM_OK;
 }
