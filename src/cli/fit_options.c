@@ -214,5 +214,8 @@ const option_spec fit_shared_options[] = {
     {.name = "metrics",
      .kind = OPTION_TEXT,
      .metavar = "A,B",
-     .help = "also compute accuracy, mae, mse, rmse, label_error_rate"},
+     .help =
+         "also compute accuracy, mae, mse, rmse, precision, recall, f1 (of one class each, then "
+         "their mean; precision_micro and so on from all together), top_5_accuracy, perplexity, "
+         "bits_per_character; with --loss ctc label_error_rate"},
     {.name = NULL}};
