@@ -685,6 +685,12 @@ typedef struct lstm_gru_options {
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
     int32_t stateful;             /* as in lstm_lstm_options; gradients stay in the call */
+    int32_t activation;           /* of g: LSTM_ACTIVATION_*, not softmax; default tanh */
+    int32_t recurrent_activation; /* of z and r; default sigmoid */
+    /* as in lstm_lstm_options; recurrent_dropout has three masks */
+    float dropout;
+    float recurrent_dropout;
+    uint64_t seed;
 } lstm_gru_options;
 LSTM_API lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options,
                                         const lstm_layer *input, lstm_layer **out);
@@ -706,6 +712,10 @@ typedef struct lstm_simple_rnn_options {
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
     int32_t stateful;             /* as in lstm_lstm_options; gradients stay in the call */
+    /* as in lstm_lstm_options; recurrent_dropout has one mask */
+    float dropout;
+    float recurrent_dropout;
+    uint64_t seed;
 } lstm_simple_rnn_options;
 LSTM_API lstm_status lstm_model_add_simple_rnn(lstm_model *model,
                                                const lstm_simple_rnn_options *options,
