@@ -116,6 +116,20 @@ static void masked_both_ways(lstm_model *model, int64_t steps)
     lstm(model, lstm(model, x, first), second);
 }
 
+/* Leading masked steps: what arrives at their outputs, which are zeros, does not reach h. */
+static void masked_from_states(lstm_model *model, int64_t steps)
+{
+    const lstm_embedding_options embedding = {
+        .input_dim = 4, .output_dim = 2, .mask_zero = LSTM_YES};
+    lstm_lstm_options options = with(4);
+    options.return_sequences = LSTM_YES;
+    options.zero_output_for_mask = LSTM_NO;
+    const lstm_layer *inputs[3] = {
+        add(model, &lstm__class_embedding, &embedding, sequence(model, steps, 1)),
+        vector(model, options.proj_size > 0 ? options.proj_size : 4), vector(model, 4)};
+    ok(lstm__graph_add(model, &lstm__class_lstm, &options, NULL, inputs, 3, NULL));
+}
+
 static void from_states(lstm_model *model, int64_t steps)
 {
     lstm_lstm_options options = with(4);
@@ -160,6 +174,7 @@ static void test_variants_back_propagate_to_initial_states(void **state)
 {
     (void)state;
     run_all(from_states, "from states", 3, 5);
+    run_all(masked_from_states, "masked from states", 2, 4);
 }
 
 int main(void)
