@@ -135,7 +135,8 @@ static void multiply_narrow(const lstm__multiplication *p, size_t columns)
 /* ---- Weight gradient */
 
 /* Some vectors of columns of dw: one gate of neighbouring panels, whose columns lie side by side in
- * dw; or where panels are few the four gates of one, which lie side by side in d. */
+ * dw; or where panels are few the four gates of one, which lie side by side in d, so that d can be read
+ * where it stands. */
 typedef struct outer_strip {
     size_t vectors;
     size_t panel;          /* of the first vector */
@@ -144,21 +145,35 @@ typedef struct outer_strip {
     size_t last;           /* lanes of the last vector that count; all others count in full */
 } outer_strip;
 
+/* Rows this far apart are on a page each, or nearly so: then a block of them is copied before it is
+ * read again and again. */
+enum { FAR_BYTES = 1024 };
+
+static INLINE bool is_far(size_t ld)
+{
+    return ld * sizeof(real) >= FAR_BYTES;
+}
+
 /* The strips of panels first to last - 1: by gates, then groups of panels. */
 typedef struct outer_strips {
     size_t first_panel, units;
-    bool by_panel;
+    bool by_panel, near; /* near: all of dw stays in the second cache */
     parts groups;
     size_t count;
 } outer_strips;
 
-static INLINE outer_strips cut_panels(size_t units, size_t first_panel, size_t last_panel)
+static INLINE outer_strips cut_panels(size_t inputs, size_t units, size_t ld_d, size_t first_panel,
+                                      size_t last_panel)
 {
     const size_t panels = last_panel - first_panel;
-    const bool by_panel = panels < CROSS_VECTORS && CROSS_VECTORS == 4;
+    const bool by_panel = !is_far(ld_d) || (panels < CROSS_VECTORS && CROSS_VECTORS == 4);
     const parts groups = cut(panels, by_panel ? 1 : CROSS_VECTORS);
-    return (outer_strips){first_panel, units, by_panel, groups,
-                          by_panel ? panels : 4 * groups.count};
+    return (outer_strips){.first_panel = first_panel,
+                          .units = units,
+                          .by_panel = by_panel,
+                          .near = inputs * units * 4 * sizeof(real) <= BLOCK_BYTES,
+                          .groups = groups,
+                          .count = by_panel ? panels : 4 * groups.count};
 }
 
 static INLINE outer_strip strip_at(const outer_strips *s, size_t index)
@@ -192,15 +207,6 @@ typedef struct outer_block {
     size_t rows, inputs;
     bool fresh;
 } outer_block;
-
-/* Rows this far apart are on a page each, or nearly so: then a block of them is copied before it is
- * read again and again. */
-enum { FAR_BYTES = 1024 };
-
-static INLINE bool is_far(size_t ld)
-{
-    return ld * sizeof(real) >= FAR_BYTES;
-}
 
 /* Columns of a [rows][inputs] cut into tiles, each [rows][height]. */
 static void copy_tiles(const real *a, size_t ld, const uint32_t *list, size_t rows, size_t inputs,
@@ -254,6 +260,8 @@ static INLINE void fetch_outer(fetches *f, const outer_strips *all, const outer_
                                size_t rows)
 {
     fetch_nothing(f, matrix);
+    if (all->near)
+        return;
     for (size_t v = 0; v < s->vectors && height > 0; v++)
         if (all->by_panel || v * LANES * sizeof(real) % 64 == 0)
             fetch(f, matrix + v * s->w_step, 4 * all->units, height);
@@ -349,7 +357,7 @@ static void outer_rows(const lstm__outer *o, size_t first, size_t rows, const ou
 /* Panels first to last - 1. Without rows dw and db are zeros. */
 static void outer_gates(const lstm__outer *o, size_t first_panel, size_t last_panel)
 {
-    const outer_strips all = cut_panels(o->units, first_panel, last_panel);
+    const outer_strips all = cut_panels(o->inputs, o->units, o->ld_d, first_panel, last_panel);
     const parts depths = cut(o->rows, LSTM__OUTER_ROWS);
     for (size_t d = 0; d < depths.count; d++)
         outer_rows(o, part_first(&depths, d), part_size(&depths, d), &all);
