@@ -49,6 +49,8 @@ END
 check 0 "" fit pieces.json --x x.csv --y other.csv --epochs 4 -o a.lstm
 check 0 "" fit pieces.json --x x.csv --y other.csv --epochs 4 -o b.lstm --tbptt 3
 cmp -s a.lstm b.lstm || fail "one piece of all steps differs from plain training"
+check 0 "" fit pieces.json --x x.csv --y other.csv --epochs 4 -o b.lstm --recompute
+cmp -s a.lstm b.lstm || fail "recomputation changes the result"
 check 0 "" fit pieces.json --x x.csv --y other.csv --epochs 4 -o a.lstm --tbptt 1,2 --log-steps
 [ "$(grep -c '"step"' out.txt)" = 12 ] || fail "not three updates an epoch"
 check 0 "" fit pieces.json --x x.csv --y other.csv --epochs 2 -o b.lstm --tbptt 1,2 --checkpoint t.ckpt

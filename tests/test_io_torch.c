@@ -6,6 +6,8 @@
  */
 #include "model_file.h"
 #include "model_json.h"
+#include "profile_convert.h"
+#include "torch_export.h"
 #include "torch_layers.h"
 #include "zip_archive.h"
 
@@ -302,6 +304,104 @@ static void test_what_does_not_fit_is_named_and_changes_nothing(void **state)
     lstm__graph_release(model);
 }
 
+/* ---- Writing */
+
+static lstm_model *described(const char *json)
+{
+    lstm_model *model = NULL;
+    assert_works(lstm__model_from_json(&model, context, json, strlen(json)));
+    return model;
+}
+
+/* Every layer whose parameters differ between the profiles. */
+static const char everything[] =
+    "{\"seed\": 5, \"layers\": [{\"type\": \"Input\", \"shape\": [6, 3]},"
+    "{\"type\": \"Conv1D\", \"filters\": 4, \"kernel_size\": 2},"
+    "{\"type\": \"BatchNormalization\", \"momentum\": 0.75},"
+    "{\"type\": \"GRU\", \"units\": 3, \"return_sequences\": true},"
+    "{\"type\": \"Bidirectional\", \"layer\": {\"type\": \"LSTM\", \"units\": 2, "
+    "\"return_sequences\": true}}, {\"type\": \"SimpleRNN\", \"units\": 2}, "
+    "{\"type\": \"Dense\", \"units\": 2}]}";
+
+static void test_profiles_convert_there_and_back_to_the_bit(void **state)
+{
+    (void)state;
+    lstm_model *model = described(everything);
+    lstm_model *torch = NULL;
+    lstm_model *back = NULL;
+    for (size_t k = 0; k < model->parameter_count; k++) /* biases and statistics too */
+        for (size_t v = 0; v < lstm__parameter_size(&model->parameters[k]); v++)
+            model->values[model->parameters[k].offset + v] = (real)(k + 1) + (real)v / 64;
+    assert_works(lstm__profile_convert(&torch, model, LSTM_PROFILE_TORCH));
+    assert_works(lstm__profile_convert(&back, torch, LSTM_PROFILE_KERAS));
+    assert_int_equal(torch->profile, LSTM_PROFILE_TORCH);
+    assert_true(lstm__graph_find_parameter(torch, "gru.bias_hh_l0") < torch->parameter_count);
+    assert_int_equal(back->value_count, model->value_count);
+    assert_memory_equal(back->values, model->values, model->value_count * sizeof *model->values);
+    const float momentum =
+        ((const lstm_batch_normalization_options *)torch->nodes[2]->options)->momentum;
+    assert_true(momentum == 0.25f);
+    lstm__graph_release(back);
+    lstm__graph_release(torch);
+    lstm__graph_release(model);
+}
+
+static void test_written_state_dicts_are_read_again(void **state)
+{
+    static const char *const paths[] = {"written.pt", "written.safetensors"};
+    (void)state;
+    lstm_model *model = described(everything);
+    lstm_model *torch = NULL;
+    lstm_model *read = NULL;
+    assert_works(lstm__profile_convert(&torch, model, LSTM_PROFILE_TORCH));
+    assert_works(lstm__profile_convert(&read, model, LSTM_PROFILE_TORCH));
+    for (size_t k = 0; k < 2; k++) {
+        memset(read->values, 0, read->value_count * sizeof *read->values);
+        assert_works(lstm__parameters_save(model, paths[k], LSTM_PROFILE_TORCH));
+        assert_works(lstm__model_load_weights(read, paths[k]));
+        assert_memory_equal(read->values, torch->values, read->value_count * sizeof *read->values);
+    }
+    memset(model->values, 0, model->value_count * sizeof *model->values);
+    assert_works(lstm__parameters_save(torch, "written.safetensors", LSTM_PROFILE_KERAS));
+    assert_works(lstm__model_load_weights(model, "written.safetensors"));
+    lstm__graph_release(read);
+    assert_works(lstm__profile_convert(&read, model, LSTM_PROFILE_TORCH));
+    assert_memory_equal(read->values, torch->values, read->value_count * sizeof *read->values);
+    assert_fails(lstm__parameters_save(model, "x.pt", LSTM_PROFILE_KERAS), LSTM_ERROR_ARGUMENT,
+                 "expected the profile torch");
+    assert_fails(lstm__parameters_save(model, "x.onnx", LSTM_PROFILE_TORCH), LSTM_ERROR_ARGUMENT,
+                 "x.onnx: expected a name that ends with .pt");
+    lstm__graph_release(read);
+    lstm__graph_release(torch);
+    lstm__graph_release(model);
+    model = described("{\"layers\": [{\"type\": \"Input\", \"shape\": [2, 1]}, {\"type\": "
+                      "\"GRU\", \"name\": \"g\", \"units\": 1, \"reset_after\": false}]}");
+    assert_fails(lstm__parameters_save(model, "x.pt", LSTM_PROFILE_TORCH), LSTM_ERROR_UNSUPPORTED,
+                 "\"g\"");
+    assert_int_equal(access("x.pt", F_OK), -1);
+    lstm__graph_release(model);
+}
+
+static void test_memory_may_run_out_while_a_state_dict_is_written(void **state)
+{
+    (void)state;
+    lstm_model *model = described(everything);
+    remove("memory.pt");
+    for (long allowed = 0;; allowed++) {
+        held.allowed = allowed;
+        held.failed = false;
+        const size_t before = held.blocks;
+        const lstm_status status = lstm__parameters_save(model, "memory.pt", LSTM_PROFILE_TORCH);
+        held.allowed = -1;
+        assert_int_equal(held.blocks, before);
+        assert_int_equal(status, held.failed ? LSTM_ERROR_MEMORY : LSTM_OK);
+        assert_int_equal(access("memory.pt", F_OK), held.failed ? -1 : 0);
+        if (!held.failed)
+            break;
+    }
+    lstm__graph_release(model);
+}
+
 /* ---- Damage */
 
 static void test_memory_may_run_out_anywhere(void **state)
@@ -423,6 +523,9 @@ int main(void)
         cmocka_unit_test(test_tensors_may_not_leave_their_storage),
         cmocka_unit_test(test_weights_go_into_models_whatever_their_prefix),
         cmocka_unit_test(test_what_does_not_fit_is_named_and_changes_nothing),
+        cmocka_unit_test(test_profiles_convert_there_and_back_to_the_bit),
+        cmocka_unit_test(test_written_state_dicts_are_read_again),
+        cmocka_unit_test(test_memory_may_run_out_while_a_state_dict_is_written),
         cmocka_unit_test(test_memory_may_run_out_anywhere),
         cmocka_unit_test(test_cut_files_are_errors),
         cmocka_unit_test(test_flipped_bits_are_errors_or_harmless),

@@ -245,6 +245,21 @@ LSTM_API const char *lstm_last_error(void);
 /* CTC: edit distance of the greedily decoded outputs to the labels, divided by the number of labels,
  * over all samples. (Accuracy with CTC: the part of samples without any error.) */
 #define LSTM_METRIC_LABEL_ERROR_RATE 5
+/* Of each class, then the mean over classes (scikit-learn's "macro"; classes that are neither in the
+ * targets nor predicted are left out); of an output of one feature that of class 1. Thresholds as
+ * for accuracy; several features of a binary loss are a class each. F1 = 2 right / (predicted +
+ * actual). 0 where nothing was predicted or is there */
+#define LSTM_METRIC_PRECISION 6
+#define LSTM_METRIC_RECALL 7
+#define LSTM_METRIC_F1 8
+/* the same from the counts of all classes together ("micro"; Keras' Precision and Recall) */
+#define LSTM_METRIC_PRECISION_MICRO 9
+#define LSTM_METRIC_RECALL_MICRO 10
+#define LSTM_METRIC_F1_MICRO 11
+#define LSTM_METRIC_TOP_5_ACCURACY 12 /* the right class is among the five most likely */
+/* exp of the mean cross-entropy, and the mean in bits; of the categorical cross-entropies */
+#define LSTM_METRIC_PERPLEXITY 13
+#define LSTM_METRIC_BITS_PER_CHARACTER 14
 
 /* Optimizers. */
 #define LSTM_OPTIMIZER_SGD 1
@@ -1125,6 +1140,10 @@ LSTM_API lstm_status lstm_model_set_metadata(lstm_model *model, const char *key,
  * same key. */
 LSTM_API const char *lstm_model_metadata(const lstm_model *model, const char *key);
 
+#define LSTM_SCALING_STANDARD 1
+#define LSTM_SCALING_MIN_MAX 2
+#define LSTM_SCALING_ROBUST 3
+
 #define LSTM_SCALER_INPUT 1  /* columns of the first input's features */
 #define LSTM_SCALER_TARGET 2 /* columns of the first output's features */
 
@@ -1150,12 +1169,45 @@ LSTM_API lstm_status lstm_model_get_scaler(const lstm_model *model, int32_t whic
 LSTM_API lstm_status lstm_scaler_fit(const double *x, size_t rows, size_t columns, double *offset,
                                      double *scale);
 
+/* The same with a choice of rule, column by column; a column whose scale would be 0 gets scale 1:
+ *   LSTM_SCALING_STANDARD  mean, standard deviation (population)        (scikit-learn's StandardScaler)
+ *   LSTM_SCALING_MIN_MAX   smallest, largest - smallest: to [0, 1]      (MinMaxScaler)
+ *   LSTM_SCALING_ROBUST    median, third - first quartile, between neighbours by parts (RobustScaler)
+ * Returns as lstm_scaler_fit, and LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_scaler_fit_as(int32_t scaling, const double *x, size_t rows,
+                                        size_t columns, double *offset, double *scale);
+
 /* y = (x - offset) / scale, and its inverse x = y * scale + offset, row by row: [rows][columns].
  * Returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
 LSTM_API lstm_status lstm_scaler_apply(const double *x, size_t rows, size_t columns,
                                        const double *offset, const double *scale, float *y);
 LSTM_API lstm_status lstm_scaler_invert(const float *y, size_t rows, size_t columns,
                                         const double *offset, const double *scale, double *x);
+
+/* ---- Windows over a series: what a forecast is trained on */
+
+typedef struct lstm_window_options {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    int64_t window;   /* rows that are read, > 0 */
+    int64_t horizon;  /* rows that are predicted, behind them; default 1 */
+    int64_t gap;      /* rows between the two; default 0 */
+    int64_t stride;   /* rows from the beginning of one window to that of the next; default 1 */
+    const size_t *targets; /* the columns that are predicted; NULL = all */
+    size_t target_count;
+} lstm_window_options;
+
+/* Return how many windows a series of `rows` rows has: 0 where none fits, -1 for options out of
+ * range (lstm_last_error says which). */
+LSTM_API int64_t lstm_window_count(const lstm_window_options *options, size_t rows);
+
+/* Cut a series [rows][columns] into windows; sample k reads the rows from k * stride on.
+ *   x  [out] [windows][window][columns]; x_count says how many values it holds
+ *   y  [out] [windows][horizon][targets]; NULL = not wanted
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE (a count). */
+LSTM_API lstm_status lstm_window_make(const lstm_window_options *options, const float *series,
+                                      size_t rows, size_t columns, float *x, size_t x_count,
+                                      float *y, size_t y_count);
 
 /* ---- Description, file */
 
@@ -1208,14 +1260,25 @@ LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, co
  * LSTM_ERROR_MEMORY. Threads: needs the model to itself. */
 LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path);
 
-/* Write a built model for others, in the format of the path's suffix: for Keras 3 .keras
- * (description and weights) or .weights.h5 (weights alone, for model.load_weights of the same
- * network); .onnx (opset 17; the batch is free; layers that ONNX has no operator for are refused by
- * name; a stateful LSTM takes its states as inputs NAME.h0, NAME.c0 and gives NAME.hn, NAME.cn).
- * Scalers, metadata and the seed are not part of these formats; of two biases (PyTorch profile) the
- * sum is written. Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix),
- * LSTM_ERROR_STATE (not built), LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. */
+/* Write a built model for others, in the format of the path's suffix: .keras (description and
+ * weights) and .weights.h5 (weights alone, for model.load_weights of the same network) for Keras 3;
+ * .pt or .pth, a state dict that PyTorch's torch.load(weights_only=True) opens; .onnx (opset 17; the
+ * batch is free; layers that ONNX has no operator for are refused by name; a stateful LSTM takes its
+ * states as inputs NAME.h0, NAME.c0 and gives NAME.hn, NAME.cn). A model of the other profile is
+ * converted: of two biases the sum is written to Keras, of one bias itself and zeros to
+ * PyTorch. Scalers, metadata and the seed are not part of these formats. Atomic as lstm_model_save.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (another suffix), LSTM_ERROR_STATE (not built),
+ * LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED (a layer that the format cannot say, by its name),
+ * LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
+
+/* Write the parameters of a built model alone, as arrays under the names and in the shapes of a
+ * profile: .safetensors, .npz, .pt or .pth (PyTorch's names). Files of the model's own profile go
+ * back with lstm_model_load_weights.
+ *   naming  [in]  LSTM_PROFILE_*; 0 = the model's own
+ * Returns as lstm_model_export. Atomic. */
+LSTM_API lstm_status lstm_model_export_weights(const lstm_model *model, const char *path,
+                                               int32_t naming);
 
 /* ===============================================================================================================
  * Data
@@ -1346,6 +1409,38 @@ typedef struct lstm_loss_options {
      * zero_infinity). Default LSTM_NO */
     int32_t ctc_zero_infinity;
 } lstm_loss_options;
+
+/* ---- A source of .npy files, which may be larger than memory: only the rows of a batch are read. */
+
+typedef struct lstm_files lstm_files;
+
+typedef struct lstm_files_options {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    /* .npy files whose first axis is the sample: one for each input, in the model's order. Any kind
+     * of number, C order. (samples, steps, features), or without axes of one feature */
+    const char *const *inputs;
+    size_t input_count;
+    const char *const *targets; /* one for each output */
+    size_t target_count;
+    const int32_t *lengths; /* as lstm_data's, one a sample; copied. NULL = all steps */
+    size_t lengths_count;
+    const lstm_loss_options *loss; /* says what shape targets have; NULL = MSE. Not CTC */
+} lstm_files_options;
+
+/* Open files and check their shapes against a built model. They are read with pread while the object
+ * lives and must not change.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_IO,
+ * LSTM_ERROR_FORMAT, LSTM_ERROR_UNSUPPORTED (Fortran order, CTC), LSTM_ERROR_SHAPE (names file,
+ * expected and found shape), LSTM_ERROR_MEMORY. Ownership: the caller's. */
+LSTM_API lstm_status lstm_files_open(lstm_files **out, lstm_model *model,
+                                     const lstm_files_options *options);
+LSTM_API void lstm_files_close(lstm_files *files);
+
+/* Return the source for lstm_fit_options or lstm_evaluate_options, with prefetch set; a copy may be
+ * changed. Its `read` fails with LSTM_ERROR_IO where a file can no longer be read. Ownership: the
+ * files', until close. Threads: one reader at a time. NULL for NULL. */
+LSTM_API const lstm_source *lstm_files_source(const lstm_files *files);
 
 /* ===============================================================================================================
  * Optimizer
@@ -1605,6 +1700,10 @@ typedef struct lstm_fit_options {
      * padding is computed, while a sample still meets other company in every epoch. Needs lengths
      * (of the data or of the source) and shuffle. Default 0 = none */
     int64_t bucket_batches;
+    /* as in lstm_session_options, for the memory of long sequences; the same training to the bit.
+     * Has no effect with tbptt_k1, whose pieces are short. Default LSTM_NO */
+    int32_t recompute;
+    int32_t reserved_3; /* 0 */
 } lstm_fit_options;
 
 /* Train a model.
@@ -1629,6 +1728,11 @@ typedef struct lstm_evaluate_options {
     int32_t reserved; /* 0 */
     /* Instead of `data`, which is NULL then; NULL = arrays */
     const lstm_source *source;
+    /* [out] [classes][classes]: how many rows of each actual class (first index) were predicted as
+     * each (second), of the first output; one feature has two classes. Rows of weight 0 do not
+     * count. `confusion_count` = classes * classes places. NULL = not wanted */
+    int64_t *confusion;
+    size_t confusion_count;
 } lstm_evaluate_options;
 
 /* ---- Finding a learning rate
@@ -1765,6 +1869,14 @@ typedef struct lstm_session_options {
     /* largest number of labels of a sample, for lstm_session_loss with CTC; default 0 = no CTC.
      * Takes (steps + 6) * (2 * min(labels, steps) + 3) floats a thread */
     int64_t labels;
+    /* LSTM_YES, with training: LSTM layers keep the states at some steps of a long sequence instead
+     * of the whole tape, and backward runs the steps between them forward again. The same results to
+     * the bit, up to a third more time, and memory for the tape that grows with the square root of
+     * the steps (docs/design/recomputation.md). Layers whose tape is short anyway, other cells, LSTMs
+     * with projections, peepholes and the like, and sessions with `traces` do as without. Default
+     * LSTM_NO */
+    int32_t recompute;
+    int32_t reserved_2; /* 0 */
 } lstm_session_options;
 
 /* Plan a built model for calls of up to `batch` samples and `steps` steps. Returns LSTM_OK,
@@ -2194,6 +2306,45 @@ LSTM_API lstm_status lstm_session_sample(lstm_session *session, lstm_sampler *sa
                                          const int32_t *prompt, size_t prompt_count,
                                          int32_t end_token, int32_t *tokens, size_t count,
                                          size_t *length);
+
+/* ===============================================================================================================
+ * Metrics of your own arrays. Threads: any number of calls.
+ * ===============================================================================================================
+ */
+
+/* Count pairs of classes: matrix [classes][classes], rows are actual, columns predicted. Returns
+ * LSTM_OK, LSTM_ERROR_ARGUMENT (a class out of range: its place and number), LSTM_ERROR_SHAPE. */
+LSTM_API lstm_status lstm_confusion_matrix(const int32_t *actual, const int32_t *predicted,
+                                           size_t count, size_t classes, int64_t *matrix,
+                                           size_t matrix_count);
+
+/* Compute precision, recall and F1 from a confusion matrix.
+ *   scores  [out] [classes + 3][3]: of each class, then micro, macro (over the classes that are
+ *           seen) and weighted (by actual counts) means; columns precision, recall, F1; 0 for 0 / 0
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_SHAPE. */
+LSTM_API lstm_status lstm_confusion_scores(const int64_t *matrix, size_t classes, double *scores,
+                                           size_t score_count);
+
+/* The part of the rows whose actual class is among the k with the largest scores [rows][classes]; of
+ * equals the lower class is first. Returns LSTM_OK, LSTM_ERROR_ARGUMENT. */
+LSTM_API lstm_status lstm_top_k_accuracy(const float *scores, const int32_t *actual, size_t rows,
+                                         size_t classes, size_t k, double *accuracy);
+
+/* The smallest number of insertions, deletions and substitutions that make a into b (Levenshtein
+ * 1966). Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_edit_distance(lstm_context *context, const int32_t *a, size_t a_count,
+                                        const int32_t *b, size_t b_count, size_t *distance);
+
+#define LSTM_UNIT_CHARACTER 1 /* Unicode code points */
+#define LSTM_UNIT_WORD 2      /* what stands between white space */
+
+/* Count the errors of a text (UTF-8) against a reference: errors / units is the character error rate
+ * (CER) or the word error rate (WER); add both up over many texts before dividing.
+ *   errors  [out] edit distance     units  [out] characters or words of the reference
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_text_errors(lstm_context *context, const char *reference,
+                                      const char *text, int32_t unit, size_t *errors,
+                                      size_t *units);
 
 /* ===============================================================================================================
  * Archive: named arrays in files (.npy, .npz, .safetensors)

@@ -65,6 +65,8 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     NEED_ZERO(o->reserved_2);
     RETURN_IF_ERROR(lstm__read_flag(&o->gradient_norms, LSTM_NO, "gradient_norms"));
     RETURN_IF_ERROR(lstm__read_flag(&o->restore_best, LSTM_YES, "restore_best"));
+    NEED_ZERO(o->reserved_3);
+    RETURN_IF_ERROR(lstm__read_flag(&o->recompute, LSTM_NO, "recompute"));
     RETURN_IF_ERROR(read_batch_size(&o->batch_size));
     RETURN_IF_ERROR(lstm__loss_read(&training->loss, o->loss));
     RETURN_IF_ERROR(read_metrics(&training->loss, o->metrics, o->metric_count, training->metrics));
@@ -101,6 +103,7 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
     training->max_steps = o->max_steps;
     training->shuffle = o->shuffle == LSTM_YES;
     training->restore_best = o->restore_best == LSTM_YES;
+    training->recompute = o->recompute == LSTM_YES;
     training->patience = o->early_stopping;
     training->min_delta = o->min_delta;
     training->weight_noise = o->weight_noise;
@@ -259,6 +262,11 @@ static lstm_status prepare(fit *f)
                                                "batch again and again at the same weights");
     RETURN_IF_ERROR(lstm__history_create(&training->history, model->context));
     lstm__training_name_columns(training);
+    const size_t classes = lstm__class_counts_needed(model, &training->loss, training->metrics,
+                                                     training->metric_count);
+    RETURN_IF_ERROR(lstm__class_counts_create(&training->counts, model, &training->loss, classes));
+    RETURN_IF_ERROR(
+        lstm__class_counts_create(&training->validation_counts, model, &training->loss, classes));
     training->position.step = training->optimizer->steps;
     if (o->early_stopping > 0) {
         training->best_values = lstm__allocate_array(model->context, model->value_count,
@@ -306,6 +314,8 @@ out:
     }
     lstm__history_destroy(f.training.history);
     lstm__release(model->context, f.training.best_values);
+    lstm__class_counts_release(&f.training.counts, model);
+    lstm__class_counts_release(&f.training.validation_counts, model);
     lstm__states_destroy(&f.training.states, model->context);
     lstm__optimizer_destroy(f.owned);
     lstm__source_close(f.source);
@@ -314,6 +324,23 @@ out:
 }
 
 /* ---- Evaluate */
+
+static lstm_status check_confusion(const lstm_evaluate_options *o, const lstm_model *model,
+                                   const lstm__loss *loss)
+{
+    const size_t size = lstm__confusion_size(model, loss);
+    if (!o->confusion && o->confusion_count == 0)
+        return LSTM_OK;
+    if (size == 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "a confusion matrix needs an output of classes, or of one feature: the "
+                          "loss is %s",
+                          lstm__constant_name(LSTM_NAMES_LOSS, loss->kind));
+    if (!o->confusion || o->confusion_count != size * size)
+        return lstm__fail(LSTM_ERROR_SHAPE, "room for %zu counts: expected %zu by %zu",
+                          o->confusion ? o->confusion_count : 0, size, size);
+    return LSTM_OK;
+}
 
 lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *options,
                           const lstm_data *data, double *values, size_t count)
@@ -325,6 +352,7 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
     lstm__loss loss;
     lstm__data read;
     lstm__sums sums;
+    lstm__class_counts counts = {0};
     int32_t metrics[LSTM__METRICS];
     NEED(model);
     NEED(values);
@@ -335,6 +363,7 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
     RETURN_IF_ERROR(read_batch_size(&own.batch_size));
     RETURN_IF_ERROR(lstm__loss_read(&loss, own.loss));
     RETURN_IF_ERROR(read_metrics(&loss, own.metrics, own.metric_count, metrics));
+    RETURN_IF_ERROR(check_confusion(&own, model, &loss));
     if (count != (size_t)own.metric_count + 1)
         return lstm__fail(LSTM_ERROR_SHAPE,
                           "room for %zu values: expected %d (the loss and each metric)", count,
@@ -352,22 +381,24 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
     }
     const size_t batch = read.batch.count < (size_t)own.batch_size ? read.batch.count
                                                                    : (size_t)own.batch_size;
+    TRY(lstm__class_counts_create(
+        &counts, model, &loss,
+        lstm__class_counts_needed(model, &loss, metrics, (size_t)own.metric_count)));
+    counts.matrix = own.confusion;
+    counts.matrix_size = lstm__confusion_size(model, &loss);
     TRY(lstm__session_create(&session, model, false, false, batch > 0 ? batch : 1, read.batch.steps,
                              0));
+    TRY(lstm__loss_prepare(session, &loss,
+                           source ? (size_t)source->own.label_steps
+                                  : lstm__loss_longest(&loss, &read.batch)));
     const uint64_t mode = lstm__denormals_flush();
-    status = lstm__loss_prepare(session, &loss,
-                                source ? (size_t)source->own.label_steps
-                                       : lstm__loss_longest(&loss, &read.batch));
-    if (status == LSTM_OK)
-        status = lstm__evaluate(session, &loss, metrics, (size_t)own.metric_count, &read.batch,
-                                batch, source, &sums);
+    status = lstm__evaluate(session, &loss, metrics, (size_t)own.metric_count, &read.batch, batch,
+                            source, &sums, &counts);
     lstm__denormals_restore(mode);
-    if (status == LSTM_OK) {
-        values[0] = sums.loss_weight > 0 ? sums.loss / sums.loss_weight : 0;
-        for (int32_t k = 0; k < own.metric_count; k++)
-            values[k + 1] = lstm__metric_value(metrics[k], sums.metric[k], sums.metric_weight[k]);
-    }
+    if (status == LSTM_OK)
+        lstm__metric_values(&sums, &counts, metrics, (size_t)own.metric_count, values);
 out:
+    lstm__class_counts_release(&counts, model);
     lstm__source_close(source);
     lstm__session_destroy(session);
     return status;

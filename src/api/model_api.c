@@ -10,6 +10,7 @@
 #include "model_json.h"
 #include "need.h"
 #include "options.h"
+#include "torch_export.h"
 
 #include <math.h>
 #include <string.h>
@@ -390,10 +391,21 @@ lstm_status lstm_model_export(const lstm_model *model, const char *path)
     NEED_BUILT(model);
     if (ends_with(path, ".onnx"))
         return lstm__onnx_save(model, path);
+    if (lstm__is_torch_path(path))
+        return lstm__parameters_save((lstm_model *)(uintptr_t)model, path, LSTM_PROFILE_TORCH);
     if (!ends_with(path, ".keras") && !ends_with(path, ".weights.h5"))
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "lstm_model_export: \"%.200s\": expected a name that ends with .keras, "
-                          ".weights.h5 or .onnx",
+                          ".weights.h5, .pt, .pth or .onnx",
                           path);
     return lstm__keras_save(model, path);
+}
+
+lstm_status lstm_model_export_weights(const lstm_model *model, const char *path, int32_t naming)
+{
+    NEED(model);
+    NEED(path);
+    NEED_BUILT(model);
+    RETURN_IF_ERROR(lstm__read_constant(&naming, model->profile, LSTM_NAMES_PROFILE, "naming"));
+    return lstm__parameters_save((lstm_model *)(uintptr_t)model, path, naming);
 }

@@ -23,8 +23,10 @@ lstm_status lstm_session_create(lstm_session **out, lstm_model *model,
     NEED_BUILT(model);
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_session_options"));
     NEED_ZERO(own.reserved);
+    NEED_ZERO(own.reserved_2);
     RETURN_IF_ERROR(lstm__read_flag(&own.training, LSTM_NO, "training"));
     RETURN_IF_ERROR(lstm__read_flag(&own.traces, LSTM_NO, "traces"));
+    RETURN_IF_ERROR(lstm__read_flag(&own.recompute, LSTM_NO, "recompute"));
     if (own.batch < 1)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "batch is %lld: expected at least 1",
                           (long long)own.batch);
@@ -44,13 +46,15 @@ lstm_status lstm_session_create(lstm_session **out, lstm_model *model,
     const lstm__loss ctc = {.kind = LSTM_LOSS_CTC};
     if (own.labels > 0)
         RETURN_IF_ERROR(lstm__ctc_check_output(model, &ctc));
-    RETURN_IF_ERROR(lstm__session_create_as(out, model,
-                                            &(lstm__session_wish){.training = training,
-                                                                  .input_gradients = training,
-                                                                  .traces = own.traces == LSTM_YES,
-                                                                  .batch = (size_t)own.batch,
-                                                                  .steps = (size_t)own.steps,
-                                                                  .seed = own.seed}));
+    RETURN_IF_ERROR(
+        lstm__session_create_as(out, model,
+                                &(lstm__session_wish){.training = training,
+                                                      .input_gradients = training,
+                                                      .traces = own.traces == LSTM_YES,
+                                                      .recompute = own.recompute == LSTM_YES,
+                                                      .batch = (size_t)own.batch,
+                                                      .steps = (size_t)own.steps,
+                                                      .seed = own.seed}));
     const lstm_status status = own.labels > 0 ? lstm__loss_prepare(*out, &ctc, (size_t)own.labels)
                                               : LSTM_OK;
     if (status != LSTM_OK) {

@@ -27,8 +27,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { ALIGNMENT = 64, MOST_THREADS = 256, LOG_SIZE = 1024 };
+
+enum { HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE };
 
 struct lstm_context {
     _Atomic int32_t references; /* 0 in the default context */
@@ -171,13 +174,28 @@ const char *lstm_context_blas(const lstm_context *context)
     return lstm__blas_core();
 }
 
+/* A large block on huge pages where the system has them: rows of a tape are a page apart or more,
+ * and with small pages finding the page costs more than reading the row (design/huge-pages.md). */
+static void *allocate_large(size_t bytes)
+{
+    if (bytes > PTRDIFF_MAX - HUGE_PAGE)
+        return NULL;
+    const size_t rounded = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    void *const memory = aligned_alloc(HUGE_PAGE, rounded);
+#ifdef MADV_HUGEPAGE
+    if (memory)
+        (void)madvise(memory, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#endif
+    return memory;
+}
+
 void *lstm__allocate(lstm_context *context, size_t bytes)
 {
     if (bytes > PTRDIFF_MAX - ALIGNMENT)
         return NULL;
     const size_t rounded = bytes == 0 ? ALIGNMENT : (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (!context->allocate)
-        return aligned_alloc(ALIGNMENT, rounded);
+        return rounded < LARGE ? aligned_alloc(ALIGNMENT, rounded) : allocate_large(rounded);
     void *const memory = context->allocate(context->allocator_user, rounded, ALIGNMENT);
     if ((uintptr_t)memory % ALIGNMENT == 0)
         return memory;

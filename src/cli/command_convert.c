@@ -5,6 +5,7 @@
  */
 #include "command.h"
 #include "dataset.h"
+#include "files.h"
 #include "messages.h"
 #include "network_file.h"
 
@@ -17,11 +18,19 @@ static int run_convert(const arguments *line)
     lstm_context *context = NULL;
     lstm_model *model = NULL;
     int code = EXIT_DONE;
-    NEED(model_check_output(out));
+    const int32_t naming = arguments_given(line, "naming") > 0
+                               ? (arguments_choice(line, "naming") == 0 ? LSTM_PROFILE_KERAS
+                                                                        : LSTM_PROFILE_TORCH)
+                               : 0;
+    NEED(naming != 0 ? file_check_writable(out) : model_check_output(out));
     NEED(arguments_context(line, &context));
     NEED(model_load_described(&model, context, in, arguments_text(line, "network"),
                               arguments_seed(line)));
     NEED(model_set_activation(&model, context, arguments_text(line, "activation")));
+    if (naming != 0) {
+        CHECK(lstm_model_export_weights(model, out, naming), out);
+        goto out;
+    }
     NEED(model_write(model, out));
 out:
     lstm_model_destroy(model);
@@ -29,7 +38,18 @@ out:
     return code;
 }
 
-static const option_spec options_of_convert[] = {OPTION_NETWORK, OPTION_ACTIVATION, {.name = NULL}};
+static const char *const naming_choices[] = {"keras", "torch", NULL};
+
+static const option_spec options_of_convert[] = {
+    {.name = "naming",
+     .kind = OPTION_CHOICE,
+     .metavar = "PROFILE",
+     .choices = naming_choices,
+     .help =
+         "write the parameters alone, under Keras' or PyTorch's names: .safetensors, .npz, .pt"},
+    OPTION_NETWORK,
+    OPTION_ACTIVATION,
+    {.name = NULL}};
 
 const command command_convert = {
     .name = "convert",
@@ -37,10 +57,12 @@ const command command_convert = {
     .summary = "a model from one file format into another",
     .synopsis = "IN OUT",
     .help = "IN is recognised by its content: a saved model, a JSON description, a file of\n"
-            "Keras (.keras, .h5) or ONNX. OUT is written by its suffix: .lstm or\n"
-            ".safetensors (all), .json (the description only), .keras, .weights.h5 (for\n"
-            "Keras 3) or .onnx, both without scalers and metadata.",
-    .examples = "lstm convert model.keras model.lstm",
+            "Keras (.keras, .h5), a state dict of PyTorch (.pt, .pth, .safetensors), ONNX.\n"
+            "OUT is written by its suffix: .lstm or .safetensors (all), .json (the description\n"
+            "only), .keras, .weights.h5 (for Keras 3), .pt, .pth (a state dict), .onnx, which\n"
+            "hold no scalers and no metadata.",
+    .examples = "lstm convert model.keras model.lstm\n"
+                "lstm convert model.keras weights.safetensors --naming torch",
     .options = options_of_convert,
     .operand_min = 2,
     .operand_max = 2,

@@ -107,6 +107,7 @@ static int read_options(fit_job *job)
         o->class_weights = job->class_weights;
     }
     NEED(read_truncation(line, o));
+    o->recompute = arguments_given(line, "recompute") > 0 ? LSTM_YES : LSTM_NO;
     o->seed = arguments_seed(line);
     o->checkpoint = arguments_text(line, "checkpoint");
     o->resume = arguments_text(line, "resume");

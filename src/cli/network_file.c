@@ -65,13 +65,18 @@ int model_load_described(lstm_model **out, lstm_context *context, const char *pa
 
 static int is_exported(const char *path)
 {
-    return file_has_suffix(path, ".keras") || file_has_suffix(path, ".weights.h5") ||
-           file_has_suffix(path, ".onnx");
+    static const char *const suffixes[] = {".keras", ".weights.h5", ".pt", ".pth", ".onnx"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        if (file_has_suffix(path, suffixes[i])) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 int model_check_output(const char *path)
 {
-    static const char *const later[] = {".h5", ".hdf5", ".pt", ".pth", ".c"};
+    static const char *const later[] = {".h5", ".hdf5", ".c"};
     if (file_has_suffix(path, ".lstm") || file_has_suffix(path, ".safetensors") ||
         file_has_suffix(path, ".json") || is_exported(path)) {
         return file_check_writable(path);
@@ -81,14 +86,14 @@ int model_check_output(const char *path)
             return message_error(
                 EXIT_USE,
                 "%s: this version does not write %s; it writes .lstm, .safetensors, .json, "
-                ".keras, .weights.h5 and .onnx",
+                ".keras, .weights.h5, .pt, .pth and .onnx",
                 path, later[i]);
         }
     }
     return message_error(
         EXIT_USE,
         "%s: models are written as .lstm, .safetensors, .json (the description only), .keras, "
-        ".weights.h5 or .onnx",
+        ".weights.h5, .pt, .pth or .onnx",
         path);
 }
 

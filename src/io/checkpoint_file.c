@@ -338,6 +338,10 @@ lstm_status lstm__checkpoint_write(const char *path, const lstm__training *train
     TRY(seal_common(&seal, training->model, training->optimizer, training));
     TRY(seal_block(&seal, "best", training->best_values, training->model->value_count));
     TRY(seal_states(&seal, training));
+    if (training->counts.classes > 0)
+        TRY(lstm__seal_tensor(&seal, "class_counts", LSTM__F64, 1,
+                              &(int64_t){3 * (int64_t)training->counts.classes},
+                              training->counts.values));
     TRY(lstm__seal_tensor(&seal, "integers", LSTM__I64, 1, &sizes[0], integers));
     TRY(lstm__seal_tensor(&seal, "doubles", LSTM__F64, 1, &sizes[1], doubles));
     TRY(lstm__seal_tensor(&seal, "learning_rate", LSTM__F64, 1, &sizes[2], &rate));
@@ -632,6 +636,9 @@ lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
         TRY(read_doubles(file, "gradient_norm", norms, 2));
     if (training->best_values && lstm__safetensors_find(file, "best"))
         TRY(need_block(file, "best", model->value_count, &best));
+    if (training->counts.classes > 0)
+        TRY(read_doubles(file, "class_counts", training->counts.values,
+                         3 * training->counts.classes));
     TRY(read_history(file, training->history));
     copy_blocks(&found, model, training->optimizer);
     if (training->best_values)

@@ -240,7 +240,7 @@ static lstm_status read_header(lstm__cursor *cursor, lstm__cursor *header)
     return lstm__get_part(cursor, length, header);
 }
 
-lstm_status lstm__npy_parse(lstm__npy *npy, lstm__cursor *cursor)
+lstm_status lstm__npy_describe(lstm__npy *npy, lstm__cursor *cursor, uint64_t file)
 {
     lstm__cursor header;
     *npy = (lstm__npy){0};
@@ -250,12 +250,19 @@ lstm_status lstm__npy_parse(lstm__npy *npy, lstm__cursor *cursor)
     if (!lstm__product(npy->shape, (size_t)npy->rank, &npy->count) ||
         !lstm__mul(npy->count, lstm__element_size(npy->kind), &bytes))
         return lstm__fail_at(cursor, "the product of the array's shape overflows");
-    if (bytes != lstm__remaining(cursor))
+    const uint64_t left = file - cursor->offset;
+    if (bytes != left)
         return lstm__fail_at(
-            cursor, "%zu elements of %zu bytes need %zu bytes, the file holds %zu: it %s",
-            npy->count, lstm__element_size(npy->kind), bytes, lstm__remaining(cursor),
-            bytes > lstm__remaining(cursor) ? "is cut off" : "goes on after the array");
-    return lstm__get_bytes(cursor, bytes, &npy->bytes);
+            cursor, "%zu elements of %zu bytes need %zu bytes, the file holds %llu: it %s",
+            npy->count, lstm__element_size(npy->kind), bytes, (unsigned long long)left,
+            bytes > left ? "is cut off" : "goes on after the array");
+    return LSTM_OK;
+}
+
+lstm_status lstm__npy_parse(lstm__npy *npy, lstm__cursor *cursor)
+{
+    RETURN_IF_ERROR(lstm__npy_describe(npy, cursor, cursor->size));
+    return lstm__get_bytes(cursor, lstm__remaining(cursor), &npy->bytes);
 }
 
 void lstm__npy_floats(const lstm__npy *npy, float *values)

@@ -25,6 +25,10 @@ bool lstm__is_npy(const unsigned char *bytes, size_t size);
  * UNSUPPORTED: another version, more than 8 dimensions, elements that are no numbers. */
 lstm_status lstm__npy_parse(lstm__npy *npy, lstm__cursor *cursor);
 
+/* The same for the beginning of a file of `file` bytes, of which the cursor holds at least the
+ * header: it then stands at the elements, and npy->bytes is NULL. */
+lstm_status lstm__npy_describe(lstm__npy *npy, lstm__cursor *cursor, uint64_t file);
+
 /* Convert the elements to row-major floats, npy->count of them. */
 void lstm__npy_floats(const lstm__npy *npy, float *values);
 

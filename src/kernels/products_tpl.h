@@ -11,9 +11,9 @@
 
 enum { BLOCK_BYTES = 256 << 10, FEWEST_ROWS = 48 };
 
-/* A strip of columns: where it lies in b and c. */
+/* A strip of columns: where it lies in b and c. `then` = where the next strip lies in b, or NULL. */
 typedef struct strip {
-    const real *b, *bias;
+    const real *b, *then, *bias;
     size_t first, columns, vectors;
 } strip;
 
@@ -37,13 +37,20 @@ static void multiply_piece(const lstm__multiplication *p, const strip *s, size_t
     const bool fresh = k == 0 && !p->accumulate;
     const parts tiles = cut(rows, most_rows);
     tile_job job = {.count = count, .row = p->ld_a, .step = 1, .b = s->b + k * wide, .wide = wide};
+    fetches next;
+    fetch_nothing(&next, s->b);
+    if (s->then) {
+        if (!fresh || !WHOLE_LINES)
+            fetch_rows(&next, p->c + first * p->ld_c + s->first + wide, p->ld_c, rows, wide);
+        fetch(&next, s->then + k * wide, 64 / sizeof(real), count * (wide * sizeof(real) / 64));
+    }
+    job.fetch = &next;
     for (size_t t = 0; t < tiles.count; t++) {
         const size_t row = first + part_first(&tiles, t);
         const size_t height = part_size(&tiles, t);
         real *c = p->c + row * p->ld_c + s->first;
         job.a = p->a + row * p->ld_a + k;
-        job.then = t + 1 == tiles.count ? s->b + p->k * wide + k * wide : NULL;
-        job.far = far_part(s->b + p->k * wide + k * wide, t, count, wide);
+        job.then = t + 1 == tiles.count && s->then ? s->then + k * wide : NULL;
         job.out = partial ? edge : c;
         job.ld_out = partial ? wide : p->ld_c;
         job.start = fresh ? s->bias : job.out;
@@ -71,7 +78,13 @@ static void multiply_gates(const lstm__multiplication *p, size_t units)
         for (size_t d = 0; d < depths.count; d++)
             for (size_t panel = 0; panel < panels_of(units); panel++) {
                 const size_t at = panel * 4 * LANES;
-                const strip s = {p->b + at * p->k, p->bias ? p->bias + at : NULL, at, 4 * LANES, 4};
+                const bool last = panel + 1 == panels_of(units);
+                const strip s = {.b = p->b + at * p->k,
+                                 .then = last ? NULL : p->b + (at + 4 * LANES) * p->k,
+                                 .bias = p->bias ? p->bias + at : NULL,
+                                 .first = at,
+                                 .columns = 4 * LANES,
+                                 .vectors = 4};
                 multiply_piece(p, &s, row, p->rows - row < most ? p->rows - row : most,
                                part_first(&depths, d), part_size(&depths, d), GATE_ROWS,
                                gate_tiles);
@@ -90,8 +103,12 @@ static void multiply_across(const lstm__multiplication *p, size_t columns)
             for (size_t g = 0; g < groups.count; g++) {
                 const size_t first = part_first(&groups, g) * LANES;
                 const size_t wide = part_size(&groups, g) * LANES;
-                const strip s = {p->b + first * p->k, NULL, first,
-                                 columns - first < wide ? columns - first : wide, wide / LANES};
+                const bool last = g + 1 == groups.count;
+                const strip s = {.b = p->b + first * p->k,
+                                 .then = last ? NULL : p->b + (first + wide) * p->k,
+                                 .first = first,
+                                 .columns = columns - first < wide ? columns - first : wide,
+                                 .vectors = wide / LANES};
                 multiply_piece(p, &s, row, p->rows - row < most ? p->rows - row : most,
                                part_first(&depths, d), part_size(&depths, d), CROSS_ROWS,
                                cross_tiles[s.vectors - 1]);
@@ -117,36 +134,64 @@ static void multiply_narrow(const lstm__multiplication *p, size_t columns)
 
 /* ---- Weight gradient */
 
-/* Four gates of a panel in a matrix [..][4 units] lie `units` apart: to and from a tile's
- * [rows][4][V]. */
-static INLINE void gather_panel(size_t rows, size_t units, size_t n, const real *matrix, real *sums)
+/* Some vectors of columns of dw: one gate of neighbouring panels, whose columns lie side by side in
+ * dw; or where panels are few the four gates of one, which lie side by side in d. */
+typedef struct outer_strip {
+    size_t vectors;
+    size_t panel;          /* of the first vector */
+    size_t d, d_step;      /* its first column in d, and from vector to vector */
+    size_t column, w_step; /* the same of dw */
+    size_t last;           /* lanes of the last vector that count; all others count in full */
+} outer_strip;
+
+/* The strips of panels first to last - 1: by gates, then groups of panels. */
+typedef struct outer_strips {
+    size_t first_panel, units;
+    bool by_panel;
+    parts groups;
+    size_t count;
+} outer_strips;
+
+static INLINE outer_strips cut_panels(size_t units, size_t first_panel, size_t last_panel)
 {
-    for (size_t r = 0; r < rows; r++)
-        UNROLL for (size_t v = 0; v < 4; v++)
-            vstore(sums + (r * 4 + v) * LANES, get(matrix + (r * 4 + v) * units, n));
+    const size_t panels = last_panel - first_panel;
+    const bool by_panel = panels < CROSS_VECTORS && CROSS_VECTORS == 4;
+    const parts groups = cut(panels, by_panel ? 1 : CROSS_VECTORS);
+    return (outer_strips){first_panel, units, by_panel, groups,
+                          by_panel ? panels : 4 * groups.count};
 }
 
-static INLINE void scatter_panel(size_t rows, size_t units, size_t n, const real *sums,
-                                 real *matrix)
+static INLINE outer_strip strip_at(const outer_strips *s, size_t index)
 {
-    for (size_t r = 0; r < rows; r++)
-        UNROLL for (size_t v = 0; v < 4; v++)
-            put(matrix + (r * 4 + v) * units, vload(sums + (r * 4 + v) * LANES), n);
+    const size_t group = s->by_panel ? index : index % s->groups.count;
+    const size_t gate = s->by_panel ? 0 : index / s->groups.count;
+    const size_t panel = s->first_panel + part_first(&s->groups, group);
+    const size_t vectors = s->by_panel ? 4 : part_size(&s->groups, group);
+    const size_t last = lanes_left(s->units, s->by_panel ? panel : panel + vectors - 1);
+    return (outer_strip){.vectors = vectors,
+                         .panel = panel,
+                         .d = (panel * 4 + gate) * LANES,
+                         .d_step = s->by_panel ? LANES : 4 * LANES,
+                         .column = gate * s->units + panel * LANES,
+                         .w_step = s->by_panel ? s->units : LANES,
+                         .last = last};
 }
 
-/* db of a panel = (fresh) or += sums of the rows of d, a block of that panel. */
-static void sum_panel(const lstm__outer *o, size_t panel, const real *d, size_t ld_d, size_t rows,
-                      bool fresh)
+/* Lanes of vector v that count. */
+static INLINE size_t strip_lanes(const outer_strip *s, const outer_strips *all, size_t v)
 {
-    const size_t n = lanes_left(o->units, panel);
-    real *db = o->db + panel * LANES;
-    V sum[4];
-    UNROLL for (size_t v = 0; v < 4; v++) sum[v] = fresh ? vset(0) : get(db + v * o->units, n);
-    for (size_t r = 0; r < rows; r++)
-        UNROLL for (size_t v = 0; v < 4; v++)
-            sum[v] = vadd(sum[v], vload(d + r * ld_d + v * LANES));
-    UNROLL for (size_t v = 0; v < 4; v++) put(db + v * o->units, sum[v], n);
+    return all->by_panel || v + 1 == s->vectors ? s->last : LANES;
 }
+
+/* A block of a and a strip of d as the tiles find them: a as it stands, or in tiles. */
+typedef struct outer_block {
+    const real *a;
+    size_t ld_a; /* 0: in tiles */
+    const real *d;
+    size_t ld_d;
+    size_t rows, inputs;
+    bool fresh;
+} outer_block;
 
 /* Rows this far apart are on a page each, or nearly so: then a block of them is copied before it is
  * read again and again. */
@@ -157,82 +202,106 @@ static INLINE bool is_far(size_t ld)
     return ld * sizeof(real) >= FAR_BYTES;
 }
 
-/* Columns of a [rows][inputs] cut into tiles, each [rows][height]. A vector is written where
- * `height` elements count: the rest is overwritten by the next row, or is room. */
+/* Columns of a [rows][inputs] cut into tiles, each [rows][height]. */
 static void copy_tiles(const real *a, size_t ld, const uint32_t *list, size_t rows, size_t inputs,
                        real *room)
 {
-    const parts tiles = cut(inputs, GATE_ROWS);
-    for (size_t t = 0; t < tiles.count; t++) {
-        const size_t first = part_first(&tiles, t);
-        const size_t height = part_size(&tiles, t);
-        for (size_t r = 0; r < rows; r++) {
-            const real *from = a + (list ? list[r] : r) * ld + first;
+    const parts tiles = cut(inputs, CROSS_ROWS);
+    for (size_t r = 0; r < rows; r++) {
+        const real *from = a + (list ? list[r] : r) * ld;
+        for (size_t t = 0; t < tiles.count; t++) {
+            const size_t first = part_first(&tiles, t);
+            const size_t height = part_size(&tiles, t);
             for (size_t c = 0; c < height; c += LANES) {
-                const size_t left = inputs - first - c;
-                vstore(room + (first * rows + r * height) + c,
-                       get(from + c, left < LANES ? left : LANES));
+                const size_t n = height - c < LANES ? height - c : LANES;
+                put(room + first * rows + r * height + c, get(from + first + c, n), n);
             }
         }
     }
 }
 
-/* A panel of d. */
-static void copy_panel(const real *d, size_t ld, const uint32_t *list, size_t rows, real *room)
+/* A strip of d. */
+static void copy_strip(const outer_strip *s, const real *d, size_t ld, const uint32_t *list,
+                       size_t rows, real *room)
 {
-    for (size_t r = 0; r < rows; r++)
-        copy_part(1, 4 * LANES, d + (list ? list[r] : r) * ld, ld, room + r * 4 * LANES, 4 * LANES);
+    for (size_t r = 0; r < rows; r++) {
+        const real *from = d + (list ? list[r] : r) * ld + s->d;
+        for (size_t v = 0; v < s->vectors; v++)
+            vstore(room + (r * s->vectors + v) * LANES, vload(from + v * s->d_step));
+    }
 }
 
-/* A block of a and a panel of d as the tiles find them: a as it stands, or in tiles. */
-typedef struct outer_block {
-    const real *a;
-    size_t ld_a; /* 0: in tiles */
-    const real *d;
-    size_t ld_d;
-    size_t rows, inputs;
-    bool fresh;
-} outer_block;
-
-/* Ask for the part of dw that the tile after this one adds to. */
-static INLINE void fetch_matrix(const real *matrix, size_t rows, size_t units)
+/* db of a strip = (fresh) or += sums of the rows of d. */
+static void sum_strip(const lstm__outer *o, const outer_strips *all, const outer_strip *s,
+                      const outer_block *b)
 {
-    for (size_t r = 0; r < rows * 4; r++)
-        __builtin_prefetch(matrix + r * units, 1);
+    V sum[4];
+    real *db = o->db + s->column;
+    for (size_t v = 0; v < s->vectors; v++)
+        sum[v] = b->fresh ? vset(0) : get(db + v * s->w_step, strip_lanes(s, all, v));
+    for (size_t r = 0; r < b->rows; r++)
+        for (size_t v = 0; v < s->vectors; v++)
+            sum[v] = vadd(sum[v], vload(b->d + r * b->ld_d + v * LANES));
+    for (size_t v = 0; v < s->vectors; v++)
+        put(db + v * s->w_step, sum[v], strip_lanes(s, all, v));
 }
 
-/* One panel of dw, from its first input of the block on. */
-static void outer_panel(const outer_block *b, size_t units, size_t panel, real *dw)
+/* A strip of dw, from its first input of the block on. Tiles add to dw itself where it has whole
+ * vectors side by side. */
+static void outer_tiles(const outer_block *b, const outer_strips *all, const outer_strip *s,
+                        real *dw, fetches *next)
 {
-    real sums[GATE_ROWS * 4 * LANES] __attribute__((aligned(64)));
-    const parts tiles = cut(b->inputs, GATE_ROWS);
-    const size_t n = lanes_left(units, panel);
+    real sums[CROSS_ROWS * 4 * LANES] __attribute__((aligned(64)));
+    const parts tiles = cut(b->inputs, CROSS_ROWS);
+    const bool direct = s->w_step == LANES && s->last == LANES;
+    const size_t ld = 4 * all->units;
+    const size_t wide = s->vectors * LANES;
     tile_job job = {.count = b->rows,
                     .row = 1,
                     .b = b->d,
                     .wide = b->ld_d,
-                    .start = b->fresh ? NULL : sums,
-                    .ld_start = 4 * LANES,
-                    .out = sums,
-                    .ld_out = 4 * LANES};
+                    .ld_start = direct ? ld : wide,
+                    .ld_out = direct ? ld : wide,
+                    .fetch = next};
+    tile_function *const *by_rows = all->by_panel ? gate_tiles : cross_tiles[s->vectors - 1];
     for (size_t t = 0; t < tiles.count; t++) {
         const size_t first = part_first(&tiles, t);
         const size_t height = part_size(&tiles, t);
-        real *matrix = dw + first * 4 * units + panel * LANES;
+        real *matrix = dw + first * ld + s->column;
         job.a = b->a + (b->ld_a ? first : first * b->rows);
         job.step = b->ld_a ? b->ld_a : height;
-        if (t + 1 < tiles.count)
-            fetch_matrix(matrix + height * 4 * units, part_size(&tiles, t + 1), units);
-        if (!b->fresh)
-            gather_panel(height, units, n, matrix, sums);
-        gate_tiles[height - 1](&job);
-        scatter_panel(height, units, n, sums, matrix);
+        job.out = direct ? matrix : sums;
+        job.start = b->fresh ? NULL : job.out;
+        if (!direct && !b->fresh)
+            for (size_t r = 0; r < height; r++)
+                for (size_t v = 0; v < s->vectors; v++)
+                    vstore(sums + (r * s->vectors + v) * LANES,
+                           get(matrix + r * ld + v * s->w_step, strip_lanes(s, all, v)));
+        by_rows[height - 1](&job);
+        if (!direct)
+            for (size_t r = 0; r < height; r++)
+                for (size_t v = 0; v < s->vectors; v++)
+                    put(matrix + r * ld + v * s->w_step, vload(sums + (r * s->vectors + v) * LANES),
+                        strip_lanes(s, all, v));
     }
 }
 
+/* What the strip after this one copies and adds to. */
+static void fetch_strip(fetches *f, const lstm__outer *o, const outer_strips *all, size_t index,
+                        size_t first_row, const outer_block *b, const real *dw)
+{
+    if (index >= all->count)
+        return;
+    const outer_strip s = strip_at(all, index);
+    for (size_t v = 0; v < s.vectors && !o->list; v++)
+        fetch(f, o->d + first_row * o->ld_d + s.d + v * s.d_step, o->ld_d, b->rows);
+    for (size_t v = 0; v < s.vectors && dw; v++)
+        if (all->by_panel || v * LANES * sizeof(real) % 64 == 0)
+            fetch(f, dw + s.column + v * s.w_step, 4 * o->units, b->inputs);
+}
+
 /* Panels of dw and db for some rows, by blocks of inputs. */
-static void outer_rows(const lstm__outer *o, size_t first, size_t rows, size_t first_panel,
-                       size_t last_panel)
+static void outer_rows(const lstm__outer *o, size_t first, size_t rows, const outer_strips *all)
 {
     const parts chunks = cut(o->inputs, LSTM__OUTER_INPUTS);
     real *d_room = o->scratch;
@@ -241,28 +310,33 @@ static void outer_rows(const lstm__outer *o, size_t first, size_t rows, size_t f
     const size_t start = o->list ? 0 : first;
     for (size_t c = 0; c < chunks.count; c++) {
         const size_t input = part_first(&chunks, c);
+        real *dw = o->dw ? o->dw + input * 4 * o->units : NULL;
         outer_block b = {.a = o->a + start * o->ld_a + input,
                          .ld_a = o->ld_a,
                          .rows = rows,
                          .inputs = part_size(&chunks, c),
                          .fresh = first == 0 && !o->accumulate};
-        if (o->dw && (list || is_far(o->ld_a))) {
+        if (dw && (list || is_far(o->ld_a))) {
             copy_tiles(b.a, o->ld_a, list, rows, b.inputs, a_room);
             b.a = a_room;
             b.ld_a = 0;
         }
-        for (size_t p = first_panel; p < last_panel; p++) {
-            b.d = o->d + start * o->ld_d + p * 4 * LANES;
+        for (size_t k = 0; k < all->count; k++) {
+            const outer_strip s = strip_at(all, k);
+            fetches next;
+            fetch_nothing(&next, d_room);
+            fetch_strip(&next, o, all, k + 1, start, &b, dw);
+            b.d = o->d + start * o->ld_d + s.d;
             b.ld_d = o->ld_d;
-            if (list || is_far(o->ld_d)) {
-                copy_panel(b.d, o->ld_d, list, rows, d_room);
+            if (list || !all->by_panel || is_far(o->ld_d)) {
+                copy_strip(&s, o->d + start * o->ld_d, o->ld_d, list, rows, d_room);
                 b.d = d_room;
-                b.ld_d = 4 * LANES;
+                b.ld_d = s.vectors * LANES;
             }
-            if (o->dw)
-                outer_panel(&b, o->units, p, o->dw + input * 4 * o->units);
+            if (dw)
+                outer_tiles(&b, all, &s, dw, &next);
             if (o->db && c == 0)
-                sum_panel(o, p, b.d, b.ld_d, rows, b.fresh);
+                sum_strip(o, all, &s, &b);
         }
     }
 }
@@ -270,11 +344,12 @@ static void outer_rows(const lstm__outer *o, size_t first, size_t rows, size_t f
 /* Panels first to last - 1. Without rows dw and db are zeros. */
 static void outer_gates(const lstm__outer *o, size_t first_panel, size_t last_panel)
 {
+    const outer_strips all = cut_panels(o->units, first_panel, last_panel);
     const parts depths = cut(o->rows, LSTM__OUTER_ROWS);
     for (size_t d = 0; d < depths.count; d++)
-        outer_rows(o, part_first(&depths, d), part_size(&depths, d), first_panel, last_panel);
+        outer_rows(o, part_first(&depths, d), part_size(&depths, d), &all);
     if (depths.count == 0 && !o->accumulate)
-        outer_rows(o, 0, 0, first_panel, last_panel);
+        outer_rows(o, 0, 0, &all);
 }
 
 #endif

@@ -89,15 +89,44 @@ static void finish(const lstm__step_forward *s, size_t first, size_t rows, size_
     }
 }
 
+/* What comes after some panels: the weights of as many, and what the cells of the first read and
+ * write of the tape. */
+static void fetch_panel(fetches *f, const lstm__step_forward *s, size_t panel, size_t panels)
+{
+    const size_t gates = panel * 4 * LANES;
+    const size_t cell = panel * LANES;
+    const size_t n = lanes_left(s->units, panel);
+    fetch_nothing(f, s->bias);
+    if (s->start)
+        fetch_rows(f, s->start + gates, s->ld_start, s->rows, 4 * LANES);
+    fetch(f, s->packed + gates * s->k, 64 / sizeof(real),
+          panels * s->k * (4 * LANES * sizeof(real) / 64));
+    if (WHOLE_LINES)
+        return;
+    if (s->gates && s->gates != s->start)
+        fetch_rows(f, s->gates + gates, s->ld_gates, s->rows, 4 * LANES);
+    if (s->tanh_c) {
+        fetch_rows(f, s->tanh_c + cell, s->ld_cell, s->rows, LANES);
+        fetch_rows(f, s->c + cell, s->ld_cell, s->rows, LANES);
+        fetch_rows(f, s->h + cell, s->ld_h, s->rows, n);
+    }
+    if (s->y)
+        fetch_rows(f, s->y + cell, s->ld_y, s->rows, n);
+}
+
 /* Panels first to last - 1: for each some panels and all rows, tile by tile. */
 static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t last_panel)
 {
     real sums[MOST_ROWS * 4 * LANES] __attribute__((aligned(64)));
+    fetches next;
     const parts tiles = cut(s->rows, GATE_ROWS);
     /* panels */
     const size_t together = s->rows > 0 && s->rows <= MOST_ROWS / 2 ? MOST_ROWS / s->rows : 1;
     for (size_t p = first_panel; p < last_panel; p += together) {
         const size_t panels = last_panel - p < together ? last_panel - p : together;
+        fetch_nothing(&next, s->bias);
+        if (p + panels < last_panel && !s->single)
+            fetch_panel(&next, s, p + panels, panels);
         for (size_t t = 0; t < tiles.count; t++) {
             const size_t first = part_first(&tiles, t);
             const size_t rows = part_size(&tiles, t);
@@ -117,7 +146,7 @@ static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t
                     .out = sums + k * rows * 4 * LANES,
                     .ld_out = 4 * LANES,
                     .then = last ? s->packed + (at + 4 * LANES) * s->k : NULL,
-                    .far = far_part(s->packed + (at + 4 * LANES) * s->k, t, s->k, 4 * LANES),
+                    .fetch = &next,
                 };
                 if (s->single)
                     tile_single_4(&job);
@@ -153,6 +182,23 @@ static INLINE void back_row(const lstm__step_backward *s, size_t row, size_t pan
     vstore(s->dc + cell, vmul(dc, f));
 }
 
+/* Of the tape what the cell is going to read: gates with the first piece of k, the rest with the
+ * last. */
+static void fetch_tape(fetches *f, const lstm__step_backward *s, size_t first, size_t rows,
+                       size_t panel, size_t vectors, bool begin, bool end)
+{
+    const size_t cell = first * s->ld_cell + panel * LANES;
+    const size_t n = vectors * LANES;
+    if (begin)
+        fetch_rows(f, s->gates + first * s->ld_gates + panel * 4 * LANES, s->ld_gates, rows, 4 * n);
+    if (!end)
+        return;
+    fetch_rows(f, s->tanh_c + cell, s->ld_cell, rows, n);
+    fetch_rows(f, s->c_previous + cell, s->ld_cell, rows, n);
+    if (s->dy)
+        fetch_rows(f, s->dy + first * s->ld_dy + panel * LANES, s->ld_dy, rows, n);
+}
+
 /* Some rows of one group of columns: dh of all of them by pieces of k, which the rows share while
  * it is near, then the cell. */
 static void back_block(const lstm__step_backward *s, size_t first, size_t rows, size_t panel,
@@ -166,6 +212,12 @@ static void back_block(const lstm__step_backward *s, size_t first, size_t rows, 
         const size_t from = part_first(&depths, d);
         const size_t count = part_size(&depths, d);
         const real *b = s->packed + panel * LANES * k + from * wide;
+        fetches next;
+        fetch_nothing(&next, b);
+        if (!s->single) {
+            fetch_tape(&next, s, first, rows, panel, vectors, d == 0, d + 1 == depths.count);
+            fetch(&next, b + count * wide, 64 / sizeof(real), count * (wide * sizeof(real) / 64));
+        }
         for (size_t t = 0; t < tiles.count; t++) {
             const size_t row = part_first(&tiles, t);
             real *out = sums + row * wide;
@@ -181,7 +233,7 @@ static void back_block(const lstm__step_backward *s, size_t first, size_t rows, 
                 .out = out,
                 .ld_out = wide,
                 .then = t + 1 == tiles.count ? b + count * wide : NULL,
-                .far = far_part(b + count * wide, t, count, wide),
+                .fetch = &next,
             };
             if (s->single)
                 single_tiles[vectors - 1](&job);

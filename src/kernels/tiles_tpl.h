@@ -28,6 +28,46 @@
  * alone is late (AVX-512: 183 against 193 of 245 GFLOP/s). */
 enum { MOST_ROWS = 6, MOST_VECTORS = 4, DEPTH = 512, AHEAD = 12 };
 
+/* What is brought to the second cache while tiles work: AHEAD is too late for what lies in the third
+ * or in memory, and to ask for many lines at once blocks the way for those from the second. So
+ * whoever calls tiles lists what comes after them, as streams of `count` places `step` apart, and
+ * each step of k asks for one; the next tile goes on where one ends. The last stream never ends. */
+typedef struct stream {
+    const real *at;
+    size_t step, count;
+} stream;
+
+enum { MOST_STREAMS = 48 };
+
+/* A line that is stored whole need not be there before; half a line must (AVX2: 10 % of a step). */
+enum { WHOLE_LINES = LANES * sizeof(real) % 64 == 0 };
+
+typedef struct fetches {
+    stream list[MOST_STREAMS + 1];
+    size_t length, next;
+} fetches;
+
+static INLINE void fetch_nothing(fetches *f, const real *anywhere)
+{
+    f->list[0] = (stream){anywhere, 0, SIZE_MAX};
+    f->length = f->next = 0;
+}
+
+static INLINE void fetch(fetches *f, const real *at, size_t step, size_t count)
+{
+    if (count == 0 || f->length == MOST_STREAMS)
+        return;
+    f->list[f->length + 1] = f->list[f->length];
+    f->list[f->length++] = (stream){at, step, count};
+}
+
+/* Some columns of some rows, line by line. */
+static INLINE void fetch_rows(fetches *f, const real *at, size_t ld, size_t rows, size_t columns)
+{
+    for (size_t c = 0; c < columns; c += 64 / sizeof(real))
+        fetch(f, at + c, ld, rows);
+}
+
 /* out[r][v] = start[r][v] (NULL: 0) + sum over k of a[r * row + k * step] * b[k * wide + v]. The
  * distances ld_start (0: the same for all rows) and ld_out are of rows. */
 typedef struct tile_job {
@@ -41,48 +81,62 @@ typedef struct tile_job {
     real *out;
     size_t ld_out;
     const real *then; /* what the next tile reads of b; NULL = the same */
-    const real *far;  /* what this tile brings nearer, a line each step of k; NULL = nothing */
+    fetches *fetch;   /* what tiles bring nearer, a line each step of k; NULL = nothing */
 } tile_job;
 
-#define TILE(ROWS, VECTORS)                                                                     \
-    static NOINLINE void tile_##ROWS##_##VECTORS(const tile_job *job)                           \
-    {                                                                                           \
-        const real *a = job->a;                                                                 \
-        const real *b = job->b;                                                                 \
-        const size_t row = job->row;                                                            \
-        const size_t step = job->step;                                                          \
-        const size_t wide = job->wide;                                                          \
-        const real *const then = job->then ? job->then : b;                                     \
-        const real *far = job->far ? job->far : b;                                              \
-        const real *ahead = job->count > AHEAD ? b + AHEAD * wide : then;                       \
-        V sum[ROWS][VECTORS];                                                                   \
-        UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < VECTORS; v++)          \
-            sum[r][v] = job->start                                                              \
-                            ? vload(job->start + (size_t)r * job->ld_start + (size_t)v * LANES) \
-                            : vset(0);                                                          \
-        UNROLL for (int r = 0; r < ROWS; r++)                                                   \
-            UNROLL for (int v = 0; v < VECTORS; v++) if (v * LANES * sizeof(real) % 64 == 0)    \
-                __builtin_prefetch(job->out + (size_t)r * job->ld_out + (size_t)v * LANES, 1);  \
-        for (size_t k = job->count; k > 0; k--) {                                               \
-            V w[VECTORS];                                                                       \
-            UNROLL for (int v = 0; v < VECTORS; v++) w[v] = vload(b + v * LANES);               \
-            UNROLL for (int v = 0; v < VECTORS; v++) if (v * LANES * sizeof(real) % 64 == 0)    \
-                __builtin_prefetch(ahead + v * LANES);                                          \
-            __builtin_prefetch(far, 0, 2);                                                      \
-            far += 64 / sizeof(real);                                                           \
-            if (step != 1)                                                                      \
-                __builtin_prefetch(a + AHEAD * step);                                           \
-            UNROLL for (int r = 0; r < ROWS; r++)                                               \
-            {                                                                                   \
-                const V x = vset(a[(size_t)r * row]);                                           \
-                UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] = vfma(x, w[v], sum[r][v]);  \
-            }                                                                                   \
-            ahead = k == AHEAD + 1 ? then : ahead + wide;                                       \
-            a += step;                                                                          \
-            b += wide;                                                                          \
-        }                                                                                       \
-        UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < VECTORS; v++)          \
-            vstore(job->out + (size_t)r * job->ld_out + (size_t)v * LANES, sum[r][v]);          \
+#define TILE(ROWS, VECTORS)                                                                        \
+    static NOINLINE void tile_##ROWS##_##VECTORS(const tile_job *job)                              \
+    {                                                                                              \
+        const real *a = job->a;                                                                    \
+        const real *b = job->b;                                                                    \
+        const size_t row = job->row;                                                               \
+        const size_t step = job->step;                                                             \
+        const size_t wide = job->wide;                                                             \
+        V sum[ROWS][VECTORS];                                                                      \
+        UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < VECTORS; v++)             \
+            sum[r][v] = job->start                                                                 \
+                            ? vload(job->start + (size_t)r * job->ld_start + (size_t)v * LANES)    \
+                            : vset(0);                                                             \
+        size_t next = job->fetch ? job->fetch->next : 0;                                           \
+        stream far = job->fetch ? job->fetch->list[next] : (stream){b, 0, SIZE_MAX};               \
+        size_t ahead = AHEAD * wide * sizeof(real);                                                \
+        for (size_t left = job->count; left > 0;) {                                                \
+            size_t n = left > AHEAD ? left - AHEAD : left;                                         \
+            if (left <= AHEAD)                                                                     \
+                ahead = (uintptr_t)(job->then ? job->then : job->b) - (uintptr_t)b -               \
+                        (AHEAD - left) * wide * sizeof(real);                                      \
+            n = n < far.count ? n : far.count;                                                     \
+            left -= n;                                                                             \
+            far.count -= n;                                                                        \
+            const size_t far_step = far.step;                                                      \
+            const real *line = far.at;                                                             \
+            do {                                                                                   \
+                V w[VECTORS];                                                                      \
+                UNROLL for (int v = 0; v < VECTORS; v++) w[v] = vload(b + v * LANES);              \
+                UNROLL for (int v = 0; v < VECTORS; v++) if (v * LANES * sizeof(real) % 64 == 0)   \
+                    __builtin_prefetch((const void *)((uintptr_t)(b + v * LANES) + ahead));        \
+                __builtin_prefetch(line, 0, 2);                                                    \
+                line += far_step;                                                                  \
+                if (step != 1)                                                                     \
+                    __builtin_prefetch(a + AHEAD * step);                                          \
+                UNROLL for (int r = 0; r < ROWS; r++)                                              \
+                {                                                                                  \
+                    const V x = vset(a[(size_t)r * row]);                                          \
+                    UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] = vfma(x, w[v], sum[r][v]); \
+                }                                                                                  \
+                a += step;                                                                         \
+                b += wide;                                                                         \
+            } while (--n > 0);                                                                     \
+            far.at = line;                                                                         \
+            if (far.count == 0)                                                                    \
+                far = job->fetch->list[++next];                                                    \
+        }                                                                                          \
+        if (job->fetch) {                                                                          \
+            job->fetch->next = next;                                                               \
+            job->fetch->list[next] = far;                                                          \
+        }                                                                                          \
+        UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < VECTORS; v++)             \
+            vstore(job->out + (size_t)r * job->ld_out + (size_t)v * LANES, sum[r][v]);             \
     }
 
 typedef void tile_function(const tile_job *job);
@@ -92,17 +146,38 @@ typedef void tile_function(const tile_job *job);
 #define NAMES(VECTORS) tile_1_##VECTORS, tile_2_##VECTORS, tile_3_##VECTORS
 #define MORE_NAMES(VECTORS) tile_4_##VECTORS, tile_5_##VECTORS, tile_6_##VECTORS
 
+/* With 16 registers, six rows of four vectors are two tiles of two. */
+#define TWICE(ROWS)                                              \
+    static NOINLINE void tile_##ROWS##_4(const tile_job *job)    \
+    {                                                            \
+        tile_job half = *job;                                    \
+        half.then = job->b + 2 * LANES;                          \
+        tile_##ROWS##_2(&half);                                  \
+        half.b = job->b + 2 * LANES;                             \
+        half.then = job->then ? job->then : job->b;              \
+        half.start = job->start ? job->start + 2 * LANES : NULL; \
+        half.out = job->out + 2 * LANES;                         \
+        tile_##ROWS##_2(&half);                                  \
+    }
+
 /* By rows, from 1. */
 TILES(1)
 MORE_TILES(1)
 TILES(2)
 MORE_TILES(2)
+#if GATE_ROWS == 3
 TILES(4)
-#if GATE_ROWS == 6
-MORE_TILES(4)
-static tile_function *const gate_tiles[] = {NAMES(4), MORE_NAMES(4)};
-#else
 static tile_function *const gate_tiles[] = {NAMES(4)};
+#else
+#if CROSS_VECTORS == 4
+TILES(4)
+MORE_TILES(4)
+#else
+TWICE(1)
+TWICE(2)
+TWICE(3) TWICE(4) TWICE(5) TWICE(6)
+#endif
+static tile_function *const gate_tiles[] = {NAMES(4), MORE_NAMES(4)};
 #endif
 /* By vectors and rows, from 1. */
 #if CROSS_VECTORS == 4
@@ -116,14 +191,6 @@ static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)},
 static tile_function *const cross_tiles[][6] = {{NAMES(1), MORE_NAMES(1)},
                                                 {NAMES(2), MORE_NAMES(2)}};
 #endif
-
-/* The first tiles of rows over a strip of b share out the strip after it and bring it to the second
- * cache. AHEAD is too late for what lies in the third. */
-static INLINE const real *far_part(const real *next, size_t tile, size_t count, size_t wide)
-{
-    const size_t line = 64 / sizeof(real);
-    return tile * line < wide ? next + tile * count * line : NULL;
-}
 
 /* One row alone, for which a tile has too few accumulators to hide the latency of its additions:
  * every second, fourth or eighth k goes to sums of its own, which are added at the end. `wide` is

@@ -94,6 +94,16 @@ static const lstm__name metrics[] = {{"accuracy", LSTM_METRIC_ACCURACY},
                                      {"mean_squared_error", LSTM_METRIC_MSE},
                                      {"label_error_rate", LSTM_METRIC_LABEL_ERROR_RATE},
                                      {"ler", LSTM_METRIC_LABEL_ERROR_RATE},
+                                     {"precision", LSTM_METRIC_PRECISION},
+                                     {"recall", LSTM_METRIC_RECALL},
+                                     {"f1", LSTM_METRIC_F1},
+                                     {"precision_micro", LSTM_METRIC_PRECISION_MICRO},
+                                     {"recall_micro", LSTM_METRIC_RECALL_MICRO},
+                                     {"f1_micro", LSTM_METRIC_F1_MICRO},
+                                     {"top_5_accuracy", LSTM_METRIC_TOP_5_ACCURACY},
+                                     {"perplexity", LSTM_METRIC_PERPLEXITY},
+                                     {"bits_per_character", LSTM_METRIC_BITS_PER_CHARACTER},
+                                     {"bpc", LSTM_METRIC_BITS_PER_CHARACTER},
                                      {NULL, 0}};
 
 static const lstm__name optimizers[] = {

@@ -277,6 +277,8 @@ static void plan_recurrence(const lstm__node *node, const lstm_session *session,
                             .max_batch = session->max_batch,
                             .max_steps = steps,
                             .training = session->training || session->traces,
+                            .recompute = session->training && session->recompute &&
+                                         !session->pieces && !session->traces,
                             .input_gradient = input_gradient};
     r->route = lstm__recurrence_route(r->max_batch, steps, r->input, b->width, r->training);
     if (lstm->activation != LSTM_ACTIVATION_TANH ||
@@ -337,7 +339,7 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     }
     if (lstm->return_sequences == LSTM_YES) {
         if (!session->training || lstm->zero_output_for_mask == LSTM_YES ||
-            starts_from_state(node, session))
+            starts_from_state(node, session) || b->recurrence.recompute)
             b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]),
                                      b->width * sizeof(real));
     } else if (starts_from_state(node, session) && !zeroes_nothing(node)) {
@@ -439,7 +441,7 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         .mask = lstm__session_port(session, node->inputs[0])->mask,
         .zero_masked = lstm->zero_output_for_mask == LSTM_YES,
     };
-    if (!session->training || call->mask)
+    if (!session->training || call->mask || b->recurrence.recompute)
         call->y = (lstm__view){b->outputs, b->width};
     if (node->input_count == 3) {
         call->h0 = lstm__session_port(session, node->inputs[1])->value;

@@ -326,7 +326,7 @@ int32_t lstm__loss_activation(const lstm_layer *layer)
     return LSTM_ACTIVATION_LINEAR;
 }
 
-static bool is_fused(const lstm__loss *loss, const lstm_layer *layer)
+bool lstm__loss_is_fused(const lstm__loss *loss, const lstm_layer *layer)
 {
     const int32_t activation = lstm__loss_activation(layer);
     if (loss->from_logits)
@@ -383,7 +383,7 @@ static double output_loss(lstm_session *session, const lstm__loss *loss, const l
     lstm__port *port = lstm__session_port(session, layer);
     const lstm__rows r = lstm__rows_in(session, loss, batch, output);
     const lstm__loss_rule *rule = rule_of(loss);
-    const bool fused = is_fused(loss, layer);
+    const bool fused = lstm__loss_is_fused(loss, layer);
     const lstm__row_loss value = fused ? lstm__row_fused(loss->kind) : rule->value;
     const double divisor = divisor_of(loss, &r) * (rule->per_row ? 1 : (double)r.target_features);
     const double scale = divisor > 0 ? 1 / divisor : 0;

@@ -60,6 +60,9 @@ size_t lstm__loss_prediction(const lstm__loss *loss, size_t target);
  * output. */
 int32_t lstm__loss_activation(const lstm_layer *layer);
 
+/* Whether a cross-entropy goes through the softmax or sigmoid of this output. */
+bool lstm__loss_is_fused(const lstm__loss *loss, const lstm_layer *layer);
+
 /* Check the class numbers of a sparse loss: names the first output, sample, step and value out of
  * range. Steps beyond the batch's lengths are not looked at. */
 lstm_status lstm__loss_check_targets(const lstm_model *model, const lstm__loss *loss,

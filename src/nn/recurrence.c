@@ -61,6 +61,24 @@ static real *carve_blocks(const lstm__recurrence *r, lstm__arena *arena, size_t 
     return lstm__carve(arena, rows, width * sizeof(real));
 }
 
+/* Carve the tape: `rows` and `c` have a block behind the last step, and `gates` where spans go back.
+ */
+static void carve_tape(lstm__recurrence *r, lstm__arena *arena)
+{
+    size_t rows = 0;
+    lstm__span_plan(r);
+    if (!lstm__add(r->tape_rows, r->max_batch, &rows))
+        arena->overflow = true;
+    r->rows = lstm__carve(arena, rows, r->ld_rows * sizeof(real));
+    r->gates = lstm__carve(arena, r->recompute ? rows : r->tape_rows, r->ld_gates * sizeof(real));
+    r->c = lstm__carve(arena, rows, r->padded * sizeof(real));
+    r->tanh_c = lstm__carve(arena, r->tape_rows, r->padded * sizeof(real));
+    if (r->recompute) {
+        r->kept_h = lstm__carve(arena, lstm__span_kept_rows(r), r->hidden * sizeof(real));
+        r->kept_c = lstm__carve(arena, lstm__span_kept_rows(r), r->padded * sizeof(real));
+    }
+}
+
 /* Carve `rows` rows of U gates. */
 static real *carve_packed(const lstm__recurrence *r, lstm__arena *arena, size_t rows)
 {
@@ -82,6 +100,8 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     r->weights_x = split ? carve_packed(r, arena, r->input) : NULL;
     r->bias = carve_packed(r, arena, 1);
     r->tanh_c = r->dh = r->dc = r->scratch = r->back_h = r->back_x = r->gates = NULL;
+    r->kept_h = r->kept_c = NULL;
+    r->recompute = r->recompute && r->training;
     r->mask = lstm__carve(arena, r->max_steps, r->max_batch);
     r->starts = lstm__carve(arena, r->max_batch, sizeof *r->starts);
     if (!r->training) {
@@ -96,10 +116,7 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     if (r->input_gradient)
         r->back_x = carve_packed(
             r, arena, r->input <= LSTM__NARROW ? r->input : lstm__panels(lanes, r->input) * lanes);
-    r->rows = carve_blocks(r, arena, r->max_steps + 1, r->ld_rows);
-    r->gates = carve_blocks(r, arena, r->max_steps, r->ld_gates);
-    r->c = carve_blocks(r, arena, r->max_steps + 1, r->padded);
-    r->tanh_c = carve_blocks(r, arena, r->max_steps, r->padded);
+    carve_tape(r, arena);
     r->dh = carve_blocks(r, arena, 1, r->padded);
     r->dc = carve_blocks(r, arena, 1, r->padded);
     r->scratch = lstm__carve(arena, (size_t)lstm_context_threads(r->context),
@@ -319,26 +336,21 @@ static void multiply_inputs(void *argument, int32_t index)
         multiply_run(pass, run);
 }
 
-void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_call *call)
+void lstm__forward_steps(const lstm__pass *span, size_t first, size_t last)
 {
-    if (call->batch == 0)
-        return;
+    const lstm__recurrence *r = span->r;
+    const lstm__recurrence_call *call = span->call;
     const bool split = r->route == LSTM_ROUTE_SPLIT;
     const size_t step_work = lstm__work(call->batch, split ? r->hidden : r->hidden + r->input,
                                         r->padded);
-    lstm__pass pass = {.r = r, .call = call};
-    lstm__mask_start(r, call);
-    lstm__tape_start(r->kernels, call->batch, r->hidden, r->hidden, call->h0,
-                     lstm__rows_at(&pass, 0), r->ld_rows);
-    lstm__tape_start(r->kernels, call->batch, r->hidden, r->padded, call->c0,
-                     lstm__cell_at(&pass, 0), r->padded);
+    lstm__pass pass = *span;
     const size_t segment = !split        ? call->steps
                            : r->training ? lstm__segment_steps(r, call->batch)
                                          : r->segment;
     const bool by_panels = lstm__share_columns(r->context, call->batch, r->panels, step_work);
-    for (size_t t = 0; t < call->steps; t = pass.last_step) {
+    for (size_t t = first; t < last; t = pass.last_step) {
         pass.first_step = t;
-        pass.last_step = call->steps - t < segment ? call->steps : t + segment;
+        pass.last_step = last - t < segment ? last : t + segment;
         const size_t steps = pass.last_step - t;
         if (split) {
             const size_t rows = steps * call->batch;
@@ -361,16 +373,51 @@ void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_
     }
 }
 
+void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_call *call)
+{
+    if (call->batch == 0)
+        return;
+    lstm__pass pass = {.r = r, .call = call};
+    lstm__mask_start(r, call);
+    lstm__tape_start(r->kernels, call->batch, r->hidden, r->hidden, call->h0,
+                     lstm__rows_at(&pass, 0), r->ld_rows);
+    lstm__tape_start(r->kernels, call->batch, r->hidden, r->padded, call->c0,
+                     lstm__cell_at(&pass, 0), r->padded);
+    const size_t spans = lstm__span_count(r, call);
+    if (spans == 1) {
+        lstm__forward_steps(&pass, 0, call->steps);
+        return;
+    }
+    lstm__span_keep(&pass, 0);
+    for (size_t k = 0; k < spans; k++) {
+        lstm__span_take(&pass, k);
+        lstm__forward_steps(&pass, pass.base, lstm__span_start(r, call, k + 1));
+        lstm__span_keep(&pass, k + 1);
+    }
+}
+
+/* Where the states behind the last step are kept apart from the tape, which backward writes to; else NULL. */
+static real *apart(const lstm__recurrence *r, const lstm__recurrence_call *call, real *states,
+                   size_t width)
+{
+    const size_t spans = lstm__span_count(r, call);
+    return spans > 1 ? states + spans * call->batch * width : NULL;
+}
+
 lstm__view lstm__recurrence_h(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
     const lstm__pass pass = {.r = r, .call = call};
+    real *states = apart(r, call, r->kept_h, r->hidden);
+    if (states)
+        return (lstm__view){states, r->hidden};
     return (lstm__view){lstm__rows_at(&pass, call->steps), r->ld_rows};
 }
 
 lstm__view lstm__recurrence_c(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
     const lstm__pass pass = {.r = r, .call = call};
-    return (lstm__view){lstm__cell_at(&pass, call->steps), r->padded};
+    real *states = apart(r, call, r->kept_c, r->padded);
+    return (lstm__view){states ? states : lstm__cell_at(&pass, call->steps), r->padded};
 }
 
 lstm__view lstm__recurrence_outputs(const lstm__recurrence *r, const lstm__recurrence_call *call)

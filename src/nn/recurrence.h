@@ -13,6 +13,13 @@
  *     tanh_c [T][B][U]           training: tanh(c(t))
  *     y = h(t) is a view on block t+1 of rows, so outputs are never copied while training.
  *
+ * Recomputation (docs/design/recomputation.md). With `recompute`, rows, gates, c and tanh_c hold the
+ * blocks of one span of steps only. Forward goes from span to span and keeps the h and c between
+ * them; backward runs each span but the last forward again from there. Spans are whole numbers of
+ * backward's segments counted from the end, so every sum is made in the same order as without.
+ * Behind the gates is room for one block more: what backward left at the first step of the span
+ * after.
+ *
  * Masks. At a masked step a sample's h and c are held: blocks t+1 repeat blocks t, and backward
  * hands the gradients at h and c on unchanged (recurrence_masks.c). Steps at which every sample is
  * valid run as without a mask; else only the runs of valid samples are computed, so padding costs
@@ -31,7 +38,10 @@ typedef struct lstm__recurrence {
     size_t max_batch, max_steps;
     bool training;
     bool input_gradient; /* backward may be asked for dx */
-    int32_t route;       /* LSTM_ROUTE_*, never 0 */
+    /* training: keep the tape of a span, not of all steps. The plan takes it back where that saves
+     * less than half of the tape */
+    bool recompute;
+    int32_t route; /* LSTM_ROUTE_*, never 0 */
     int32_t activation,
         recurrent_activation; /* LSTM_ACTIVATION_*; 0 = tanh and sigmoid, fused with the product of a step.
                                                  Others need the split route */
@@ -42,14 +52,18 @@ typedef struct lstm__recurrence {
     size_t ld_rows, ld_gates;
     /* gates layout: in the concat route all rows of W, in the split route the h rows */
     real *weights_h;
-    real *weights_x; /* split route: gates layout of the x rows */
-    real *bias;      /* gate order */
-    real *back_h;    /* training: across layout of the h rows */
-    real *back_x;    /* training with dx: across or narrow layout of the x rows */
+    real *weights_x;  /* split route: gates layout of the x rows */
+    real *bias;       /* gate order */
+    real *back_h;     /* training: across layout of the h rows */
+    real *back_x;     /* training with dx: across or narrow layout of the x rows */
+    size_t tape_rows; /* training: steps times samples that the tape has room for */
     real *rows;
     real *gates;
     real *c;
     real *tanh_c;
+    /* recompute: the states before each span and behind the last one, [spans + 1][B][H] and
+     * [spans + 1][B][U] */
+    real *kept_h, *kept_c;
     /* [B][U], gradient at the last h; with a mask, what held steps hand back to h */
     real *dh;
     real *dc;      /* [B][U] */
@@ -100,7 +114,8 @@ void lstm__recurrence_forward(const lstm__recurrence *recurrence,
 void lstm__recurrence_backward(const lstm__recurrence *recurrence,
                                const lstm__recurrence_call *call);
 
-/* Where the latest forward left the last h and c, and (training) all outputs. */
+/* Where the latest forward left the last h and c, and (training without recomputation) all outputs.
+ */
 lstm__view lstm__recurrence_h(const lstm__recurrence *recurrence,
                               const lstm__recurrence_call *call);
 lstm__view lstm__recurrence_c(const lstm__recurrence *recurrence,

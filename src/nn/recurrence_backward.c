@@ -119,7 +119,7 @@ static void end_gradients(const lstm__pass *pass, size_t first, size_t count)
         r->kernels->multiply_across(
             &(lstm__multiplication){.rows = count,
                                     .k = 4 * r->padded,
-                                    .a = r->gates + first * r->ld_gates,
+                                    .a = lstm__gates_at(pass, 0) + first * r->ld_gates,
                                     .ld_a = r->ld_gates,
                                     .b = r->back_h,
                                     .c = call->dh0.data + first * call->dh0.stride,
@@ -201,7 +201,7 @@ static void multiply_back_rows(const lstm__pass *pass, size_t row, size_t end)
         const size_t target = (call->reverse ? call->steps - 1 - t : t) * call->batch + first;
         const lstm__multiplication p = {.rows = count,
                                         .k = 4 * r->padded,
-                                        .a = r->gates + row * r->ld_gates,
+                                        .a = lstm__gates_at(pass, t) + first * r->ld_gates,
                                         .ld_a = r->ld_gates,
                                         .b = r->back_x,
                                         .c = call->dx.data + target * call->dx.stride,
@@ -277,7 +277,10 @@ void lstm__recurrence_backward(const lstm__recurrence *r, const lstm__recurrence
         return;
     }
     const size_t most = lstm__segment_steps(r, call->batch);
+    pass.base = lstm__span_start(r, call, lstm__span_count(r, call) - 1);
     for (size_t end = call->steps; end > 0; end = pass.first_step) {
+        if (end == pass.base)
+            lstm__span_back(&pass);
         pass.last_step = end;
         pass.first_step = end > most ? end - most : 0;
         const size_t rows = (pass.last_step - pass.first_step) * call->batch;

@@ -39,6 +39,7 @@ struct lstm_session {
     /* carry the states behind so many steps of a call instead of those behind its last one; for
      * training only. SIZE_MAX = the last */
     size_t carry_after;
+    bool recompute; /* training: recurrent layers may keep less than a whole tape */
     size_t max_batch, max_steps;
     size_t batch, steps; /* of the latest forward; steps of free inputs */
     uint64_t seed;       /* of dropout */
@@ -122,7 +123,7 @@ lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool tra
 
 /* The same with everything that a session can be asked for. */
 typedef struct lstm__session_wish {
-    bool training, input_gradients, pieces, traces;
+    bool training, input_gradients, pieces, traces, recompute;
     size_t batch, steps;
     uint64_t seed;
 } lstm__session_wish;

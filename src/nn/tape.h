@@ -11,6 +11,7 @@ typedef struct lstm__pass {
     const lstm__recurrence *r;
     const lstm__recurrence_call *call;
     size_t first_step, last_step; /* of this segment; with shared panels the step */
+    size_t base;                  /* training: the step whose blocks come first in the tape */
     size_t tasks;
     const uint32_t *list; /* backward: rows of the segment that are valid, NULL = all */
     size_t valid;         /* backward: their number */
@@ -18,31 +19,56 @@ typedef struct lstm__pass {
 
 static inline real *lstm__rows_at(const lstm__pass *pass, size_t t)
 {
-    const size_t block = pass->r->training ? t : t % 2;
+    const size_t block = pass->r->training ? t - pass->base : t % 2;
     return pass->r->rows + block * pass->call->batch * pass->r->ld_rows;
 }
 
 static inline real *lstm__gates_at(const lstm__pass *pass, size_t t)
 {
-    const size_t block = pass->r->training ? t : t % pass->r->segment;
+    const size_t block = pass->r->training ? t - pass->base : t % pass->r->segment;
     return pass->r->gates + block * pass->call->batch * pass->r->ld_gates;
 }
 
 static inline real *lstm__cell_at(const lstm__pass *pass, size_t t)
 {
-    const size_t block = pass->r->training ? t : pass->call->mask ? t % 2 : 0;
+    const size_t block = pass->r->training ? t - pass->base : pass->call->mask ? t % 2 : 0;
     return pass->r->c + block * pass->call->batch * pass->r->padded;
 }
 
 static inline real *lstm__tanh_at(const lstm__pass *pass, size_t t)
 {
-    return pass->r->tanh_c + t * pass->call->batch * pass->r->padded;
+    return pass->r->tanh_c + (t - pass->base) * pass->call->batch * pass->r->padded;
 }
 
 /* Steps of a segment of a pass with `batch` samples: enough rows for the products of many steps,
  * and no more than half a megabyte of gates unless that takes more, so that what one loop leaves
  * the next still finds in a near cache. */
 size_t lstm__segment_steps(const lstm__recurrence *r, size_t batch);
+
+/* ---- Spans (recurrence_spans.c) */
+
+/* Steps whose tape is kept at once: all, without recomputation. */
+size_t lstm__span_steps(const lstm__recurrence *r, size_t batch, size_t steps);
+
+/* The number of spans, and the first step of span k (k = their number: all steps). */
+size_t lstm__span_count(const lstm__recurrence *r, const lstm__recurrence_call *call);
+size_t lstm__span_start(const lstm__recurrence *r, const lstm__recurrence_call *call, size_t k);
+
+/* Decide on tape_rows and whether to recompute, and how many rows of states are to be kept. */
+void lstm__span_plan(lstm__recurrence *r);
+size_t lstm__span_kept_rows(const lstm__recurrence *r);
+
+/* Keep the states at the first step of span k / begin the tape with them. */
+void lstm__span_keep(const lstm__pass *pass, size_t k);
+void lstm__span_take(lstm__pass *pass, size_t k);
+
+/* Go back from the span that begins at pass->base to the one before: run it forward again. */
+void lstm__span_back(lstm__pass *pass);
+
+/* Run the steps [first, last), whose blocks are in the tape, forward. */
+void lstm__forward_steps(const lstm__pass *pass, size_t first, size_t last);
+
+/* ---- */
 
 /* The mask of step t's samples, or NULL. */
 static inline const unsigned char *lstm__mask_at(const lstm__pass *pass, size_t t)

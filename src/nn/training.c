@@ -76,18 +76,21 @@ static double seconds_now(void)
 }
 
 static void add_metrics(lstm_session *session, const lstm__loss *loss, const int32_t *metrics,
-                        size_t count, const lstm__batch *batch, lstm__sums *sums)
+                        size_t count, const lstm__batch *batch, lstm__sums *sums,
+                        lstm__class_counts *counts)
 {
     for (size_t k = 0; k < count; k++)
         lstm__metric_add(session, metrics[k], loss, batch, &sums->metric[k],
                          &sums->metric_weight[k]);
+    lstm__class_counts_add(counts, session, loss, batch);
 }
 
 lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const int32_t *metrics,
                            size_t metric_count, const lstm__batch *data, size_t batch_size,
-                           lstm__source *source, lstm__sums *sums)
+                           lstm__source *source, lstm__sums *sums, lstm__class_counts *counts)
 {
     *sums = (lstm__sums){0};
+    lstm__class_counts_clear(counts);
     if (source)
         source->sorts = false;
     lstm__session_reset_states(session);
@@ -108,17 +111,20 @@ lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const 
         RETURN_IF_ERROR(lstm__loss_compute(session, loss, &batch, false, &value));
         sums->loss += value * (double)batch.count;
         sums->loss_weight += (double)batch.count;
-        add_metrics(session, loss, metrics, metric_count, &batch, sums);
+        add_metrics(session, loss, metrics, metric_count, &batch, sums, counts);
     }
     return LSTM_OK;
 }
 
-static void sums_to_values(const lstm__sums *sums, const int32_t *metrics, size_t count,
-                           double *values)
+void lstm__metric_values(const lstm__sums *sums, const lstm__class_counts *counts,
+                         const int32_t *metrics, size_t count, double *values)
 {
     values[0] = sums->loss_weight > 0 ? sums->loss / sums->loss_weight : 0;
     for (size_t k = 0; k < count; k++)
-        values[k + 1] = lstm__metric_value(metrics[k], sums->metric[k], sums->metric_weight[k]);
+        values[k + 1] = lstm__metric_is_macro(metrics[k])
+                            ? lstm__class_counts_value(counts, metrics[k])
+                            : lstm__metric_value(metrics[k], sums->metric[k],
+                                                 sums->metric_weight[k]);
 }
 
 /* ---- The loop */
@@ -288,15 +294,15 @@ static bool is_padding(lstm_session *session, const lstm__batch *batch)
 static lstm_status compute_batch(loop *l, const lstm__batch *batch, double part, double *loss,
                                  lstm__sums *sums, bool *counts)
 {
-    const lstm__training *training = l->training;
+    lstm__training *training = l->training;
     const lstm_model *model = training->model;
     lstm__session_forward(l->session, batch);
     *counts = batch->piece_first == 0 || !is_padding(l->session, batch);
     if (!*counts)
         return LSTM_OK;
     RETURN_IF_ERROR(lstm__loss_compute(l->session, &training->loss, batch, true, loss));
-    add_metrics(l->session, &training->loss, training->metrics, training->metric_count, batch,
-                sums);
+    add_metrics(l->session, &training->loss, training->metrics, training->metric_count, batch, sums,
+                &training->counts);
     lstm__session_backward(l->session);
     sums->loss += *loss * (double)batch->count * part;
     sums->loss_weight += (double)batch->count * part;
@@ -384,13 +390,16 @@ static lstm_status end_epoch(loop *l, bool *cancel)
     lstm__position *position = &training->position;
     double values[LSTM__COLUMNS] = {0};
     const size_t group = training->metric_count + 1;
-    sums_to_values(&position->sums, training->metrics, training->metric_count, values);
+    lstm__metric_values(&position->sums, &training->counts, training->metrics,
+                        training->metric_count, values);
     if (l->evaluation) {
         lstm__sums sums;
         RETURN_IF_ERROR(lstm__evaluate(l->evaluation, &training->loss, training->metrics,
                                        training->metric_count, &training->validation,
-                                       training->batch_size, training->validation_source, &sums));
-        sums_to_values(&sums, training->metrics, training->metric_count, values + group);
+                                       training->batch_size, training->validation_source, &sums,
+                                       &training->validation_counts));
+        lstm__metric_values(&sums, &training->validation_counts, training->metrics,
+                            training->metric_count, values + group);
     }
     if (training->gradient_norms)
         values[training->history->columns - 1] = position->sums.norms > 0
@@ -400,6 +409,7 @@ static lstm_status end_epoch(loop *l, bool *cancel)
     position->epoch++;
     position->batch = 0;
     position->sums = (lstm__sums){0};
+    lstm__class_counts_clear(&training->counts);
     const double watched = values[l->evaluation ? group : 0];
     const bool improved = watch(training, watched);
     lstm__schedule_watch(&training->optimizer->schedule, &training->optimizer->state.plateau,
@@ -466,6 +476,7 @@ lstm_status lstm__training_run(lstm__training *training)
     const size_t room = training->bucket_batches > 0 ? 2 * training->samples : training->samples;
     const lstm__session_wish wish = {.training = true,
                                      .pieces = training->pieces.count > 0,
+                                     .recompute = training->recompute,
                                      .batch = lstm__training_largest_batch(training),
                                      .steps = training->pieces.count > 0
                                                   ? lstm__pieces_longest(&training->pieces)

@@ -5,6 +5,7 @@
 #ifndef LSTM_NN_TRAINING_H
 #define LSTM_NN_TRAINING_H
 
+#include "class_counts.h"
 #include "losses.h"
 #include "optimizer.h"
 #include "pieces.h"
@@ -65,7 +66,7 @@ typedef struct lstm__training {
     /* what was carried when the last checkpoint was written inside an epoch, or read */
     lstm__states states;
     int64_t epochs, max_steps;
-    bool shuffle, restore_best;
+    bool shuffle, restore_best, recompute;
     int64_t patience; /* 0 = no early stopping */
     double min_delta;
     uint64_t seed;
@@ -73,6 +74,8 @@ typedef struct lstm__training {
     bool gradient_norms; /* a column of the history */
     real *best_values;   /* laid out like model->values; NULL = not kept */
     lstm__position position;
+    lstm__class_counts counts;            /* of the current epoch, part of the position */
+    lstm__class_counts validation_counts; /* of a pass over the validation data */
     int32_t (*progress)(void *user, const lstm_progress *progress);
     void *progress_user;
     int64_t checkpoint_every;                                                     /* epochs */
@@ -91,10 +94,14 @@ size_t lstm__training_batches(const lstm__training *training);
 /* Run from training->position to the end. */
 lstm_status lstm__training_run(lstm__training *training);
 
+/* The loss and each metric from what has been added up. */
+void lstm__metric_values(const lstm__sums *sums, const lstm__class_counts *counts,
+                         const int32_t *metrics, size_t count, double *values);
+
 /* Loss and metrics over data->first .. + data->count, without training; of a source's samples unless
  * `source` is NULL. */
 lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const int32_t *metrics,
                            size_t metric_count, const lstm__batch *data, size_t batch_size,
-                           lstm__source *source, lstm__sums *sums);
+                           lstm__source *source, lstm__sums *sums, lstm__class_counts *counts);
 
 #endif
