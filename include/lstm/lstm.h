@@ -224,6 +224,8 @@ LSTM_API const char *lstm_last_error(void);
  * alignment (fewer steps than labels, and a blank between equal ones, need) has an infinite loss
  * and a gradient of NaN; lstm_fit refuses it and names it. */
 #define LSTM_LOSS_CTC 20
+/* A function of the caller: lstm_loss_options.custom. */
+#define LSTM_LOSS_CUSTOM 21
 
 /* What the loss of a batch is: the sum over rows of weight * loss (a row is a sample, or a step of
  * one; per-element losses are the mean over the row's features), divided by */
@@ -683,6 +685,12 @@ typedef struct lstm_gru_options {
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
     int32_t stateful;             /* as in lstm_lstm_options; gradients stay in the call */
+    int32_t activation;           /* of g: LSTM_ACTIVATION_*, not softmax; default tanh */
+    int32_t recurrent_activation; /* of z and r; default sigmoid */
+    /* as in lstm_lstm_options; recurrent_dropout has three masks */
+    float dropout;
+    float recurrent_dropout;
+    uint64_t seed;
 } lstm_gru_options;
 LSTM_API lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options,
                                         const lstm_layer *input, lstm_layer **out);
@@ -704,6 +712,10 @@ typedef struct lstm_simple_rnn_options {
     const char *name;
     int32_t zero_output_for_mask; /* as in lstm_lstm_options */
     int32_t stateful;             /* as in lstm_lstm_options; gradients stay in the call */
+    /* as in lstm_lstm_options; recurrent_dropout has one mask */
+    float dropout;
+    float recurrent_dropout;
+    uint64_t seed;
 } lstm_simple_rnn_options;
 LSTM_API lstm_status lstm_model_add_simple_rnn(lstm_model *model,
                                                const lstm_simple_rnn_options *options,
@@ -1054,6 +1066,103 @@ LSTM_API size_t lstm_model_layer_count(const lstm_model *model);
 
 /* Return layer `index` in the order added, or NULL. Ownership: the model's. */
 LSTM_API lstm_layer *lstm_model_layer(const lstm_model *model, size_t index);
+
+/* ---- Layers of your own: callbacks between the library's layers
+ *
+ * A type is a struct of functions; the same functions serve every layer of that type, in any number
+ * of models and sessions. Arrays are time first: row (t * batch + b) holds the features of sample b
+ * at step t, or row b where steps is 0. Callbacks run on the thread that called the library, with
+ * denormals flushed to zero; they must not allocate through the library nor call it on the same
+ * session. docs/custom.md has an example. */
+
+/* Steps as in lstm_layer_shape: 0 = a vector, -1 = any number (only in definitions). */
+typedef struct lstm_custom_shape {
+    int64_t steps;
+    int64_t features;
+} lstm_custom_shape;
+
+#define LSTM_CUSTOM_PARAMETERS 8
+
+/* A parameter array of the layer: LAYER/name under Keras' profile, LAYER.name under PyTorch's. */
+typedef struct lstm_custom_parameter {
+    char name[32]; /* letters, digits and _ */
+    int32_t rank;  /* 1 to 4 */
+    /* LSTM_INITIALIZER_*, with fans of the last axis and the product of the others; default zeros */
+    int32_t initializer;
+    int64_t shape[4];
+    /* or the values themselves, row-major, which must stay until lstm_model_build; NULL = none */
+    const float *initial;
+} lstm_custom_parameter;
+
+/* What the `define` callback reads and fills in. */
+typedef struct lstm_custom_definition {
+    uint32_t struct_size;            /* set by the library */
+    int32_t reserved;                /* 0 */
+    const lstm_custom_shape *inputs; /* what the layer reads */
+    size_t input_count;
+    lstm_custom_shape output; /* what it gives; on entry the first input's shape */
+    size_t parameter_count;   /* on entry 0; at most LSTM_CUSTOM_PARAMETERS */
+    lstm_custom_parameter parameters[LSTM_CUSTOM_PARAMETERS];
+    /* floats to keep from forward to backward, for each row of the output; on entry 0 */
+    int64_t memory;
+} lstm_custom_definition;
+
+typedef struct lstm_custom_tensor {
+    lstm_custom_shape shape; /* of this call */
+    const uint8_t *mask;     /* [steps][batch], 0 = the step is not there; NULL = all are */
+    float *values;           /* inputs: to be read only */
+    /* backward. Output: given, to be read only. Inputs: zero on entry; NULL = not wanted */
+    float *gradient;
+} lstm_custom_tensor;
+
+typedef struct lstm_custom_pass {
+    uint32_t struct_size; /* set by the library */
+    int32_t training;     /* LSTM_YES or LSTM_NO */
+    int64_t batch;
+    const lstm_custom_tensor *inputs;
+    size_t input_count;
+    lstm_custom_tensor output;
+    const float *const *parameters;    /* in the order of the definition */
+    float *const *parameter_gradients; /* backward: zero on entry; else NULL */
+    float *memory;                     /* [rows of the output][memory] */
+} lstm_custom_pass;
+
+typedef struct lstm_custom_layer {
+    uint32_t struct_size;
+    /* LSTM_YES: the output at a step follows from that step alone, so that sequences may come in
+     * pieces (tbptt_k1). Default LSTM_NO */
+    int32_t stepwise;
+    const char *type; /* its name in descriptions and files: 1 to 63 letters, digits and _ */
+    /* Check what is read, and say what is given and which parameters there are. Any other status
+     * than LSTM_OK refuses the inputs. NULL = the first input's shape, no parameters */
+    lstm_status (*define)(void *user, lstm_custom_definition *definition);
+    void (*forward)(void *user, const lstm_custom_pass *pass);
+    /* NULL = no gradient goes through it (then it has no parameters) */
+    void (*backward)(void *user, const lstm_custom_pass *pass);
+    void *user; /* must live as long as models that use it */
+    /* LSTM_YES: the mask of the first input ends here. Default LSTM_NO: where the output has as many
+     * steps it is handed on */
+    int32_t drop_mask;
+    int32_t reserved; /* 0 */
+} lstm_custom_layer;
+
+/* Add a layer of your own.
+ *   layer   [in]  its type; copied
+ *   name    [in]  of the layer; NULL = automatic ("my_layer" for the type MyLayer)
+ *   inputs  [in]  `count` layers to read, at most 64; count 0 = the layer added last
+ * Returns as other add calls, and LSTM_ERROR_ARGUMENT for a type that the library has itself. A
+ * model with such layers is saved with the type's name; whoever loads it registers the type first.
+ * Formats of other systems refuse it by name. */
+LSTM_API lstm_status lstm_model_add_custom(lstm_model *model, const lstm_custom_layer *layer,
+                                           const char *name, const lstm_layer *const *inputs,
+                                           size_t count, lstm_layer **out);
+
+/* Let descriptions and files that are read with this context name a type of your own; a type
+ * registered again is replaced. The struct is copied. Not while other threads use the context.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (context is NULL; a type that cannot be), LSTM_ERROR_MEMORY.
+ */
+LSTM_API lstm_status lstm_context_register_layer(lstm_context *context,
+                                                 const lstm_custom_layer *layer);
 
 /* Find a layer by its name. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (suggests
  * the nearest name; *out is NULL). */
@@ -1408,6 +1517,14 @@ typedef struct lstm_loss_options {
     /* CTC, LSTM_YES: a sample without an alignment counts as 0 and has no gradient (PyTorch's
      * zero_infinity). Default LSTM_NO */
     int32_t ctc_zero_infinity;
+    /* LSTM_LOSS_CUSTOM: the loss of one row (a step of a sequence, or a vector), finite.
+     *   prediction  [in]  `features` values        target  [in] `targets` values
+     *   gradient    [out] of the loss at each prediction value, to be overwritten; NULL = not wanted
+     * Weights, masks and the reduction are applied around it. */
+    double (*custom)(void *user, const float *prediction, size_t features, const float *target,
+                     size_t targets, float *gradient);
+    void *custom_user;
+    int64_t custom_targets; /* values of a row of the target; default 0 = as many as features */
 } lstm_loss_options;
 
 /* ---- A source of .npy files, which may be larger than memory: only the rows of a batch are read. */

@@ -42,6 +42,8 @@ void lstm__graph_acquire(lstm_model *model)
 static void free_node(lstm_context *context, lstm__node *node)
 {
     if (node) {
+        if (node->options && node->class && node->class->release)
+            node->class->release(node);
         lstm__release(context, node->options);
         lstm__release(context, node->inputs);
     }
