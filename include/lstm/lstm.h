@@ -1381,6 +1381,30 @@ LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path
  * LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
 
+/* How a model becomes C source. */
+typedef struct lstm_source_options {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    /* before the names of functions and constants: letters, digits and '_', at most 31. Default:
+     * from the file's name */
+    const char *prefix;
+    int64_t max_steps; /* of sequences of any number of steps: 1 to 2^20; default 64 */
+} lstm_source_options;
+
+/* Write a built model as one self-contained file of C99 for small machines: the weights, a kernel of
+ * plain loops, PREFIX_run for a whole sequence and, where every layer works step by step,
+ * PREFIX_start and PREFIX_step for a stream; no heap, no other file. The caller of these functions
+ * gives the memory, a struct PREFIX_memory; a comment says what RAM and flash it takes. Compiled
+ * with -DPREFIX_TEST it is a program that checks itself against outputs of this library
+ * (docs/interchange.md). Dropout and noise do not act, a stateful layer begins from zeros in
+ * PREFIX_run.
+ *   options  [in]  NULL = defaults
+ * Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built),
+ * LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED (names a layer that cannot be written), LSTM_ERROR_NUMERIC,
+ * LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_export_source(const lstm_model *model, const char *path,
+                                              const lstm_source_options *options);
+
 /* Write the parameters of a built model alone, as arrays under the names and in the shapes of a
  * profile: .safetensors, .npz, .pt or .pth (PyTorch's names). Files of the model's own profile go
  * back with lstm_model_load_weights.
@@ -2485,7 +2509,8 @@ typedef struct lstm_array_info {
 LSTM_API lstm_status lstm_archive_create(lstm_archive **out, lstm_context *context);
 LSTM_API void lstm_archive_destroy(lstm_archive *archive);
 
-/* Read every array of a .npy, .npz or .safetensors file (recognised by content): float16, bfloat16,
+/* Read every array of a .npy, .npz or .safetensors file, or the initializers of an ONNX model
+ * (recognised by content): float16, bfloat16,
  * float32, float64, integers and bool of 1 to 8 bytes, either byte order, C or Fortran order. No
  * file, however damaged, is read outside its bounds; no header makes the reader allocate more than
  * the data it describes needs. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO,
