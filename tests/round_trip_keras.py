@@ -92,6 +92,24 @@ def own_networks():
     yield "torch", two[:1] + [
         {"type": "LSTM", "name": "l", "units": 4}, {"type": "Flatten"}, {"type": "Dropout", "rate": 0.5},
         {"type": "Dense", "name": "d", "units": 3}], ["d"], "torch"
+    yield "torch_stack", two[:1] + [
+        {"type": "GRU", "name": "g", "hidden_size": 4, "num_layers": 2, "bidirectional": True, "dropout": 0.5},
+        {"type": "RNN", "name": "r", "hidden_size": 3, "nonlinearity": "relu", "return_sequences": False},
+        {"type": "Linear", "name": "d", "units": 3}], ["d"], "torch"
+    yield "wrapped", two[:1] + [
+        {"type": "LSTM", "name": "l", "units": 4, "return_sequences": True}, {"type": "GaussianNoise", "stddev": 0.5},
+        {"type": "TimeDistributed", "name": "w", "layer": {"type": "Dense", "units": 3}},
+        {"type": "SpatialDropout1D", "rate": 0.5}, {"type": "Dense", "name": "d", "units": 2},
+        {"type": "Bidirectional", "name": "b", "merge_mode": "sum", "layer": {"type": "SimpleRNN", "units": 2},
+         "backward_layer": {"type": "SimpleRNN", "units": 2, "activation": "relu", "go_backwards": True}}], ["b"], "keras"
+    yield "merged", two + [
+        {"type": "GRU", "name": "g", "inputs": ["a"], "units": 4, "return_sequences": True},
+        {"type": "LSTM", "name": "l", "inputs": ["b"], "units": 4, "return_sequences": True},
+        {"type": "Subtract", "name": "s", "inputs": ["g", "l"]}, {"type": "Maximum", "name": "m", "inputs": ["g", "l"]},
+        {"type": "Attention", "name": "t", "inputs": ["s", "m"], "use_scale": True, "use_causal_mask": True},
+        {"type": "MultiHeadAttention", "name": "h", "inputs": ["t", "m"], "num_heads": 2, "key_dim": 3, "use_bias": False},
+        {"type": "Concatenate", "name": "c", "inputs": ["h", "s"]}, {"type": "AveragePooling1D", "name": "p"},
+        {"type": "GlobalMaxPooling1D", "name": "x"}], ["x", "g:h"], "keras"
 
 
 def main():

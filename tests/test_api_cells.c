@@ -273,6 +273,90 @@ static void test_a_projected_layer_carries_its_states(void **state)
     lstm_model_destroy(model);
 }
 
+static lstm_model *recurrent_stack(void)
+{
+    static const char text[] =
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, 5]}, {\"type\": \"LSTM\", "
+        "\"units\": 9, \"proj_size\": 4, \"peepholes\": true, \"return_sequences\": true}, "
+        "{\"type\": \"GRU\", \"units\": 5, \"return_sequences\": true}, {\"type\": \"Dense\", "
+        "\"units\": 3}]}";
+    lstm_model *model = NULL;
+    assert_ok(lstm_model_from_json(&model, NULL, text, strlen(text)));
+    return model;
+}
+
+/* Truncated back-propagation: the only piece of a sequence is the sequence, and pieces carry states
+ * of both widths. */
+static void test_a_projected_layer_trains_in_pieces(void **state)
+{
+    enum { COUNT = SAMPLES * STEPS * OUTPUTS };
+    static float targets[COUNT];
+    static const int64_t pieces[] = {0, STEPS, 2};
+    lstm_model *models[3];
+    (void)state;
+    for (size_t k = 0; k < COUNT; k++)
+        targets[k] = number(k + 900);
+    for (size_t k = 0; k < 3; k++) {
+        lstm_data data = arrays();
+        data.lengths = NULL;
+        data.lengths_count = 0;
+        data.y = targets;
+        data.y_count = COUNT;
+        const lstm_fit_options options = {.struct_size = sizeof options,
+                                          .epochs = 2,
+                                          .batch_size = 12,
+                                          .tbptt_k1 = pieces[k],
+                                          .tbptt_k2 = pieces[k] == 2 ? 3 : 0};
+        models[k] = recurrent_stack();
+        assert_ok(lstm_fit(models[k], &options, &data, NULL));
+    }
+    assert_same_values(models[0], models[1]);
+    size_t count = 0;
+    float *whole = all_values(models[0], &count);
+    float *cut = all_values(models[2], &count);
+    assert_memory_not_equal(whole, cut, count * sizeof *whole);
+    free(whole);
+    free(cut);
+    for (size_t k = 0; k < 3; k++)
+        lstm_model_destroy(models[k]);
+}
+
+/* Dropout of the input, whose masked copy becomes its gradient, and DropConnect do not disturb a
+ * tape that is computed again, span by span; variants take no notice. */
+static void test_recomputation_changes_no_bits_of_layers_with_dropout(void **state)
+{
+    enum { LONG = 400, BATCH = 4, X = BATCH * LONG * FEATURES };
+    static const char text[] =
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, 5]}, {\"type\": \"Dense\", "
+        "\"units\": 12}, {\"type\": \"LSTM\", \"units\": 16, \"return_sequences\": true, "
+        "\"dropout\": 0.25, \"recurrent_dropconnect\": 0.25, \"go_backwards\": true}, {\"type\": "
+        "\"LSTM\", \"units\": 9, \"dropout\": 0.25, \"return_sequences\": true}, {\"type\": "
+        "\"LSTM\", \"units\": 6, \"zoneout_c\": 0.25, \"proj_size\": 3}]}";
+    static float x[X];
+    static const float y[BATCH * 3] = {0.25f, -0.5f, 0.125f};
+    lstm_model *models[2];
+    (void)state;
+    for (size_t k = 0; k < X; k++)
+        x[k] = number(k);
+    for (int k = 0; k < 2; k++) {
+        const lstm_data data = {.struct_size = sizeof data,
+                                .samples = BATCH,
+                                .x = x,
+                                .x_count = X,
+                                .y = y,
+                                .y_count = BATCH * 3};
+        const lstm_fit_options options = {.struct_size = sizeof options,
+                                          .epochs = 3,
+                                          .batch_size = BATCH,
+                                          .recompute = k ? LSTM_YES : LSTM_NO};
+        assert_ok(lstm_model_from_json(&models[k], NULL, text, strlen(text)));
+        assert_ok(lstm_fit(models[k], &options, &data, NULL));
+    }
+    assert_same_values(models[0], models[1]);
+    lstm_model_destroy(models[0]);
+    lstm_model_destroy(models[1]);
+}
+
 /* ---- Random numbers */
 
 static lstm_model *one_layer(const char *options)
@@ -435,6 +519,8 @@ int main(void)
         cmocka_unit_test(test_bits_do_not_depend_on_threads),
         cmocka_unit_test(test_no_call_of_a_session_allocates),
         cmocka_unit_test(test_a_projected_layer_carries_its_states),
+        cmocka_unit_test(test_a_projected_layer_trains_in_pieces),
+        cmocka_unit_test(test_recomputation_changes_no_bits_of_layers_with_dropout),
         cmocka_unit_test(test_random_options_act_in_training_alone_and_follow_seed_and_update),
         cmocka_unit_test(test_zoneout_holds_as_often_as_its_rate_says),
         cmocka_unit_test(test_wrong_options_are_refused_by_name),

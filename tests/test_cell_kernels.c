@@ -187,7 +187,9 @@ static gru make_gru(size_t units, bool reset_first)
 
 static lstm__gru_step step_of(const gru *s, int after)
 {
-    return (lstm__gru_step){.rows = ROWS,
+    return (lstm__gru_step){.activation = LSTM_ACTIVATION_TANH,
+                            .recurrent_activation = LSTM_ACTIVATION_SIGMOID,
+                            .rows = ROWS,
                             .units = s->units,
                             .z = s->z,
                             .r = s->r,

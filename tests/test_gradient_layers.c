@@ -85,6 +85,57 @@ static void gru_reset_before_masked(lstm_model *model, int64_t steps)
     gru(model, x, (lstm_gru_options){.units = 2, .go_backwards = LSTM_YES, .reset_after = LSTM_NO});
 }
 
+static void gru_other_activations(lstm_model *model, int64_t steps)
+{
+    const lstm_layer *x = masked(model, steps, 2);
+    gru(model, x,
+        (lstm_gru_options){.units = 3,
+                           .return_sequences = LSTM_YES,
+                           .activation = LSTM_ACTIVATION_SOFTSIGN,
+                           .recurrent_activation = LSTM_ACTIVATION_HARD_SIGMOID});
+    gru(model, x,
+        (lstm_gru_options){.units = 2,
+                           .activation = LSTM_ACTIVATION_RELU,
+                           .recurrent_activation = LSTM_ACTIVATION_HARD_SIGMOID_KERAS2});
+}
+static void gru_reset_before_other_activations(lstm_model *model, int64_t steps)
+{
+    gru(model, masked(model, steps, 2),
+        (lstm_gru_options){.units = 3,
+                           .reset_after = LSTM_NO,
+                           .return_sequences = LSTM_YES,
+                           .activation = LSTM_ACTIVATION_ELU,
+                           .recurrent_activation = LSTM_ACTIVATION_HARD_SIGMOID});
+}
+static void gru_dropout(lstm_model *model, int64_t steps)
+{
+    const lstm_layer *x = masked(model, steps, 2);
+    gru(model, x,
+        (lstm_gru_options){.units = 3,
+                           .return_sequences = LSTM_YES,
+                           .dropout = 0.25f,
+                           .recurrent_dropout = 0.5f,
+                           .seed = 3});
+    gru(model, x,
+        (lstm_gru_options){.units = 2, .go_backwards = LSTM_YES, .recurrent_dropout = 0.25f});
+}
+static void gru_reset_before_dropout(lstm_model *model, int64_t steps)
+{
+    const lstm_layer *x = masked(model, steps, 2);
+    gru(model, x,
+        (lstm_gru_options){.units = 3,
+                           .reset_after = LSTM_NO,
+                           .return_sequences = LSTM_YES,
+                           .dropout = 0.25f,
+                           .recurrent_dropout = 0.5f,
+                           .seed = 3});
+    gru(model, x,
+        (lstm_gru_options){.units = 2,
+                           .reset_after = LSTM_NO,
+                           .go_backwards = LSTM_YES,
+                           .recurrent_dropout = 0.25f});
+}
+
 static const lstm_layer *rnn(lstm_model *model, const lstm_layer *input,
                              lstm_simple_rnn_options options)
 {
@@ -119,6 +170,19 @@ static void rnn_masked(lstm_model *model, int64_t steps)
                               (lstm_simple_rnn_options){.units = 3, .return_sequences = LSTM_YES});
     rnn(model, a, (lstm_simple_rnn_options){.units = 2, .go_backwards = LSTM_YES});
 }
+static void rnn_dropout(lstm_model *model, int64_t steps)
+{
+    const lstm_layer *x = masked(model, steps, 2);
+    rnn(model, x,
+        (lstm_simple_rnn_options){.units = 3,
+                                  .return_sequences = LSTM_YES,
+                                  .dropout = 0.25f,
+                                  .recurrent_dropout = 0.5f,
+                                  .seed = 3});
+    rnn(model, x,
+        (lstm_simple_rnn_options){
+            .units = 2, .go_backwards = LSTM_YES, .recurrent_dropout = 0.25f});
+}
 static void rnn_from_state(lstm_model *model, int64_t steps)
 {
     const lstm_layer *inputs[2] = {sequence(model, steps, 2), vector(model, 3)};
@@ -134,6 +198,9 @@ static void test_cells_back_propagate_through_every_option(void **state)
                                          {"GRU, no bias", gru_no_bias},
                                          {"GRU, masked", gru_masked},
                                          {"GRU from a state", gru_from_state},
+                                         {"GRU, other activations", gru_other_activations},
+                                         {"GRU, dropout", gru_dropout},
+                                         {"SimpleRNN, dropout", rnn_dropout},
                                          {"SimpleRNN", rnn_last},
                                          {"SimpleRNN, sequences", rnn_sequences},
                                          {"SimpleRNN, backwards", rnn_backwards},
@@ -142,7 +209,9 @@ static void test_cells_back_propagate_through_every_option(void **state)
     static const named_recipe keras_only[] = {
         {"GRU, reset before", gru_reset_before},
         {"GRU, reset before, backwards", gru_reset_before_backwards},
-        {"GRU, reset before, masked", gru_reset_before_masked}};
+        {"GRU, reset before, masked", gru_reset_before_masked},
+        {"GRU, reset before, dropout", gru_reset_before_dropout},
+        {"GRU, reset before, other activations", gru_reset_before_other_activations}};
     (void)state;
     RUN_ALL(cases, true);
     RUN_ALL(keras_only, false);

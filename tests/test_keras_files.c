@@ -15,8 +15,7 @@
 
 enum { MOST = 8 };
 
-/* Cases that can be read, and the first of them that can be written as well. */
-enum { WRITTEN = 8 };
+/* Cases that can be read and written. */
 static const char *const cases[] = {"lstm_last",
                                     "lstm_sequences",
                                     "lstm_backwards",
@@ -288,7 +287,7 @@ static void test_models_of_keras_survive_writing_for_keras(void **state)
     (void)state;
     if (!golden_available())
         skip();
-    for (size_t k = 0; k < WRITTEN; k++) {
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         golden_case golden;
         char path[1200];
         lstm_model *model = NULL;
@@ -306,6 +305,33 @@ static void test_models_of_keras_survive_writing_for_keras(void **state)
         check_outputs(&golden, model);
         lstm_model_destroy(model);
         golden_close(&golden);
+    }
+}
+
+static void test_what_keras_cannot_say_is_refused_by_name(void **state)
+{
+    static const char *const layers[][2] = {
+        {"{\"type\": \"LastStep\", \"name\": \"last\"}", "layer \"last\": Keras has no LastStep"},
+        {"{\"type\": \"Dense\", \"name\": \"d\", \"units\": 1, \"activation\": "
+         "\"hard_sigmoid_keras2\"}",
+         "layer \"d\": Keras 3 has no hard_sigmoid_keras2"},
+        {"{\"type\": \"Masking\"}, {\"type\": \"Conv1D\", \"name\": \"c\", \"filters\": 1, "
+         "\"kernel_size\": 1}",
+         "layer \"c\": \"ignore_mask\" is false, which Keras' Conv1D cannot be"},
+        {"{\"type\": \"Bidirectional\", \"name\": \"b\", \"layer\": {\"type\": \"GRU\", "
+         "\"units\": 2}}], \"outputs\": [\"b\", \"b/forward_gru:h\"",
+         "layer \"b/forward_gru\" is read by others than the Bidirectional \"b\""}};
+    (void)state;
+    for (size_t k = 0; k < sizeof layers / sizeof *layers; k++) {
+        char json[600];
+        snprintf(json, sizeof json, "{\"layers\": [{\"type\": \"Input\", \"shape\": [3, 2]}, %s]}",
+                 layers[k][0]);
+        lstm_model *model = model_of(json);
+        remove("refused.keras");
+        assert_refused(lstm_model_export(model, "refused.keras"), LSTM_ERROR_UNSUPPORTED,
+                       layers[k][1]);
+        assert_null(fopen("refused.keras", "rb"));
+        lstm_model_destroy(model);
     }
 }
 
@@ -398,7 +424,7 @@ static void test_what_is_wrong_is_said_by_name(void **state)
         skip();
     check_load("keras/lstm_last", "model.weights.h5", LSTM_ERROR_UNSUPPORTED,
                "an HDF5 file without a description");
-    check_load("torch/lstm1", "model.pt", LSTM_ERROR_UNSUPPORTED, "no model of Keras");
+    check_load("malformed", "truncated.pt", LSTM_ERROR_FORMAT, "the ZIP archive");
     /* no input layer either */
     check_load("malformed", "wrong_weight_shape.keras", LSTM_ERROR_ARGUMENT, "nothing to read");
     check_load("malformed", "no_weights.keras", LSTM_ERROR_FORMAT, "has no model.weights.h5");
@@ -510,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_other_names_are_matched_by_order),
         cmocka_unit_test(test_layers_are_counted_in_the_order_of_keras),
         cmocka_unit_test(test_models_of_keras_survive_writing_for_keras),
+        cmocka_unit_test(test_what_keras_cannot_say_is_refused_by_name),
         cmocka_unit_test(test_only_formats_of_keras_are_exported),
         cmocka_unit_test(test_weights_that_do_not_fit_change_nothing_and_are_named),
         cmocka_unit_test(test_what_is_wrong_is_said_by_name),

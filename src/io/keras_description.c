@@ -109,14 +109,40 @@ out:
 
 /* ---- Description */
 
-static json_t *shape_of(const lstm_layer *layer)
+typedef struct describing {
+    const lstm_model *model;
+    const size_t *owners;
+    const json_t *layers; /* of our description */
+} describing;
+
+/* Whether a layer's values are tokens: an input of one feature that Embedding layers alone read,
+ * which in Keras has no axis for it. */
+static bool is_tokens(const lstm_model *model, const lstm_layer *layer)
+{
+    size_t readers = 0;
+    if (layer->node->class != &lstm__class_input || layer->node->shapes[0].steps == 0 ||
+        layer->node->shapes[0].features != 1)
+        return false;
+    for (size_t k = 0; k < model->node_count; k++)
+        for (int input = 0; input < model->nodes[k]->input_count; input++)
+            if (model->nodes[k]->inputs[input] == layer) {
+                if (model->nodes[k]->class != &lstm__class_embedding)
+                    return false;
+                readers++;
+            }
+    return readers > 0;
+}
+
+static json_t *shape_of(const lstm_model *model, const lstm_layer *layer)
 {
     const lstm__shape shape = layer->node->shapes[layer->port];
-    if (shape.steps == 0)
-        return json_pack("[n, I]", (json_int_t)shape.features);
-    return shape.steps < 0
-               ? json_pack("[n, n, I]", (json_int_t)shape.features)
-               : json_pack("[n, I, I]", (json_int_t)shape.steps, (json_int_t)shape.features);
+    json_t *steps = shape.steps > 0 ? json_integer(shape.steps) : json_null();
+    if (is_tokens(model, layer))
+        return json_pack("[n, o]", steps);
+    if (shape.steps != 0)
+        return json_pack("[n, o, I]", steps, (json_int_t)shape.features);
+    json_decref(steps);
+    return json_pack("[n, I]", (json_int_t)shape.features);
 }
 
 /* ["lstm", 0, port] */
@@ -125,67 +151,202 @@ static json_t *history_of(const lstm_layer *layer)
     return json_pack("[s, i, i]", layer->node->name, 0, layer->port);
 }
 
-static json_t *tensor_of(const lstm_layer *layer)
+static json_t *tensor_of(const lstm_model *model, const lstm_layer *layer)
 {
     return json_pack("{s:s, s:{s:o, s:s, s:o}}", "class_name", "__keras_tensor__", "config",
-                     "shape", shape_of(layer), "dtype", "float32", "keras_history",
+                     "shape", shape_of(model, layer), "dtype", "float32", "keras_history",
                      history_of(layer));
 }
 
-static json_t *call_of(const lstm__node *node)
+/* Tensors first to first + count - 1 that a node reads, appended to a list. */
+static int add_tensors(const lstm_model *model, json_t *list, const lstm__node *node, int first,
+                       int count)
 {
-    if (node->input_count == 0)
-        return json_array();
-    json_t *keywords = node->input_count == 3
-                           ? json_pack("{s:[o, o]}", "initial_state", tensor_of(node->inputs[1]),
-                                       tensor_of(node->inputs[2]))
-                           : json_object();
-    return json_pack("[{s:[o], s:o}]", "args", tensor_of(node->inputs[0]), "kwargs", keywords);
+    int failed = 0;
+    for (int k = first; k < first + count; k++)
+        failed |= json_array_append_new(list, tensor_of(model, node->inputs[k]));
+    return failed;
 }
 
-static bool reads_states(const lstm__node *node)
+/* Layers that Keras calls with one list of tensors: sums and the like, and attention. */
+static bool takes_list(const lstm__node *node)
 {
-    return node->class == &lstm__class_lstm && (node->readers[1] > 0 || node->readers[2] > 0);
+    return node->class == &lstm__class_attention ||
+           node->class == &lstm__class_additive_attention || node->class->least_inputs >= 2;
 }
 
-/* The config: our layer's options, with what Keras calls or means differently. */
-static json_t *config_of(const lstm__node *node, const json_t *layer)
+static bool is_recurrent(const lstm__node *node)
 {
-    json_t *config = json_copy((json_t *)(uintptr_t)layer);
-    int failed = !config || json_object_set_new(config, "dtype", json_string("float32")) != 0;
-    json_object_del(config, "type");
-    json_object_del(config, "inputs");
-    json_object_del(config, "shape");
-    json_object_del(config, "learning_rate_factor"); /* Keras has no such thing */
+    return node->class == &lstm__class_lstm || node->class == &lstm__class_gru ||
+           node->class == &lstm__class_simple_rnn;
+}
+
+static json_t *call_of(const describing *d, const lstm__node *node, const json_t *layer)
+{
+    json_t *arguments = json_array();
+    json_t *states = json_array();
+    json_t *keywords = json_object();
+    int failed = !arguments || !states || !keywords;
+    if (node->class == &lstm__class_bidirectional) {
+        const lstm__node *parts[2] = {node->inputs[0]->node, node->inputs[1]->node};
+        failed |= add_tensors(d->model, arguments, parts[0], 0, 1);
+        for (size_t k = 0; k < 2; k++)
+            failed |= add_tensors(d->model, states, parts[k], 1, parts[k]->input_count - 1);
+    } else if (is_recurrent(node)) {
+        failed |= add_tensors(d->model, arguments, node, 0, 1);
+        failed |= add_tensors(d->model, states, node, 1, node->input_count - 1);
+    } else if (takes_list(node) && node->class != &lstm__class_multi_head_attention) {
+        json_t *list = json_array();
+        failed |= add_tensors(d->model, list, node, 0, node->input_count) ||
+                  json_array_append_new(arguments, list);
+    } else {
+        failed |= add_tensors(d->model, arguments, node, 0, node->input_count);
+    }
+    if (json_array_size(states) > 0)
+        failed |= json_object_set(keywords, "initial_state", states);
+    if (json_is_true(json_object_get(layer, "use_causal_mask")))
+        failed |= json_object_set_new(keywords, "use_causal_mask", json_true());
+    json_decref(states);
+    if (node->input_count > 0 && !failed)
+        return json_pack("[{s:o, s:o}]", "args", arguments, "kwargs", keywords);
+    json_decref(arguments);
+    json_decref(keywords);
+    return failed ? NULL : json_array();
+}
+
+/* Values that Keras writes otherwise: ours stand for "the default" or "zero". */
+static int set_values(json_t *config)
+{
     static const char *const initializers[] = {"kernel_initializer", "recurrent_initializer"};
+    static const char *const at_least_0[] = {"epsilon", "momentum"};
+    int failed = 0;
     for (size_t k = 0; k < 2; k++) {
         const char *name = json_string_value(json_object_get(config, initializers[k]));
         /* Keras has no such thing, and does not draw these again */
         if (name && strcmp(name, "torch_uniform") == 0)
-            failed = failed || json_object_set_new(config, initializers[k],
-                                                   json_string("glorot_uniform")) != 0;
+            failed |= json_object_set_new(config, initializers[k], json_string("glorot_uniform"));
+        if (json_number_value(json_object_get(config, at_least_0[k])) < 0)
+            failed |= json_object_set_new(config, at_least_0[k], json_real(0));
     }
-    if (node->class == &lstm__class_input)
-        failed = failed ||
-                 json_object_set_new(config, "batch_shape", shape_of(&node->ports[0])) != 0;
-    if (reads_states(node))
-        failed = failed || json_object_set_new(config, "return_state", json_true()) != 0;
-    if (node->class == &lstm__class_dropout &&
+    if (json_is_integer(json_object_get(config, "seed")) &&
         json_integer_value(json_object_get(config, "seed")) == 0)
-        failed = failed || json_object_set_new(config, "seed", json_null()) != 0;
-    if (failed) {
+        failed |= json_object_set_new(config, "seed", json_null());
+    if (json_object_get(config, "stateful"))
+        failed |= json_object_set_new(config, "stateful", json_false());
+    return failed;
+}
+
+/* The config: our layer's options, with what Keras calls or means differently. */
+static json_t *config_of(const describing *d, const lstm__node *node)
+{
+    static const char *const ours[] = {"type",           "inputs",           "shape",
+                                       "ignore_mask",    "fixed_statistics", "learning_rate_factor",
+                                       "use_causal_mask"};
+    json_t *config = json_deep_copy(json_array_get(d->layers, node->index));
+    int failed = !config || json_object_set_new(config, "dtype", json_string("float32")) != 0;
+    for (size_t k = 0; k < sizeof ours / sizeof *ours; k++)
+        json_object_del(config, ours[k]);
+    failed = failed || set_values(config) != 0;
+    if (node->class == &lstm__class_input)
+        failed = failed || json_object_set_new(config, "batch_shape",
+                                               shape_of(d->model, &node->ports[0])) != 0;
+    if (is_recurrent(node) &&
+        (node->readers[1] > 0 || (node->port_count > 2 && node->readers[2] > 0)))
+        failed = failed || json_object_set_new(config, "return_state", json_true()) != 0;
+    if (!failed)
+        return config;
+    json_decref(config);
+    return NULL;
+}
+
+/* {"class_name", "config", …} of a layer inside another one; its name without the outer one's. */
+static json_t *inner_layer(const describing *d, const lstm__node *node)
+{
+    const char *slash = strrchr(node->name, '/');
+    json_t *config = config_of(d, node);
+    if (config &&
+        json_object_set_new(config, "name", json_string(slash ? slash + 1 : node->name))) {
         json_decref(config);
         return NULL;
     }
-    return config;
+    return json_pack("{s:s, s:s, s:o, s:n}", "module", "keras.layers", "class_name",
+                     node->class->type, "config", config, "registered_name");
 }
 
-static json_t *describe_layer(const lstm__node *node, const json_t *layer)
+/* Whether two layers differ in more than their names and direction. */
+static bool differ(const json_t *a, const json_t *b)
 {
-    const bool input = node->class == &lstm__class_input;
-    return json_pack("{s:s, s:s, s:o, s:n, s:s, s:o}", "module", "keras.layers", "class_name",
-                     input ? "InputLayer" : node->class->type, "config", config_of(node, layer),
-                     "registered_name", "name", node->name, "inbound_nodes", call_of(node));
+    json_t *copies[2] = {json_deep_copy(json_object_get(a, "config")),
+                         json_deep_copy(json_object_get(b, "config"))};
+    for (size_t k = 0; k < 2; k++) {
+        json_object_del(copies[k], "name");
+        json_object_del(copies[k], "go_backwards");
+    }
+    const bool same = json_equal(copies[0], copies[1]);
+    json_decref(copies[0]);
+    json_decref(copies[1]);
+    return !same;
+}
+
+static json_t *bidirectional_config(const describing *d, const lstm__node *node)
+{
+    json_t *config = config_of(d, node);
+    json_t *forward = inner_layer(d, node->inputs[0]->node);
+    json_t *backward = inner_layer(d, node->inputs[1]->node);
+    const char *merge = json_string_value(json_object_get(config, "merge_mode"));
+    int failed = !config || !forward || !backward;
+    if (merge && strcmp(merge, "none") == 0)
+        failed |= json_object_set_new(config, "merge_mode", json_null());
+    if (!failed && differ(forward, backward))
+        failed |= json_object_set(config, "backward_layer", backward);
+    failed = failed || json_object_set(config, "layer", forward) != 0;
+    json_decref(forward);
+    json_decref(backward);
+    if (!failed)
+        return config;
+    json_decref(config);
+    return NULL;
+}
+
+static json_t *wrapped_config(const describing *d, const lstm__node *node)
+{
+    json_t *inner = inner_layer(d, node);
+    int failed = json_object_set_new(json_object_get(inner, "config"), "name",
+                                     json_sprintf("%s_layer", node->name));
+    if (!failed)
+        return json_pack("{s:s, s:s, s:o}", "name", node->name, "dtype", "float32", "layer", inner);
+    json_decref(inner);
+    return NULL;
+}
+
+static json_t *describe_layer(const describing *d, const lstm__node *node)
+{
+    const char *type = node->class == &lstm__class_input ? "InputLayer"
+                       : node->wrapped                   ? "TimeDistributed"
+                                                         : node->class->type;
+    json_t *config = node->class == &lstm__class_bidirectional ? bidirectional_config(d, node)
+                     : node->wrapped                           ? wrapped_config(d, node)
+                                                               : config_of(d, node);
+    return json_pack("{s:s, s:s, s:o, s:n, s:s, s:o}", "module", "keras.layers", "class_name", type,
+                     "config", config, "registered_name", "name", node->name, "inbound_nodes",
+                     call_of(d, node, json_array_get(d->layers, node->index)));
+}
+
+/* The lists of a Functional model. */
+static int describe_graph(const describing *d, const size_t *order, json_t *layers, json_t *inputs,
+                          json_t *outputs)
+{
+    const lstm_model *model = d->model;
+    int failed = 0;
+    for (size_t k = 0; k < model->node_count; k++)
+        if (d->owners[order[k]] == order[k])
+            failed |= json_array_append_new(layers, describe_layer(d, model->nodes[order[k]]));
+    for (size_t k = 0; k < model->node_count; k++)
+        if (model->nodes[k]->class == &lstm__class_input)
+            failed |= json_array_append_new(inputs, history_of(&model->nodes[k]->ports[0]));
+    for (size_t k = 0; k < model->output_count; k++)
+        failed |= json_array_append_new(outputs, history_of(model->outputs[k]));
+    return failed;
 }
 
 lstm_status lstm__keras_describe(const lstm_model *model, const size_t *order, json_t **out)
@@ -193,27 +354,23 @@ lstm_status lstm__keras_describe(const lstm_model *model, const size_t *order, j
     char *text = NULL;
     RETURN_IF_ERROR(lstm__model_to_json(model, &text));
     json_t *own = json_loads(text, 0, NULL);
-    const json_t *own_layers = json_object_get(own, "layers");
+    size_t *owners = lstm__allocate_array(model->context, model->node_count, sizeof *owners);
     json_t *layers = json_array();
     json_t *inputs = json_array();
     json_t *outputs = json_array();
     lstm__release(model->context, text);
-    int failed = !own;
-    for (size_t k = 0; k < model->node_count; k++)
-        failed = failed || json_array_append_new(
-                               layers, describe_layer(model->nodes[order[k]],
-                                                      json_array_get(own_layers, order[k]))) != 0;
-    for (size_t k = 0; k < model->node_count; k++)
-        if (model->nodes[k]->class == &lstm__class_input)
-            failed = failed ||
-                     json_array_append_new(inputs, history_of(&model->nodes[k]->ports[0])) != 0;
-    for (size_t k = 0; k < model->output_count; k++)
-        failed = failed || json_array_append_new(outputs, history_of(model->outputs[k])) != 0;
+    int failed = !own || !owners;
+    if (!failed) {
+        const describing d = {model, owners, json_object_get(own, "layers")};
+        lstm__keras_owners(model, owners);
+        failed = describe_graph(&d, order, layers, inputs, outputs);
+    }
     json_t *root = json_pack("{s:s, s:s, s:{s:s, s:b, s:o, s:o, s:o}, s:s}", "module",
                              "keras.src.models.functional", "class_name", "Functional", "config",
                              "name", "model", "trainable", 1, "layers", layers, "input_layers",
                              inputs, "output_layers", outputs, "registered_name", "Functional");
     json_decref(own);
+    lstm__release(model->context, owners);
     if (failed || !root) {
         json_decref(root);
         return lstm__fail(LSTM_ERROR_MEMORY, "no memory for the model's description");

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writing .keras archives and .weights.h5 files.
- *
- * Parameters lie in the model's block in Keras' form whatever the profile is: inputs in rows, gates
- * i, f, c, o in columns. Of the two biases of the PyTorch profile the sum is written, which is all
- * that the network uses.
+ * Writing .keras archives and .weights.h5 files. A model of the PyTorch profile is converted first
+ * (profile_convert.c), so parameters have Keras' shapes; where Keras keeps those of each class is in
+ * add_layer.
  */
 #include "keras_export.h"
 #include "file_writer.h"
 #include "hdf5_writer.h"
 #include "keras_description.h"
+#include "profile_convert.h"
 #include "zip_archive.h"
 
 #include <stdio.h>
@@ -20,44 +19,101 @@
 static const char metadata[] =
     "{\"keras_version\": \"3.0.0\", \"date_saved\": \"1980-01-01@00:00:00\"}";
 
-static lstm_status add_weights(lstm__hdf5_writer *w, const lstm_model *model,
-                               const lstm__node *node, size_t group, float *values)
+/* Parameters first to first + count - 1 of a node as vars/0, vars/1, … of a group, with a name. */
+static lstm_status add_variables(lstm__hdf5_writer *w, const lstm__node *node, size_t group,
+                                 const char *name, size_t first, size_t count, float *values)
 {
-    const bool recurrent = node->class == &lstm__class_lstm;
-    const size_t count = recurrent && node->parameter_count == 4 ? 3 : node->parameter_count;
+    const lstm_model *model = node->model;
+    size_t vars = 0;
+    RETURN_IF_ERROR(lstm__hdf5_add_group(w, group, "vars", name, &vars));
     for (size_t k = 0; k < count; k++) {
-        char name[24];
-        const lstm__parameter *p = &model->parameters[node->parameter_first + k];
-        const size_t size = lstm__parameter_size(p);
-        const int64_t shape[2] = {p->rank == 1 ? (int64_t)size : (int64_t)p->rows,
-                                  (int64_t)p->columns};
-        for (size_t v = 0; v < size; v++)
-            values[v] = (float)model->values[p->offset + v];
-        for (size_t v = 0; count < node->parameter_count && k == 2 && v < size; v++)
-            values[v] += (float)model->values[p[1].offset + v];
-        snprintf(name, sizeof name, "%zu", k);
-        RETURN_IF_ERROR(lstm__hdf5_add_array(w, group, name, p->rank, shape, values));
+        char number[24];
+        const lstm__parameter *p = &model->parameters[node->parameter_first + first + k];
+        lstm__parameter_read(p, model->values, values);
+        snprintf(number, sizeof number, "%zu", k);
+        /* the factor of Attention is a number, no vector, in Keras */
+        const int rank = node->class == &lstm__class_attention ? 0 : p->rank;
+        RETURN_IF_ERROR(lstm__hdf5_add_array(w, vars, number, rank, p->shape, values));
     }
     return LSTM_OK;
 }
 
-/* layers/lstm_1/vars with the layer's name, and the weights in it or in layers/lstm_1/cell/vars. */
-static lstm_status add_layer(lstm__hdf5_writer *w, const lstm_model *model, const lstm__node *node,
-                             size_t layers, size_t number, float *values)
+static const char *own_name(const lstm__node *node)
 {
+    const char *slash = strrchr(node->name, '/');
+    return slash ? slash + 1 : node->name;
+}
+
+/* A recurrent layer's name in group/vars, its weights in group/cell/vars. */
+static lstm_status add_cell(lstm__hdf5_writer *w, const lstm__node *node, size_t group,
+                            const char *name, float *values)
+{
+    char cell_name[LSTM__NAME_SIZE];
+    size_t cell = 0;
+    snprintf(cell_name, sizeof cell_name, "%s_cell", node->class->name_stem);
+    RETURN_IF_ERROR(add_variables(w, node, group, name, 0, 0, values));
+    RETURN_IF_ERROR(lstm__hdf5_add_group(w, group, "cell", NULL, &cell));
+    return add_variables(w, node, cell, cell_name, 0, node->parameter_count, values);
+}
+
+static lstm_status add_heads(lstm__hdf5_writer *w, const lstm__node *node, size_t group,
+                             float *values)
+{
+    static const char *const parts[4][2] = {{"query_dense", "query"},
+                                            {"key_dense", "key"},
+                                            {"value_dense", "value"},
+                                            {"output_dense", "attention_output"}};
+    const size_t each = node->parameter_count / 4;
+    RETURN_IF_ERROR(add_variables(w, node, group, node->name, 0, 0, values));
+    for (size_t k = 0; k < 4; k++) {
+        size_t part = 0;
+        RETURN_IF_ERROR(lstm__hdf5_add_group(w, group, parts[k][0], NULL, &part));
+        RETURN_IF_ERROR(add_variables(w, node, part, parts[k][1], k * each, each, values));
+    }
+    return LSTM_OK;
+}
+
+static bool is_recurrent(const lstm__node *node)
+{
+    return node->class == &lstm__class_lstm || node->class == &lstm__class_gru ||
+           node->class == &lstm__class_simple_rnn;
+}
+
+/* layers/lstm_1: where each class of Keras keeps its variables. */
+static lstm_status add_layer(lstm__hdf5_writer *w, const lstm__node *node, size_t layers,
+                             const char *stem, size_t number, float *values)
+{
+    static const char *const directions[2] = {"forward_layer", "backward_layer"};
     char name[64];
     size_t group = 0;
-    size_t vars = 0;
-    size_t cell = 0;
-    const char *stem = node->class == &lstm__class_input ? "input_layer" : node->class->name_stem;
+    size_t inner = 0;
     snprintf(name, sizeof name, number ? "%s_%zu" : "%s", stem, number);
     RETURN_IF_ERROR(lstm__hdf5_add_group(w, layers, name, NULL, &group));
-    RETURN_IF_ERROR(lstm__hdf5_add_group(w, group, "vars", node->name, &vars));
-    if (node->class != &lstm__class_lstm)
-        return add_weights(w, model, node, vars, values);
-    RETURN_IF_ERROR(lstm__hdf5_add_group(w, group, "cell", NULL, &cell));
-    RETURN_IF_ERROR(lstm__hdf5_add_group(w, cell, "vars", "lstm_cell", &vars));
-    return add_weights(w, model, node, vars, values);
+    if (is_recurrent(node))
+        return add_cell(w, node, group, node->name, values);
+    if (node->class == &lstm__class_multi_head_attention)
+        return add_heads(w, node, group, values);
+    if (!node->wrapped && node->class != &lstm__class_bidirectional)
+        return add_variables(w, node, group, node->name, 0, node->parameter_count, values);
+    RETURN_IF_ERROR(add_variables(w, node, group, node->name, 0, 0, values));
+    if (node->wrapped) {
+        RETURN_IF_ERROR(lstm__hdf5_add_group(w, group, "layer", NULL, &inner));
+        return add_variables(w, node, inner, own_name(node), 0, node->parameter_count, values);
+    }
+    for (int k = 0; k < 2; k++) {
+        const lstm__node *part = node->inputs[k]->node;
+        RETURN_IF_ERROR(lstm__hdf5_add_group(w, group, directions[k], NULL, &inner));
+        RETURN_IF_ERROR(add_cell(w, part, inner, own_name(part), values));
+    }
+    return LSTM_OK;
+}
+
+/* What Keras calls the groups of a layer's class. */
+static const char *stem_of(const lstm__node *node)
+{
+    return node->wrapped                       ? "time_distributed"
+           : node->class == &lstm__class_input ? "input_layer"
+                                               : node->class->name_stem;
 }
 
 static lstm_status add_layers(lstm__hdf5_writer *w, const lstm_model *model, const size_t *order)
@@ -65,28 +121,34 @@ static lstm_status add_layers(lstm__hdf5_writer *w, const lstm_model *model, con
     lstm_status status = LSTM_OK;
     size_t layers = 0;
     size_t vars = 0;
-    float *values = lstm__allocate_array(model->context, model->value_count, sizeof *values);
-    size_t *numbers = NULL; /* layers of each class so far, by the place in lstm__layer_classes */
-    size_t classes = 0;
-    while (lstm__layer_classes[classes])
-        classes++;
-    numbers = lstm__allocate_zeroed(model->context, classes * sizeof *numbers);
-    if (!values || !numbers) {
+    const size_t count = model->node_count;
+    float *values = lstm__allocate_array(model->context, model->value_count + 1, sizeof *values);
+    size_t *owners = lstm__allocate_array(model->context, count, sizeof *owners);
+    /* for each node: its number among those of its stem */
+    size_t *numbers = lstm__allocate_array(model->context, count, sizeof *numbers);
+    if (!values || !numbers || !owners) {
         status = lstm__fail_memory(model->value_count * sizeof *values,
                                    "the parameters of the file");
         goto out;
     }
+    lstm__keras_owners(model, owners);
     TRY(lstm__hdf5_add_group(w, 0, "layers", NULL, &layers));
     TRY(lstm__hdf5_add_group(w, 0, "vars", "model", &vars));
-    for (size_t k = 0; k < model->node_count; k++) {
+    for (size_t k = 0; k < count; k++) {
         const lstm__node *node = model->nodes[order[k]];
-        size_t class = 0;
-        while (lstm__layer_classes[class] != node->class)
-            class ++;
-        TRY(add_layer(w, model, node, layers, numbers[class]++, values));
+        size_t before = k;
+        if (owners[node->index] != node->index)
+            continue;
+        do /* the last one of the stem */
+            before--;
+        while (before < k && (owners[order[before]] != order[before] ||
+                              strcmp(stem_of(model->nodes[order[before]]), stem_of(node)) != 0));
+        numbers[node->index] = before < k ? numbers[order[before]] + 1 : 0;
+        TRY(add_layer(w, node, layers, stem_of(node), numbers[node->index], values));
     }
 out:
     lstm__release(model->context, values);
+    lstm__release(model->context, owners);
     lstm__release(model->context, numbers);
     return status;
 }
@@ -145,40 +207,99 @@ static lstm_status check_options(const lstm__node *node)
     return LSTM_OK;
 }
 
+/* Whether any layer makes masks, so that it matters who reads them. */
+static bool has_masks(const lstm_model *model)
+{
+    for (size_t k = 0; k < model->node_count; k++) {
+        const lstm__node *node = model->nodes[k];
+        if (node->class == &lstm__class_masking ||
+            (node->class == &lstm__class_embedding &&
+             ((const lstm_embedding_options *)node->options)->mask_zero == LSTM_YES))
+            return true;
+    }
+    return false;
+}
+
+/* Keras' Conv1D and GlobalMaxPooling1D do not look at masks, GlobalAveragePooling1D does. */
+static lstm_status check_masks(const lstm__node *node)
+{
+    const bool conv = node->class == &lstm__class_conv1d;
+    const bool most = node->class == &lstm__class_global_max_pooling;
+    if (!conv && !most && node->class != &lstm__class_global_average_pooling)
+        return LSTM_OK;
+    const int32_t ignores = conv
+                                ? ((const lstm_conv1d_options *)node->options)->ignore_mask
+                                : ((const lstm_global_pooling_options *)node->options)->ignore_mask;
+    if ((ignores == LSTM_YES) == (conv || most))
+        return LSTM_OK;
+    return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                      "layer \"%s\": \"ignore_mask\" is %s, which Keras' %s cannot be, and the "
+                      "network has masks",
+                      node->name, ignores == LSTM_YES ? "true" : "false", node->class->type);
+}
+
+/* Activations that Keras 3 lacks. */
+static lstm_status check_activations(const lstm__node *node)
+{
+    for (const lstm__option *option = node->class->options; option && option->key; option++)
+        if (option->kind == LSTM__OPTION_NAMED && option->set == LSTM_NAMES_ACTIVATION &&
+            *(const int32_t *)(const void *)((const unsigned char *)node->options +
+                                             option->offset) == LSTM_ACTIVATION_HARD_SIGMOID_KERAS2)
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                              "layer \"%s\": Keras 3 has no hard_sigmoid_keras2", node->name);
+    return LSTM_OK;
+}
+
 /* The classes whose options and weights are written in Keras' form. */
 static lstm_status check_classes(const lstm_model *model)
 {
-    const lstm__layer_class *const written[] = {
-        &lstm__class_input,   &lstm__class_lstm,       &lstm__class_dense,
-        &lstm__class_dropout, &lstm__class_activation, &lstm__class_repeat_vector,
-        &lstm__class_reshape, &lstm__class_flatten,    NULL};
+    static const lstm__layer_class *const missing[] = {
+        &lstm__class_last_step, &lstm__class_learned_vector, &lstm__class_reverse, NULL};
+    const bool masks = has_masks(model);
     for (size_t k = 0; k < model->node_count; k++) {
+        const lstm__node *node = model->nodes[k];
         size_t c = 0;
-        while (written[c] && written[c] != model->nodes[k]->class)
+        while (missing[c] && missing[c] != node->class)
             c++;
-        if (!written[c])
-            return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                              "layer \"%s\": this version does not write a %s for Keras",
-                              model->nodes[k]->name, model->nodes[k]->class->type);
-        RETURN_IF_ERROR(check_options(model->nodes[k]));
+        if (missing[c])
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer \"%s\": Keras has no %s", node->name,
+                              node->class->type);
+        RETURN_IF_ERROR(check_options(node));
+        RETURN_IF_ERROR(check_activations(node));
+        if (masks)
+            RETURN_IF_ERROR(check_masks(node));
+        for (int input = 0; node->class == &lstm__class_bidirectional && input < 2; input++) {
+            const lstm__node *part = node->inputs[input]->node;
+            if (part->readers[1] > 0 || (part->port_count > 2 && part->readers[2] > 0) ||
+                part->readers[0] > 1)
+                return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                                  "layer \"%s\" is read by others than the Bidirectional \"%s\": "
+                                  "this version does not write that for Keras",
+                                  part->name, node->name);
+        }
     }
     return LSTM_OK;
 }
 
-lstm_status lstm__keras_save(const lstm_model *model, const char *path)
+lstm_status lstm__keras_save(const lstm_model *given, const char *path)
 {
     static const char suffix[] = ".weights.h5";
     lstm_status status = LSTM_OK;
     lstm__hdf5_writer *weights = NULL;
     const unsigned char *bytes = NULL;
     size_t size = 0;
+    size_t *order = NULL;
+    lstm_model *model = NULL;
     const size_t length = strlen(path);
     const bool alone = length >= sizeof suffix - 1 &&
                        strcmp(path + length - (sizeof suffix - 1), suffix) == 0;
-    RETURN_IF_ERROR(check_classes(model));
-    size_t *order = lstm__allocate_array(model->context, model->node_count, sizeof *order);
-    if (!order)
-        return lstm__fail_memory(model->node_count * sizeof *order, "the order of the layers");
+    RETURN_IF_ERROR(check_classes(given));
+    TRY(lstm__profile_convert(&model, (lstm_model *)(uintptr_t)given, LSTM_PROFILE_KERAS));
+    order = lstm__allocate_array(model->context, model->node_count, sizeof *order);
+    if (!order) {
+        status = lstm__fail_memory(model->node_count * sizeof *order, "the order of the layers");
+        goto out;
+    }
     TRY(lstm__keras_order(model, order));
     TRY(lstm__hdf5_writer_create(&weights, model->context));
     TRY(add_layers(weights, model, order));
@@ -189,6 +310,7 @@ lstm_status lstm__keras_save(const lstm_model *model, const char *path)
         TRY(write_archive(model, order, path, bytes, size));
 out:
     lstm__hdf5_writer_destroy(weights);
-    lstm__release(model->context, order);
+    lstm__release(given->context, order);
+    lstm__graph_release(model);
     return status;
 }

@@ -147,7 +147,11 @@ static lstm_status fill_parameter(matching *m, const lstm__parameter *p,
                                   const lstm__hdf5_object *object)
 {
     const size_t count = lstm__parameter_size(p);
-    RETURN_IF_ERROR(read_tensor(m, object, p->name, (size_t)p->rank, p->shape, m->values, count));
+    /* the factor of Attention is a number, no vector, in Keras */
+    const size_t rank = p->node->class == &lstm__class_attention && object->rank == 0
+                            ? 0
+                            : (size_t)p->rank;
+    RETURN_IF_ERROR(read_tensor(m, object, p->name, rank, p->shape, m->values, count));
     lstm__parameter_write(p, m->block, m->values);
     return LSTM_OK;
 }

@@ -85,6 +85,9 @@ static lstm_status describe_gru(cell *c)
     c->bias = own->use_bias == LSTM_YES;
     c->biases = (int)c->node->parameter_count - 2;
     c->reset_after = own->reset_after == LSTM_YES;
+    c->activations = 2;
+    c->activation[0] = own->recurrent_activation;
+    c->activation[1] = own->activation;
     return LSTM_OK;
 }
 

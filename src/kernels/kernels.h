@@ -61,7 +61,8 @@ typedef struct lstm__rmsprop_step {
 typedef struct lstm__gru_step {
     size_t rows, units, z, r;
     int after;
-    real *gates; /* [rows][3 units] */
+    int32_t activation, recurrent_activation; /* LSTM_ACTIVATION_* of g, of z and r */
+    real *gates;                              /* [rows][3 units] */
     const real *recurrent;
     const real *h_previous; /* [rows], ld_previous apart */
     size_t ld_previous;

@@ -15,7 +15,6 @@
 
 #include "activation_tpl.h"
 #include "ctc_tpl.h"
-#include "gru_tpl.h"
 #include "optimizer_tpl.h"
 #include "rows_tpl.h"
 
@@ -26,6 +25,7 @@
 #include "steps_tpl.h"
 
 #include "cell_tpl.h"
+#include "gru_tpl.h"
 #include "variants_tpl.h"
 
 const lstm__kernels LEVEL_TABLE = {

@@ -12,6 +12,7 @@
 #ifndef LSTM_NN_CELL_STEPS_H
 #define LSTM_NN_CELL_STEPS_H
 
+#include "input_dropout.h"
 #include "layer_ports.h"
 #include "product.h"
 #include "trace.h"
@@ -32,6 +33,13 @@ typedef struct lstm__cell_tape {
     real *carry, *kept;
     /* h, then the gates by their place; NULL = not kept */
     real *traces[LSTM__CELL_GATES + 1];
+    lstm__input_dropout dropout;
+    lstm__view x; /* of the latest forward: the input, or with dropout what is left of it */
+    /* of recurrent dropout, NULL = none: a mask of h for each gate [gates][B][H], and [B][H] each:
+     * h under a mask, and what comes back through it */
+    real *factors, *masked, *part;
+    float rates[2]; /* of dropout of the input, of h */
+    uint64_t seed;
     bool stateful;
     lstm__carried carried; /* h only; of a stateful layer, or in a session of pieces */
     bool continues;        /* the latest forward began with what was carried */
@@ -146,6 +154,19 @@ static inline bool lstm__cell_piecewise(const lstm__node *node, int32_t sequence
     return sequences == LSTM_YES && go_backwards == LSTM_NO && node->readers[1] == 0;
 }
 
+static inline lstm_status lstm__cell_check_rates(float dropout, float recurrent_dropout)
+{
+    const struct {
+        float rate;
+        const char *what;
+    } rates[2] = {{dropout, "dropout"}, {recurrent_dropout, "recurrent_dropout"}};
+    for (int k = 0; k < 2; k++)
+        if (!(rates[k].rate >= 0 && rates[k].rate < 1))
+            return lstm__fail(LSTM_ERROR_ARGUMENT, "%s is %g: expected 0 <= rate < 1",
+                              rates[k].what, (double)rates[k].rate);
+    return LSTM_OK;
+}
+
 /* ---- Running */
 
 static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *session,
@@ -170,6 +191,16 @@ static inline void lstm__cell_plan(const lstm__node *node, const lstm_session *s
         cell->traces[k] = k <= cell->columns / cell->units
                               ? lstm__trace_plan(node, session, cell->units, arena)
                               : NULL;
+    cell->factors = cell->masked = cell->part = NULL;
+    lstm__input_dropout_plan(node, session, cell->rates[0], &cell->dropout, arena);
+    if (session->training && cell->rates[1] > 0) {
+        size_t masks = 0;
+        if (!lstm__mul(batch, cell->columns / cell->units, &masks))
+            arena->overflow = true;
+        cell->factors = lstm__carve_matrix(arena, masks, cell->units);
+        cell->masked = lstm__carve_matrix(arena, batch, cell->units);
+        cell->part = lstm__carve_matrix(arena, batch, cell->units);
+    }
     if (cell->stateful || session->pieces) {
         cell->carried.units = cell->units;
         cell->carried.h = lstm__carve_matrix(arena, batch, cell->units);
@@ -189,6 +220,12 @@ static inline void lstm__cell_start(const lstm__node *node, lstm_session *sessio
     cell->batch = session->batch;
     cell->steps = lstm__session_steps(session, lstm__input_shape(node, 0));
     cell->mask = lstm__input_mask(node, session, 0);
+    cell->x = lstm__input_dropout_forward(node, session, cell->rates[0], cell->seed,
+                                          &cell->dropout);
+    if (cell->factors)
+        lstm__draw_factors(lstm__in_layer_seed(session, cell->seed),
+                           lstm__in_layer_stream(node, session, LSTM__DRAW_STEP), cell->rates[1],
+                           cell->batch * cell->columns, cell->factors);
     if (h0.data)
         kernels->copy_rows(cell->batch, cell->units, h0.data, h0.stride, cell->h, cell->units, 0);
     else
@@ -208,13 +245,37 @@ static inline size_t lstm__cell_inputs(const lstm__node *node, lstm_session *ses
 {
     const size_t first = cell->reverse ? cell->steps - step - count : step;
     const size_t rows = count * cell->batch;
-    const lstm__view x = lstm__input_value(node, session, 0);
+    const lstm__view x = cell->x;
     if (bias)
         session->model->kernels->fill_rows(rows, cell->columns, bias, cell->gates, cell->columns);
     lstm__gemm(0, 0, rows, cell->columns, cell->inputs, x.data + first * cell->batch * x.stride,
                x.stride, lstm__values_of(node, 0), cell->columns, bias != NULL, cell->gates,
                cell->columns);
     return first;
+}
+
+/* h(step) as a gate sees it. */
+static inline const real *lstm__cell_seen(const lstm__cell_tape *cell, size_t step, size_t gate)
+{
+    const size_t count = cell->batch * cell->units;
+    const real *h = lstm__cell_h(cell, step);
+    if (!cell->factors)
+        return h;
+    for (size_t k = 0; k < count; k++)
+        cell->masked[k] = h[k] * cell->factors[gate * count + k];
+    return cell->masked;
+}
+
+/* to [B][columns] = (or +=) h(step) U for the first `gates` gates. */
+static inline void lstm__cell_recurrent(const lstm__node *node, const lstm__cell_tape *cell,
+                                        size_t step, size_t gates, bool add, real *to)
+{
+    const size_t together = cell->factors ? 1 : gates;
+    for (size_t gate = 0; gate < gates; gate += together)
+        lstm__gemm(0, 0, cell->batch, together * cell->units, cell->units,
+                   lstm__cell_seen(cell, step, gate), cell->units,
+                   lstm__values_of(node, 1) + gate * cell->units, cell->columns, add,
+                   to + gate * cell->units, cell->columns);
 }
 
 /* Rows of a step that the mask leaves out keep the h before it. */
@@ -315,12 +376,50 @@ static inline void lstm__cell_back_hold(const lstm__cell_tape *cell, size_t step
         }
 }
 
-/* to [H][count] (ld apart) = sum over the steps of h(step)^T times `count` columns of a tape by
- * time. */
-static inline void lstm__cell_back_recurrent(const lstm__cell_tape *cell, const real *tape,
-                                             size_t ld, size_t count, real *to, size_t ld_to)
+/* What comes back to h through the mask of a gate, from `part`. */
+static inline void lstm__cell_back_mask(const lstm__cell_tape *cell, size_t gate)
+{
+    const size_t count = cell->batch * cell->units;
+    for (size_t k = 0; k < count; k++)
+        cell->carry[k] += cell->part[k] * cell->factors[gate * count + k];
+}
+
+/* The carried gradient += d U^T of gates [first, first + gates), whose gradients are d [B] (ld
+ * apart). */
+static inline void lstm__cell_back_product(const lstm__node *node, const lstm__cell_tape *cell,
+                                           size_t first, size_t gates, const real *d, size_t ld)
+{
+    const size_t units = cell->units;
+    const real *u = lstm__values_of(node, 1) + first * units;
+    if (!cell->factors) {
+        lstm__gemm(0, 1, cell->batch, units, gates * units, d, ld, u, cell->columns, 1, cell->carry,
+                   units);
+        return;
+    }
+    for (size_t gate = 0; gate < gates; gate++) {
+        lstm__gemm(0, 1, cell->batch, units, units, d + gate * units, ld, u + gate * units,
+                   cell->columns, 0, cell->part, units);
+        lstm__cell_back_mask(cell, first + gate);
+    }
+}
+
+/* dU of gates [first, first + gates) = sum over the steps of h(step)^T times their columns of a tape
+ * by time; du is where all of it begins. */
+static inline void lstm__cell_back_recurrent(const lstm__cell_tape *cell, size_t first,
+                                             size_t gates, const real *tape, size_t ld, real *du)
 {
     const size_t rows = cell->batch;
+    const size_t count = gates * cell->units;
+    const size_t ld_to = cell->columns;
+    real *to = du + first * cell->units;
+    for (size_t gate = 0; cell->factors && gate < gates; gate++)
+        for (size_t step = 0; step < cell->steps; step++)
+            lstm__gemm(1, 0, cell->units, cell->units, rows,
+                       lstm__cell_seen(cell, step, first + gate), cell->units,
+                       tape + lstm__cell_time(cell, step) * rows * ld + gate * cell->units, ld,
+                       step > 0, to + gate * cell->units, ld_to);
+    if (cell->factors)
+        return;
     if (!cell->reverse) {
         lstm__gemm(1, 0, cell->units, count, cell->steps * rows, cell->h, cell->units, tape, ld, 0,
                    to, ld_to);
@@ -337,16 +436,19 @@ static inline void lstm__cell_back_inputs(const lstm__node *node, lstm_session *
 {
     const lstm__kernels *kernels = session->model->kernels;
     const size_t rows = cell->steps * cell->batch;
-    const lstm__view x = lstm__input_value(node, session, 0);
+    const lstm__view x = cell->x;
     bool add = false;
     lstm__gemm(1, 0, cell->inputs, cell->columns, rows, x.data, x.stride, cell->gates,
                cell->columns, 0, lstm__gradients_of(node, session, 0), cell->columns);
     if (bias)
         kernels->column_sum(rows, cell->columns, cell->gates, cell->columns, bias, 0);
     const lstm__view dx = lstm__take_gradient(node, session, 0, &add);
-    if (dx.data)
+    bool add_here = add;
+    const lstm__view to = lstm__input_dropout_place(&cell->dropout, dx, &add_here);
+    if (to.data)
         lstm__gemm(0, 1, rows, cell->inputs, cell->columns, cell->gates, cell->columns,
-                   lstm__values_of(node, 0), cell->columns, add, dx.data, dx.stride);
+                   lstm__values_of(node, 0), cell->columns, add_here, to.data, to.stride);
+    lstm__input_dropout_backward(node, session, &cell->dropout, dx, add);
     if (node->input_count < 2 || cell->continues)
         return;
     const lstm__view dh0 = lstm__take_gradient(node, session, 1, &add);

@@ -32,8 +32,8 @@ static const lstm__option options[] = {
     LSTM__OPTION("reset_after", FLAG, FIELD(reset_after)),
     LSTM__OPTION_OF("kernel_initializer", FIELD(kernel_initializer), LSTM_NAMES_INITIALIZER),
     LSTM__OPTION_OF("recurrent_initializer", FIELD(recurrent_initializer), LSTM_NAMES_INITIALIZER),
-    LSTM__FIXED("activation", "tanh"),
-    LSTM__FIXED("recurrent_activation", "sigmoid"),
+    LSTM__OPTION_OF("activation", FIELD(activation), LSTM_NAMES_ACTIVATION),
+    LSTM__OPTION_OF("recurrent_activation", FIELD(recurrent_activation), LSTM_NAMES_ACTIVATION),
     LSTM__FIXED("bias_initializer", "zeros"),
     LSTM__FIXED("kernel_regularizer", NULL),
     LSTM__FIXED("recurrent_regularizer", NULL),
@@ -42,8 +42,9 @@ static const lstm__option options[] = {
     LSTM__FIXED("kernel_constraint", NULL),
     LSTM__FIXED("recurrent_constraint", NULL),
     LSTM__FIXED("bias_constraint", NULL),
-    LSTM__FIXED("dropout", NULL),
-    LSTM__FIXED("recurrent_dropout", NULL),
+    LSTM__RARE("dropout", RATE, FIELD(dropout), 0),
+    LSTM__RARE("recurrent_dropout", RATE, FIELD(recurrent_dropout), 0),
+    LSTM__RARE("seed", SEED, FIELD(seed), 0),
     LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
     LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__IGNORED("implementation"),
@@ -53,7 +54,6 @@ static const lstm__option options[] = {
     LSTM__FIXED("num_layers", "1"),
     LSTM__FIXED("bidirectional", NULL),
     LSTM__IGNORED("batch_first"),
-    LSTM__IGNORED("seed"),
     LSTM__OPTIONS_END,
 };
 
@@ -85,6 +85,15 @@ static lstm_status define(lstm__node *node)
         lstm__read_constant(&own->recurrent_initializer,
                             torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL,
                             LSTM_NAMES_INITIALIZER, "recurrent_initializer"));
+    RETURN_IF_ERROR(lstm__read_constant(&own->activation, LSTM_ACTIVATION_TANH,
+                                        LSTM_NAMES_ACTIVATION, "activation"));
+    RETURN_IF_ERROR(lstm__read_constant(&own->recurrent_activation, LSTM_ACTIVATION_SIGMOID,
+                                        LSTM_NAMES_ACTIVATION, "recurrent_activation"));
+    if (own->activation == LSTM_ACTIVATION_SOFTMAX ||
+        own->recurrent_activation == LSTM_ACTIVATION_SOFTMAX)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "softmax inside a GRU: expected an activation of single values");
+    RETURN_IF_ERROR(lstm__cell_check_rates(own->dropout, own->recurrent_dropout));
     if (torch && own->reset_after == LSTM_NO)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
                           "reset_after is off: PyTorch's GRU has the reset gate after the product");
@@ -151,6 +160,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
                                 .sequences = own->return_sequences == LSTM_YES,
                                 .reverse = own->go_backwards == LSTM_YES,
                                 .zeros = own->zero_output_for_mask == LSTM_YES,
+                                .rates = {own->dropout, own->recurrent_dropout},
+                                .seed = own->seed,
                                 .stateful = own->stateful == LSTM_YES};
     lstm__cell_plan(node, session, &b->cell, arena);
     b->second = lstm__carve_matrix(arena, rows, units);
@@ -173,6 +184,8 @@ static lstm__gru_step step_of(const lstm__node *node, const buffers *b, size_t s
                             .z = is_torch(node) ? units : 0,
                             .r = is_torch(node) ? 0 : units,
                             .after = options_of(node)->reset_after == LSTM_YES,
+                            .activation = options_of(node)->activation,
+                            .recurrent_activation = options_of(node)->recurrent_activation,
                             .gates = gates,
                             .recurrent = b->recurrent,
                             .h_previous = lstm__cell_h(cell, step),
@@ -189,16 +202,16 @@ static void run_step(const lstm__node *node, lstm_session *session, const buffer
     const size_t batch = b->cell.batch;
     const real *u = lstm__values_of(node, 1);
     const real *bias = bias_of(node, 1);
-    const lstm__gru_step s = step_of(node, b, step, gates);
-    const size_t columns = s.after ? 3 * units : 2 * units;
+    lstm__gru_step s = step_of(node, b, step, gates);
     if (bias)
         kernels->fill_rows(batch, 3 * units, bias, b->recurrent, 3 * units);
-    lstm__gemm(0, 0, batch, columns, units, s.h_previous, units, u, 3 * units, bias != NULL,
-               b->recurrent, 3 * units);
+    lstm__cell_recurrent(node, &b->cell, step, s.after ? 3 : 2, bias != NULL, b->recurrent);
     if (s.after) {
         kernels->gru_after_forward(&s);
     } else {
+        s.h_previous = lstm__cell_seen(&b->cell, step, 2);
         kernels->gru_before_reset(&s);
+        s.h_previous = lstm__cell_h(&b->cell, step);
         lstm__gemm(0, 0, batch, units, units, s.second, units, u + 2 * units, 3 * units, 1,
                    gates + 2 * units, 3 * units);
         kernels->gru_before_forward(&s);
@@ -238,16 +251,21 @@ static void back_step(const lstm__node *node, lstm_session *session, const buffe
     lstm__cell_back_hold(cell, step, gates, 3 * units);
     if (s.after) {
         lstm__cell_back_hold(cell, step, s.second, units);
-        lstm__gemm(0, 1, cell->batch, units, units, s.second, units, u + 2 * units, 3 * units, 1,
-                   cell->carry, units);
+        lstm__cell_back_product(node, cell, 2, 1, s.second, units);
     } else {
         lstm__gemm(0, 1, cell->batch, units, units, gates + 2 * units, 3 * units, u + 2 * units,
                    3 * units, 0, b->recurrent, units);
         s.recurrent = b->recurrent;
+        if (cell->factors) {
+            s.h_previous = lstm__cell_seen(cell, step, 2);
+            s.h = cell->part;
+            kernels->fill_rows(cell->batch, units, NULL, s.h, units);
+        }
         kernels->gru_before_backward(&s);
+        if (cell->factors)
+            lstm__cell_back_mask(cell, 2);
     }
-    lstm__gemm(0, 1, cell->batch, units, 2 * units, gates, 3 * units, u, 3 * units, 1, cell->carry,
-               units);
+    lstm__cell_back_product(node, cell, 0, 2, gates, 3 * units);
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
@@ -264,9 +282,9 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
         lstm__cell_back_output(node, session, cell, step);
         back_step(node, session, b, step);
     }
-    lstm__cell_back_recurrent(cell, cell->gates, 3 * units, 2 * units, du, 3 * units);
+    lstm__cell_back_recurrent(cell, 0, 2, cell->gates, 3 * units, du);
     if (options_of(node)->reset_after == LSTM_YES)
-        lstm__cell_back_recurrent(cell, b->second, units, units, du + 2 * units, 3 * units);
+        lstm__cell_back_recurrent(cell, 2, 1, b->second, units, du);
     else
         lstm__gemm(1, 0, units, units, rows, b->second, units, cell->gates + 2 * units, 3 * units,
                    0, du + 2 * units, 3 * units);

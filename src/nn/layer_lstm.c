@@ -314,6 +314,12 @@ static const unsigned char *mask_of(const buffers *b)
     return b->varied ? b->stepwise.mask : b->recurrence.mask;
 }
 
+/* Whether the tape is that of one span: then outputs are not in it. Variants keep a whole tape. */
+static bool recomputes(const buffers *b)
+{
+    return !b->varied && b->recurrence.recompute;
+}
+
 static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
 {
     buffers *b = memory;
@@ -339,7 +345,7 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     }
     if (lstm->return_sequences == LSTM_YES) {
         if (!session->training || lstm->zero_output_for_mask == LSTM_YES ||
-            starts_from_state(node, session) || b->recurrence.recompute)
+            starts_from_state(node, session) || recomputes(b))
             b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]),
                                      b->width * sizeof(real));
     } else if (starts_from_state(node, session) && !zeroes_nothing(node)) {
@@ -441,7 +447,7 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         .mask = lstm__session_port(session, node->inputs[0])->mask,
         .zero_masked = lstm->zero_output_for_mask == LSTM_YES,
     };
-    if (!session->training || call->mask || b->recurrence.recompute)
+    if (!session->training || call->mask || recomputes(b))
         call->y = (lstm__view){b->outputs, b->width};
     if (node->input_count == 3) {
         call->h0 = lstm__session_port(session, node->inputs[1])->value;

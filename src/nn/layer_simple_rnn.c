@@ -15,7 +15,8 @@ static const lstm__option options[] = {
     LSTM__OPTION("units", COUNT, FIELD(units)),
     LSTM__ALIAS("hidden_size", COUNT, FIELD(units)),
     LSTM__OPTION_OF("activation", FIELD(activation), LSTM_NAMES_ACTIVATION),
-    {"nonlinearity", LSTM__OPTION_NAMED, FIELD(activation), LSTM_NAMES_ACTIVATION, true, NULL, false},
+    {"nonlinearity", LSTM__OPTION_NAMED, FIELD(activation), LSTM_NAMES_ACTIVATION, true, NULL,
+     false},
     LSTM__OPTION("return_sequences", FLAG, FIELD(return_sequences)),
     LSTM__OPTION("return_state", FLAG, FIELD(return_state)),
     LSTM__OPTION("go_backwards", FLAG, FIELD(go_backwards)),
@@ -31,8 +32,9 @@ static const lstm__option options[] = {
     LSTM__FIXED("kernel_constraint", NULL),
     LSTM__FIXED("recurrent_constraint", NULL),
     LSTM__FIXED("bias_constraint", NULL),
-    LSTM__FIXED("dropout", NULL),
-    LSTM__FIXED("recurrent_dropout", NULL),
+    LSTM__RARE("dropout", RATE, FIELD(dropout), 0),
+    LSTM__RARE("recurrent_dropout", RATE, FIELD(recurrent_dropout), 0),
+    LSTM__RARE("seed", SEED, FIELD(seed), 0),
     LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
     LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__IGNORED("unroll"),
@@ -41,7 +43,6 @@ static const lstm__option options[] = {
     LSTM__FIXED("num_layers", "1"),
     LSTM__FIXED("bidirectional", NULL),
     LSTM__IGNORED("batch_first"),
-    LSTM__IGNORED("seed"),
     LSTM__OPTIONS_END,
 };
 
@@ -73,6 +74,7 @@ static lstm_status define(lstm__node *node)
                             torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL,
                             LSTM_NAMES_INITIALIZER, "recurrent_initializer"));
     RETURN_IF_ERROR(lstm__read_flag(&own->stateful, LSTM_NO, "stateful"));
+    RETURN_IF_ERROR(lstm__cell_check_rates(own->dropout, own->recurrent_dropout));
     return lstm__cell_define(node, own->units, own->return_sequences, own->stateful);
 }
 
@@ -100,6 +102,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
                               .sequences = own->return_sequences == LSTM_YES,
                               .reverse = own->go_backwards == LSTM_YES,
                               .zeros = own->zero_output_for_mask == LSTM_YES,
+                              .rates = {own->dropout, own->recurrent_dropout},
+                              .seed = own->seed,
                               .stateful = own->stateful == LSTM_YES};
     lstm__cell_plan(node, session, cell, arena);
 }
@@ -112,8 +116,7 @@ static void run_step(const lstm__node *node, lstm_session *session, const lstm__
     if (node->parameter_count == 4)
         for (size_t b = 0; b < cell->batch; b++)
             kernels->copy_rows(1, units, lstm__values_of(node, 3), 0, sums + b * units, 0, 1);
-    lstm__gemm(0, 0, cell->batch, units, units, lstm__cell_h(cell, step), units,
-               lstm__values_of(node, 1), units, 1, sums, units);
+    lstm__cell_recurrent(node, cell, step, 1, true, sums);
     kernels->activation_forward(options_of(node)->activation, cell->batch * units, sums,
                                 lstm__cell_h(cell, step + 1));
     lstm__cell_hold(cell, step);
@@ -149,11 +152,9 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
                                      lstm__cell_h(cell, step + 1), cell->carry, sums, 0);
         kernels->fill_rows(cell->batch, units, NULL, cell->carry, units);
         lstm__cell_back_hold(cell, step, sums, units);
-        lstm__gemm(0, 1, cell->batch, units, units, sums, units, lstm__values_of(node, 1), units, 1,
-                   cell->carry, units);
+        lstm__cell_back_product(node, cell, 0, 1, sums, units);
     }
-    lstm__cell_back_recurrent(cell, cell->gates, units, units, lstm__gradients_of(node, session, 1),
-                              units);
+    lstm__cell_back_recurrent(cell, 0, 1, cell->gates, units, lstm__gradients_of(node, session, 1));
     lstm__cell_back_inputs(node, session, cell, bias);
     if (node->parameter_count == 4)
         kernels->copy_rows(1, units, bias, 0, lstm__gradients_of(node, session, 3), 0, 0);
