@@ -1599,7 +1599,7 @@ LSTM_API const lstm_source *lstm_files_source(const lstm_files *files);
  *            (Zeiler 2012).
  *   Adamax   u = max(b2*u, |g|); w -= lr/(1-b1^t) * m/u, epsilon added to u (Keras) or to |g| (PyTorch).
  *   Nadam    Adam with Nesterov momentum (Dozat 2016): w -= lr*(c1*m + c2*g)/(sqrt(v^) + epsilon),
- *            see docs/training.md.
+ *            see docs/optimizers.md.
  *   RAdam    Adam with a rectified rate (Liu et al. 2020), PyTorch's formula in both profiles.
  *   Lion     w -= lr*sign(b1*m + (1-b1)*g); m = b2*m + (1-b2)*g (Chen et al. 2023), Keras' formula in both profiles.
  *   L-BFGS   PyTorch's (Liu and Nocedal 1989) without line search, in both profiles. lstm_fit makes
@@ -1875,6 +1875,73 @@ typedef struct lstm_evaluate_options {
     int64_t *confusion;
     size_t confusion_count;
 } lstm_evaluate_options;
+
+/* ---- Finding a learning rate
+ *
+ * The range test (Smith 2017, "Cyclical learning rates"): train on one batch after another while the
+ * rate grows by a constant factor, until the loss runs away. A good rate is near the steepest fall,
+ * well below where the loss is lowest. The model is as before afterwards. */
+typedef struct lstm_rate_test_options {
+    uint32_t struct_size;
+    int32_t batch_size; /* default 32 */
+    double lowest;      /* > 0; default 1e-6 */
+    double highest;     /* > lowest; default 10 */
+    int32_t steps;      /* rates, one a batch: 2 or more; default 100 */
+    int32_t reserved;   /* 0 */
+    /* end when the smoothed loss is this many times as far from 0 as its lowest, and as far above it
+     * as that was below the first; > 1, default 4 */
+    double stop;
+    const lstm_loss_options *loss;                   /* NULL = MSE */
+    const lstm_optimizer_options *optimizer_options; /* NULL = Adam; its schedule is not used */
+    uint64_t seed;                                   /* of shuffling and dropout */
+} lstm_rate_test_options;
+
+typedef struct lstm_rate_test_result {
+    uint32_t struct_size; /* [in] set it before the call */
+    int32_t count;        /* rates tried */
+    double steepest;      /* the rate at which the loss falls fastest; 0 = it never fell */
+    double lowest;        /* the rate at which it is lowest */
+} lstm_rate_test_result;
+
+/* Run the test.
+ *   rates, losses  [out] `capacity` values each, at least `steps`: rates, and the losses at them
+ *                  (averages with the factor 0.9, corrected for their beginning)
+ *   result         [out]
+ * Returns LSTM_OK (also when the loss became infinite, which ends the test), LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_SHAPE (capacity; data), and what lstm_fit returns. Threads: needs the model to itself.
+ */
+LSTM_API lstm_status lstm_rate_test(lstm_model *model, const lstm_rate_test_options *options,
+                                    const lstm_data *data, double *rates, double *losses,
+                                    size_t capacity, lstm_rate_test_result *result);
+
+/* ---- Splits for cross-validation */
+
+#define LSTM_SPLIT_FOLDS 1 /* each sample validates once (scikit-learn's KFold) */
+#define LSTM_SPLIT_WALK_FORWARD \
+    2 /* train on the past, validate on what follows (TimeSeriesSplit) */
+
+typedef struct lstm_split_options {
+    uint32_t struct_size;
+    int32_t kind;    /* LSTM_SPLIT_*; default folds */
+    int32_t folds;   /* 2 or more; default 5 */
+    int32_t shuffle; /* folds: of samples in another order; default LSTM_NO */
+    uint64_t seed;   /* of it */
+    /* walking forward: samples left out between the two parts, so that windows that overlap do not
+     * give the future away; default 0 */
+    int64_t gap;
+    int32_t reserved; /* 0 */
+} lstm_split_options;
+
+/* Say which samples train and which validate in one fold.
+ *   options            [in]  NULL = five folds
+ *   fold               [in]  0 to folds - 1
+ *   train, validation  [out] room for `samples` indices each
+ *   ..._count          [out] how many of them are set
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (fewer samples than folds need), LSTM_ERROR_UNSUPPORTED,
+ * LSTM_ERROR_MEMORY. Threads: any. */
+LSTM_API lstm_status lstm_split(const lstm_split_options *options, int64_t samples, int32_t fold,
+                                int64_t *train, int64_t *train_count, int64_t *validation,
+                                int64_t *validation_count);
 
 /* Compute loss and metrics without training.
  *   values  [out] 1 + metric_count numbers: the loss, then each metric in the order asked for
