@@ -12,7 +12,7 @@
  *
  * Each prints one JSON object on a line: median seconds of an epoch, and of the prediction of one
  * sample by a session that is there already (`predict_seconds`), as a program that answers requests
- * has it.
+ * has it; and of both the seconds for which the process held a core (`…_cpu_seconds`).
  */
 #include "machine_peak.h"
 
@@ -94,8 +94,23 @@ static float *make_numbers(size_t count, int64_t classes)
     return p;
 }
 
-static double time_predictions(lstm_model *model, const example *e, const float *x, float *out,
-                               size_t out_count)
+typedef struct seconds {
+    double wall, busy;
+} seconds;
+
+static seconds now(void)
+{
+    return (seconds){machine_seconds(), machine_busy_seconds()};
+}
+
+static seconds since(seconds start, int parts)
+{
+    const seconds end = now();
+    return (seconds){(end.wall - start.wall) / parts, (end.busy - start.busy) / parts};
+}
+
+static seconds time_predictions(lstm_model *model, const example *e, const float *x, float *out,
+                                size_t out_count)
 {
     lstm_session *session = NULL;
     ok(lstm_session_create(
@@ -107,14 +122,14 @@ static double time_predictions(lstm_model *model, const example *e, const float 
                            .x = x,
                            .x_count = (size_t)(e->steps * e->features)};
     ok(lstm_session_forward(session, &one), "forward");
-    const double start = machine_seconds();
+    const seconds start = now();
     for (int k = 0; k < PREDICTIONS; k++) {
         ok(lstm_session_forward(session, &one), "forward");
         ok(lstm_session_output(session, 0, out, out_count), "output");
     }
-    const double seconds = (machine_seconds() - start) / PREDICTIONS;
+    const seconds one_each = since(start, PREDICTIONS);
     lstm_session_destroy(session);
-    return seconds;
+    return one_each;
 }
 
 static void measure(lstm_context *context, const example *e, size_t samples, const char *cpu)
@@ -137,23 +152,29 @@ static void measure(lstm_context *context, const example *e, size_t samples, con
                                                        : LSTM_LOSS_MSE};
     const lstm_fit_options fit = {
         .struct_size = sizeof fit, .epochs = 1, .batch_size = e->batch, .loss = &loss};
-    double epochs[MOST_SAMPLES];
-    double predictions[MOST_SAMPLES];
+    double epochs[2][MOST_SAMPLES];
+    double predictions[2][MOST_SAMPLES];
     ok(lstm_fit(model, &fit, &data, NULL), "fit");
     for (size_t k = 0; k < samples; k++) {
-        const double start = machine_seconds();
+        const seconds start = now();
         ok(lstm_fit(model, &fit, &data, NULL), "fit");
-        epochs[k] = machine_seconds() - start;
-        predictions[k] = time_predictions(model, e, x, out, outputs);
+        const seconds epoch = since(start, 1);
+        const seconds prediction = time_predictions(model, e, x, out, outputs);
+        epochs[0][k] = epoch.wall;
+        epochs[1][k] = epoch.busy;
+        predictions[0][k] = prediction.wall;
+        predictions[1][k] = prediction.busy;
     }
-    const double seconds = machine_median(epochs, samples);
-    printf("{\"model\": \"%s\", \"samples\": %lld, \"batch\": %d, \"threads\": %d, \"level\": "
-           "\"%s\", \"blas\": \"%s\", "
-           "\"cpu\": \"%s\", \"epoch_seconds\": %.6g, \"update_seconds\": %.6g, "
-           "\"predict_seconds\": %.6g}\n",
-           e->name, (long long)e->samples, (int)e->batch, (int)lstm_context_threads(context),
-           machine_level(lstm_context_isa(context)), lstm_context_blas(context), cpu, seconds,
-           seconds * (double)e->batch / (double)e->samples, machine_median(predictions, samples));
+    const double epoch = machine_median(epochs[0], samples);
+    printf(
+        "{\"model\": \"%s\", \"samples\": %lld, \"batch\": %d, \"threads\": %d, \"level\": "
+        "\"%s\", \"blas\": \"%s\", "
+        "\"cpu\": \"%s\", \"epoch_seconds\": %.6g, \"update_seconds\": %.6g, "
+        "\"predict_seconds\": %.6g, \"epoch_cpu_seconds\": %.6g, \"predict_cpu_seconds\": %.6g}\n",
+        e->name, (long long)e->samples, (int)e->batch, (int)lstm_context_threads(context),
+        machine_level(lstm_context_isa(context)), lstm_context_blas(context), cpu, epoch,
+        epoch * (double)e->batch / (double)e->samples, machine_median(predictions[0], samples),
+        machine_median(epochs[1], samples), machine_median(predictions[1], samples));
     fflush(stdout);
     free(x);
     free(y);

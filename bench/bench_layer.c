@@ -20,6 +20,12 @@
  * not counted. `busy` is the share of the time for which our threads held their cores: below 1 the
  * machine was shared and the line is too slow. `cpu_seconds` is the time for which they held them,
  * of all threads together.
+ *
+ * For one sample and one thread, forward and step also say what reading W once a step allows: a block
+ * of the same size is read between the samples, at `read_gigabytes_per_second` (so from the cache
+ * that holds it), and `bound_fraction` is the time that this takes, or the multiply-adds at the peak
+ * where these take longer, over ours. Forward reads the h rows; x times its rows is one product, at
+ * the peak.
  */
 #include "machine_peak.h"
 
@@ -189,6 +195,19 @@ static double time_runs(layer *l, size_t repeats)
     return machine_seconds() - start;
 }
 
+/* Seconds that one sample takes at least. */
+static double bound_of(int mode, shape s, double gigabytes_per_second, double peak)
+{
+    const double steps = (double)s.steps;
+    const double h_rows = 8.0 * (double)(s.hidden * s.hidden); /* FLOPs; twice as many bytes */
+    const double x_rows = 8.0 * (double)(s.hidden * s.input);
+    const double in_steps = mode == STEP ? h_rows + x_rows : h_rows;
+    const double reading = 2e-9 * in_steps / gigabytes_per_second;
+    const double computing = 1e-9 * in_steps / peak;
+    return steps * ((reading > computing ? reading : computing) +
+                    (mode == STEP ? 0 : 1e-9 * x_rows / peak));
+}
+
 static void measure(lstm_context *context, const request *q, int mode, shape s, int route,
                     const char *cpu)
 {
@@ -204,6 +223,10 @@ static void measure(lstm_context *context, const request *q, int mode, shape s, 
     double peaks[MOST_SAMPLES];
     double busy[MOST_SAMPLES];
     double cpu_seconds[MOST_SAMPLES];
+    double bounds[MOST_SAMPLES];
+    double reads[MOST_SAMPLES] = {0};
+    const int bounded = s.batch == 1 && q->threads == 1 && mode != TRAINING;
+    const int64_t read_rows = mode == STEP ? s.hidden + s.input : s.hidden;
     for (size_t k = 0; k < q->samples; k++) {
         peaks[k] = machine_peak(isa, q->threads, PEAK_SECONDS);
         const double start = machine_busy_seconds();
@@ -212,6 +235,11 @@ static void measure(lstm_context *context, const request *q, int mode, shape s, 
         busy[k] = worked / (lasted * (double)q->threads);
         cpu_seconds[k] = worked / (double)repeats;
         seconds[k] = lasted / (double)repeats;
+        if (bounded) {
+            reads[k] = machine_read_bandwidth(isa, (size_t)(16 * s.hidden * read_rows),
+                                              5 * PEAK_SECONDS);
+            bounds[k] = bound_of(mode, s, reads[k], peaks[k]) / cpu_seconds[k];
+        }
     }
     const double median = machine_median(seconds, q->samples);
     const double peak = machine_median(peaks, q->samples);
@@ -224,13 +252,17 @@ static void measure(lstm_context *context, const request *q, int mode, shape s, 
         "\"blas_threads\": %d, "
         "\"cpu\": \"%s\", \"samples\": %zu, \"seconds\": %.6g, \"cpu_seconds\": %.6g, "
         "\"step_seconds\": %.6g, \"gflops\": %.4g, \"peak_gflops\": %.4g, \"peak_fraction\": %.4g, "
-        "\"busy\": %.2f, \"memory\": %zu}\n",
+        "\"busy\": %.2f, \"memory\": %zu",
         mode_names[mode], (long long)s.batch, (long long)s.steps, (long long)s.input,
         (long long)s.hidden, (int)q->threads, route_names[route],
         route_names[lstm_primitive_route(l.primitive)], machine_level(isa),
         lstm_context_blas(context), (int)q->blas_threads, cpu, q->samples, median,
         machine_median(cpu_seconds, q->samples), median / (double)s.steps, gflops, peak,
         gflops / peak, machine_median(busy, q->samples), lstm_primitive_memory_size(l.primitive));
+    if (bounded)
+        printf(", \"read_gigabytes_per_second\": %.4g, \"bound_fraction\": %.3g",
+               machine_median(reads, q->samples), machine_median(bounds, q->samples));
+    printf("}\n");
     fflush(stdout);
     destroy_layer(&l);
 }

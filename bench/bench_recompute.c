@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What recomputation costs and saves: one LSTM layer that returns its last output, forward and backward, with the
- * whole tape and with spans of it, taking turns.
+ * What recomputation costs and saves: one LSTM layer that returns its last output, forward and
+ * backward, with the whole tape and with spans of it, taking turns.
  *
  *     bench_recompute [--shape B,T,I,H] [--samples N]
  *

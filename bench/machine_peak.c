@@ -265,13 +265,13 @@ double machine_read_bandwidth(int32_t isa, size_t bytes, double seconds)
     memset(block, 0, rounded);
     const loops l = loops_of(isa);
     volatile float sink = l.read(block, rounded / sizeof(float));
-    const double start = machine_seconds();
+    const double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
     double elapsed = 0;
     double read = 0;
     while (elapsed < seconds) {
         sink = sink + l.read(block, rounded / sizeof(float));
         read += (double)rounded;
-        elapsed = machine_seconds() - start;
+        elapsed = seconds_of(CLOCK_THREAD_CPUTIME_ID) - start;
     }
     free(block);
     return 1e-9 * read / elapsed;

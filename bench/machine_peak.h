@@ -21,8 +21,8 @@ double machine_busy_seconds(void);
  * however many others want them. */
 double machine_peak(int32_t isa, int32_t threads, double seconds);
 
-/* GB/s of one thread reading a block of `bytes` again and again with the loads of level `isa`. 0 if
- * out of memory. */
+/* GB/s of one thread reading a block of `bytes` again and again with the loads of level `isa`, per
+ * second for which it held its core. 0 if out of memory. */
 double machine_read_bandwidth(int32_t isa, size_t bytes, double seconds);
 
 /* The processor's name, fit for a JSON string; "unknown" where the system does not tell. */

@@ -8,7 +8,8 @@
 One table a mode and number of threads, in Markdown: GFLOP/s of each in its best round and our ratio to the fastest peer of the
 row; then the geometric mean over each peer. With one thread the time is that for which the process held a core, so that
 others on the machine do not count; with more it is wall time. PyTorch runs nn.LSTM, forward under no_grad, training with the
-gradients of weights and x; ONNX Runtime the LSTM operator, forward alone.
+gradients of weights and x; ONNX Runtime the LSTM operator, forward alone; oneDNN (bench_onednn, built beside bench_layer where
+Debian's libdnnl-dev is installed) its LSTM primitive, forward alone.
 """
 import argparse
 import json
@@ -120,9 +121,28 @@ class OnnxRuntime:
         return timed(lambda: session.run(None, {"x": x}), threads)
 
 
+class OneDnn:
+    def __init__(self, arguments):
+        self.program = os.path.join(os.path.dirname(os.path.abspath(arguments.bench)), "bench_onednn")
+        if not os.path.exists(self.program):
+            raise ImportError(f"no {self.program}: install libdnnl-dev 2 and build again")
+        self.name = "oneDNN " + self.run("1,1,1,1", 1)["version"]
+
+    def run(self, shape, threads):
+        environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+        out = subprocess.run([self.program, shape], check=True, capture_output=True, text=True, env=environment).stdout
+        return json.loads(out)
+
+    def prepare(self, shape, mode, threads):
+        if mode != "forward":
+            return None
+        text = ",".join(map(str, shape))
+        return lambda: self.run(text, threads)["cpu_seconds" if threads == 1 else "seconds"]
+
+
 def installed(arguments):
     peers = []
-    for make in (Torch, OnnxRuntime):
+    for make in (Torch, OnnxRuntime, OneDnn):
         try:
             peers.append(make(arguments))
         except ImportError as error:

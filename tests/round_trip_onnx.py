@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Models through the program, onnx.checker and ONNX Runtime: round_trip_onnx.py PROGRAM CORPUS [SHARED]
+"""Models through the program, onnx.checker and ONNX Runtime: round_trip_onnx.py PROGRAM CORPUS [SILERO MODEL MODEL]
 
 1. Each network below is built by the program, converted to .onnx, checked by onnx.checker, run by ONNX Runtime, and read back by
    the program: all three outputs agree within 1e-5.
 2. Each file of CORPUS is run by ONNX Runtime and by the program.
-3. The recurrent step of Silero VAD in SHARED, from its safetensors and its ONNX file, against ONNX Runtime.
+3. Each MODEL, which test_silero made of the LSTM in the folder SILERO, against ONNX Runtime with the weights that are there.
 Ends with 77 (skipped) without onnx, onnxruntime or numpy.
 """
 import glob
@@ -230,6 +230,54 @@ def check_file(path):
                for name, expected in zip(names, runtime.run(None, arrays)))
 
 
+# ---- 3. Silero VAD
+
+def safetensors(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    return {name: np.frombuffer(data[start + one["data_offsets"][0]:start + one["data_offsets"][1]], "f4").reshape(one["shape"])
+            for name, one in header.items() if name != "__metadata__"}
+
+
+def check_silero(folder, models):
+    """Step by step, as the detector does it, with the weights of both files."""
+    shared = os.environ.get("LSTM_SHARED")
+    folder = os.path.join(shared, "data", "silero-vad") if shared else folder
+    files = [os.path.join(folder, name) for name in ("silero_vad_16k.safetensors", "silero_vad_16k_op15.onnx")]
+    if not all(map(os.path.exists, files + models)):
+        print("Silero VAD: passed over,", folder, "or", *models, "is absent")
+        return 0.0
+    initializers = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(files[1]).graph.initializer}
+    sources = (("lstm_cell", safetensors(files[0])), ("model.decoder.rnn", initializers))
+    worst = 0.0
+    for model, (prefix, tensors) in zip(models, sources):
+        w, r, bw, br = (tensors[f"{prefix}.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        h = r.shape[1]
+        order = np.concatenate([np.arange(h) + gate * h for gate in (0, 3, 1, 2)])  # i, o, f, c of i, f, c, o
+        helper, names = onnx.helper, ("W", "R", "B")
+        arrays = (w[order][None], r[order][None], np.concatenate([bw[order], br[order]])[None])
+        graph = helper.make_graph(
+            [helper.make_node("LSTM", ["x", *names, "", "h0", "c0"], ["y", "hn", "cn"], hidden_size=h)], "step",
+            [helper.make_tensor_value_info(name, 1, shape) for name, shape in
+             (("x", ["t", 1, w.shape[1]]), ("h0", [1, 1, h]), ("c0", [1, 1, h]))],
+            [helper.make_tensor_value_info(name, 1, None) for name in ("y", "hn", "cn")],
+            [onnx.numpy_helper.from_array(array, name) for array, name in zip(arrays, names)])
+        path = os.path.join(WORK, "silero.onnx")
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8), path)
+        runtime = session(path)
+        x = RANDOM.standard_normal((9, 1, w.shape[1])).astype("f4")
+        state = {"h0": np.zeros((1, 1, h), "f4"), "c0": np.zeros((1, 1, h), "f4")}
+        steps = []
+        for t in range(len(x)):
+            y, state["h0"], state["c0"] = runtime.run(None, {"x": x[t:t + 1], **state})
+            steps.append(y[0, 0])
+        ours = predict(model, {"x": x.transpose(1, 0, 2)}, False)["y0"]
+        worst = max(worst, close("Silero VAD, " + prefix, ours, np.concatenate(steps)[None]))
+    return worst
+
+
 def main():
     errors = {}
     for name, layers in NETWORKS.items():
@@ -240,6 +288,8 @@ def main():
     check_refusals()
     for path in sorted(glob.glob(os.path.join(sys.argv[2], "*.onnx"))):
         errors[os.path.basename(path)] = check_file(path)
+    if len(sys.argv) > 5:
+        errors["Silero VAD"] = check_silero(sys.argv[3], sys.argv[4:6])
     worst = max(errors, key=errors.get)
     print(f"{len(errors)} networks and files agree; worst: {worst}: {errors[worst]:.2g} (limit {LIMIT:g})")
 

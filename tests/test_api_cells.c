@@ -321,6 +321,42 @@ static void test_a_projected_layer_trains_in_pieces(void **state)
         lstm_model_destroy(models[k]);
 }
 
+/* Dropout of the input, whose masked copy becomes its gradient, and DropConnect do not disturb a
+ * tape that is computed again, span by span; variants take no notice. */
+static void test_recomputation_changes_no_bits_of_layers_with_dropout(void **state)
+{
+    enum { LONG = 400, BATCH = 4, X = BATCH * LONG * FEATURES };
+    static const char text[] =
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, 5]}, {\"type\": \"Dense\", "
+        "\"units\": 12}, {\"type\": \"LSTM\", \"units\": 16, \"return_sequences\": true, "
+        "\"dropout\": 0.25, \"recurrent_dropconnect\": 0.25, \"go_backwards\": true}, {\"type\": "
+        "\"LSTM\", \"units\": 9, \"dropout\": 0.25, \"return_sequences\": true}, {\"type\": "
+        "\"LSTM\", \"units\": 6, \"zoneout_c\": 0.25, \"proj_size\": 3}]}";
+    static float x[X];
+    static const float y[BATCH * 3] = {0.25f, -0.5f, 0.125f};
+    lstm_model *models[2];
+    (void)state;
+    for (size_t k = 0; k < X; k++)
+        x[k] = number(k);
+    for (int k = 0; k < 2; k++) {
+        const lstm_data data = {.struct_size = sizeof data,
+                                .samples = BATCH,
+                                .x = x,
+                                .x_count = X,
+                                .y = y,
+                                .y_count = BATCH * 3};
+        const lstm_fit_options options = {.struct_size = sizeof options,
+                                          .epochs = 3,
+                                          .batch_size = BATCH,
+                                          .recompute = k ? LSTM_YES : LSTM_NO};
+        assert_ok(lstm_model_from_json(&models[k], NULL, text, strlen(text)));
+        assert_ok(lstm_fit(models[k], &options, &data, NULL));
+    }
+    assert_same_values(models[0], models[1]);
+    lstm_model_destroy(models[0]);
+    lstm_model_destroy(models[1]);
+}
+
 /* ---- Random numbers */
 
 static lstm_model *one_layer(const char *options)
@@ -484,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_no_call_of_a_session_allocates),
         cmocka_unit_test(test_a_projected_layer_carries_its_states),
         cmocka_unit_test(test_a_projected_layer_trains_in_pieces),
+        cmocka_unit_test(test_recomputation_changes_no_bits_of_layers_with_dropout),
         cmocka_unit_test(test_random_options_act_in_training_alone_and_follow_seed_and_update),
         cmocka_unit_test(test_zoneout_holds_as_often_as_its_rate_says),
         cmocka_unit_test(test_wrong_options_are_refused_by_name),

@@ -132,5 +132,23 @@ check 0 "" fit model.json $DATA --optimizer lbfgs:max_iter=3,history_size=2 --ep
 check 0 "" fit model.json $DATA --optimizer lbfgs:max_iter=3,history_size=2 --epochs 6 -o r.lstm --resume r.ckpt
 same six.lstm r.lstm
 check 2 'another' fit model.json $DATA --optimizer lbfgs:max_iter=3,history_size=3 --epochs 7 -o n.lstm --resume r.ckpt
+
+# ---- Folds, walking forward, the range test
+check 0 "mean" fit model.json $DATA --epochs 2 --folds 5 -o f.lstm --metrics mae
+check 0 "" fit model.json $DATA --epochs 2 -o plain.lstm --metrics mae
+same f.lstm plain.lstm # the model itself is trained on everything
+"$LSTM" fit model.json $DATA --epochs 2 --walk-forward 4 --log-format json -q -o f.lstm >json.txt 2>err.txt || fail "--walk-forward: $(cat err.txt)"
+[ "$(grep -c '"fold":' json.txt)" -eq 4 ] || fail "expected four folds: $(cat json.txt)"
+grep -q '"folds":4,.*"val_loss":.*"val_loss_sd":' json.txt || fail "no mean of four folds: $(cat json.txt)"
+tail -n 10 x.csv >x5.csv; tail -n 10 y.csv >y5.csv; head -n 40 x.csv >x40.csv; head -n 40 y.csv >y40.csv
+"$LSTM" fit model.json --x x40.csv --y y40.csv --val-x x5.csv --val-y y5.csv --epochs 2 --log-format json -q -o f.lstm | tail -n 1 |
+    sed 's/.*"val_loss":\([^,]*\),.*/\1/' >last.txt
+grep '"fold":4,' json.txt | grep -qF "\"val_loss\":$(cat last.txt)" || fail "the last fold is not the last fifth: $(cat last.txt json.txt)"
+check 2 'does not go with --folds' fit model.json $DATA --folds 3 --validation-split 0.2 -o n.lstm
+check 2 'exclude each other' fit model.json $DATA --folds 3 --walk-forward 3 -o n.lstm
+check 2 '99 folds of 50 samples' fit model.json $DATA --folds 99 -o n.lstm
+check 0 '"steepest":' fit model.json $DATA --find-rate rate.html
+holds rate.html "learning rate"
+check 2 'fit needs -o OUT' fit model.json $DATA
 absent n.lstm
 finish

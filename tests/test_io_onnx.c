@@ -8,6 +8,7 @@
 #include "model_file.h"
 #include "onnx_file.h"
 #include "random.h"
+#include "source_export.h"
 
 #include "test_io_support.h"
 
@@ -48,6 +49,33 @@ static void test_memory_may_run_out_anywhere(void **state)
             assert_null(model);
             assert_int_equal(held.blocks, before);
         }
+}
+
+/* Neither a file nor memory is left behind, whichever allocation fails. */
+static void test_memory_may_run_out_while_a_model_is_written(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < 2 * FILES; k++) {
+        const bool source = k >= FILES;
+        const char *path = source ? "written.c" : "written.onnx";
+        lstm_model *model = NULL;
+        assert_works(lstm__model_load(&model, context, kept(files[k % FILES])));
+        for (long allowed = 0;; allowed++) {
+            unlink(path);
+            held.allowed = allowed;
+            held.failed = false;
+            const size_t before = held.blocks;
+            const lstm_status status = source ? lstm__source_save(model, path, NULL, 8)
+                                              : lstm__onnx_save(model, path);
+            held.allowed = -1;
+            assert_int_equal(held.blocks, before);
+            assert_int_equal(status, held.failed ? LSTM_ERROR_MEMORY : LSTM_OK);
+            assert_int_equal(access(path, F_OK), held.failed ? -1 : 0);
+            if (!held.failed)
+                break;
+        }
+        lstm__graph_release(model);
+    }
 }
 
 /* A few bytes changed at once, which the single bits of fuzz_onnx do not reach. */
@@ -298,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_may_run_out_anywhere),
+        cmocka_unit_test(test_memory_may_run_out_while_a_model_is_written),
         cmocka_unit_test(test_damaged_files_are_refused_or_finite),
         cmocka_unit_test(test_external_data_stays_in_the_folder),
         cmocka_unit_test(test_messages_name_operator_node_and_attribute),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * Recomputation: a training session that keeps spans of the tape gives the same outputs, losses,
- * gradients and states, to the bit, as one that keeps all of it: for every number of steps up to 50 and for
- * 1000, with masks, both directions, carried, learned and handed-over states, zeros for masked steps, other
- * activations, several threads, smaller calls than planned. It takes less memory, and allocates
- * nothing after its creation.
+ * gradients and states, to the bit, as one that keeps all of it: for every number of steps up to
+ * 50 and for 1000, with masks, both directions, carried, learned and handed-over states, zeros for
+ * masked steps, other activations, several threads, smaller calls than planned. It takes less
+ * memory, and allocates nothing after its creation.
  */
 #include "counting_allocator.h"
 

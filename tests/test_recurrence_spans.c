@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The spans of a recurrence with recomputation, for many shapes and every batch and number of steps that a plan allows:
- * they are whole segments, fill the sequence, and fit with their states into what was planned.
+ * The spans of a recurrence with recomputation, for many shapes and every batch and number of
+ * steps that a plan allows: they are whole segments, fill the sequence, and fit with their states
+ * into what was planned.
  */
 #include "random.h"
 #include "tape.h"

@@ -224,6 +224,8 @@ LSTM_API const char *lstm_last_error(void);
  * alignment (fewer steps than labels, and a blank between equal ones, need) has an infinite loss
  * and a gradient of NaN; lstm_fit refuses it and names it. */
 #define LSTM_LOSS_CTC 20
+/* A function of the caller: lstm_loss_options.custom. */
+#define LSTM_LOSS_CUSTOM 21
 
 /* What the loss of a batch is: the sum over rows of weight * loss (a row is a sample, or a step of
  * one; per-element losses are the mean over the row's features), divided by */
@@ -1065,6 +1067,103 @@ LSTM_API size_t lstm_model_layer_count(const lstm_model *model);
 /* Return layer `index` in the order added, or NULL. Ownership: the model's. */
 LSTM_API lstm_layer *lstm_model_layer(const lstm_model *model, size_t index);
 
+/* ---- Layers of your own: callbacks between the library's layers
+ *
+ * A type is a struct of functions; the same functions serve every layer of that type, in any number
+ * of models and sessions. Arrays are time first: row (t * batch + b) holds the features of sample b
+ * at step t, or row b where steps is 0. Callbacks run on the thread that called the library, with
+ * denormals flushed to zero; they must not allocate through the library nor call it on the same
+ * session. docs/custom.md has an example. */
+
+/* Steps as in lstm_layer_shape: 0 = a vector, -1 = any number (only in definitions). */
+typedef struct lstm_custom_shape {
+    int64_t steps;
+    int64_t features;
+} lstm_custom_shape;
+
+#define LSTM_CUSTOM_PARAMETERS 8
+
+/* A parameter array of the layer: LAYER/name under Keras' profile, LAYER.name under PyTorch's. */
+typedef struct lstm_custom_parameter {
+    char name[32]; /* letters, digits and _ */
+    int32_t rank;  /* 1 to 4 */
+    /* LSTM_INITIALIZER_*, with fans of the last axis and the product of the others; default zeros */
+    int32_t initializer;
+    int64_t shape[4];
+    /* or the values themselves, row-major, which must stay until lstm_model_build; NULL = none */
+    const float *initial;
+} lstm_custom_parameter;
+
+/* What the `define` callback reads and fills in. */
+typedef struct lstm_custom_definition {
+    uint32_t struct_size;            /* set by the library */
+    int32_t reserved;                /* 0 */
+    const lstm_custom_shape *inputs; /* what the layer reads */
+    size_t input_count;
+    lstm_custom_shape output; /* what it gives; on entry the first input's shape */
+    size_t parameter_count;   /* on entry 0; at most LSTM_CUSTOM_PARAMETERS */
+    lstm_custom_parameter parameters[LSTM_CUSTOM_PARAMETERS];
+    /* floats to keep from forward to backward, for each row of the output; on entry 0 */
+    int64_t memory;
+} lstm_custom_definition;
+
+typedef struct lstm_custom_tensor {
+    lstm_custom_shape shape; /* of this call */
+    const uint8_t *mask;     /* [steps][batch], 0 = the step is not there; NULL = all are */
+    float *values;           /* inputs: to be read only */
+    /* backward. Output: given, to be read only. Inputs: zero on entry; NULL = not wanted */
+    float *gradient;
+} lstm_custom_tensor;
+
+typedef struct lstm_custom_pass {
+    uint32_t struct_size; /* set by the library */
+    int32_t training;     /* LSTM_YES or LSTM_NO */
+    int64_t batch;
+    const lstm_custom_tensor *inputs;
+    size_t input_count;
+    lstm_custom_tensor output;
+    const float *const *parameters;    /* in the order of the definition */
+    float *const *parameter_gradients; /* backward: zero on entry; else NULL */
+    float *memory;                     /* [rows of the output][memory] */
+} lstm_custom_pass;
+
+typedef struct lstm_custom_layer {
+    uint32_t struct_size;
+    /* LSTM_YES: the output at a step follows from that step alone, so that sequences may come in
+     * pieces (tbptt_k1). Default LSTM_NO */
+    int32_t stepwise;
+    const char *type; /* its name in descriptions and files: 1 to 63 letters, digits and _ */
+    /* Check what is read, and say what is given and which parameters there are. Any other status
+     * than LSTM_OK refuses the inputs. NULL = the first input's shape, no parameters */
+    lstm_status (*define)(void *user, lstm_custom_definition *definition);
+    void (*forward)(void *user, const lstm_custom_pass *pass);
+    /* NULL = no gradient goes through it (then it has no parameters) */
+    void (*backward)(void *user, const lstm_custom_pass *pass);
+    void *user; /* must live as long as models that use it */
+    /* LSTM_YES: the mask of the first input ends here. Default LSTM_NO: where the output has as many
+     * steps it is handed on */
+    int32_t drop_mask;
+    int32_t reserved; /* 0 */
+} lstm_custom_layer;
+
+/* Add a layer of your own.
+ *   layer   [in]  its type; copied
+ *   name    [in]  of the layer; NULL = automatic ("my_layer" for the type MyLayer)
+ *   inputs  [in]  `count` layers to read, at most 64; count 0 = the layer added last
+ * Returns as other add calls, and LSTM_ERROR_ARGUMENT for a type that the library has itself. A
+ * model with such layers is saved with the type's name; whoever loads it registers the type first.
+ * Formats of other systems refuse it by name. */
+LSTM_API lstm_status lstm_model_add_custom(lstm_model *model, const lstm_custom_layer *layer,
+                                           const char *name, const lstm_layer *const *inputs,
+                                           size_t count, lstm_layer **out);
+
+/* Let descriptions and files that are read with this context name a type of your own; a type
+ * registered again is replaced. The struct is copied. Not while other threads use the context.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (context is NULL; a type that cannot be), LSTM_ERROR_MEMORY.
+ */
+LSTM_API lstm_status lstm_context_register_layer(lstm_context *context,
+                                                 const lstm_custom_layer *layer);
+
 /* Find a layer by its name. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_NOT_FOUND (suggests
  * the nearest name; *out is NULL). */
 LSTM_API lstm_status lstm_model_find_layer(const lstm_model *model, const char *name,
@@ -1282,6 +1381,30 @@ LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path
  * LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_export(const lstm_model *model, const char *path);
 
+/* How a model becomes C source. */
+typedef struct lstm_source_options {
+    uint32_t struct_size;
+    int32_t reserved; /* 0 */
+    /* before the names of functions and constants: letters, digits and '_', at most 31. Default:
+     * from the file's name */
+    const char *prefix;
+    int64_t max_steps; /* of sequences of any number of steps: 1 to 2^20; default 64 */
+} lstm_source_options;
+
+/* Write a built model as one self-contained file of C99 for small machines: the weights, a kernel of
+ * plain loops, PREFIX_run for a whole sequence and, where every layer works step by step,
+ * PREFIX_start and PREFIX_step for a stream; no heap, no other file. The caller of these functions
+ * gives the memory, a struct PREFIX_memory; a comment says what RAM and flash it takes. Compiled
+ * with -DPREFIX_TEST it is a program that checks itself against outputs of this library
+ * (docs/interchange.md). Dropout and noise do not act, a stateful layer begins from zeros in
+ * PREFIX_run.
+ *   options  [in]  NULL = defaults
+ * Atomic as lstm_model_save. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built),
+ * LSTM_ERROR_IO, LSTM_ERROR_UNSUPPORTED (names a layer that cannot be written), LSTM_ERROR_NUMERIC,
+ * LSTM_ERROR_MEMORY. */
+LSTM_API lstm_status lstm_model_export_source(const lstm_model *model, const char *path,
+                                              const lstm_source_options *options);
+
 /* Write the parameters of a built model alone, as arrays under the names and in the shapes of a
  * profile: .safetensors, .npz, .pt or .pth (PyTorch's names). Files of the model's own profile go
  * back with lstm_model_load_weights.
@@ -1418,6 +1541,14 @@ typedef struct lstm_loss_options {
     /* CTC, LSTM_YES: a sample without an alignment counts as 0 and has no gradient (PyTorch's
      * zero_infinity). Default LSTM_NO */
     int32_t ctc_zero_infinity;
+    /* LSTM_LOSS_CUSTOM: the loss of one row (a step of a sequence, or a vector), finite.
+     *   prediction  [in]  `features` values        target  [in] `targets` values
+     *   gradient    [out] of the loss at each prediction value, to be overwritten; NULL = not wanted
+     * Weights, masks and the reduction are applied around it. */
+    double (*custom)(void *user, const float *prediction, size_t features, const float *target,
+                     size_t targets, float *gradient);
+    void *custom_user;
+    int64_t custom_targets; /* values of a row of the target; default 0 = as many as features */
 } lstm_loss_options;
 
 /* ---- A source of .npy files, which may be larger than memory: only the rows of a batch are read. */
@@ -1468,7 +1599,7 @@ LSTM_API const lstm_source *lstm_files_source(const lstm_files *files);
  *            (Zeiler 2012).
  *   Adamax   u = max(b2*u, |g|); w -= lr/(1-b1^t) * m/u, epsilon added to u (Keras) or to |g| (PyTorch).
  *   Nadam    Adam with Nesterov momentum (Dozat 2016): w -= lr*(c1*m + c2*g)/(sqrt(v^) + epsilon),
- *            see docs/training.md.
+ *            see docs/optimizers.md.
  *   RAdam    Adam with a rectified rate (Liu et al. 2020), PyTorch's formula in both profiles.
  *   Lion     w -= lr*sign(b1*m + (1-b1)*g); m = b2*m + (1-b2)*g (Chen et al. 2023), Keras' formula in both profiles.
  *   L-BFGS   PyTorch's (Liu and Nocedal 1989) without line search, in both profiles. lstm_fit makes
@@ -1744,6 +1875,73 @@ typedef struct lstm_evaluate_options {
     int64_t *confusion;
     size_t confusion_count;
 } lstm_evaluate_options;
+
+/* ---- Finding a learning rate
+ *
+ * The range test (Smith 2017, "Cyclical learning rates"): train on one batch after another while the
+ * rate grows by a constant factor, until the loss runs away. A good rate is near the steepest fall,
+ * well below where the loss is lowest. The model is as before afterwards. */
+typedef struct lstm_rate_test_options {
+    uint32_t struct_size;
+    int32_t batch_size; /* default 32 */
+    double lowest;      /* > 0; default 1e-6 */
+    double highest;     /* > lowest; default 10 */
+    int32_t steps;      /* rates, one a batch: 2 or more; default 100 */
+    int32_t reserved;   /* 0 */
+    /* end when the smoothed loss is this many times as far from 0 as its lowest, and as far above it
+     * as that was below the first; > 1, default 4 */
+    double stop;
+    const lstm_loss_options *loss;                   /* NULL = MSE */
+    const lstm_optimizer_options *optimizer_options; /* NULL = Adam; its schedule is not used */
+    uint64_t seed;                                   /* of shuffling and dropout */
+} lstm_rate_test_options;
+
+typedef struct lstm_rate_test_result {
+    uint32_t struct_size; /* [in] set it before the call */
+    int32_t count;        /* rates tried */
+    double steepest;      /* the rate at which the loss falls fastest; 0 = it never fell */
+    double lowest;        /* the rate at which it is lowest */
+} lstm_rate_test_result;
+
+/* Run the test.
+ *   rates, losses  [out] `capacity` values each, at least `steps`: rates, and the losses at them
+ *                  (averages with the factor 0.9, corrected for their beginning)
+ *   result         [out]
+ * Returns LSTM_OK (also when the loss became infinite, which ends the test), LSTM_ERROR_ARGUMENT,
+ * LSTM_ERROR_SHAPE (capacity; data), and what lstm_fit returns. Threads: needs the model to itself.
+ */
+LSTM_API lstm_status lstm_rate_test(lstm_model *model, const lstm_rate_test_options *options,
+                                    const lstm_data *data, double *rates, double *losses,
+                                    size_t capacity, lstm_rate_test_result *result);
+
+/* ---- Splits for cross-validation */
+
+#define LSTM_SPLIT_FOLDS 1 /* each sample validates once (scikit-learn's KFold) */
+#define LSTM_SPLIT_WALK_FORWARD \
+    2 /* train on the past, validate on what follows (TimeSeriesSplit) */
+
+typedef struct lstm_split_options {
+    uint32_t struct_size;
+    int32_t kind;    /* LSTM_SPLIT_*; default folds */
+    int32_t folds;   /* 2 or more; default 5 */
+    int32_t shuffle; /* folds: of samples in another order; default LSTM_NO */
+    uint64_t seed;   /* of it */
+    /* walking forward: samples left out between the two parts, so that windows that overlap do not
+     * give the future away; default 0 */
+    int64_t gap;
+    int32_t reserved; /* 0 */
+} lstm_split_options;
+
+/* Say which samples train and which validate in one fold.
+ *   options            [in]  NULL = five folds
+ *   fold               [in]  0 to folds - 1
+ *   train, validation  [out] room for `samples` indices each
+ *   ..._count          [out] how many of them are set
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (fewer samples than folds need), LSTM_ERROR_UNSUPPORTED,
+ * LSTM_ERROR_MEMORY. Threads: any. */
+LSTM_API lstm_status lstm_split(const lstm_split_options *options, int64_t samples, int32_t fold,
+                                int64_t *train, int64_t *train_count, int64_t *validation,
+                                int64_t *validation_count);
 
 /* Compute loss and metrics without training.
  *   values  [out] 1 + metric_count numbers: the loss, then each metric in the order asked for
@@ -2311,7 +2509,8 @@ typedef struct lstm_array_info {
 LSTM_API lstm_status lstm_archive_create(lstm_archive **out, lstm_context *context);
 LSTM_API void lstm_archive_destroy(lstm_archive *archive);
 
-/* Read every array of a .npy, .npz or .safetensors file (recognised by content): float16, bfloat16,
+/* Read every array of a .npy, .npz or .safetensors file, or the initializers of an ONNX model
+ * (recognised by content): float16, bfloat16,
  * float32, float64, integers and bool of 1 to 8 bytes, either byte order, C or Fortran order. No
  * file, however damaged, is read outside its bounds; no header makes the reader allocate more than
  * the data it describes needs. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO,

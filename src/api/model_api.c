@@ -6,6 +6,7 @@
 #include "graph.h"
 #include "keras_export.h"
 #include "onnx_file.h"
+#include "source_export.h"
 #include "model_file.h"
 #include "model_json.h"
 #include "need.h"
@@ -399,6 +400,18 @@ lstm_status lstm_model_export(const lstm_model *model, const char *path)
                           ".weights.h5, .pt, .pth or .onnx",
                           path);
     return lstm__keras_save(model, path);
+}
+
+lstm_status lstm_model_export_source(const lstm_model *model, const char *path,
+                                     const lstm_source_options *options)
+{
+    lstm_source_options own;
+    NEED(model);
+    NEED(path);
+    NEED_BUILT(model);
+    RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_source_options"));
+    NEED_ZERO(own.reserved);
+    return lstm__source_save(model, path, own.prefix, own.max_steps);
 }
 
 lstm_status lstm_model_export_weights(const lstm_model *model, const char *path, int32_t naming)

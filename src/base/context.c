@@ -47,7 +47,9 @@ struct lstm_context {
     void *run_user;
     void (*log)(void *user, const char *line);
     void *log_user;
-    lstm__pool *pool; /* NULL with one thread or a runner */
+    lstm__pool *pool;          /* NULL with one thread or a runner */
+    lstm_custom_layer *layers; /* types of the caller's own, their names copied */
+    size_t layer_count, layer_capacity;
 };
 
 static const lstm_context standard = {.threads = 1};
@@ -68,6 +70,9 @@ void lstm__context_release(lstm_context *context)
     if (atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
         return;
     lstm__pool_destroy(context->pool, context);
+    for (size_t k = 0; k < context->layer_count; k++)
+        lstm__release(context, (void *)(uintptr_t)context->layers[k].type);
+    lstm__release(context, context->layers);
     lstm_context self = *context; /* what lstm__release needs must not lie in the block it frees */
     lstm__release(&self, context);
 }
@@ -151,6 +156,38 @@ out:
 void lstm_context_destroy(lstm_context *context)
 {
     lstm__context_release(context);
+}
+
+lstm_status lstm__context_add_layer(lstm_context *context, const lstm_custom_layer *layer)
+{
+    for (size_t k = 0; k < context->layer_count; k++)
+        if (strcmp(context->layers[k].type, layer->type) == 0) {
+            const char *type = context->layers[k].type;
+            context->layers[k] = *layer;
+            context->layers[k].type = type;
+            return LSTM_OK;
+        }
+    RETURN_IF_ERROR(lstm__grow(context, (void **)&context->layers, &context->layer_capacity,
+                               context->layer_count + 1, sizeof *context->layers));
+    char *type = lstm__copy_text(context, layer->type);
+    if (!type)
+        return lstm__fail_memory(strlen(layer->type) + 1, "the type of a layer");
+    context->layers[context->layer_count] = *layer;
+    context->layers[context->layer_count++].type = type;
+    return LSTM_OK;
+}
+
+const lstm_custom_layer *lstm__context_layer(const lstm_context *context, size_t number)
+{
+    return number < context->layer_count ? &context->layers[number] : NULL;
+}
+
+const lstm_custom_layer *lstm__context_find_layer(const lstm_context *context, const char *type)
+{
+    for (size_t k = 0; k < context->layer_count; k++)
+        if (strcmp(context->layers[k].type, type) == 0)
+            return &context->layers[k];
+    return NULL;
 }
 
 int32_t lstm_context_threads(const lstm_context *context)

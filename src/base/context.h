@@ -45,6 +45,13 @@ void lstm__parallel(lstm_context *context, int32_t count,
  * context asks the CPU every time. */
 int32_t lstm__context_isa(lstm_context *context);
 
+/* Layer types of the caller's own that descriptions may name: add one (its struct and type are
+ * copied; one of the same type is replaced) / find one, NULL = there is none / by number, NULL = no
+ * more. */
+lstm_status lstm__context_add_layer(lstm_context *context, const lstm_custom_layer *layer);
+const lstm_custom_layer *lstm__context_find_layer(const lstm_context *context, const char *type);
+const lstm_custom_layer *lstm__context_layer(const lstm_context *context, size_t number);
+
 /* Fail with LSTM_ERROR_THREAD if the context has worker threads and the process has forked since.
  */
 lstm_status lstm__context_check(lstm_context *context);

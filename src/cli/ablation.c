@@ -75,25 +75,38 @@ static int acts(const json_t *value)
     return json_is_number(value) ? json_number_value(value) > 0 : json_is_object(value);
 }
 
-/* "L1L2 l1 0 l2 0.01", "0.5" */
+/* "l2 0.01", "MaxNorm 2", "0.5" */
 static void describe_value(const json_t *value, char *text, size_t size)
 {
     const char *class = json_string_value(json_object_get(value, "class_name"));
+    const int penalty = class != NULL && strcmp(class, "L1L2") == 0; /* its keys say it all */
     size_t used = 0;
     if (class == NULL) {
         value_text(value, text, size);
         return;
     }
-    used = (size_t)snprintf(text, size, "%.24s", class);
+    text[0] = '\0';
+    if (!penalty) {
+        used = (size_t)snprintf(text, size, "%.24s", class);
+    }
     const char *key;
     json_t *setting;
     json_object_foreach(json_object_get(value, "config"), key, setting)
     {
         if (used < size && acts(setting)) {
-            used += (size_t)snprintf(text + used, size - used, " %.24s %.4g", key,
+            used += (size_t)snprintf(text + used, size - used, "%s%.24s%s%.4g",
+                                     used == 0 ? "" : " ", penalty ? key : "", penalty ? " " : "",
                                      json_number_value(setting));
         }
     }
+}
+
+/* "kernel_regularizer" and "kernel_constraint" are told apart by their values. */
+static int short_length(const char *key)
+{
+    const char *ending = strstr(key, "_regularizer");
+    ending = ending == NULL ? strstr(key, "_constraint") : ending;
+    return ending == NULL ? (int)strlen(key) : (int)(ending - key);
 }
 
 static void find_in_layer(ablation *a, json_t *layer, const char *path, const char *name)
@@ -117,7 +130,8 @@ static void find_in_layer(ablation *a, json_t *layer, const char *path, const ch
         if (r != NULL) {
             char shown[80];
             describe_value(value, shown, sizeof shown);
-            snprintf(r->name, sizeof r->name, "%s: %s %s", name, layer_keys[k].key, shown);
+            snprintf(r->name, sizeof r->name, "%s: %.*s %s", name, short_length(layer_keys[k].key),
+                     layer_keys[k].key, shown);
             snprintf(r->path, sizeof r->path, "%s.%s", path, layer_keys[k].key);
             r->layer = layer;
         }

@@ -68,21 +68,25 @@ int ablation_print(const variant *variants, size_t count, size_t regularisers)
 
 /* ---- Picture */
 
-enum { ROW = 26, TOP = 46, LEFT = 330, WIDTH = 960, RIGHT = 940 };
+enum { ROW = 26, TOP = 46, WIDTH = 960, RIGHT = 940 };
 
 typedef struct scale {
     double low, high;
+    int left; /* of the points; names stand before it */
 } scale;
 
 static double place(const scale *s, double value)
 {
-    return LEFT + (value - s->low) / (s->high - s->low) * (RIGHT - LEFT);
+    return s->left + (value - s->low) / (s->high - s->low) * (RIGHT - s->left);
 }
 
 static scale find_scale(const variant *variants, size_t count)
 {
-    scale s = {INFINITY, -INFINITY};
+    scale s = {INFINITY, -INFINITY, 0};
+    int longest = 0;
     for (size_t v = 0; v < count; v++) {
+        const int columns = text_width(variants[v].name);
+        longest = columns > longest ? columns : longest;
         for (size_t k = 0; k < variants[v].seeds; k++) {
             s.low = fmin(s.low, fmin(variants[v].train_seeds[k], variants[v].validation_seeds[k]));
             s.high = fmax(s.high,
@@ -90,10 +94,14 @@ static scale find_scale(const variant *variants, size_t count)
         }
     }
     if (!(s.low < s.high)) {
-        s = (scale){isfinite(s.low) ? s.low - 1 : 0, isfinite(s.low) ? s.low + 1 : 1};
+        s.low = isfinite(s.low) ? s.low - 1 : 0;
+        s.high = s.low + 2;
     }
     const double pad = 0.04 * (s.high - s.low);
-    return (scale){s.low >= 0 && s.low < pad ? 0 : s.low - pad, s.high + pad};
+    s.low = s.low >= 0 && s.low < pad ? 0 : s.low - pad;
+    s.high += pad;
+    s.left = longest > 75 ? 560 : 35 + 7 * longest;
+    return s;
 }
 
 static void add_axis(page *to, const scale *s, size_t count)
@@ -112,11 +120,11 @@ static void add_axis(page *to, const scale *s, size_t count)
     page_add(to,
              "<circle class=\"f0\" cx=\"%d\" cy=\"14\" r=\"5\"/><text x=\"%d\" y=\"18\">loss on "
              "the training data</text>\n",
-             LEFT + 6, LEFT + 18);
+             s->left + 6, s->left + 18);
     page_add(to,
              "<circle class=\"f1\" cx=\"%d\" cy=\"14\" r=\"5\"/><text x=\"%d\" y=\"18\">on the "
              "validation data</text>\n",
-             LEFT + 206, LEFT + 218);
+             s->left + 206, s->left + 218);
 }
 
 static void add_points(page *to, const scale *s, const double *values, size_t count, int colour,
@@ -138,11 +146,12 @@ static void add_rows(page *to, const scale *s, const variant *variants, size_t c
         if (v == 2 || v == regularisers + 2) {
             page_add(to, "<path class=\"axis\" d=\"M0 %.1fH%d\"/>", y - 0.5 * ROW, RIGHT);
         }
-        page_add(to, "<text text-anchor=\"end\" x=\"%d\" y=\"%.1f\">", LEFT - 14, y + 4);
+        page_add(to, "<text text-anchor=\"end\" x=\"%d\" y=\"%.1f\">", s->left - 14, y + 4);
         page_add_escaped(to, x->name);
         page_add(to, "</text>\n");
         if (x->seeds == 0) {
-            page_add(to, "<text class=\"soft\" x=\"%d\" y=\"%.1f\">failed</text>\n", LEFT, y + 4);
+            page_add(to, "<text class=\"soft\" x=\"%d\" y=\"%.1f\">failed</text>\n", s->left,
+                     y + 4);
             continue;
         }
         page_add(to,

@@ -11,6 +11,22 @@
 
 #include <lstm/lstm.h>
 
+static int write_model(const lstm_model *model, const char *path, const arguments *line)
+{
+    const int is_source = file_has_suffix(path, ".c");
+    const lstm_source_options options = {.struct_size = sizeof options,
+                                         .prefix = arguments_text(line, "prefix"),
+                                         .max_steps = arguments_integer(line, "max-steps")};
+    if (!is_source && (options.prefix != NULL || options.max_steps != 0)) {
+        return message_error(EXIT_USE, "%s: --prefix and --max-steps are for C source (.c)", path);
+    }
+    if (!is_source) {
+        return model_write(model, path);
+    }
+    const lstm_status status = lstm_model_export_source(model, path, &options);
+    return status == LSTM_OK ? EXIT_DONE : message_status(status, path);
+}
+
 static int run_convert(const arguments *line)
 {
     const char *in = arguments_operand(line, 0);
@@ -31,7 +47,7 @@ static int run_convert(const arguments *line)
         CHECK(lstm_model_export_weights(model, out, naming), out);
         goto out;
     }
-    NEED(model_write(model, out));
+    NEED(write_model(model, out, line));
 out:
     lstm_model_destroy(model);
     lstm_context_destroy(context);
@@ -49,6 +65,16 @@ static const option_spec options_of_convert[] = {
          "write the parameters alone, under Keras' or PyTorch's names: .safetensors, .npz, .pt"},
     OPTION_NETWORK,
     OPTION_ACTIVATION,
+    {.name = "prefix",
+     .kind = OPTION_TEXT,
+     .metavar = "NAME",
+     .help = "of C source: what its names begin with; default: the file's name"},
+    {.name = "max-steps",
+     .kind = OPTION_INTEGER,
+     .metavar = "N",
+     .minimum = 1,
+     .maximum = 1048576,
+     .help = "of C source: most steps of a sequence whose number of steps is free; default 64"},
     {.name = NULL}};
 
 const command command_convert = {
@@ -60,9 +86,11 @@ const command command_convert = {
             "Keras (.keras, .h5), a state dict of PyTorch (.pt, .pth, .safetensors), ONNX.\n"
             "OUT is written by its suffix: .lstm or .safetensors (all), .json (the description\n"
             "only), .keras, .weights.h5 (for Keras 3), .pt, .pth (a state dict), .onnx, which\n"
-            "hold no scalers and no metadata.",
+            "hold no scalers and no metadata; .c, one file of C99 for small machines, which\n"
+            "checks itself when it is compiled with -DPREFIX_TEST.",
     .examples = "lstm convert model.keras model.lstm\n"
-                "lstm convert model.keras weights.safetensors --naming torch",
+                "lstm convert model.keras weights.safetensors --naming torch\n"
+                "lstm convert model.lstm model.c --prefix wakeword",
     .options = options_of_convert,
     .operand_min = 2,
     .operand_max = 2,

@@ -4,6 +4,7 @@
  * should; when it is interrupted, the checkpoint is what stays.
  */
 #include "command.h"
+#include "fit_folds.h"
 #include "fit_job.h"
 #include "fit_report.h"
 #include "messages.h"
@@ -55,7 +56,16 @@ static int run_fit(const arguments *line)
     const char *output = arguments_text(line, "output");
     fit_job job;
     int code = EXIT_DONE;
+    job = (fit_job){0};
+    NEED(folds_check(line));
     NEED(fit_job_prepare(&job, line));
+    if (arguments_text(line, "find-rate") != NULL) {
+        NEED(rate_find(&job, arguments_text(line, "find-rate")));
+        goto out;
+    }
+    if (folds_wanted(line)) {
+        NEED(folds_run(&job));
+    }
     NEED(fit_job_train(&job));
     NEED(model_write(job.main.model, output));
     if (arguments_text(line, "report") != NULL) {
@@ -68,11 +78,29 @@ out:
 }
 
 static const option_spec options[] = {
+    {.name = "folds",
+     .kind = OPTION_INTEGER,
+     .metavar = "K",
+     .minimum = 2,
+     .maximum = 10000,
+     .heading = "Judging",
+     .help =
+         "first train on K parts of the data, each time judged on the rest; mean and deviation"},
+    {.name = "walk-forward",
+     .kind = OPTION_INTEGER,
+     .metavar = "K",
+     .minimum = 2,
+     .maximum = 10000,
+     .help = "the same for samples in the order of time: train on the past, judge on what follows"},
+    {.name = "find-rate",
+     .kind = OPTION_TEXT,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "instead of training: the loss over growing learning rates, as an HTML page"},
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,
      .metavar = "OUT",
-     .required = 1,
      .is_file = 1,
      .heading = "Files",
      .help = "the trained model: .lstm or .safetensors; .json writes the description only"},

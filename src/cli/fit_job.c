@@ -130,10 +130,11 @@ out:
 static int check_outputs(const fit_job *job)
 {
     const char *output = arguments_text(job->line, "output");
-    const char *others[] = {job->options.checkpoint, arguments_text(job->line, "report")};
-    int code = model_check_output(output);
-    for (size_t i = 0; i < 2 && code == EXIT_DONE; i++) {
-        if (others[i] != NULL && strcmp(others[i], output) == 0) {
+    const char *others[] = {job->options.checkpoint, arguments_text(job->line, "report"),
+                            arguments_text(job->line, "find-rate")};
+    int code = output == NULL ? EXIT_DONE : model_check_output(output);
+    for (size_t i = 0; i < 3 && code == EXIT_DONE; i++) {
+        if (others[i] != NULL && output != NULL && strcmp(others[i], output) == 0) {
             return message_error(EXIT_USE, "%s: would be written twice", output);
         }
         code = others[i] == NULL ? EXIT_DONE : file_check_writable(others[i]);

@@ -65,7 +65,7 @@ int model_load_described(lstm_model **out, lstm_context *context, const char *pa
 
 static int is_exported(const char *path)
 {
-    static const char *const suffixes[] = {".keras", ".weights.h5", ".pt", ".pth", ".onnx"};
+    static const char *const suffixes[] = {".keras", ".weights.h5", ".pt", ".pth", ".onnx", ".c"};
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         if (file_has_suffix(path, suffixes[i])) {
             return 1;
@@ -76,7 +76,7 @@ static int is_exported(const char *path)
 
 int model_check_output(const char *path)
 {
-    static const char *const later[] = {".h5", ".hdf5", ".c"};
+    static const char *const later[] = {".h5", ".hdf5"};
     if (file_has_suffix(path, ".lstm") || file_has_suffix(path, ".safetensors") ||
         file_has_suffix(path, ".json") || is_exported(path)) {
         return file_check_writable(path);
@@ -86,14 +86,14 @@ int model_check_output(const char *path)
             return message_error(
                 EXIT_USE,
                 "%s: this version does not write %s; it writes .lstm, .safetensors, .json, "
-                ".keras, .weights.h5, .pt, .pth and .onnx",
+                ".keras, .weights.h5, .pt, .pth, .onnx and .c",
                 path, later[i]);
         }
     }
     return message_error(
         EXIT_USE,
         "%s: models are written as .lstm, .safetensors, .json (the description only), .keras, "
-        ".weights.h5, .pt, .pth or .onnx",
+        ".weights.h5, .pt, .pth, .onnx or .c",
         path);
 }
 
@@ -121,7 +121,9 @@ char *model_description(const lstm_model *model, size_t *length)
 int model_write(const lstm_model *model, const char *path)
 {
     if (is_exported(path)) {
-        const lstm_status status = lstm_model_export(model, path);
+        const lstm_status status = file_has_suffix(path, ".c")
+                                       ? lstm_model_export_source(model, path, NULL)
+                                       : lstm_model_export(model, path);
         return status == LSTM_OK ? EXIT_DONE : message_status(status, path);
     }
     if (!file_has_suffix(path, ".json")) {

@@ -90,6 +90,12 @@ void progress_begin(progress *show, const arguments *line, int log_steps)
     interrupt_watch();
 }
 
+void progress_begin_quietly(progress *show)
+{
+    *show = (progress){.first_step = -1, .style = STYLE_SILENT};
+    interrupt_watch();
+}
+
 static void erase(progress *show)
 {
     if (show->drawn) {

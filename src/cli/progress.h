@@ -46,6 +46,9 @@ typedef struct progress {
 /* `arguments` supply --quiet and, where the command has it, --log-format. */
 void progress_begin(progress *show, const arguments *arguments, int log_steps);
 
+/* For a fit among others: nothing is shown, interrupts are watched. */
+void progress_begin_quietly(progress *show);
+
 /* The callback of lstm_fit_options; user = the progress. */
 int32_t progress_report(void *user, const lstm_progress *event);
 

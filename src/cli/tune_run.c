@@ -73,6 +73,7 @@ static int train_trial(const tune *t, const trial *which, const arguments *line)
     char *text = NULL;
     int code = EXIT_DONE;
     NEED(fit_job_prepare(&job, line));
+    job.options.checkpoint_every = job.options.epochs / 10 + 1; /* of what is killed little is lost */
     NEED(fit_job_train(&job));
     result = result_of(&job);
     if (t->measure != NULL) {

@@ -12,6 +12,7 @@
 
 #include "checked.h"
 #include "npy.h"
+#include "onnx_graph.h"
 #include "zip_archive.h"
 
 #include <string.h>
@@ -191,6 +192,25 @@ static lstm_status load_safetensors(lstm_archive *archive, lstm__file *file)
     return LSTM_OK;
 }
 
+/* The initializers of an ONNX model; its graph is not looked at. */
+static lstm_status load_onnx(lstm_archive *archive, const lstm__file *file)
+{
+    lstm_status status = LSTM_OK;
+    lstm__onnx_graph graph = {0};
+    TRY(lstm__onnx_read(&graph, file));
+    for (size_t k = 0; k < graph.tensor_count; k++) {
+        const lstm__onnx_tensor *const tensor = &graph.tensors[k];
+        lstm__array *array = NULL;
+        TRY(append(archive, tensor->name, strlen(tensor->name), tensor->rank, tensor->shape,
+                   tensor->elements.count, &array));
+        TRY(allocate_data(archive, array));
+        lstm__read_floats(&tensor->elements, array->owned);
+    }
+out:
+    lstm__onnx_end(&graph);
+    return status;
+}
+
 static lstm_status load_by_content(lstm_archive *archive, lstm__file *file)
 {
     bool kept = false;
@@ -201,9 +221,12 @@ static lstm_status load_by_content(lstm_archive *archive, lstm__file *file)
         RETURN_IF_ERROR(load_npz(archive, file, &kept));
     else if (lstm__is_safetensors(file->bytes, file->size))
         return load_safetensors(archive, file);
+    else if (lstm__is_onnx(file->bytes, file->size))
+        return load_onnx(archive, file);
     else
         return lstm__fail(LSTM_ERROR_FORMAT,
-                          "%s: is no .npy, .npz or .safetensors file, or its beginning is damaged",
+                          "%s: is no .npy, .npz or .safetensors file and no ONNX model, or its "
+                          "beginning is damaged",
                           file->name);
     if (kept) {
         archive->file = *file;

@@ -128,8 +128,16 @@ static inline float half(uint32_t bits)
             break;                                     \
         }                                              \
     }
-DEFINE_READ(lstm__read_floats, float)
-DEFINE_READ(lstm__read_doubles, double)
+static DEFINE_READ(read_floats_each, float) DEFINE_READ(lstm__read_doubles, double)
+
+    void lstm__read_floats(const lstm__elements *e, float *out)
+{
+    /* most weights: floats that lie there as this machine has them */
+    if (e->kind == LSTM__F32 && !e->big_endian && e->stride == sizeof *out && e->count > 0)
+        memcpy(out, e->bytes, e->count * sizeof *out);
+    else
+        read_floats_each(e, out);
+}
 
 lstm_status lstm__read_integers(const lstm__elements *e, uint64_t *out)
 {

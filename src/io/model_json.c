@@ -13,6 +13,7 @@
 #include "model_json.h"
 #include "bidirectional_json.h"
 #include "constants.h"
+#include "custom.h"
 #include "element.h"
 #include "keras_json.h"
 #include "names.h"
@@ -33,6 +34,7 @@ typedef struct reader {
     const json_t *layer;
     const lstm__layer_class *class;
     void *options;
+    const lstm_custom_layer *custom; /* NULL = a type of the library */
 } reader;
 
 /* ---- Reading options */
@@ -344,7 +346,9 @@ static lstm_status read_references(const reader *r, const lstm_layer **inputs, i
 
 /* ---- Layers */
 
-static lstm_status find_class(const char *type, const lstm__layer_class **class)
+/* A layer type of the library, or, where `custom` is not NULL, of the caller's own, *custom. */
+static lstm_status find_class(const lstm_model *model, const char *type,
+                              const lstm__layer_class **class, const lstm_custom_layer **custom)
 {
     lstm__nearest nearest;
     lstm__nearest_start(&nearest, type);
@@ -360,6 +364,11 @@ static lstm_status find_class(const char *type, const lstm__layer_class **class)
             return LSTM_OK;
         lstm__nearest_offer(&nearest, (*class)->type);
     }
+    *class = &lstm__class_custom;
+    if (custom && (*custom = lstm__context_find_layer(model->context, type)))
+        return LSTM_OK;
+    for (size_t k = 0; custom && lstm__context_layer(model->context, k); k++)
+        lstm__nearest_offer(&nearest, lstm__context_layer(model->context, k)->type);
     return lstm__fail_unknown(&nearest, "layer type");
 }
 
@@ -407,7 +416,11 @@ static lstm_status add_layer(reader *r, const char *name)
         RETURN_IF_ERROR(add_input(r->model, r->layer, NULL));
     RETURN_IF_ERROR(read_references(r, inputs, &count));
     lstm_layer *layer = NULL;
-    RETURN_IF_ERROR(lstm__graph_add(r->model, r->class, r->options, name, inputs, count, &layer));
+    if (r->custom)
+        RETURN_IF_ERROR(lstm__custom_add(r->model, r->custom, name, inputs, count, &layer));
+    else
+        RETURN_IF_ERROR(
+            lstm__graph_add(r->model, r->class, r->options, name, inputs, count, &layer));
     RETURN_IF_ERROR(lstm__torch_name_from_json(layer->node, r->layer));
     return lstm__penalty_from_json(layer->node, r->layer);
 }
@@ -422,7 +435,7 @@ static lstm_status read_wrapped(lstm_model *model, const json_t *layer, size_t i
     if (status != LSTM_OK)
         return lstm__prefix_error(status, "layer %zu (TimeDistributed)", index);
     const char *type = json_string_value(json_object_get(inner, "type"));
-    status = find_class(type, &class);
+    status = find_class(model, type, &class, NULL);
     if (status == LSTM_OK && !class->stepwise)
         status = lstm__fail(LSTM_ERROR_UNSUPPORTED,
                             "TimeDistributed of a %s: expected a layer that treats each step alone",
@@ -455,7 +468,7 @@ static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t ind
                           index, type);
     if (lstm__is_bidirectional_json(layer) || lstm__is_torch_stack(model, layer))
         return read_parts(model, layer, index);
-    lstm_status status = find_class(type, &r.class);
+    lstm_status status = find_class(model, type, &r.class, &r.custom);
     if (status == LSTM_OK)
         status = add_layer(&r, json_string_value(name));
     if (status != LSTM_OK && name)

@@ -4,7 +4,8 @@
  * start and a step for each axis. A constant that is one number everywhere (ConstantOfShape, zeros
  * for a first state) has elements with stride 0 and stays so under every view.
  *
- * A result may have at most MOST_RESULT elements: shapes in a file cannot ask for more memory.
+ * A result may have at most MOST_RESULT elements, and all together take MOST_MADE bytes and some
+ * times the file: shapes in a file cannot ask for more memory.
  */
 #include "onnx_constants.h"
 #include "checked.h"
@@ -12,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_RESULT = 1 << 24 };
+enum { MOST_RESULT = 1 << 24, MOST_MADE = 128 << 20 };
 
 void lstm__onnx_steps(const lstm__onnx_value *value, int64_t steps[LSTM__MOST_DIMENSIONS])
 {
@@ -40,6 +41,18 @@ static lstm_status too_large(const lstm__onnx_import *import)
                              (int)MOST_RESULT);
 }
 
+/* Count memory for constants that are made: together at most MOST_MADE and some times the file. */
+lstm_status lstm__onnx_spend(lstm__onnx_import *import, size_t count, size_t size)
+{
+    const size_t most = MOST_MADE + 8 * (import->graph->file_size + import->graph->external_size);
+    size_t bytes = 0;
+    if (!lstm__mul(count, size, &bytes) || !lstm__add(import->made, bytes, &import->made) ||
+        import->made > most)
+        return lstm__onnx_refuse(import->node,
+                                 "constants of more than %zu bytes are made in the graph", most);
+    return LSTM_OK;
+}
+
 lstm_status lstm__onnx_view(lstm__onnx_import *import, const lstm__onnx_value *source,
                             lstm__onnx_value *out, int rank, const int64_t *shape, int64_t start,
                             const int64_t *steps)
@@ -57,6 +70,7 @@ lstm_status lstm__onnx_view(lstm__onnx_import *import, const lstm__onnx_value *s
     }
     if (count > MOST_RESULT && count > from.count)
         return too_large(import);
+    RETURN_IF_ERROR(lstm__onnx_spend(import, count, size));
     unsigned char *bytes = lstm__onnx_allocate(import->graph, count + 1, size);
     if (!bytes)
         return lstm__fail_memory(count * size, "a constant of the ONNX file");
@@ -192,6 +206,7 @@ lstm_status lstm__onnx_fold(lstm__onnx_import *import, const lstm__onnx_node *no
     RETURN_IF_ERROR(stretch(import, a, &wide[0], rank, shape));
     RETURN_IF_ERROR(stretch(import, b, &wide[1], rank, shape));
     double *numbers[2];
+    RETURN_IF_ERROR(lstm__onnx_spend(import, count, 2 * sizeof(double)));
     for (int k = 0; k < 2; k++) {
         lstm__elements elements = wide[k].elements;
         elements.count = count;

@@ -15,6 +15,9 @@ lstm_status lstm__onnx_view(lstm__onnx_import *import, const lstm__onnx_value *s
 /* The steps of a constant's axes in elements. */
 void lstm__onnx_steps(const lstm__onnx_value *value, int64_t steps[LSTM__MOST_DIMENSIONS]);
 
+/* Count the memory of a constant that is about to be made; UNSUPPORTED = too much in all. */
+lstm_status lstm__onnx_spend(lstm__onnx_import *import, size_t count, size_t size);
+
 /* out = whole numbers. rank 0 or 1. */
 lstm_status lstm__onnx_set_integers(lstm__onnx_import *import, lstm__onnx_value *out, int rank,
                                     const int64_t *numbers, int64_t count);

@@ -73,6 +73,7 @@ typedef struct lstm__onnx_import {
     size_t assignment_count, assignment_capacity;
     int lengths; /* number of the value that gives lengths, or LSTM__ONNX_NONE */
     bool has_cells, cells_without_lengths;
+    size_t made;          /* bytes of constants that translating has made */
     int64_t batch, steps; /* sizes that free axes stand for */
 } lstm__onnx_import;
 

@@ -108,10 +108,11 @@ lstm_status lstm__onnx_select(lstm__onnx_import *import, lstm__onnx_value *value
     const int64_t width = layer->node->shapes[layer->port].features;
     const lstm_dense_options options = {
         .struct_size = sizeof options, .units = count, .use_bias = LSTM_NO};
-    float *kernel = lstm__onnx_allocate(import->graph, (size_t)(width * count), sizeof *kernel);
     if (count > (1 << 12) || width > (1 << 12))
         return lstm__onnx_refuse(import->node, "takes %lld of %lld features: expected at most %d",
                                  (long long)count, (long long)width, 1 << 12);
+    RETURN_IF_ERROR(lstm__onnx_spend(import, (size_t)(width * count), sizeof(float)));
+    float *kernel = lstm__onnx_allocate(import->graph, (size_t)(width * count), sizeof *kernel);
     if (!kernel)
         return lstm__fail_memory((size_t)(width * count) * sizeof *kernel, "a selection");
     for (int64_t k = 0; k < count; k++)
@@ -398,6 +399,7 @@ static lstm_status concat_constants(lstm__onnx_import *import, const lstm__onnx_
         total += value->elements.count;
         result.shape[axis] += value->shape[axis];
     }
+    RETURN_IF_ERROR(lstm__onnx_spend(import, total, size));
     unsigned char *bytes = lstm__onnx_allocate(import->graph, total + 1, size);
     if (!bytes)
         return lstm__fail_memory(total * size, "a constant of the ONNX file");

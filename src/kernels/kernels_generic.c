@@ -6,7 +6,7 @@
 
 #include "functions_tpl.h"
 
-#define GATE_ROWS 3 /* tiles for 16 registers */
+#define GATE_ROWS 6 /* tiles for 16 registers */
 #define CROSS_ROWS 6
 #define CROSS_VECTORS 2
 #define LEVEL_TABLE lstm__kernels_generic

@@ -60,6 +60,9 @@ static void pack_across(size_t units, size_t columns, const real *w, size_t ld, 
                 const real *from = w + first * ld + gate * units + p * LANES;
                 for (size_t c = 0; c < wide; c++) {
                     real lanes[LANES];
+                    /* what the same gate of the next panel needs: each row is on pages of its own */
+                    if (c < real_columns)
+                        __builtin_prefetch(from + c * ld + LANES);
                     vstore(lanes, c < real_columns ? get(from + c * ld, n) : vset(0));
                     UNROLL for (size_t lane = 0; lane < LANES; lane++)
                         packed[lane * wide + c] = lanes[lane];

@@ -135,7 +135,8 @@ static void multiply_narrow(const lstm__multiplication *p, size_t columns)
 /* ---- Weight gradient */
 
 /* Some vectors of columns of dw: one gate of neighbouring panels, whose columns lie side by side in
- * dw; or where panels are few the four gates of one, which lie side by side in d. */
+ * dw; or where panels are few the four gates of one, which lie side by side in d, so that d can be read
+ * where it stands. */
 typedef struct outer_strip {
     size_t vectors;
     size_t panel;          /* of the first vector */
@@ -144,21 +145,35 @@ typedef struct outer_strip {
     size_t last;           /* lanes of the last vector that count; all others count in full */
 } outer_strip;
 
+/* Rows this far apart are on a page each, or nearly so: then a block of them is copied before it is
+ * read again and again. */
+enum { FAR_BYTES = 1024 };
+
+static INLINE bool is_far(size_t ld)
+{
+    return ld * sizeof(real) >= FAR_BYTES;
+}
+
 /* The strips of panels first to last - 1: by gates, then groups of panels. */
 typedef struct outer_strips {
     size_t first_panel, units;
-    bool by_panel;
+    bool by_panel, near; /* near: all of dw stays in the second cache */
     parts groups;
     size_t count;
 } outer_strips;
 
-static INLINE outer_strips cut_panels(size_t units, size_t first_panel, size_t last_panel)
+static INLINE outer_strips cut_panels(size_t inputs, size_t units, size_t ld_d, size_t first_panel,
+                                      size_t last_panel)
 {
     const size_t panels = last_panel - first_panel;
-    const bool by_panel = panels < CROSS_VECTORS && CROSS_VECTORS == 4;
+    const bool by_panel = !is_far(ld_d) || (panels < CROSS_VECTORS && CROSS_VECTORS == 4);
     const parts groups = cut(panels, by_panel ? 1 : CROSS_VECTORS);
-    return (outer_strips){first_panel, units, by_panel, groups,
-                          by_panel ? panels : 4 * groups.count};
+    return (outer_strips){.first_panel = first_panel,
+                          .units = units,
+                          .by_panel = by_panel,
+                          .near = inputs * units * 4 * sizeof(real) <= BLOCK_BYTES,
+                          .groups = groups,
+                          .count = by_panel ? panels : 4 * groups.count};
 }
 
 static INLINE outer_strip strip_at(const outer_strips *s, size_t index)
@@ -192,15 +207,6 @@ typedef struct outer_block {
     size_t rows, inputs;
     bool fresh;
 } outer_block;
-
-/* Rows this far apart are on a page each, or nearly so: then a block of them is copied before it is
- * read again and again. */
-enum { FAR_BYTES = 1024 };
-
-static INLINE bool is_far(size_t ld)
-{
-    return ld * sizeof(real) >= FAR_BYTES;
-}
 
 /* Columns of a [rows][inputs] cut into tiles, each [rows][height]. */
 static void copy_tiles(const real *a, size_t ld, const uint32_t *list, size_t rows, size_t inputs,
@@ -246,11 +252,29 @@ static void sum_strip(const lstm__outer *o, const outer_strips *all, const outer
         put(db + v * s->w_step, sum[v], strip_lanes(s, all, v));
 }
 
+/* What comes after a tile: the part of dw that the next adds to, and with the first tiles a vector
+ * each of the strip of d that is copied next. dw is not asked for sooner: its rows are so far apart,
+ * often by a power of two, that few of them stay in a cache together. */
+static INLINE void fetch_outer(fetches *f, const outer_strips *all, const outer_strip *s,
+                               const real *matrix, size_t height, const real *d, size_t ld_d,
+                               size_t rows)
+{
+    fetch_nothing(f, matrix);
+    if (all->near)
+        return;
+    for (size_t v = 0; v < s->vectors && height > 0; v++)
+        if (all->by_panel || v * LANES * sizeof(real) % 64 == 0)
+            fetch(f, matrix + v * s->w_step, 4 * all->units, height);
+    if (d)
+        fetch(f, d, ld_d, rows);
+}
+
 /* A strip of dw, from its first input of the block on. Tiles add to dw itself where it has whole
  * vectors side by side. */
 static void outer_tiles(const outer_block *b, const outer_strips *all, const outer_strip *s,
-                        real *dw, fetches *next)
+                        real *dw, const real *next_d, size_t ld_d)
 {
+    fetches next;
     real sums[CROSS_ROWS * 4 * LANES] __attribute__((aligned(64)));
     const parts tiles = cut(b->inputs, CROSS_ROWS);
     const bool direct = s->w_step == LANES && s->last == LANES;
@@ -262,7 +286,7 @@ static void outer_tiles(const outer_block *b, const outer_strips *all, const out
                     .wide = b->ld_d,
                     .ld_start = direct ? ld : wide,
                     .ld_out = direct ? ld : wide,
-                    .fetch = next};
+                    .fetch = &next};
     tile_function *const *by_rows = all->by_panel ? gate_tiles : cross_tiles[s->vectors - 1];
     for (size_t t = 0; t < tiles.count; t++) {
         const size_t first = part_first(&tiles, t);
@@ -272,6 +296,9 @@ static void outer_tiles(const outer_block *b, const outer_strips *all, const out
         job.step = b->ld_a ? b->ld_a : height;
         job.out = direct ? matrix : sums;
         job.start = b->fresh ? NULL : job.out;
+        fetch_outer(&next, all, s, matrix + height * ld,
+                    t + 1 < tiles.count && !b->fresh ? part_size(&tiles, t + 1) : 0,
+                    next_d && t < s->vectors ? next_d + t * s->d_step : NULL, ld_d, b->rows);
         if (!direct && !b->fresh)
             for (size_t r = 0; r < height; r++)
                 for (size_t v = 0; v < s->vectors; v++)
@@ -284,20 +311,6 @@ static void outer_tiles(const outer_block *b, const outer_strips *all, const out
                     put(matrix + r * ld + v * s->w_step, vload(sums + (r * s->vectors + v) * LANES),
                         strip_lanes(s, all, v));
     }
-}
-
-/* What the strip after this one copies and adds to. */
-static void fetch_strip(fetches *f, const lstm__outer *o, const outer_strips *all, size_t index,
-                        size_t first_row, const outer_block *b, const real *dw)
-{
-    if (index >= all->count)
-        return;
-    const outer_strip s = strip_at(all, index);
-    for (size_t v = 0; v < s.vectors && !o->list; v++)
-        fetch(f, o->d + first_row * o->ld_d + s.d + v * s.d_step, o->ld_d, b->rows);
-    for (size_t v = 0; v < s.vectors && dw; v++)
-        if (all->by_panel || v * LANES * sizeof(real) % 64 == 0)
-            fetch(f, dw + s.column + v * s.w_step, 4 * o->units, b->inputs);
 }
 
 /* Panels of dw and db for some rows, by blocks of inputs. */
@@ -323,9 +336,9 @@ static void outer_rows(const lstm__outer *o, size_t first, size_t rows, const ou
         }
         for (size_t k = 0; k < all->count; k++) {
             const outer_strip s = strip_at(all, k);
-            fetches next;
-            fetch_nothing(&next, d_room);
-            fetch_strip(&next, o, all, k + 1, start, &b, dw);
+            const real *next_d = NULL;
+            if (!list && k + 1 < all->count)
+                next_d = o->d + start * o->ld_d + strip_at(all, k + 1).d;
             b.d = o->d + start * o->ld_d + s.d;
             b.ld_d = o->ld_d;
             if (list || !all->by_panel || is_far(o->ld_d)) {
@@ -334,7 +347,7 @@ static void outer_rows(const lstm__outer *o, size_t first, size_t rows, const ou
                 b.ld_d = s.vectors * LANES;
             }
             if (dw)
-                outer_tiles(&b, all, &s, dw, &next);
+                outer_tiles(&b, all, &s, dw, next_d, o->ld_d);
             if (o->db && c == 0)
                 sum_strip(o, all, &s, &b);
         }
@@ -344,7 +357,7 @@ static void outer_rows(const lstm__outer *o, size_t first, size_t rows, const ou
 /* Panels first to last - 1. Without rows dw and db are zeros. */
 static void outer_gates(const lstm__outer *o, size_t first_panel, size_t last_panel)
 {
-    const outer_strips all = cut_panels(o->units, first_panel, last_panel);
+    const outer_strips all = cut_panels(o->inputs, o->units, o->ld_d, first_panel, last_panel);
     const parts depths = cut(o->rows, LSTM__OUTER_ROWS);
     for (size_t d = 0; d < depths.count; d++)
         outer_rows(o, part_first(&depths, d), part_size(&depths, d), &all);

@@ -89,6 +89,9 @@ static void finish(const lstm__step_forward *s, size_t first, size_t rows, size_
     }
 }
 
+/* Steps of fewer rows times k are over before a list of streams pays. */
+enum { SMALL_STEP = 2048 };
+
 /* What comes after some panels: the weights of as many, and what the cells of the first read and
  * write of the tape. */
 static void fetch_panel(fetches *f, const lstm__step_forward *s, size_t panel, size_t panels)
@@ -96,12 +99,13 @@ static void fetch_panel(fetches *f, const lstm__step_forward *s, size_t panel, s
     const size_t gates = panel * 4 * LANES;
     const size_t cell = panel * LANES;
     const size_t n = lanes_left(s->units, panel);
+    const bool small = s->rows * s->k < SMALL_STEP;
     fetch_nothing(f, s->bias);
-    if (s->start)
+    if (s->start && !small)
         fetch_rows(f, s->start + gates, s->ld_start, s->rows, 4 * LANES);
     fetch(f, s->packed + gates * s->k, 64 / sizeof(real),
           panels * s->k * (4 * LANES * sizeof(real) / 64));
-    if (WHOLE_LINES)
+    if (WHOLE_LINES || small)
         return;
     if (s->gates && s->gates != s->start)
         fetch_rows(f, s->gates + gates, s->ld_gates, s->rows, 4 * LANES);
@@ -214,10 +218,10 @@ static void back_block(const lstm__step_backward *s, size_t first, size_t rows, 
         const real *b = s->packed + panel * LANES * k + from * wide;
         fetches next;
         fetch_nothing(&next, b);
-        if (!s->single) {
+        if (!s->single && s->rows * k >= 4 * SMALL_STEP)
             fetch_tape(&next, s, first, rows, panel, vectors, d == 0, d + 1 == depths.count);
+        if (!s->single)
             fetch(&next, b + count * wide, 64 / sizeof(real), count * (wide * sizeof(real) / 64));
-        }
         for (size_t t = 0; t < tiles.count; t++) {
             const size_t row = part_first(&tiles, t);
             real *out = sums + row * wide;

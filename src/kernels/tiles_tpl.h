@@ -165,20 +165,14 @@ TILES(1)
 MORE_TILES(1)
 TILES(2)
 MORE_TILES(2)
-#if GATE_ROWS == 3
-TILES(4)
-static tile_function *const gate_tiles[] = {NAMES(4)};
-#else
 #if CROSS_VECTORS == 4
 TILES(4)
 MORE_TILES(4)
 #else
 TWICE(1)
-TWICE(2)
-TWICE(3) TWICE(4) TWICE(5) TWICE(6)
+TWICE(2) TWICE(3) TWICE(4) TWICE(5) TWICE(6)
 #endif
 static tile_function *const gate_tiles[] = {NAMES(4), MORE_NAMES(4)};
-#endif
 /* By vectors and rows, from 1. */
 #if CROSS_VECTORS == 4
 TILES(3)

@@ -90,7 +90,7 @@ static void count_row(lstm__class_counts *counts, const lstm__rows *r, const lst
             counts->matrix[wanted * counts->matrix_size + found]++;
         return;
     }
-    for (size_t f = 0; f < r->target_features; f++) {
+    for (size_t f = 0; f < r->target_features && f < r->features; f++) {
         const bool found = lstm__row_is_positive(loss, p[lstm__loss_prediction(loss, f)]);
         const bool wanted = y[f] > 0.5f;
         if (counts->classes > 0) {

@@ -82,6 +82,7 @@ static const lstm__name losses[] = {
     {"pinball", LSTM_LOSS_QUANTILE},
     {"gaussian_nll", LSTM_LOSS_GAUSSIAN_NLL},
     {"ctc", LSTM_LOSS_CTC},
+    {"custom", LSTM_LOSS_CUSTOM},
     {NULL, 0}};
 
 static const lstm__name metrics[] = {{"accuracy", LSTM_METRIC_ACCURACY},

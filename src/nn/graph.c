@@ -42,6 +42,8 @@ void lstm__graph_acquire(lstm_model *model)
 static void free_node(lstm_context *context, lstm__node *node)
 {
     if (node) {
+        if (node->options && node->class && node->class->release)
+            node->class->release(node);
         lstm__release(context, node->options);
         lstm__release(context, node->inputs);
     }
@@ -431,6 +433,20 @@ out:
 
 /* ---- Parameters */
 
+/* to [columns][rows] = from [rows][columns], in squares that stay in the cache. */
+static void transpose(size_t rows, size_t columns, const real *from, real *to)
+{
+    enum { SIDE = 32 };
+    for (size_t first = 0; first < rows; first += SIDE)
+        for (size_t left = 0; left < columns; left += SIDE) {
+            const size_t bottom = rows - first < SIDE ? rows : first + SIDE;
+            const size_t right = columns - left < SIDE ? columns : left + SIDE;
+            for (size_t c = left; c < right; c++)
+                for (size_t r = first; r < bottom; r++)
+                    to[c * rows + r] = from[r * columns + c];
+        }
+}
+
 void lstm__parameter_read(const lstm__parameter *parameter, const real *block, real *values)
 {
     const real *from = block + parameter->offset;
@@ -438,9 +454,7 @@ void lstm__parameter_read(const lstm__parameter *parameter, const real *block, r
         memcpy(values, from, lstm__parameter_size(parameter) * sizeof *values);
         return;
     }
-    for (size_t r = 0; r < parameter->rows; r++)
-        for (size_t c = 0; c < parameter->columns; c++)
-            values[c * parameter->rows + r] = from[r * parameter->columns + c];
+    transpose(parameter->rows, parameter->columns, from, values);
 }
 
 void lstm__parameter_write(const lstm__parameter *parameter, real *block, const real *values)
@@ -450,9 +464,7 @@ void lstm__parameter_write(const lstm__parameter *parameter, real *block, const 
         memcpy(to, values, lstm__parameter_size(parameter) * sizeof *values);
         return;
     }
-    for (size_t r = 0; r < parameter->rows; r++)
-        for (size_t c = 0; c < parameter->columns; c++)
-            to[r * parameter->columns + c] = values[c * parameter->rows + r];
+    transpose(parameter->columns, parameter->rows, values, to);
 }
 
 size_t lstm__graph_find_parameter(const lstm_model *model, const char *name)

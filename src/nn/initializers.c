@@ -84,6 +84,9 @@ lstm_status lstm__graph_initialize(lstm_model *model)
                                          lstm__random_stream(STREAM_INITIAL, k),
                                          model->values + parameter->offset));
     }
+    for (size_t k = 0; k < model->node_count; k++)
+        if (model->nodes[k]->class->initialize)
+            model->nodes[k]->class->initialize(model->nodes[k]);
     lstm__graph_changed(model);
     return LSTM_OK;
 }

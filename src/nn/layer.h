@@ -216,6 +216,11 @@ struct lstm__layer_class {
     lstm_status (*define)(lstm__node *node);
     /* Declare parameters with lstm__graph_add_parameter, from node->value_first on. NULL = none. */
     lstm_status (*declare)(lstm__node *node);
+    /* Write initial values other than an initialiser's, in place; not called where a file brings
+     * them. NULL = none. */
+    void (*initialize)(const lstm__node *node);
+    /* Give back what the options own. NULL = nothing. */
+    void (*release)(lstm__node *node);
     /* Lay out the node's buffers for the session's largest batch and steps: run twice, see arena.h.
      */
     void (*plan)(const lstm__node *node, lstm_session *session, void *plan, lstm__arena *arena);

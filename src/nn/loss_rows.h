@@ -40,6 +40,8 @@ double lstm__row_cosine(const lstm__loss_row *row);
 double lstm__row_quantile(const lstm__loss_row *row);
 double lstm__row_gaussian(const lstm__loss_row *row);
 
+double lstm__row_custom(const lstm__loss_row *row);
+
 double lstm__row_binary(const lstm__loss_row *row);
 double lstm__row_categorical(const lstm__loss_row *row);
 double lstm__row_binary_focal(const lstm__loss_row *row);

@@ -41,6 +41,7 @@ static const lstm__loss_rule rules[] = {
     {LSTM_LOSS_CATEGORICAL_HINGE, true, lstm__row_categorical_hinge},
     {LSTM_LOSS_QUANTILE, false, lstm__row_quantile},
     {LSTM_LOSS_GAUSSIAN_NLL, false, lstm__row_gaussian},
+    {LSTM_LOSS_CUSTOM, true, lstm__row_custom},
 };
 
 static const lstm__loss_rule *rule_of(const lstm__loss *loss)
@@ -104,6 +105,21 @@ static lstm_status read_ctc(lstm__loss *loss, const lstm_loss_options *own)
     return LSTM_OK;
 }
 
+static lstm_status read_custom(lstm__loss *loss, const lstm_loss_options *own)
+{
+    if ((loss->kind == LSTM_LOSS_CUSTOM) != (own->custom != NULL))
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "the loss is %s, but its function custom is %s",
+                          lstm__constant_name(LSTM_NAMES_LOSS, loss->kind),
+                          own->custom ? "set" : "NULL");
+    if (own->custom_targets < 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "custom_targets is %lld: expected 0 or more",
+                          (long long)own->custom_targets);
+    loss->custom = own->custom;
+    loss->custom_user = own->custom_user;
+    loss->custom_targets = (size_t)own->custom_targets;
+    return LSTM_OK;
+}
+
 lstm_status lstm__loss_read(lstm__loss *loss, const lstm_loss_options *options)
 {
     lstm_loss_options own;
@@ -145,6 +161,7 @@ lstm_status lstm__loss_read(lstm__loss *loss, const lstm_loss_options *options)
                          .balanced = own.focal_balanced == LSTM_YES,
                          .reduction = own.reduction};
     RETURN_IF_ERROR(read_ctc(loss, &own));
+    RETURN_IF_ERROR(read_custom(loss, &own));
     return read_quantiles(loss, &own);
 }
 
@@ -158,6 +175,8 @@ static size_t group_of(const lstm__loss *loss)
 
 size_t lstm__loss_target_features(const lstm__loss *loss, size_t features)
 {
+    if (loss->kind == LSTM_LOSS_CUSTOM && loss->custom_targets > 0)
+        return loss->custom_targets;
     return loss->kind == LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY ? 1 : features / group_of(loss);
 }
 

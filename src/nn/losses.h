@@ -21,6 +21,10 @@ typedef struct lstm__loss {
     int32_t blank;          /* CTC; negative counts from the last class */
     bool zero_infinity;     /* CTC */
     bool log_probabilities; /* CTC: the outputs are taken as they are */
+    double (*custom)(void *user, const float *prediction, size_t features, const float *target,
+                     size_t targets, float *gradient);
+    void *custom_user;
+    size_t custom_targets; /* 0 = as many as features */
 } lstm__loss;
 
 /* Check options and fill in defaults. */

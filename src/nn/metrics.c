@@ -44,15 +44,22 @@ bool lstm__row_is_positive(const lstm__loss *loss, real value)
     return (double)value > (logits ? 0 : 0.5);
 }
 
+/* Values of a row that metrics compare: a loss of the caller's may have more in its targets. */
+static size_t compared(const lstm__rows *r, const lstm__loss *loss)
+{
+    return loss->kind == LSTM_LOSS_CUSTOM && r->target_features > r->features ? r->features
+                                                                              : r->target_features;
+}
+
 static double row_accuracy(const lstm__rows *r, const lstm__loss *loss, const real *p,
                            const float *y)
 {
     double hits = 0;
     if (lstm__loss_is_class(loss))
         return lstm__row_largest(r->features, p) == lstm__row_class(r, y);
-    for (size_t f = 0; f < r->target_features; f++)
+    for (size_t f = 0; f < compared(r, loss); f++)
         hits += lstm__row_is_positive(loss, p[lstm__loss_prediction(loss, f)]) == (y[f] > 0.5f);
-    return hits / (double)r->target_features;
+    return hits / (double)compared(r, loss);
 }
 
 /* Counts of all classes together: 2 right and predicted + actual give F1. */
@@ -64,7 +71,7 @@ static void add_pooled(const lstm__rows *r, const lstm__loss *loss, int32_t metr
         *weight += 1;
         return;
     }
-    for (size_t f = 0; f < r->target_features; f++) {
+    for (size_t f = 0; f < compared(r, loss); f++) {
         const bool found = lstm__row_is_positive(loss, p[lstm__loss_prediction(loss, f)]);
         const bool wanted = y[f] > 0.5f;
         *sum += (found && wanted) * (metric == LSTM_METRIC_F1_MICRO ? 2 : 1);
@@ -88,7 +95,7 @@ static double row_in_top_5(const lstm__rows *r, const real *p, const float *y)
 static double row_error(const lstm__rows *r, const lstm__loss *loss, int32_t metric, const real *p,
                         const float *y)
 {
-    const size_t count = r->sparse ? r->features : r->target_features;
+    const size_t count = r->sparse ? r->features : compared(r, loss);
     double sum = 0;
     for (size_t f = 0; f < count; f++) {
         const double wanted = r->sparse ? (double)y[0] == (double)f : (double)y[f];
@@ -136,7 +143,7 @@ static double row_entropy(const lstm__rows *r, const lstm__loss *loss, bool fuse
     plain.smoothing = 0;
     const lstm__loss_row row = {.loss = &plain,
                                 .features = r->features,
-                                .targets = r->target_features,
+                                .targets = compared(r, loss),
                                 .p = p,
                                 .y = y,
                                 .sparse = r->sparse,
@@ -169,7 +176,7 @@ static void add_row(const lstm__rows *r, const lstm__loss *loss, int32_t metric,
         break;
     default:
         *sum += row_error(r, loss, metric, p, y);
-        *weight += (double)(r->sparse ? r->features : r->target_features);
+        *weight += (double)(r->sparse ? r->features : compared(r, loss));
         break;
     }
 }

@@ -34,19 +34,12 @@ static lstm__adam_step step_of(const lstm__update *u)
                              .root_scale = 1};
 }
 
-static void run(const lstm__update *u, const lstm__adam_step *step)
+static void adam_coefficients(const lstm__update *u, lstm__adam_step *step)
 {
-    u->kernels->adam(u->count, step, u->w, u->g, u->moments[0], u->moments[1], u->moments[2]);
-}
-
-static void adam_update(const lstm__update *u)
-{
-    lstm__adam_step step = step_of(u);
     const double correction_1 = 1 - pow(u->momentum, u->t);
     const double correction_2 = sqrt(1 - pow(u->options->beta_2, u->t));
-    step.rate = (real)(u->keras ? u->rate * correction_2 / correction_1 : u->rate / correction_1);
-    step.root_scale = (real)(u->keras ? 1 : 1 / correction_2);
-    run(u, &step);
+    step->rate = (real)(u->keras ? u->rate * correction_2 / correction_1 : u->rate / correction_1);
+    step->root_scale = (real)(u->keras ? 1 : 1 / correction_2);
 }
 
 double lstm__nadam_momentum(const lstm_optimizer_options *options, double beta_1, double t)
@@ -54,21 +47,18 @@ double lstm__nadam_momentum(const lstm_optimizer_options *options, double beta_1
     return beta_1 * (1 - 0.5 * pow(0.96, t * options->momentum_decay));
 }
 
-static void nadam_update(const lstm__update *u)
+static void nadam_coefficients(const lstm__update *u, lstm__adam_step *step)
 {
-    lstm__adam_step step = step_of(u);
     const double now = lstm__nadam_momentum(u->options, u->momentum, u->t);
     const double next = lstm__nadam_momentum(u->options, u->momentum, u->t + 1);
     const double product = u->state->momentum_product * now;
-    step.rate = (real)(u->rate * next / (1 - product * next));
-    step.gradient_rate = (real)(u->rate * (1 - now) / (1 - product));
-    step.root_scale = (real)(1 / sqrt(1 - pow(u->options->beta_2, u->t)));
-    run(u, &step);
+    step->rate = (real)(u->rate * next / (1 - product * next));
+    step->gradient_rate = (real)(u->rate * (1 - now) / (1 - product));
+    step->root_scale = (real)(1 / sqrt(1 - pow(u->options->beta_2, u->t)));
 }
 
-static void radam_update(const lstm__update *u)
+static void radam_coefficients(const lstm__update *u, lstm__adam_step *step)
 {
-    lstm__adam_step step = step_of(u);
     const double beta_2 = u->options->beta_2;
     const double correction = 1 - pow(beta_2, u->t);
     const double most = 2 / (1 - beta_2) - 1;
@@ -77,13 +67,25 @@ static void radam_update(const lstm__update *u)
     if (length > 5) {
         const double rectified = sqrt((length - 4) * (length - 2) * most /
                                       ((most - 4) * (most - 2) * length));
-        step.rate = (real)(rate * rectified * sqrt(correction));
+        step->rate = (real)(rate * rectified * sqrt(correction));
     } else {
-        step.rate = (real)rate;
-        step.root_scale = 0;
-        step.epsilon = 1;
+        step->rate = (real)rate;
+        step->root_scale = 0;
+        step->epsilon = 1;
     }
-    run(u, &step);
+}
+
+/* One pass over the parameters for all three; they differ in its coefficients. */
+static void adam_update(const lstm__update *u)
+{
+    lstm__adam_step step = step_of(u);
+    if (u->options->optimizer == LSTM_OPTIMIZER_NADAM)
+        nadam_coefficients(u, &step);
+    else if (u->options->optimizer == LSTM_OPTIMIZER_RADAM)
+        radam_coefficients(u, &step);
+    else
+        adam_coefficients(u, &step);
+    u->kernels->adam(u->count, &step, u->w, u->g, u->moments[0], u->moments[1], u->moments[2]);
 }
 
 static void adamax_update(const lstm__update *u)
@@ -100,60 +102,21 @@ static void adamax_update(const lstm__update *u)
     u->kernels->adamax(u->count, &step, u->w, u->g, u->moments[0], u->moments[1]);
 }
 
-const lstm__rule lstm__rule_adam = {
-    .optimizer = LSTM_OPTIMIZER_ADAM,
-    .rate = {1e-3, 1e-3},
-    .epsilon = {1e-7, 1e-8},
-    .beta_1 = 0.9,
-    .beta_2 = 0.999,
-    .cycles_beta_1 = true,
-    .moments = adam_moments,
-    .update = adam_update,
-};
+/* What the five have in common; further members follow. */
+#define ADAM_RULE(kind, ...)                                                        \
+    {                                                                               \
+        .optimizer = kind, .epsilon = {1e-7, 1e-8}, .beta_1 = 0.9, .beta_2 = 0.999, \
+        .cycles_beta_1 = true, .moments = adam_moments, __VA_ARGS__                 \
+    }
 
-const lstm__rule lstm__rule_adamw = {
-    .optimizer = LSTM_OPTIMIZER_ADAMW,
-    .rate = {1e-3, 1e-3},
-    .epsilon = {1e-7, 1e-8},
-    .weight_decay = {0.004, 0.01},
-    .beta_1 = 0.9,
-    .beta_2 = 0.999,
-    .cycles_beta_1 = true,
-    .decoupled = true,
-    .moments = adam_moments,
-    .update = adam_update,
-};
-
-const lstm__rule lstm__rule_adamax = {
-    .optimizer = LSTM_OPTIMIZER_ADAMAX,
-    .rate = {1e-3, 2e-3},
-    .epsilon = {1e-7, 1e-8},
-    .beta_1 = 0.9,
-    .beta_2 = 0.999,
-    .cycles_beta_1 = true,
-    .moments = adam_moments,
-    .update = adamax_update,
-};
-
-const lstm__rule lstm__rule_nadam = {
-    .optimizer = LSTM_OPTIMIZER_NADAM,
-    .rate = {1e-3, 2e-3},
-    .epsilon = {1e-7, 1e-8},
-    .momentum_decay = {1, 0.004},
-    .beta_1 = 0.9,
-    .beta_2 = 0.999,
-    .cycles_beta_1 = true,
-    .moments = adam_moments,
-    .update = nadam_update,
-};
-
-const lstm__rule lstm__rule_radam = {
-    .optimizer = LSTM_OPTIMIZER_RADAM,
-    .rate = {1e-3, 1e-3},
-    .epsilon = {1e-7, 1e-8},
-    .beta_1 = 0.9,
-    .beta_2 = 0.999,
-    .cycles_beta_1 = true,
-    .moments = adam_moments,
-    .update = radam_update,
-};
+const lstm__rule lstm__rule_adam = ADAM_RULE(LSTM_OPTIMIZER_ADAM, .rate = {1e-3, 1e-3},
+                                             .update = adam_update);
+const lstm__rule lstm__rule_adamw = ADAM_RULE(LSTM_OPTIMIZER_ADAMW, .rate = {1e-3, 1e-3},
+                                              .weight_decay = {0.004, 0.01}, .decoupled = true,
+                                              .update = adam_update);
+const lstm__rule lstm__rule_adamax = ADAM_RULE(LSTM_OPTIMIZER_ADAMAX, .rate = {1e-3, 2e-3},
+                                               .update = adamax_update);
+const lstm__rule lstm__rule_nadam = ADAM_RULE(LSTM_OPTIMIZER_NADAM, .rate = {1e-3, 2e-3},
+                                              .momentum_decay = {1, 0.004}, .update = adam_update);
+const lstm__rule lstm__rule_radam = ADAM_RULE(LSTM_OPTIMIZER_RADAM, .rate = {1e-3, 1e-3},
+                                              .update = adam_update);
