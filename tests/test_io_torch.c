@@ -335,7 +335,13 @@ static void test_profiles_convert_there_and_back_to_the_bit(void **state)
     assert_works(lstm__profile_convert(&torch, model, LSTM_PROFILE_TORCH));
     assert_works(lstm__profile_convert(&back, torch, LSTM_PROFILE_KERAS));
     assert_int_equal(torch->profile, LSTM_PROFILE_TORCH);
-    assert_true(lstm__graph_find_parameter(torch, "gru.bias_hh_l0") < torch->parameter_count);
+    const size_t gru = lstm__graph_find_parameter(torch, "gru.bias_hh_l0");
+    assert_true(gru < torch->parameter_count);
+    const size_t bias = lstm__graph_find_parameter(model, "gru/bias");
+    const real *const rzn = torch->values + torch->parameters[gru].offset;
+    const real *const zrh = model->values + model->parameters[bias].offset + 9; /* row of h */
+    for (size_t k = 0; k < 9; k++) /* gates r, z, n of z, r, h */
+        assert_true(rzn[k] == zrh[k < 3 ? k + 3 : k < 6 ? k - 3 : k]);
     assert_int_equal(back->value_count, model->value_count);
     assert_memory_equal(back->values, model->values, model->value_count * sizeof *model->values);
     const float momentum =
@@ -367,6 +373,13 @@ static void test_written_state_dicts_are_read_again(void **state)
     lstm__graph_release(read);
     assert_works(lstm__profile_convert(&read, model, LSTM_PROFILE_TORCH));
     assert_memory_equal(read->values, torch->values, read->value_count * sizeof *read->values);
+    lstm_model *const part = described(
+        "{\"profile\": \"torch\", \"layers\": [{\"type\": \"Input\", "
+        "\"shape\": [6, 3]}, {\"type\": \"Conv1D\", \"filters\": 4, "
+        "\"kernel_size\": 2}]}");
+    assert_fails(lstm__model_load_weights(part, "written.pt"), LSTM_ERROR_FORMAT,
+                 "tensor \"batch_normalization.weight\" [4] belongs to no layer");
+    lstm__graph_release(part);
     assert_fails(lstm__parameters_save(model, "x.pt", LSTM_PROFILE_KERAS), LSTM_ERROR_ARGUMENT,
                  "expected the profile torch");
     assert_fails(lstm__parameters_save(model, "x.onnx", LSTM_PROFILE_TORCH), LSTM_ERROR_ARGUMENT,
