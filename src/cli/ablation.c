@@ -43,8 +43,7 @@ typedef struct layer_key {
 static const layer_key layer_keys[] = {
     {"dropout", 1},
     {"recurrent_dropout", 1},
-    {"recurrent_drop_connect", 1},
-    {"zoneout", 1},
+    {"recurrent_dropconnect", 1},
     {"zoneout_h", 1},
     {"zoneout_c", 1},
     {"kernel_regularizer", 0},
