@@ -146,7 +146,7 @@ lstm_status lstm_session_search(lstm_session *session, const lstm_beam_options *
 {
     lstm_status status = LSTM_OK;
     lstm_beam_options own;
-    network n = {NULL};
+    network n = {0};
     NEED(session);
     NEED(options);
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_beam_options"));
@@ -182,7 +182,7 @@ lstm_status lstm_session_sample(lstm_session *session, lstm_sampler *sampler, co
 {
     static const int32_t first = 0;
     lstm_status status = LSTM_OK;
-    network n = {NULL};
+    network n = {0};
     float *logits = NULL;
     size_t drawn = 0;
     NEED(session);
