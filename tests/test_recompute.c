@@ -128,10 +128,10 @@ static data make_data(const variant *v, int64_t samples, int64_t steps, uint32_t
         const size_t sample = k / (size_t)steps;
         const size_t step = k % (size_t)steps;
         /* some samples whole, some short, some with holes, one without any step */
-        d.mask[k] = sample == 5       ? 0
-                    : sample % 4 == 1 ? step < sample * 7 % (size_t)steps
-                    : sample % 4 == 2 ? (sample * 31 + step * 17) % 5 != 0
-                                      : 1;
+        d.mask[k] = (uint8_t)(sample == 5       ? 0
+                              : sample % 4 == 1 ? step < sample * 7 % (size_t)steps
+                              : sample % 4 == 2 ? (sample * 31 + step * 17) % 5 != 0
+                                                : 1);
     }
     d.view = (lstm_data){.struct_size = sizeof d.view,
                          .samples = samples,
