@@ -208,6 +208,11 @@ int main(int argc, char **argv)
     const double wrong = decode(model, &test);
     printf("digit errors %.3f of %d sequences by beam search (a constant answer: .88)\n", wrong,
            test.count);
+    for (set *of = &train; of != NULL; of = of == &train ? &test : NULL) {
+        free(of->x);
+        free(of->lengths);
+        free(of->labels);
+    }
     lstm_model_destroy(model);
     return wrong < (a.brief ? 0.6 : 0.1) ? 0 : 1;
 }

@@ -127,6 +127,11 @@ int main(int argc, char **argv)
     }
     write_text(model, &t, 0.7, a.seed);
     lstm_history_destroy(history);
+    free((void *)(uintptr_t)train.x);
+    free((void *)(uintptr_t)train.y);
+    free((void *)(uintptr_t)test.x);
+    free((void *)(uintptr_t)test.y);
+    free(t.characters);
     lstm_model_destroy(model);
     return bits < (a.brief ? 5.0 : 2.4) ? 0 : 1;
 }
