@@ -28,6 +28,8 @@
 #include "gru_tpl.h"
 #include "variants_tpl.h"
 
+#include "random_tpl.h"
+
 const lstm__kernels LEVEL_TABLE = {
     .isa = LEVEL_ISA,
     .name = LEVEL_NAME,
@@ -80,4 +82,5 @@ const lstm__kernels LEVEL_TABLE = {
     .hold_forward = hold_forward,
     .hold_backward = hold_backward,
     .pack_columns = pack_columns,
+    .draw_factors = draw_factors,
 };

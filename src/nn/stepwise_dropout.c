@@ -18,15 +18,14 @@ enum { KIND_H = 1, KIND_C = 2, KIND_FACTORS = 3 };
 static void draw(const lstm__stepwise *s, int kind, uint64_t row, double rate, real drawn,
                  real other, size_t count, real *to)
 {
-    const uint64_t stream = lstm__random_stream(s->stream, (uint64_t)kind);
     const uint64_t blocks = (count + 3) / 4;
-    const double limit = rate * 4294967296.0;
-    for (size_t k = 0; k < count; k += 4) {
-        uint32_t words[4];
-        lstm__random_block(s->seed, stream, row * blocks + k / 4, words);
-        for (size_t w = 0; w < 4 && k + w < count; w++)
-            to[k + w] = words[w] < limit ? drawn : other;
-    }
+    s->kernels->draw_factors(&(lstm__draw){.seed = s->seed,
+                                           .stream = lstm__random_stream(s->stream, (uint64_t)kind),
+                                           .block = row * blocks,
+                                           .rate = rate,
+                                           .drawn = drawn,
+                                           .other = other},
+                             count, to);
 }
 
 void lstm__stepwise_draw_holds(const lstm__stepwise_pass *pass, size_t t, size_t first,
