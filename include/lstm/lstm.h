@@ -67,13 +67,13 @@
  *
  *     Version, Status, Constants        names of everything that can be chosen; lstm_constant_from_name
  *     Context                           threads, allocator, instruction level; NULL does for most programs
- *     Model                             layers, graph, parameters, notes, scalers, windows, description, files of others
+ *     Model                             layers, graph, parameters, notes, scalers, windows, files
  *     Data                              arrays, lengths and masks; sources: callbacks, files larger than memory
  *     Optimizer                         rules, schedules, clipping, averages
  *     fit, evaluate, predict            the whole loop, checkpoints, learning-rate test, splits, history
- *     Session                           a loop of your own: forward, loss, backward, step; states, traces, gradient check
+ *     Session                           a loop of your own: forward, loss, backward, step; states, traces
  *     Primitive                         one LSTM layer on your own arrays
- *     CTC, Decoding, Metrics            losses of label sequences, beam search, sampling, scores; on your own arrays
+ *     CTC, Decoding, Metrics            label sequences, beam search, sampling, scores; on your own arrays
  *     Archive, Table, Linear algebra    .npy, .npz, .safetensors; CSV; least squares
  *
  * Three heights of use, each complete in itself: fit / evaluate / predict; sessions; the primitive.
@@ -1619,8 +1619,8 @@ LSTM_API const lstm_source *lstm_files_source(const lstm_files *files);
  *            see docs/optimizers.md.
  *   RAdam    Adam with a rectified rate (Liu et al. 2020), PyTorch's formula in both profiles.
  *   Lion     w -= lr*sign(b1*m + (1-b1)*g); m = b2*m + (1-b2)*g (Chen et al. 2023), Keras' formula in both profiles.
- *   L-BFGS   PyTorch's (Liu and Nocedal 1989), in both profiles; strong_wolfe adds the line search. lstm_fit makes up to
- *            max_iterations iterations on each batch; lstm_optimizer_step makes one with the gradient it is given.
+ *   L-BFGS   PyTorch's (Liu and Nocedal 1989), in both profiles; strong_wolfe adds the line search. lstm_fit makes
+ *            up to max_iterations iterations on each batch; lstm_optimizer_step makes one with the gradient it is given.
  *
  * Weight averages (Keras' use_ema): after each update a = m*a + (1-m)*w, the first time a = w.
  * lstm_fit puts the averages into the model when it ends, as Keras does; a manual loop calls
