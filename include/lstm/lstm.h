@@ -1620,7 +1620,8 @@ LSTM_API const lstm_source *lstm_files_source(const lstm_files *files);
  *   RAdam    Adam with a rectified rate (Liu et al. 2020), PyTorch's formula in both profiles.
  *   Lion     w -= lr*sign(b1*m + (1-b1)*g); m = b2*m + (1-b2)*g (Chen et al. 2023), Keras' formula in both profiles.
  *   L-BFGS   PyTorch's (Liu and Nocedal 1989), in both profiles; strong_wolfe adds the line search. lstm_fit makes
- *            up to max_iterations iterations on each batch; lstm_optimizer_step makes one with the gradient it is given.
+ *            up to max_iterations iterations on each batch; lstm_optimizer_step makes one with the gradient it is
+ *            given.
  *
  * Weight averages (Keras' use_ema): after each update a = m*a + (1-m)*w, the first time a = w.
  * lstm_fit puts the averages into the model when it ends, as Keras does; a manual loop calls
