@@ -118,6 +118,27 @@ for name in ("relu", "softsign", "softplus", "elu", "linear", "hard_sigmoid", "h
         NETWORKS[f"lstm {name}"] = [FREE, layer("LSTM", units=3, activation=name)]
     NETWORKS[f"lstm gates {name}"] = [FREE, layer("LSTM", units=3, recurrent_activation=name)]
     NETWORKS[f"activation {name}"] = [FREE, layer("LSTM", units=3), layer("Activation", activation=name)]
+NUMBERS = {  # activations with numbers of their own: name, alpha, beta
+    "affine": ("linear", 0.75, -0.125), "scaled": ("linear", -0.5, 0.0), "scaled tanh": ("tanh", 1.5, 0.5),
+    "leaky relu": ("relu", 0.25, 0.0), "thresholded relu": ("relu", 0.0, 0.25), "elu 0.5": ("elu", 0.5, 0.0),
+    "hard sigmoid 0.25": ("hard_sigmoid", 0.25, 0.375), "falling hard sigmoid": ("hard_sigmoid", -0.5, 0.0)}
+
+
+def numbered(key, name, alpha, beta):
+    return {key: name, key + "_alpha": alpha, key + "_beta": beta}
+
+
+for title, words in NUMBERS.items():
+    for key in ("activation", "recurrent_activation", "output_activation"):
+        NETWORKS[f"lstm {key} {title}"] = [FREE, layer("LSTM", units=3, **numbered(key, *words), **SEQUENCES)]
+    for key in ("activation", "recurrent_activation")[:1 + (words[0] in ("tanh", "hard_sigmoid"))]:  # others run away
+        NETWORKS[f"gru {key} {title}"] = [FREE, layer("GRU", units=3, reset_after=key == "activation", **numbered(key, *words))]
+    NETWORKS[f"rnn {title}"] = [FREE, layer("SimpleRNN", units=3, **numbered("activation", *words))]
+    NETWORKS[f"activation {title}"] = [FREE, layer("LSTM", units=3), layer("Activation", **numbered("activation", *words))]
+for name in ("relu", "softsign", "softplus", "elu", "hard_sigmoid"):
+    NETWORKS[f"gru {name}"] = [FREE, layer("GRU", units=3, activation=name, recurrent_activation="hard_sigmoid_keras2")]
+    NETWORKS[f"bidirectional {name}"] = [FREE, layer("Bidirectional", layer=layer(
+        "LSTM", units=3, output_activation=name, gate_clip=1.5, **numbered("recurrent_activation", "linear", 0.5, 0.5)))]
 NETWORKS["exponential"] = [FREE, layer("LSTM", units=3), layer("Dense", units=2, activation="exponential")]
 TORCH = ("lstm", "lstm sequences", "gru", "rnn", "norms", "convolution", "stack", "bidirectional concat True")
 

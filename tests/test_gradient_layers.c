@@ -97,6 +97,14 @@ static void gru_other_activations(lstm_model *model, int64_t steps)
         (lstm_gru_options){.units = 2,
                            .activation = LSTM_ACTIVATION_RELU,
                            .recurrent_activation = LSTM_ACTIVATION_HARD_SIGMOID_KERAS2});
+    gru(model, x,
+        (lstm_gru_options){.units = 2,
+                           .activation = LSTM_ACTIVATION_TANH,
+                           .activation_alpha = 1.4f,
+                           .activation_beta = 0.7f,
+                           .recurrent_activation = LSTM_ACTIVATION_LINEAR,
+                           .recurrent_activation_alpha = 0.4f,
+                           .recurrent_activation_beta = 0.3f});
 }
 static void gru_reset_before_other_activations(lstm_model *model, int64_t steps)
 {
@@ -105,7 +113,10 @@ static void gru_reset_before_other_activations(lstm_model *model, int64_t steps)
                            .reset_after = LSTM_NO,
                            .return_sequences = LSTM_YES,
                            .activation = LSTM_ACTIVATION_ELU,
-                           .recurrent_activation = LSTM_ACTIVATION_HARD_SIGMOID});
+                           .activation_alpha = 0.5f,
+                           .recurrent_activation = LSTM_ACTIVATION_HARD_SIGMOID,
+                           .recurrent_activation_alpha = 0.25f,
+                           .recurrent_activation_beta = 0.4f});
 }
 static void gru_dropout(lstm_model *model, int64_t steps)
 {
@@ -186,7 +197,8 @@ static void rnn_dropout(lstm_model *model, int64_t steps)
 static void rnn_from_state(lstm_model *model, int64_t steps)
 {
     const lstm_layer *inputs[2] = {sequence(model, steps, 2), vector(model, 3)};
-    const lstm_simple_rnn_options options = {.units = 3, .activation = LSTM_ACTIVATION_ELU};
+    const lstm_simple_rnn_options options = {
+        .units = 3, .activation = LSTM_ACTIVATION_ELU, .activation_alpha = 1.5f};
     add_many(model, &lstm__class_simple_rnn, &options, inputs, 2);
 }
 

@@ -74,38 +74,6 @@ lstm_status lstm__onnx_cannot(const lstm__node *node, const char *what)
                       node->class->type, what);
 }
 
-lstm_status lstm__onnx_activate(lstm__onnx_export *x, const lstm__node *node, int32_t activation,
-                                const char *input, const char *output)
-{
-    static const struct {
-        int32_t activation;
-        const char *op;
-        float alpha;
-    } table[] = {{LSTM_ACTIVATION_LINEAR, "Identity", 0},
-                 {LSTM_ACTIVATION_TANH, "Tanh", 0},
-                 {LSTM_ACTIVATION_SIGMOID, "Sigmoid", 0},
-                 {LSTM_ACTIVATION_RELU, "Relu", 0},
-                 {LSTM_ACTIVATION_SOFTMAX, "Softmax", 0},
-                 {LSTM_ACTIVATION_ELU, "Elu", 1},
-                 {LSTM_ACTIVATION_SOFTPLUS, "Softplus", 0},
-                 {LSTM_ACTIVATION_SOFTSIGN, "Softsign", 0},
-                 {LSTM_ACTIVATION_EXPONENTIAL, "Exp", 0},
-                 {LSTM_ACTIVATION_HARD_SIGMOID, "HardSigmoid", 1 / 6.0f},
-                 {LSTM_ACTIVATION_HARD_SIGMOID_KERAS2, "HardSigmoid", 0.2f}};
-    for (size_t k = 0; k < sizeof table / sizeof table[0]; k++) {
-        if (table[k].activation != activation)
-            continue;
-        lstm__onnx_open(x, node, table[k].op, input, NULL, output);
-        if (activation == LSTM_ACTIVATION_SOFTMAX)
-            lstm__onnx_node_int(&x->w, "axis", -1);
-        if (table[k].alpha != 0)
-            lstm__onnx_node_float(&x->w, "alpha", table[k].alpha);
-        lstm__onnx_node_close(&x->w);
-        return LSTM_OK;
-    }
-    return lstm__onnx_cannot(node, "its activation");
-}
-
 /* ---- Inputs and outputs */
 
 static bool is_embedding(const lstm__node *node)

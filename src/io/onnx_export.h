@@ -37,9 +37,20 @@ const char *lstm__onnx_floats_out(lstm__onnx_export *x, const lstm__node *node, 
                                   int rank, const int64_t *shape, const float *values,
                                   char name[LSTM__ONNX_NAME]);
 
-/* Put an activation (LSTM_ACTIVATION_*) between two values; linear is Identity. */
-lstm_status lstm__onnx_activate(lstm__onnx_export *x, const lstm__node *node, int32_t activation,
-                                const char *input, const char *output);
+/* How ONNX says an activation. */
+typedef struct lstm__onnx_formula {
+    const char *op;
+    bool alone, in_cells; /* is an operator / may be one of a recurrent node's activations */
+    int numbers;          /* alpha, or alpha and beta */
+    float number[2];
+} lstm__onnx_formula;
+
+/* false = not at all. */
+bool lstm__onnx_formula_of(lstm__activation activation, lstm__onnx_formula *formula);
+
+/* Put an activation between two values; linear is Identity. */
+lstm_status lstm__onnx_activate(lstm__onnx_export *x, const lstm__node *node,
+                                lstm__activation activation, const char *input, const char *output);
 
 /* The size of the batch as a constant of one number, "batch:size". */
 const char *lstm__onnx_batch(lstm__onnx_export *x);

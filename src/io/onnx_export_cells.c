@@ -8,6 +8,7 @@
  * reverse, whose Y is in the order of time: NAME:time, which a Bidirectional reads; turned round by a
  * Slice it is the layer's own output.
  */
+#include "activation.h"
 #include "onnx_export.h"
 
 #include <stdio.h>
@@ -20,7 +21,7 @@ typedef struct cell {
     size_t gates, units, inputs;
     size_t place[4]; /* of each of ONNX' gates among our columns */
     bool sequences, backwards, bias, lstm, reset_after;
-    int32_t activation[3]; /* f, g, h */
+    lstm__activation activation[3]; /* f, g, h */
     int activations;
     int biases; /* arrays of them in the model */
     bool coupled, peepholes;
@@ -66,8 +67,13 @@ static lstm_status describe_lstm(cell *c)
         return lstm__onnx_cannot(c->node, "an input gate that follows from the forget gate "
                                           "(coupled_gates)");
     c->activations = 3;
-    c->activation[0] = own->recurrent_activation;
-    c->activation[1] = c->activation[2] = own->activation;
+    c->activation[0] = lstm__activation_of(
+        own->recurrent_activation, own->recurrent_activation_alpha, own->recurrent_activation_beta);
+    c->activation[1] = c->activation[2] = lstm__activation_of(
+        own->activation, own->activation_alpha, own->activation_beta);
+    if (own->output_activation)
+        c->activation[2] = lstm__activation_of(own->output_activation, own->output_activation_alpha,
+                                               own->output_activation_beta);
     return LSTM_OK;
 }
 
@@ -86,8 +92,10 @@ static lstm_status describe_gru(cell *c)
     c->biases = (int)c->node->parameter_count - 2;
     c->reset_after = own->reset_after == LSTM_YES;
     c->activations = 2;
-    c->activation[0] = own->recurrent_activation;
-    c->activation[1] = own->activation;
+    c->activation[0] = lstm__activation_of(
+        own->recurrent_activation, own->recurrent_activation_alpha, own->recurrent_activation_beta);
+    c->activation[1] = lstm__activation_of(own->activation, own->activation_alpha,
+                                           own->activation_beta);
     return LSTM_OK;
 }
 
@@ -101,7 +109,8 @@ static lstm_status describe_rnn(cell *c)
     c->bias = own->use_bias == LSTM_YES;
     c->biases = (int)c->node->parameter_count - 2;
     c->activations = 1;
-    c->activation[0] = own->activation;
+    c->activation[0] = lstm__activation_of(own->activation, own->activation_alpha,
+                                           own->activation_beta);
     return LSTM_OK;
 }
 
@@ -213,43 +222,22 @@ static void take_state(lstm__onnx_export *x, const char *from, const char *to)
 
 static lstm_status put_activations(lstm__onnx_export *x, const cell *c)
 {
-    static const struct {
-        int32_t activation;
-        const char *name;
-        float alpha, beta;
-        int numbers; /* alpha, or alpha and beta */
-    } table[] = {{LSTM_ACTIVATION_TANH, "Tanh", 0, 0, 0},
-                 {LSTM_ACTIVATION_SIGMOID, "Sigmoid", 0, 0, 0},
-                 {LSTM_ACTIVATION_RELU, "Relu", 0, 0, 0},
-                 {LSTM_ACTIVATION_SOFTSIGN, "Softsign", 0, 0, 0},
-                 {LSTM_ACTIVATION_SOFTPLUS, "Softplus", 0, 0, 0},
-                 {LSTM_ACTIVATION_ELU, "Elu", 1, 0, 1},
-                 {LSTM_ACTIVATION_LINEAR, "Affine", 1, 0, 2},
-                 {LSTM_ACTIVATION_HARD_SIGMOID, "HardSigmoid", 1 / 6.0f, 0.5f, 2},
-                 {LSTM_ACTIVATION_HARD_SIGMOID_KERAS2, "HardSigmoid", 0.2f, 0.5f, 2}};
     const char *names[3];
-    float alpha[3];
-    float beta[3];
-    size_t alphas = 0;
-    size_t betas = 0;
+    float numbers[2][3];
+    size_t counts[2] = {0, 0};
     for (int k = 0; k < c->activations; k++) {
-        size_t at = 0;
-        while (at < sizeof table / sizeof table[0] && table[at].activation != c->activation[k])
-            at++;
-        if (at == sizeof table / sizeof table[0])
+        lstm__onnx_formula formula;
+        if (!lstm__onnx_formula_of(c->activation[k], &formula) || !formula.in_cells)
             return lstm__onnx_cannot(c->node, "this activation inside a recurrent layer");
-        names[k] = table[at].name;
-        if (table[at].numbers > 0)
-            alpha[alphas++] = table[at].alpha;
-        if (table[at].numbers > 1)
-            beta[betas++] = table[at].beta;
+        names[k] = formula.op;
+        for (int n = 0; n < formula.numbers; n++)
+            numbers[n][counts[n]++] = formula.number[n];
     }
-    if (c->activations > 0)
-        lstm__onnx_node_texts(&x->w, "activations", names, (size_t)c->activations);
-    if (alphas > 0)
-        lstm__onnx_node_floats(&x->w, "activation_alpha", alpha, alphas);
-    if (betas > 0)
-        lstm__onnx_node_floats(&x->w, "activation_beta", beta, betas);
+    lstm__onnx_node_texts(&x->w, "activations", names, (size_t)c->activations);
+    if (counts[0] > 0)
+        lstm__onnx_node_floats(&x->w, "activation_alpha", numbers[0], counts[0]);
+    if (counts[1] > 0)
+        lstm__onnx_node_floats(&x->w, "activation_beta", numbers[1], counts[1]);
     return LSTM_OK;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Everything but recurrent layers as nodes of ONNX; one function a class, found in a table.
  */
+#include "activation.h"
 #include "onnx_export.h"
 
 #include <math.h>
@@ -29,7 +30,8 @@ static lstm_status activation(lstm__onnx_export *x, const lstm__node *node)
 {
     char input[LSTM__ONNX_NAME];
     const lstm_activation_options *own = node->options;
-    return lstm__onnx_activate(x, node, own->activation, input_name(node, 0, input), node->name);
+    return lstm__onnx_activate(x, node, lstm__activation_of(own->activation, own->alpha, own->beta),
+                               input_name(node, 0, input), node->name);
 }
 
 /* An activation behind a node whose own value is then called NAME:linear. */
@@ -50,7 +52,8 @@ static lstm_status after(lstm__onnx_export *x, const lstm__node *node, int32_t a
     unnamed.name[0] = 0;
     return activation_of == LSTM_ACTIVATION_LINEAR
                ? LSTM_OK
-               : lstm__onnx_activate(x, &unnamed, activation_of, from, node->name);
+               : lstm__onnx_activate(x, &unnamed, lstm__activation_of(activation_of, 0, 0), from,
+                                     node->name);
 }
 
 static lstm_status dense(lstm__onnx_export *x, const lstm__node *node)
