@@ -40,40 +40,45 @@ bool lstm__onnx_formula_of(lstm__activation a, lstm__onnx_formula *formula)
         *formula = (lstm__onnx_formula){"LeakyRelu", true, true, 1, {(float)a.alpha, 0}};
     else if (a.kind == LSTM_ACTIVATION_RELU)
         *formula = (lstm__onnx_formula){"ThresholdedRelu", true, true, 1, {(float)a.beta, 0}};
-    return a.kind != LSTM_ACTIVATION_RELU || a.alpha == 0 || a.beta == 0;
-}
-
-/* output = input op number, a constant called NAME:what. */
-static void with_number(lstm__onnx_export *x, const lstm__node *node, const char *op,
-                        const char *what, float number, const char *input, const char *output)
-{
-    char name[LSTM__ONNX_NAME];
-    lstm__onnx_floats_out(x, node, what, 0, NULL, &number, name);
-    lstm__onnx_simple(x, NULL, op, input, name, output);
+    if (a.kind == LSTM_ACTIVATION_RELU && a.alpha != 0 && a.beta != 0)
+        *formula = (lstm__onnx_formula){"Where", false, false, 2, {(float)a.alpha, (float)a.beta}};
+    return true;
 }
 
 /* a x + b */
 static void affine(lstm__onnx_export *x, const lstm__node *node, const float number[2],
                    const char *input, const char *output)
 {
-    char scaled[LSTM__ONNX_NAME];
-    lstm__onnx_between(node, "scaled", scaled);
-    with_number(x, node, "Mul", "alpha", number[0], input, number[1] == 0 ? output : scaled);
-    if (number[1] != 0)
-        with_number(x, node, "Add", "beta", number[1], scaled, output);
+    const char *a = lstm__onnx_number(x, number[0]);
+    if (number[1] == 0) {
+        lstm__onnx_simple(x, NULL, "Mul", input, a, output);
+        return;
+    }
+    lstm__onnx_simple(x, NULL, "Add", lstm__onnx_make(x, node, "Mul", input, a, NULL),
+                      lstm__onnx_number(x, number[1]), output);
 }
 
-/* a tanh(b x) */
 static void scaled_tanh(lstm__onnx_export *x, const lstm__node *node, const float number[2],
                         const char *input, const char *output)
 {
-    char inner[LSTM__ONNX_NAME];
-    char outer[LSTM__ONNX_NAME];
-    lstm__onnx_between(node, "argument", inner);
-    lstm__onnx_between(node, "tanh", outer);
-    with_number(x, node, "Mul", "beta", number[1], input, inner);
-    lstm__onnx_simple(x, node, "Tanh", inner, NULL, outer);
-    with_number(x, node, "Mul", "alpha", number[0], outer, output);
+    const char *inner = lstm__onnx_make(x, node, "Mul", input, lstm__onnx_number(x, number[1]),
+                                        NULL);
+    lstm__onnx_simple(x, NULL, "Mul", lstm__onnx_make(x, node, "Tanh", inner, NULL, NULL),
+                      lstm__onnx_number(x, number[0]), output);
+}
+
+/* x for x > b, else a (x - b) */
+static void bent_relu(lstm__onnx_export *x, const lstm__node *node, const float number[2],
+                      const char *input, const char *output)
+{
+    const char *b = lstm__onnx_number(x, number[1]);
+    const char *left = lstm__onnx_make(x, node, "Mul",
+                                       lstm__onnx_make(x, node, "Sub", input, b, NULL),
+                                       lstm__onnx_number(x, number[0]), NULL);
+    const char *inputs[] = {lstm__onnx_make(x, node, "Greater", input, b, NULL), input, left, NULL};
+    const char *outputs[] = {output, NULL};
+    lstm__onnx_node_open(&x->w, "Where", NULL, inputs, outputs);
+    lstm__onnx_node_close(&x->w);
 }
 
 lstm_status lstm__onnx_activate(lstm__onnx_export *x, const lstm__node *node,
@@ -92,7 +97,8 @@ lstm_status lstm__onnx_activate(lstm__onnx_export *x, const lstm__node *node,
         return LSTM_OK;
     }
     if (!formula.alone) {
-        scaled_tanh(x, node, formula.number, input, output);
+        (activation.kind == LSTM_ACTIVATION_TANH ? scaled_tanh : bent_relu)(x, node, formula.number,
+                                                                            input, output);
         return LSTM_OK;
     }
     lstm__onnx_open(x, node, formula.op, input, NULL, output);

@@ -36,8 +36,12 @@ bool lstm__onnx_is_cell(const lstm__node *node)
 
 bool lstm__onnx_is_stateful(const lstm__node *node)
 {
-    return node->class == &lstm__class_lstm &&
-           ((const lstm_lstm_options *)node->options)->stateful == LSTM_YES;
+    if (node->class == &lstm__class_lstm)
+        return ((const lstm_lstm_options *)node->options)->stateful == LSTM_YES;
+    if (node->class == &lstm__class_gru)
+        return ((const lstm_gru_options *)node->options)->stateful == LSTM_YES;
+    return node->class == &lstm__class_simple_rnn &&
+           ((const lstm_simple_rnn_options *)node->options)->stateful == LSTM_YES;
 }
 
 static lstm_status describe_lstm(cell *c)
@@ -55,17 +59,6 @@ static lstm_status describe_lstm(cell *c)
     c->coupled = own->coupled_gates == LSTM_COUPLING_FORGET;
     c->clip = own->gate_clip;
     c->biases = (int)c->node->parameter_count - 2 - c->peepholes;
-    if (own->proj_size > 0)
-        return lstm__onnx_cannot(c->node, "a projection (proj_size)");
-    if (own->cell_clip > 0)
-        return lstm__onnx_cannot(c->node, "a clip of the cell (cell_clip)");
-    if (own->zoneout_h > 0 || own->zoneout_c > 0)
-        return lstm__onnx_cannot(c->node, "zoneout (zoneout_h, zoneout_c)");
-    if (own->layer_norm != LSTM_LAYER_NORM_NONE)
-        return lstm__onnx_cannot(c->node, "normalisation inside the cell (layer_norm)");
-    if (own->coupled_gates == LSTM_COUPLING_INPUT)
-        return lstm__onnx_cannot(c->node, "an input gate that follows from the forget gate "
-                                          "(coupled_gates)");
     c->activations = 3;
     c->activation[0] = lstm__activation_of(
         own->recurrent_activation, own->recurrent_activation_alpha, own->recurrent_activation_beta);
@@ -247,22 +240,16 @@ static void put_sequence(lstm__onnx_export *x, const cell *c, const char *y)
     char name[LSTM__ONNX_NAME];
     char turned[LSTM__ONNX_NAME];
     char own[LSTM__ONNX_NAME];
-    char numbers[5][32];
+    char axis[32];
     lstm__onnx_between(c->node, "moved", name);
     lstm__onnx_between(c->node, "time", turned);
     lstm__onnx_value_name(&c->node->ports[0], own);
     lstm__onnx_transpose(x, NULL, y, name, (const int64_t[]){2, 0, 1, 3}, 4);
-    lstm__onnx_put_integers(&x->w, numbers[0], 1, (const int64_t[]){2}, 1);
-    lstm__onnx_simple(x, NULL, "Squeeze", name, numbers[0], c->backwards ? turned : own);
+    lstm__onnx_put_integers(&x->w, axis, 1, (const int64_t[]){2}, 1);
+    lstm__onnx_simple(x, NULL, "Squeeze", name, axis, c->backwards ? turned : own);
     if (!c->backwards)
         return;
-    lstm__onnx_put_integers(&x->w, numbers[1], 1, (const int64_t[]){-1}, 1);
-    lstm__onnx_put_integers(&x->w, numbers[2], 1, (const int64_t[]){INT64_MIN}, 1);
-    lstm__onnx_put_integers(&x->w, numbers[3], 1, (const int64_t[]){1}, 1);
-    const char *inputs[] = {turned, numbers[1], numbers[2], numbers[3], numbers[1], NULL};
-    const char *outputs[] = {own, NULL};
-    lstm__onnx_node_open(&x->w, "Slice", NULL, inputs, outputs);
-    lstm__onnx_node_close(&x->w);
+    lstm__onnx_turn(x, NULL, turned, own);
 }
 
 /* Whether anybody reads a port. */
@@ -299,6 +286,8 @@ lstm_status lstm__onnx_export_cell(lstm__onnx_export *x, const lstm__node *node)
     char outputs[3][LSTM__ONNX_NAME];
     char own[LSTM__ONNX_NAME];
     const bool stateful = lstm__onnx_is_stateful(node);
+    if (lstm__onnx_needs_scan(node))
+        return lstm__onnx_export_scan(x, node);
     RETURN_IF_ERROR(describe(node, &c));
     RETURN_IF_ERROR(put_weights(x, &c, weights));
     RETURN_IF_ERROR(put_state(x, &c, 1, states[0]));
