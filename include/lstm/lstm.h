@@ -61,6 +61,23 @@
  *              restore the caller's floating-point mode when they return.
  * Results.     The same library file, instruction level, BLAS and seed give the same bits, whatever the number of
  *              threads in the context. Between instruction levels results agree to rounding (about 1e-6 relative).
+ *
+ * ---------------------------------------------------------------------------------------------------------------
+ * 3. What stands where, in this order
+ * ---------------------------------------------------------------------------------------------------------------
+ *
+ *     Version, Status, Constants        names of everything that can be chosen; lstm_constant_from_name
+ *     Context                           threads, allocator, instruction level; NULL does for most programs
+ *     Model                             layers, graph, parameters, notes, scalers, windows, files
+ *     Data                              arrays, lengths and masks; sources: callbacks, files larger than memory
+ *     Optimizer                         rules, schedules, clipping, averages
+ *     fit, evaluate, predict            the whole loop, checkpoints, learning-rate test, splits, history
+ *     Session                           a loop of your own: forward, loss, backward, step; states, traces
+ *     Primitive                         one LSTM layer on your own arrays
+ *     CTC, Decoding, Metrics            label sequences, beam search, sampling, scores; on your own arrays
+ *     Archive, Table, Linear algebra    .npy, .npz, .safetensors; CSV; least squares
+ *
+ * Three heights of use, each complete in itself: fit / evaluate / predict; sessions; the primitive.
  */
 #ifndef LSTM_LSTM_H
 #define LSTM_LSTM_H
@@ -1763,9 +1780,9 @@ LSTM_API lstm_status lstm_arrow_data(lstm_arrow *arrow, lstm_data *data);
  *            see docs/optimizers.md.
  *   RAdam    Adam with a rectified rate (Liu et al. 2020), PyTorch's formula in both profiles.
  *   Lion     w -= lr*sign(b1*m + (1-b1)*g); m = b2*m + (1-b2)*g (Chen et al. 2023), Keras' formula in both profiles.
- *   L-BFGS   PyTorch's (Liu and Nocedal 1989) without line search, in both profiles. lstm_fit makes
- *            up to max_iterations
- *            iterations on each batch; lstm_optimizer_step makes one with the gradient it is given.
+ *   L-BFGS   PyTorch's (Liu and Nocedal 1989), in both profiles; strong_wolfe adds the line search. lstm_fit makes
+ *            up to max_iterations iterations on each batch; lstm_optimizer_step makes one with the gradient it is
+ *            given.
  *
  * Weight averages (Keras' use_ema): after each update a = m*a + (1-m)*w, the first time a = w.
  * lstm_fit puts the averages into the model when it ends, as Keras does; a manual loop calls
@@ -1793,9 +1810,9 @@ typedef struct lstm_schedule_options {
     double factor;
     /* cosine: the lowest rate as a part of the learning rate, 0 <= alpha <= 1; default 0 */
     double alpha;
-    double t_mul,
-        m_mul; /* restarts: how much longer (>= 1; default 2 in Keras, 1 in PyTorch) and how much higher (default
-                             1) each cycle is than the one before */
+    /* restarts: how much longer (>= 1; default 2 in Keras, 1 in PyTorch) and how much higher (default
+     * 1) each cycle is than the one before */
+    double t_mul, m_mul;
     double warmup_start; /* the rate at update 0 of a warm-up; default 0 */
     /* before any schedule: linearly from warmup_start to the learning rate; default 0 = none */
     int64_t warmup_steps;
@@ -2196,10 +2213,9 @@ LSTM_API size_t lstm_session_memory_size(const lstm_session *session);
 LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data);
 
 /* ---- Stateful layers: h and c are carried from each forward of a session to the next, sample k's
- * to sample k, until they are
- * reset. The model holds no states: any number of sessions carry their own. lstm_fit and
- * lstm_evaluate carry them from batch to
- * batch and begin each epoch with zeros (use shuffle = LSTM_NO); lstm_predict begins every sample with zeros.
+ * to sample k, until they are reset. The model holds no states: any number of sessions carry their
+ * own. lstm_fit and lstm_evaluate carry them from batch to batch and begin each epoch with zeros
+ * (use shuffle = LSTM_NO); lstm_predict begins every sample with zeros.
  *
  * reset: the next forward begins with zeros, and may have another number of samples. get, set: copy
  * the states of one stateful layer out of / into the session, to save and restore a stream.
@@ -2292,11 +2308,9 @@ typedef struct lstm_gradient_check_options {
 /* Check a model with a loss on data.
  *   loss     [in]  NULL = MSE
  *   options  [in]  NULL = defaults
- *   errors   [out] for each parameter the largest error found, relative to the norm of its gradient
- *            (or to a thousandth of
- *                  the largest norm or of the loss, if that is more); 0 for statistics. `count`
- *                  entries, one a parameter; may
- *                  be NULL. Filled in with LSTM_ERROR_NUMERIC too
+ *   errors   [out] for each parameter the largest error found, relative to the norm of its gradient (or to a
+ *                  thousandth of the largest norm or of the loss, if that is more); 0 for statistics. `count` entries,
+ *                  one a parameter; may be NULL. Filled in with LSTM_ERROR_NUMERIC too
  * Returns LSTM_OK, LSTM_ERROR_NUMERIC (names the parameter that is off most, and its layer),
  * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. Threads:
  * the model is changed while the call runs, and is as before afterwards, to the bit. */
@@ -2571,9 +2585,9 @@ typedef struct lstm_sampler_options {
     uint32_t struct_size;
     int32_t reserved; /* 0 */
     int64_t classes;  /* C > 0 */
-    double
-        temperature; /* logits are divided by it; default 1; negative = 0: the most likely token */
-    int64_t top_k;   /* only the k most likely; default 0 = all */
+    /* logits are divided by it; default 1; negative = 0: the most likely token */
+    double temperature;
+    int64_t top_k; /* only the k most likely; default 0 = all */
     /* of these the fewest whose probabilities add up to p, 0 < p <= 1 (nucleus sampling, Holtzman et
      * al. 2020); default 1 */
     double top_p;
