@@ -25,6 +25,8 @@
 #include "steps_tpl.h"
 
 #include "cell_tpl.h"
+#include "shaped_tpl.h"
+
 #include "gru_tpl.h"
 #include "variants_tpl.h"
 
@@ -83,4 +85,6 @@ const lstm__kernels LEVEL_TABLE = {
     .hold_backward = hold_backward,
     .pack_columns = pack_columns,
     .draw_factors = draw_factors,
+    .shaped_forward = shaped_forward,
+    .shaped_backward = shaped_backward,
 };
