@@ -17,52 +17,58 @@
 
 /* ---- Forward */
 
-typedef struct four_gates {
-    V i, f, g, o;
-} four_gates;
-
-/* The four activations with two reciprocals: 1/(a b) gives both 1/a and 1/b. */
-static INLINE four_gates activate(V ai, V af, V ag, V ao)
-{
-    const V i = vsigmoid_divisor(ai);
-    const V f = vsigmoid_divisor(af);
-    const V o = vsigmoid_divisor(ao);
-    const V m = vtanh_minus(ag);
-    const V g = vadd(m, vset(2));
-    const V ig = vreciprocal(vmul(i, g));
-    const V fo = vreciprocal(vmul(f, o));
-    return (four_gates){vmul(ig, g), vmul(fo, o), vcopysign(vmul(vmul(m, ig), i), ag), vmul(fo, f)};
-}
-
-/* The activations and c of one row of a panel, from the sums of its tile, in whose place o and c
- * are left. */
+/* The divisors of the sigmoids are I, F, O, and tanh(x) = m / (m + 2): one reciprocal for i, f and g, as
+ * 1/(I F G) gives each, and one for o and tanh(c). Without a tape the quotients alone will do:
+ *     c = (c_previous I G + m F) / (I F G)        h = m / (O (m + 2)), m of c
+ *
+ * The first half of one row of a panel, from the sums of its tile, in whose place O and c are left. */
 static INLINE void finish_gates(const lstm__step_forward *s, size_t row, size_t panel, real *sums)
 {
     const size_t cell = row * s->ld_cell + panel * LANES;
-    const four_gates a = activate(vload(sums), vload(sums + LANES), vload(sums + 2 * LANES),
-                                  vload(sums + 3 * LANES));
-    const V c = vfma(a.f, vload(s->c_previous + cell), vmul(a.i, a.g));
-    vstore(sums, a.o);
-    vstore(sums + LANES, c);
-    vstore(s->c + cell, c);
+    const V before = vload(s->c_previous + cell);
+    const V i = vsigmoid_divisor(vload(sums));
+    const V f = vsigmoid_divisor(vload(sums + LANES));
+    const V m = vtanh_dividend(vload(sums + 2 * LANES));
+    const V g = vadd(m, vset(2));
+    const V ig = vmul(i, g);
+    const V all = vmul(ig, f);
+    V c;
     if (s->gates) {
         real *gates = s->gates + row * s->ld_gates + panel * 4 * LANES;
-        vstore(gates, a.i);
-        vstore(gates + LANES, a.f);
-        vstore(gates + 2 * LANES, a.g);
-        vstore(gates + 3 * LANES, a.o);
+        const V inverse = vreciprocal(all);
+        const V gate_i = vmul(vmul(f, g), inverse);
+        const V gate_f = vmul(ig, inverse);
+        const V gate_g = vmul(vmul(vmul(i, f), m), inverse);
+        vstore(gates, gate_i);
+        vstore(gates + LANES, gate_f);
+        vstore(gates + 2 * LANES, gate_g);
+        c = vfma(gate_f, before, vmul(gate_i, gate_g));
+    } else {
+        c = vdiv(vfma(before, ig, vmul(m, f)), all);
     }
+    vstore(s->c + cell, c);
+    vstore(sums, vsigmoid_divisor(vload(sums + 3 * LANES)));
+    vstore(sums + LANES, c);
 }
 
+/* The second half. */
 static INLINE void finish_output(const lstm__step_forward *s, size_t row, size_t panel, size_t n,
                                  const real *sums)
 {
-    const V c = vload(sums + LANES);
-    const V m = vtanh_minus(c);
-    const V t = vcopysign(vmul(m, vreciprocal(vadd(m, vset(2)))), c);
-    const V h = vmul(vload(sums), t);
-    if (s->tanh_c)
-        vstore(s->tanh_c + row * s->ld_cell + panel * LANES, t);
+    const V o = vload(sums);
+    const V m = vtanh_dividend(vload(sums + LANES));
+    const V t = vadd(m, vset(2));
+    V h;
+    if (s->gates) {
+        const V inverse = vreciprocal(vmul(o, t));
+        const V gate_o = vmul(t, inverse);
+        const V tanh_c = vmul(vmul(m, o), inverse);
+        vstore(s->gates + row * s->ld_gates + (panel * 4 + 3) * LANES, gate_o);
+        vstore(s->tanh_c + row * s->ld_cell + panel * LANES, tanh_c);
+        h = vmul(gate_o, tanh_c);
+    } else {
+        h = vdiv(m, vmul(o, t));
+    }
     put(s->h + row * s->ld_h + panel * LANES, h, n);
     if (s->y)
         put(s->y + row * s->ld_y + panel * LANES, h, n);
