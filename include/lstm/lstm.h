@@ -1047,10 +1047,12 @@ LSTM_API double lstm_layer_rate(const lstm_layer *layer);
 LSTM_API lstm_status lstm_model_set_outputs(lstm_model *model, const lstm_layer *const *layers,
                                             size_t count);
 
-/* Check the graph, allocate the parameters and initialise them from the seed. Returns LSTM_OK,
- * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (already built, no layers, an input nobody reads),
- * LSTM_ERROR_MEMORY (also for sizes that overflow), LSTM_ERROR_NUMERIC. After a failure the model
- * can still be changed and built again. */
+/* Check the graph, allocate the parameters and initialise them from the seed. Every layer must lead to
+ * an output: one that no other reads and that is not among the chosen outputs is refused by name, as
+ * its parameters would be saved and decayed without ever being used (a Keras Model has no such layers
+ * either). Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (already built, no layers, a layer
+ * that leads nowhere), LSTM_ERROR_MEMORY (also for sizes that overflow), LSTM_ERROR_NUMERIC. After a
+ * failure the model can still be changed and built again. */
 LSTM_API lstm_status lstm_model_build(lstm_model *model);
 
 /* Return LSTM_YES once lstm_model_build has succeeded, LSTM_NO before. NULL gives LSTM_NO. */
