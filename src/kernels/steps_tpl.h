@@ -124,6 +124,22 @@ static void fetch_panel(fetches *f, const lstm__step_forward *s, size_t panel, s
         fetch_rows(f, s->y + cell, s->ld_y, s->rows, n);
 }
 
+/* What the cells of some rows of a panel are going to write of the tape. */
+static INLINE void claim_tape(const lstm__step_forward *s, size_t first, size_t rows, size_t panel)
+{
+    const size_t cell = panel * LANES;
+    for (size_t r = first; r < first + rows; r++) {
+        if (s->gates) {
+            claim(s->gates + r * s->ld_gates + 4 * cell, 4 * LANES);
+            claim(s->c + r * s->ld_cell + cell, LANES);
+            claim(s->tanh_c + r * s->ld_cell + cell, LANES);
+            claim(s->h + r * s->ld_h + cell, LANES);
+        }
+        if (s->y)
+            claim(s->y + r * s->ld_y + cell, LANES);
+    }
+}
+
 /* Panels first to last - 1: for each some panels and all rows, tile by tile. */
 static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t last_panel)
 {
@@ -163,6 +179,10 @@ static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t
                 else
                     gate_tiles[rows - 1](&job);
             }
+            if (t + 1 < tiles.count)
+                claim_tape(s, first + rows, part_size(&tiles, t + 1), p);
+            else if (p + panels < last_panel && panels == 1)
+                claim_tape(s, 0, part_size(&tiles, 0), p + 1);
             finish(s, first, rows, p, panels, sums);
         }
     }
