@@ -78,6 +78,11 @@ out:
 }
 
 static const option_spec options[] = {
+    {.name = "stream",
+     .kind = OPTION_FLAG,
+     .heading = "Memory",
+     .help = "read the rows of a batch only, while training: arrays may be larger than memory; "
+             ".npy files"},
     {.name = "folds",
      .kind = OPTION_INTEGER,
      .metavar = "K",
@@ -108,7 +113,19 @@ static const option_spec options[] = {
      .kind = OPTION_TEXT,
      .metavar = "FILE",
      .is_file = 1,
-     .help = "written after every epoch and when interrupted; holds all that is needed to go on"},
+     .help = "written after epochs and when interrupted; holds all that is needed to go on"},
+    {.name = "checkpoint-every",
+     .kind = OPTION_REAL,
+     .metavar = "SECONDS",
+     .minimum = 0,
+     .maximum = 1e9,
+     .value = "5",
+     .help = "not after an epoch that ends sooner after the checkpoint before; 0: after every one"},
+    {.name = "checkpoint-best",
+     .kind = OPTION_TEXT,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "another checkpoint, written after each epoch whose val_loss (or loss) is the best"},
     {.name = "resume",
      .kind = OPTION_TEXT,
      .metavar = "FILE",

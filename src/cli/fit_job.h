@@ -21,6 +21,7 @@ typedef struct fit_job {
     loaded main; /* model and training data */
     array_list val_x, val_y;
     dataset validation;
+    lstm_files *files, *validation_files; /* of --stream, instead of arrays */
     float *class_weights;
     loss_choice loss;
     optimizer_choice optimizer;
@@ -36,6 +37,11 @@ extern const option_spec fit_shared_options[];
 /* Read options, model and arrays. Returns 0, or the exit code after printing the error; release in
  * both cases. */
 int fit_job_prepare(fit_job *job, const arguments *line);
+
+/* --stream: check that nothing is asked for that needs arrays in memory, and open the files. Part of
+ * fit_job_prepare. */
+int stream_check(const arguments *line);
+int stream_open(fit_job *job);
 
 /* Train. Returns 0, or the exit code after printing the error. */
 int fit_job_train(fit_job *job);
