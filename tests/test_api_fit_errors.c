@@ -7,36 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N = 40, X = N * STACK_STEPS * STACK_FEATURES, Y = N * STACK_OUTPUTS };
+enum { N = STACK_SAMPLES, X = N * STACK_STEPS * STACK_FEATURES, Y = N * STACK_OUTPUTS };
 
-typedef struct task {
-    float x[X], y[Y];
-    lstm_data data;
-} task;
-
-/* Targets that depend on the inputs. */
-static void task_start(task *t)
-{
-    fill_numbers(t->x, X, 5);
-    for (size_t n = 0; n < N; n++) {
-        const float *x = t->x + n * STACK_STEPS * STACK_FEATURES;
-        t->y[2 * n] = 0.5f * (x[0] + x[STACK_FEATURES]);
-        t->y[2 * n + 1] = x[17] * 0.5f;
-    }
-    t->data = (lstm_data){.struct_size = sizeof t->data,
-                          .samples = N,
-                          .x = t->x,
-                          .x_count = X,
-                          .y = t->y,
-                          .y_count = Y};
-}
-
-static lstm_model *new_stack(void)
-{
-    lstm_model *m = NULL;
-    assert_ok(build_stack(&m, NULL));
-    return m;
-}
+typedef stack_task task;
 
 /* ---- Numbers that stop being finite */
 
@@ -46,7 +19,7 @@ static void test_nan_in_the_data_names_epoch_batch_and_parameter(void **state)
     task t;
     (void)state;
     for (size_t k = 0; k < LENGTH(bad); k++) {
-        task_start(&t);
+        start_stack_task(&t);
         t.y[2 * 21] = bad[k]; /* sample 21: the sixth batch of 4 in order */
         lstm_model *m = new_stack();
         lstm_model *before = new_stack();
@@ -64,7 +37,7 @@ static void test_nan_in_the_data_names_epoch_batch_and_parameter(void **state)
         lstm_model_destroy(m);
         lstm_model_destroy(before);
     }
-    task_start(&t);
+    start_stack_task(&t);
     t.x[3] = NAN;
     lstm_model *m = new_stack();
     lstm_model *untouched = new_stack();
@@ -88,7 +61,7 @@ static void test_a_validation_loss_that_is_nan_never_counts_as_best(void **state
     task t;
     lstm_history *history = NULL;
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     t.y[Y - 1] = NAN;
     lstm_model *m = new_stack();
     assert_ok(
@@ -110,7 +83,7 @@ static void test_fit_rejects_bad_calls_and_changes_nothing(void **state)
     task t;
     lstm_optimizer *foreign = NULL;
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     lstm_model *m = new_stack();
     lstm_model *other = new_stack();
     lstm_history *history = (lstm_history *)m;
@@ -206,7 +179,7 @@ static void test_class_numbers_are_checked_again_before_they_are_used(void **sta
                                 .progress = spoil_class,
                                 .progress_user = &classes[9]};
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     t.data.y = classes;
     t.data.y_count = N;
     lstm_model *m = new_stack();
@@ -230,7 +203,7 @@ static void test_a_huge_batch_size_costs_no_more_than_the_data(void **state)
 {
     task t;
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     lstm_model *m = new_stack();
     double value = 0;
     assert_ok(lstm_fit(m, OPTIONS(lstm_fit, .batch_size = INT32_MAX, .validation_split = 0.5),

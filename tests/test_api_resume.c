@@ -53,13 +53,6 @@ static lstm_fit_options options_for(int32_t epochs)
                               .optimizer_options = &adam};
 }
 
-static lstm_model *new_stack(void)
-{
-    lstm_model *m = NULL;
-    assert_ok(build_stack(&m, NULL));
-    return m;
-}
-
 static void assert_same_histories(const lstm_history *a, const lstm_history *b)
 {
     assert_int_equal(lstm_history_epochs(a), lstm_history_epochs(b));

@@ -243,7 +243,7 @@ static lstm_status check(const lstm__source *s, const lstm__source_buffer *b)
     RETURN_IF_ERROR(lstm__check_arrays(s->model, &b->batch));
     RETURN_IF_ERROR(lstm__loss_check_targets(s->model, s->loss, &b->batch));
     RETURN_IF_ERROR(lstm__loss_check_alignment(s->model, s->loss, &b->batch));
-    if (s->class_weights)
+    if (s->trains && s->class_weights)
         return lstm__loss_check_class_weights(s->model, s->loss, &b->batch, s->class_weight_count);
     return LSTM_OK;
 }
@@ -266,7 +266,7 @@ static void make_batch(const lstm__source *s, lstm__source_buffer *b)
         .inputs = (const float *const *)b->inputs,
         .targets = (const float *const *)b->targets,
         .weights = b->weights,
-        .class_weights = s->class_weights,
+        .class_weights = s->trains ? s->class_weights : NULL,
         .lengths = all_whole(s, b) ? NULL : b->lengths,
         .count = b->count,
         .labels = b->labels,

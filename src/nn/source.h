@@ -27,8 +27,9 @@ typedef struct lstm__source {
     lstm_source own;
     const lstm_model *model;
     const lstm__loss *loss;
-    const float *class_weights; /* of training; NULL = 1 */
+    const float *class_weights; /* of batches that are trained on; NULL = 1 */
     size_t class_weight_count;
+    bool trains; /* what is read next is one: the same source may validate too */
     size_t largest, steps; /* samples of a batch; steps of free inputs */
     size_t input_count;
     bool

@@ -92,7 +92,7 @@ lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const 
     *sums = (lstm__sums){0};
     lstm__class_counts_clear(counts);
     if (source)
-        source->sorts = false;
+        source->sorts = source->trains = false;
     lstm__session_reset_states(session);
     for (size_t done = 0; done < data->count;) {
         double value = 0;
@@ -265,6 +265,7 @@ static lstm_status take_batch(loop *l, size_t first, lstm__batch *batch)
         const size_t behind = left - count;
         l->taken_first = SIZE_MAX;
         training->source->sorts = !l->keeps_rows;
+        training->source->trains = true;
         RETURN_IF_ERROR(lstm__source_read(training->source, l->order, first, count,
                                           behind < size ? behind : size, &l->taken));
         l->taken_first = first;
