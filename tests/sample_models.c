@@ -67,7 +67,7 @@ out:
     return status;
 }
 
-lstm_model *new_stack(void)
+lstm_model *new_sample_stack(void)
 {
     lstm_model *m = NULL;
     assert_ok(build_stack(&m, NULL));

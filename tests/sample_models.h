@@ -22,7 +22,7 @@ lstm_status build_tutorial(lstm_model **model, lstm_context *context, int64_t st
  * random in it. */
 lstm_status build_stack(lstm_model **model, lstm_context *context);
 enum { STACK_STEPS = 6, STACK_FEATURES = 3, STACK_OUTPUTS = 2 };
-lstm_model *new_stack(void); /* the same in the default context; it must not fail */
+lstm_model *new_sample_stack(void); /* the same in the default context; it must not fail */
 
 /* Samples for it: targets that depend on the inputs. */
 enum { STACK_SAMPLES = 40 };

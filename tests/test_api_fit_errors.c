@@ -21,8 +21,8 @@ static void test_nan_in_the_data_names_epoch_batch_and_parameter(void **state)
     for (size_t k = 0; k < LENGTH(bad); k++) {
         start_stack_task(&t);
         t.y[2 * 21] = bad[k]; /* sample 21: the sixth batch of 4 in order */
-        lstm_model *m = new_stack();
-        lstm_model *before = new_stack();
+        lstm_model *m = new_sample_stack();
+        lstm_model *before = new_sample_stack();
         lstm_history *history = (lstm_history *)m;
         const lstm_status status = lstm_fit(
             m, OPTIONS(lstm_fit, .epochs = 3, .batch_size = 4, .shuffle = LSTM_NO), &t.data,
@@ -39,8 +39,8 @@ static void test_nan_in_the_data_names_epoch_batch_and_parameter(void **state)
     }
     start_stack_task(&t);
     t.x[3] = NAN;
-    lstm_model *m = new_stack();
-    lstm_model *untouched = new_stack();
+    lstm_model *m = new_sample_stack();
+    lstm_model *untouched = new_sample_stack();
     assert_status_text(lstm_fit(m, OPTIONS(lstm_fit, .shuffle = LSTM_NO), &t.data, NULL),
                        LSTM_ERROR_NUMERIC, "batch 1");
     assert_true(same_parameters(m, untouched));
@@ -63,7 +63,7 @@ static void test_a_validation_loss_that_is_nan_never_counts_as_best(void **state
     (void)state;
     start_stack_task(&t);
     t.y[Y - 1] = NAN;
-    lstm_model *m = new_stack();
+    lstm_model *m = new_sample_stack();
     assert_ok(
         lstm_fit(m,
                  OPTIONS(lstm_fit, .epochs = 4, .early_stopping = 10, .validation_split = 0.25,
@@ -84,8 +84,8 @@ static void test_fit_rejects_bad_calls_and_changes_nothing(void **state)
     lstm_optimizer *foreign = NULL;
     (void)state;
     start_stack_task(&t);
-    lstm_model *m = new_stack();
-    lstm_model *other = new_stack();
+    lstm_model *m = new_sample_stack();
+    lstm_model *other = new_sample_stack();
     lstm_history *history = (lstm_history *)m;
     const lstm_optimizer_options bad_optimizer = {.struct_size = sizeof bad_optimizer, .beta_1 = 2};
     const lstm_loss_options bad_loss = {.struct_size = sizeof bad_loss, .loss = 99};
@@ -132,7 +132,7 @@ static void test_fit_rejects_bad_calls_and_changes_nothing(void **state)
         lstm_fit(m, OPTIONS(lstm_fit, .checkpoint = "no/such/folder/c.lstm"), &t.data, NULL),
         LSTM_ERROR_IO);
     lstm_model_destroy(m);
-    m = new_stack();
+    m = new_sample_stack();
     /* A class number out of range in the last batch is found before the first update. */
     float classes[N] = {0};
     classes[N - 1] = STACK_OUTPUTS;
@@ -182,7 +182,7 @@ static void test_class_numbers_are_checked_again_before_they_are_used(void **sta
     start_stack_task(&t);
     t.data.y = classes;
     t.data.y_count = N;
-    lstm_model *m = new_stack();
+    lstm_model *m = new_sample_stack();
     assert_ok(lstm_fit(m, &options, &t.data, NULL));
     classes[9] = 0;
     options.class_weights = weights;
@@ -204,7 +204,7 @@ static void test_a_huge_batch_size_costs_no_more_than_the_data(void **state)
     task t;
     (void)state;
     start_stack_task(&t);
-    lstm_model *m = new_stack();
+    lstm_model *m = new_sample_stack();
     double value = 0;
     assert_ok(lstm_fit(m, OPTIONS(lstm_fit, .batch_size = INT32_MAX, .validation_split = 0.5),
                        &t.data, NULL));
