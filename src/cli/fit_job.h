@@ -46,6 +46,11 @@ int stream_open(fit_job *job);
 /* Train. Returns 0, or the exit code after printing the error. */
 int fit_job_train(fit_job *job);
 
+/* The confusion matrix of the trained model on the validation data, or on the training data where there
+ * are none: [classes][classes], of malloc. *matrix NULL = the loss has no classes. Returns 0, or the
+ * exit code after printing the error. */
+int fit_job_confusion(fit_job *job, int64_t **matrix, size_t *classes);
+
 /* How many of the samples train: the others are --validation-split's, as lstm_fit counts. */
 int64_t fit_job_trained(const fit_job *job);
 
