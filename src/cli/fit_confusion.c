@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLASS_LIMIT = 1000 }; /* a matrix of 8 MB */
+enum { MATRIX_LIMIT = 1000 }; /* a matrix of 8 MB */
 
 /* Losses whose targets are classes. */
 static int has_classes(int32_t loss)
@@ -37,7 +37,7 @@ static int has_matrix(const fit_job *job, int64_t features)
     const int binary = loss == LSTM_LOSS_BINARY_CROSSENTROPY ||
                        loss == LSTM_LOSS_BINARY_FOCAL_CROSSENTROPY || loss == LSTM_LOSS_HINGE ||
                        loss == LSTM_LOSS_SQUARED_HINGE;
-    return has_classes(loss) && (features == 1 || !binary) && features <= CLASS_LIMIT;
+    return has_classes(loss) && (features == 1 || !binary) && features <= MATRIX_LIMIT;
 }
 
 /* The samples of a source from `first` on, as a source. */
