@@ -609,7 +609,9 @@ typedef struct lstm_lstm_options {
      * the mean of both possibilities (zoneout, Krueger et al. 2016) */
     float zoneout_h;
     float zoneout_c;
-    /* LSTM_LAYER_NORM_*; not together with peepholes, recurrent_dropout */
+    /* LSTM_LAYER_NORM_*; of these only _TF has peepholes too (i and f see the c carried, o the new
+     * one; TensorFlow's LayerNormLSTMCell): no definition of the others with them is published, but
+     * TensorFlow Lite's, which adds them before each gate's normalisation */
     int32_t layer_norm;
     /* added to variances. Default 1e-5; negative = 0 */
     float layer_norm_epsilon;
@@ -617,7 +619,8 @@ typedef struct lstm_lstm_options {
      * the seed, the layer, the update and the place, not on threads.
      * Of x: one mask of (B, I) for all steps and gates (Keras' dropout) */
     float dropout;
-    /* of h(t-1) where it enters the gates: four masks of (B, H) for all steps (Keras') */
+    /* of h(t-1) where it enters the gates: four masks of (B, H) for all steps (Keras'); with
+     * layer_norm one mask for all gates (TensorFlow Addons') */
     float recurrent_dropout;
     /* of the values of the recurrent kernel, one mask for an update (AWD-LSTM's weight drop) */
     float recurrent_dropconnect;

@@ -2,6 +2,7 @@
  * lstm_fit, lstm_evaluate, lstm_predict, lstm_history: options and data are checked as a whole
  * before anything changes; the loop itself is nn/training.c, files are io/checkpoint_file.c.
  */
+#include "batch_order.h"
 #include "checkpoint_file.h"
 #include "constants.h"
 #include "cpu.h"
@@ -419,14 +420,14 @@ static void export_part(const lstm_session *session, const lstm_layer *layer,
 }
 
 /* Run all samples in batches, the longest first: samples of about the same length then stand
- * together. `order` has room for all of them. */
+ * together. `order` and `ends` have room for all of them. */
 static void predict_batches(lstm_session *session, const lstm__batch *data, size_t size,
-                            uint64_t *order, float *const *outs)
+                            uint64_t *order, uint32_t *ends, float *const *outs)
 {
     lstm__batch batch = *data;
     for (size_t k = 0; k < data->count; k++)
         order[k] = k;
-    lstm__batch_sort(&batch, order);
+    lstm__batch_sort(session->model, &batch, order, ends);
     batch.order = order;
     for (batch.first = 0; batch.first < data->count; batch.first += size) {
         batch.count = data->count - batch.first < size ? data->count - batch.first : size;
@@ -469,16 +470,20 @@ lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float
     const size_t total = read.batch.count;
     const size_t size = total < PREDICT_BATCH ? total : PREDICT_BATCH;
     uint64_t *order = lstm__allocate_array(model->context, total > 0 ? total : 1, sizeof *order);
-    if (!order)
-        return lstm__fail_memory(total * sizeof *order, "the order of the samples");
+    uint32_t *ends = lstm__allocate_array(model->context, total > 0 ? total : 1, sizeof *ends);
+    if (!order || !ends) {
+        status = lstm__fail_memory(total * sizeof *order, "the order of the samples");
+        goto out;
+    }
     TRY(lstm__session_create(&session, model, false, false, size > 0 ? size : 1, read.batch.steps,
                              0));
     const uint64_t mode = lstm__denormals_flush();
-    predict_batches(session, &read.batch, size, order, outs);
+    predict_batches(session, &read.batch, size, order, ends, outs);
     lstm__denormals_restore(mode);
 out:
     lstm__session_destroy(session);
     lstm__release(model->context, order);
+    lstm__release(model->context, ends);
     return status;
 }
 

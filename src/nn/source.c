@@ -4,6 +4,7 @@
  * ends).
  */
 #include "source.h"
+#include "batch_order.h"
 #include "checked.h"
 #include "options.h"
 
@@ -96,6 +97,7 @@ static lstm_status allocate_buffer(const lstm__source *s, lstm__source_buffer *b
     const lstm_model *model = s->model;
     RETURN_IF_ERROR(allocate(s, &b->samples, s->largest, 1, sizeof *b->samples));
     RETURN_IF_ERROR(allocate(s, &b->rows, s->largest, 1, sizeof *b->rows));
+    RETURN_IF_ERROR(allocate(s, &b->ends, s->largest, 1, sizeof *b->ends));
     RETURN_IF_ERROR(allocate(s, &b->weights, s->largest, 1, sizeof *b->weights));
     RETURN_IF_ERROR(allocate(s, &b->lengths, s->largest, 1, sizeof *b->lengths));
     RETURN_IF_ERROR(allocate(s, &b->inputs, s->input_count, 1, sizeof *b->inputs));
@@ -153,6 +155,7 @@ void lstm__source_close(lstm__source *source)
         lstm__release(context, b->targets);
         lstm__release(context, b->samples);
         lstm__release(context, b->rows);
+        lstm__release(context, b->ends);
         lstm__release(context, b->lengths);
         lstm__release(context, b->labels);
         lstm__release(context, b->weights);
@@ -313,7 +316,7 @@ lstm_status lstm__source_read(lstm__source *source, const uint64_t *order, size_
                                   (long long)b->samples[0]);
     b->batch.order = b->rows;
     if (source->sorts)
-        lstm__batch_sort(&b->batch, b->rows);
+        lstm__batch_sort(source->model, &b->batch, b->rows, b->ends);
     *batch = b->batch;
     if (source->reader && next_count > 0) {
         source->ahead = &source->buffers[b == &source->buffers[0]];

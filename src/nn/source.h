@@ -17,6 +17,7 @@ typedef struct lstm__source_buffer {
     int64_t *samples;
     uint64_t *rows; /* the order in which the batch is computed */
     float **inputs, **targets;
+    uint32_t *ends; /* see batch_order.h */
     int32_t *lengths, *labels;
     float *weights;
     lstm_status status; /* of reading, with its text */
@@ -32,8 +33,7 @@ typedef struct lstm__source {
     bool trains; /* what is read next is one: the same source may validate too */
     size_t largest, steps; /* samples of a batch; steps of free inputs */
     size_t input_count;
-    bool
-        sorts; /* a batch's rows stand in the order of falling lengths, as lstm__batch_sort has it */
+    bool sorts; /* a batch's rows stand in the order of falling lengths, as batch_order.h has it */
     const lstm__node *sequence; /* the first input that is one, or NULL */
     int32_t longest;            /* its steps; 0 without one */
     lstm__background *reader;   /* NULL = each batch is read when it is needed */

@@ -6,6 +6,7 @@
  * batch counts with its number of samples, measured before its update.
  */
 #include "training.h"
+#include "batch_order.h"
 #include "constants.h"
 #include "epoch_order.h"
 #include "lbfgs.h"
@@ -134,6 +135,7 @@ typedef struct loop {
     lstm_session *session;    /* training */
     lstm_session *evaluation; /* validation; NULL = none */
     uint64_t *order;
+    uint32_t *ends; /* see batch_order.h: of a batch */
     real *weights;  /* with weight noise: the weights without it; NULL = no noise */
     size_t batches; /* in an epoch, or pieces of batches */
     lstm__states
@@ -258,7 +260,7 @@ static lstm_status take_batch(loop *l, size_t first, lstm__batch *batch)
         batch->first = first;
         batch->count = count;
         if (!l->keeps_rows)
-            lstm__batch_sort(batch, l->order);
+            lstm__batch_sort(l->session->model, batch, l->order, l->ends);
         return LSTM_OK;
     }
     if (l->taken_first != first) {
@@ -520,7 +522,8 @@ lstm_status lstm__training_run(lstm__training *training)
             longest_labels(training, training->validation_source, &training->validation)));
     }
     l.order = lstm__allocate_array(model->context, room, sizeof *l.order);
-    if (!l.order) {
+    l.ends = lstm__allocate_array(model->context, wish.batch > 0 ? wish.batch : 1, sizeof *l.ends);
+    if (!l.order || !l.ends) {
         status = lstm__fail_memory(room * sizeof *l.order, "the order of the samples");
         goto out;
     }
@@ -543,6 +546,7 @@ lstm_status lstm__training_run(lstm__training *training)
 out:
     lstm__states_destroy(&l.before, model->context);
     lstm__release(model->context, l.order);
+    lstm__release(model->context, l.ends);
     lstm__release(model->context, l.weights);
     lstm__session_destroy(l.evaluation);
     lstm__session_destroy(l.session);
