@@ -1979,7 +1979,8 @@ typedef struct lstm_fit_options {
     uint64_t seed;                                   /* of shuffling and dropout; default 0 */
     /* A file that holds everything needed to go on to the bit: parameters, moments, best weights,
      * position. Written after every `checkpoint_every` epochs (default 1), at the end and when
-     * cancelled. NULL = none. */
+     * cancelled, under another name first, so that it is whole at any time. See checkpoint_seconds
+     * for epochs that are short. NULL = none. */
     const char *checkpoint;
     int32_t checkpoint_every;
     int32_t reserved;   /* 0 */
@@ -2026,6 +2027,16 @@ typedef struct lstm_fit_options {
      * Has no effect with tbptt_k1, whose pieces are short. Default LSTM_NO */
     int32_t recompute;
     int32_t reserved_3; /* 0 */
+    /* A second file like `checkpoint`, written after every epoch whose watched loss is the best so
+     * far, and left alone by others: its weights are those of the best epoch, and training can go on
+     * from there. Must not be `checkpoint`. NULL = none */
+    const char *checkpoint_best;
+    /* Do not write `checkpoint` after an epoch if the one before was written less than so many seconds
+     * ago: bringing a file to the disk takes milliseconds, which is long for a small model. It is
+     * written after the first epoch, at the end and when cancelled all the same; what is lost when the
+     * process is killed is this time, and an epoch. Does not change the results. Default 0: after
+     * every epoch */
+    double checkpoint_seconds;
 } lstm_fit_options;
 
 /* Train a model.
