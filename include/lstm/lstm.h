@@ -61,6 +61,23 @@
  *              restore the caller's floating-point mode when they return.
  * Results.     The same library file, instruction level, BLAS and seed give the same bits, whatever the number of
  *              threads in the context. Between instruction levels results agree to rounding (about 1e-6 relative).
+ *
+ * ---------------------------------------------------------------------------------------------------------------
+ * 3. What stands where, in this order
+ * ---------------------------------------------------------------------------------------------------------------
+ *
+ *     Version, Status, Constants        names of everything that can be chosen; lstm_constant_from_name
+ *     Context                           threads, allocator, instruction level; NULL does for most programs
+ *     Model                             layers, graph, parameters, notes, scalers, windows, files
+ *     Data                              arrays, lengths and masks; sources: callbacks, files larger than memory
+ *     Optimizer                         rules, schedules, clipping, averages
+ *     fit, evaluate, predict            the whole loop, checkpoints, learning-rate test, splits, history
+ *     Session                           a loop of your own: forward, loss, backward, step; states, traces
+ *     Primitive                         one LSTM layer on your own arrays
+ *     CTC, Decoding, Metrics            label sequences, beam search, sampling, scores; on your own arrays
+ *     Archive, Table, Linear algebra    .npy, .npz, .safetensors; CSV; least squares
+ *
+ * Three heights of use, each complete in itself: fit / evaluate / predict; sessions; the primitive.
  */
 #ifndef LSTM_LSTM_H
 #define LSTM_LSTM_H
@@ -188,6 +205,18 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_ACTIVATION_EXPONENTIAL 9          /* exp(x) */
 #define LSTM_ACTIVATION_HARD_SIGMOID 10        /* clip(x/6 + 1/2, 0, 1), Keras 3 and PyTorch */
 #define LSTM_ACTIVATION_HARD_SIGMOID_KERAS2 11 /* clip(x/5 + 1/2, 0, 1), Keras 1 and 2 */
+
+/* Some activations have numbers a and b of their own where an option struct has members …_alpha and
+ * …_beta. Both 0, the default, is the function as above; else both count as they are:
+ *
+ *     LINEAR        a x + b                     a not 0                     ONNX' Affine
+ *     TANH          a tanh(b x)                 neither 0                   ScaledTanh
+ *     RELU          x for x > b, else a (x - b)  neither negative           LeakyRelu (b = 0),
+ *                                                                           ThresholdedRelu (a = 0)
+ *     ELU           x for x > 0, else a (exp(x) - 1)   a > 0, b = 0         Elu
+ *     HARD_SIGMOID  clip(a x + b, 0, 1)         a not 0                     HardSigmoid
+ *
+ * Gradients follow from the values of the function, which is why some numbers are refused. */
 
 /* Losses. `p` is the prediction, `y` the target. The loss of a batch is the mean over samples,
  * steps and (where the loss is per element) features. */
@@ -549,7 +578,9 @@ typedef struct lstm_lstm_options {
      * (PyTorch's default). h and c are held in both cases, and the last output is that of the last
      * step that is there. See docs/sequences.md. */
     int32_t zero_output_for_mask;
-    int32_t activation; /* of g and of c: LSTM_ACTIVATION_*, not softmax; default tanh */
+    /* of g, and of c' unless output_activation says another: LSTM_ACTIVATION_*, not softmax;
+     * default tanh */
+    int32_t activation;
     /* of i, f and o; default sigmoid. Others than the defaults leave the fastest path */
     int32_t recurrent_activation;
     /* LSTM_YES: in a session every call begins with the h and c that the call before ended with
@@ -591,6 +622,18 @@ typedef struct lstm_lstm_options {
     /* of the values of the recurrent kernel, one mask for an update (AWD-LSTM's weight drop) */
     float recurrent_dropconnect;
     uint64_t seed; /* of these and of zoneout. Default 0: the model's seed and the layer's place */
+    /* LSTM_ACTIVATION_*, not softmax: what c' goes through where it becomes h', h' = o act(c').
+     * Default 0: `activation` and its numbers (ONNX' LSTM has three activations) */
+    int32_t output_activation;
+    /* numbers of the three activations, see LSTM_ACTIVATION_LINEAR and those that follow it.
+     * Default 0 */
+    float activation_alpha;
+    float activation_beta;
+    float recurrent_activation_alpha;
+    float recurrent_activation_beta;
+    float output_activation_alpha; /* only with output_activation */
+    float output_activation_beta;
+    int32_t reserved; /* 0 */
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options,
                                          const lstm_layer *input, lstm_layer **out);
@@ -624,6 +667,8 @@ typedef struct lstm_activation_options {
     uint32_t struct_size;
     int32_t activation; /* LSTM_ACTIVATION_*; default linear */
     const char *name;
+    float alpha; /* numbers of the activation, see LSTM_ACTIVATION_LINEAR … Default 0 */
+    float beta;
 } lstm_activation_options;
 LSTM_API lstm_status lstm_model_add_activation(lstm_model *model,
                                                const lstm_activation_options *options,
@@ -692,6 +737,10 @@ typedef struct lstm_gru_options {
     float dropout;
     float recurrent_dropout;
     uint64_t seed;
+    float activation_alpha; /* as in lstm_lstm_options */
+    float activation_beta;
+    float recurrent_activation_alpha;
+    float recurrent_activation_beta;
 } lstm_gru_options;
 LSTM_API lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options,
                                         const lstm_layer *input, lstm_layer **out);
@@ -717,6 +766,8 @@ typedef struct lstm_simple_rnn_options {
     float dropout;
     float recurrent_dropout;
     uint64_t seed;
+    float activation_alpha; /* as in lstm_lstm_options */
+    float activation_beta;
 } lstm_simple_rnn_options;
 LSTM_API lstm_status lstm_model_add_simple_rnn(lstm_model *model,
                                                const lstm_simple_rnn_options *options,
@@ -1729,9 +1780,9 @@ LSTM_API lstm_status lstm_arrow_data(lstm_arrow *arrow, lstm_data *data);
  *            see docs/optimizers.md.
  *   RAdam    Adam with a rectified rate (Liu et al. 2020), PyTorch's formula in both profiles.
  *   Lion     w -= lr*sign(b1*m + (1-b1)*g); m = b2*m + (1-b2)*g (Chen et al. 2023), Keras' formula in both profiles.
- *   L-BFGS   PyTorch's (Liu and Nocedal 1989) without line search, in both profiles. lstm_fit makes
- *            up to max_iterations
- *            iterations on each batch; lstm_optimizer_step makes one with the gradient it is given.
+ *   L-BFGS   PyTorch's (Liu and Nocedal 1989), in both profiles; strong_wolfe adds the line search. lstm_fit makes
+ *            up to max_iterations iterations on each batch; lstm_optimizer_step makes one with the gradient it is
+ *            given.
  *
  * Weight averages (Keras' use_ema): after each update a = m*a + (1-m)*w, the first time a = w.
  * lstm_fit puts the averages into the model when it ends, as Keras does; a manual loop calls
@@ -1759,9 +1810,9 @@ typedef struct lstm_schedule_options {
     double factor;
     /* cosine: the lowest rate as a part of the learning rate, 0 <= alpha <= 1; default 0 */
     double alpha;
-    double t_mul,
-        m_mul; /* restarts: how much longer (>= 1; default 2 in Keras, 1 in PyTorch) and how much higher (default
-                             1) each cycle is than the one before */
+    /* restarts: how much longer (>= 1; default 2 in Keras, 1 in PyTorch) and how much higher (default
+     * 1) each cycle is than the one before */
+    double t_mul, m_mul;
     double warmup_start; /* the rate at update 0 of a warm-up; default 0 */
     /* before any schedule: linearly from warmup_start to the learning rate; default 0 = none */
     int64_t warmup_steps;
@@ -2173,10 +2224,9 @@ LSTM_API size_t lstm_session_memory_size(const lstm_session *session);
 LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data);
 
 /* ---- Stateful layers: h and c are carried from each forward of a session to the next, sample k's
- * to sample k, until they are
- * reset. The model holds no states: any number of sessions carry their own. lstm_fit and
- * lstm_evaluate carry them from batch to
- * batch and begin each epoch with zeros (use shuffle = LSTM_NO); lstm_predict begins every sample with zeros.
+ * to sample k, until they are reset. The model holds no states: any number of sessions carry their
+ * own. lstm_fit and lstm_evaluate carry them from batch to batch and begin each epoch with zeros
+ * (use shuffle = LSTM_NO); lstm_predict begins every sample with zeros.
  *
  * reset: the next forward begins with zeros, and may have another number of samples. get, set: copy
  * the states of one stateful layer out of / into the session, to save and restore a stream.
@@ -2269,11 +2319,9 @@ typedef struct lstm_gradient_check_options {
 /* Check a model with a loss on data.
  *   loss     [in]  NULL = MSE
  *   options  [in]  NULL = defaults
- *   errors   [out] for each parameter the largest error found, relative to the norm of its gradient
- *            (or to a thousandth of
- *                  the largest norm or of the loss, if that is more); 0 for statistics. `count`
- *                  entries, one a parameter; may
- *                  be NULL. Filled in with LSTM_ERROR_NUMERIC too
+ *   errors   [out] for each parameter the largest error found, relative to the norm of its gradient (or to a
+ *                  thousandth of the largest norm or of the loss, if that is more); 0 for statistics. `count` entries,
+ *                  one a parameter; may be NULL. Filled in with LSTM_ERROR_NUMERIC too
  * Returns LSTM_OK, LSTM_ERROR_NUMERIC (names the parameter that is off most, and its layer),
  * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. Threads:
  * the model is changed while the call runs, and is as before afterwards, to the bit. */
@@ -2548,9 +2596,9 @@ typedef struct lstm_sampler_options {
     uint32_t struct_size;
     int32_t reserved; /* 0 */
     int64_t classes;  /* C > 0 */
-    double
-        temperature; /* logits are divided by it; default 1; negative = 0: the most likely token */
-    int64_t top_k;   /* only the k most likely; default 0 = all */
+    /* logits are divided by it; default 1; negative = 0: the most likely token */
+    double temperature;
+    int64_t top_k; /* only the k most likely; default 0 = all */
     /* of these the fewest whose probabilities add up to p, 0 < p <= 1 (nucleus sampling, Holtzman et
      * al. 2020); default 1 */
     double top_p;

@@ -4,8 +4,9 @@
  *
  * The regularisers are found in the description (layers of noise, dropout inside layers, penalties,
  * constraints) and among the options of training, those in the settings of --optimizer and --loss
- * included (early stopping, weight decay, averages of the weights, noise, label smoothing). With r of them the variants are: all, none, all but one (r), one alone
- * (r); each is trained over the same seeds.
+ * included (early stopping, weight decay, averages of the weights, noise, label smoothing). With r of
+ * them the variants are: all, none, all but one (r), one alone (r); each is trained over the same
+ * seeds.
  *
  * Training loss and validation loss of a variant are those of its weights in the same bare network
  * and with the same bare loss: noise off, without penalties, without label smoothing. So variants
