@@ -22,8 +22,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MOST_SAMPLES = 1001 };
-
 typedef struct shape {
     int64_t batch, steps, features, classes, labels;
 } shape;
