@@ -1371,6 +1371,8 @@ LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path
 
 /* Write a built model for others, in the format of the path's suffix: .keras (description and
  * weights) and .weights.h5 (weights alone, for model.load_weights of the same network) for Keras 3;
+ * .h5 (description and weights as Keras 2 writes them; Keras 3 opens it too, but for first states that
+ * are other layers' and MultiHeadAttention);
  * .pt or .pth, a state dict that PyTorch's torch.load(weights_only=True) opens; .onnx (opset 17; the
  * batch is free; layers that ONNX has no operator for are refused by name; a stateful LSTM takes its
  * states as inputs NAME.h0, NAME.c0 and gives NAME.hn, NAME.cn). A model of the other profile is

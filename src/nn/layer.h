@@ -202,6 +202,7 @@ enum {
 struct lstm__layer_class {
     const char *type;      /* "LSTM" */
     const char *name_stem; /* "lstm": automatic names are lstm, lstm_1, … */
+    bool in_keras;         /* Keras has a layer of this type, with its options and weights */
     size_t options_size;
     const lstm__option *options;
     int mask;         /* LSTM__MASK_* */

@@ -206,6 +206,7 @@ static bool piecewise(const lstm__node *node)
 const lstm__layer_class lstm__class_embedding = {
     .type = "Embedding",
     .name_stem = "embedding",
+    .in_keras = true,
     .options_size = sizeof(lstm_embedding_options),
     .options = options,
     .mask = LSTM__MASK_OWN,

@@ -127,10 +127,11 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     }
 }
 
-#define GLOBAL_POOLING(variable, type_name, stem)            \
+#define GLOBAL_POOLING(variable, type_name, stem, keras)     \
     const lstm__layer_class variable = {                     \
         .type = type_name,                                   \
         .name_stem = stem,                                   \
+        .in_keras = keras,                                   \
         .options_size = sizeof(lstm_global_pooling_options), \
         .options = options,                                  \
         .plan_size = sizeof(buffers),                        \
@@ -141,6 +142,6 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     }
 
 GLOBAL_POOLING(lstm__class_global_average_pooling, "GlobalAveragePooling1D",
-               "global_average_pooling1d");
-GLOBAL_POOLING(lstm__class_global_max_pooling, "GlobalMaxPooling1D", "global_max_pooling1d");
-GLOBAL_POOLING(lstm__class_last_step, "LastStep", "last_step");
+               "global_average_pooling1d", true);
+GLOBAL_POOLING(lstm__class_global_max_pooling, "GlobalMaxPooling1D", "global_max_pooling1d", true);
+GLOBAL_POOLING(lstm__class_last_step, "LastStep", "last_step", false);

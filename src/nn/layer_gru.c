@@ -345,6 +345,7 @@ static bool returns_ports(const lstm__node *node)
 const lstm__layer_class lstm__class_gru = {
     .type = "GRU",
     .name_stem = "gru",
+    .in_keras = true,
     .options_size = sizeof(lstm_gru_options),
     .options = options,
     .mask = LSTM__MASK_OWN,

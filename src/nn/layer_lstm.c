@@ -576,6 +576,7 @@ static double flops(const lstm__node *node, int64_t steps)
 const lstm__layer_class lstm__class_lstm = {
     .type = "LSTM",
     .name_stem = "lstm",
+    .in_keras = true,
     .options_size = sizeof(lstm_lstm_options),
     .options = options,
     .most_inputs = 3,

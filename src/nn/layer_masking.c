@@ -98,6 +98,7 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 const lstm__layer_class lstm__class_masking = {
     .type = "Masking",
     .name_stem = "masking",
+    .in_keras = true,
     .options_size = sizeof(lstm_masking_options),
     .options = options,
     .mask = LSTM__MASK_OWN,

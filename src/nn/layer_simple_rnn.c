@@ -205,6 +205,7 @@ static bool returns_ports(const lstm__node *node)
 const lstm__layer_class lstm__class_simple_rnn = {
     .type = "SimpleRNN",
     .name_stem = "simple_rnn",
+    .in_keras = true,
     .options_size = sizeof(lstm_simple_rnn_options),
     .options = options,
     .mask = LSTM__MASK_OWN,
