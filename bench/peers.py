@@ -5,8 +5,8 @@
     python3 -m venv /tmp/peers && /tmp/peers/bin/pip install torch==2.13.0 numpy onnxruntime onnx
     env -u OPENBLAS_CORETYPE /tmp/peers/bin/python bench/peers.py --bench build/release/bench/bench_layer
 
-One table a mode and number of threads, in Markdown: GFLOP/s of each in its best round and our ratio to the fastest peer of the
-row; then the geometric mean over each peer. With one thread the time is that for which the process held a core, so that
+One table a mode and number of threads, in Markdown: GFLOP/s of each in the median of its rounds, our share of the peak that was
+measured around the same sample, and our ratio to the fastest peer of the row; then the geometric mean over each peer. With one thread the time is that for which the process held a core, so that
 others on the machine do not count; with more it is wall time. PyTorch runs nn.LSTM, forward under no_grad, training with the
 gradients of weights and x; ONNX Runtime the LSTM operator, forward alone; oneDNN (bench_onednn, built beside bench_layer where
 Debian's libdnnl-dev is installed) its LSTM primitive, forward alone.
@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -22,6 +23,13 @@ import time
 GRID = ["1,100,64,64", "1,100,128,128", "1,50,512,512", "1,30,1024,1024", "4,100,128,128", "8,100,256,256",
         "20,20,200,200", "20,35,650,650", "32,28,1,32", "32,50,64,128", "64,50,256,256", "64,25,512,512",
         "64,25,1024,1024", "128,100,128,128", "256,120,7,32"]
+
+
+def processor():
+    with open("/proc/cpuinfo", encoding="ascii") as lines:
+        facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    facts = {key.strip(): value.strip() for key, value in facts.items()}
+    return f"{facts.get('model name')} (family {facts.get('cpu family')}, model {facts.get('model')})"
 
 
 def flops(shape, mode):
@@ -56,9 +64,11 @@ class Ours:
         def run():
             out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             line = json.loads(out.strip().splitlines()[-1])
-            self.peak = line["peak_gflops"]
+            seconds = line["cpu_seconds" if threads == 1 else "seconds"]
             self.level = line["level"]
-            return line["cpu_seconds" if threads == 1 else "seconds"]
+            self.shares.append(1e-9 * flops(shape, mode) / seconds / line["peak_gflops"])
+            return seconds
+        self.shares = []
         return run
 
 
@@ -143,6 +153,8 @@ class OneDnn:
 def installed(arguments):
     peers = []
     for make in (Torch, OnnxRuntime, OneDnn):
+        if arguments.level and make is OnnxRuntime:
+            continue
         try:
             peers.append(make(arguments))
         except ImportError as error:
@@ -164,13 +176,13 @@ def table(contestants, arguments, mode, threads):
             for k, run in enumerate(runs):
                 if run:
                     seconds[k].append(run())
-        speeds = [1e-9 * flops(shape, mode) / min(s) if s else None for s in seconds]
+        speeds = [1e-9 * flops(shape, mode) / statistics.median(s) if s else None for s in seconds]
         for name, speed in zip(names[1:], speeds[1:]):
             if speed:
                 ratios[name].append(speeds[0] / speed)
         best = max((s for s in speeds[1:] if s), default=None)
         print(f"| {text} | " + " | ".join(f"{s:.1f}" if s else "-" for s in speeds)
-              + f" | {speeds[0] / contestants[0].peak:.2f} | " + (f"{speeds[0] / best:.2f} |" if best else "- |"), flush=True)
+              + f" | {statistics.median(contestants[0].shares):.2f} | " + (f"{speeds[0] / best:.2f} |" if best else "- |"), flush=True)
     for name, values in ratios.items():
         if values:
             mean = math.exp(sum(map(math.log, values)) / len(values))
@@ -184,11 +196,17 @@ def main():
     parser.add_argument("--threads", nargs="+", type=int, default=[1])
     parser.add_argument("--shapes", nargs="+", default=GRID)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--level", help="cap of the instruction level of ours")
+    parser.add_argument("--level", choices=["avx2"], help="compare at AVX2: ours, PyTorch and oneDNN are held to it; ONNX Runtime has "
+                        "no such switch and is left out")
     arguments = parser.parse_args()
+    if arguments.level:  # before a peer is loaded
+        os.environ.update(ATEN_CPU_CAPABILITY="avx2", MKL_ENABLE_INSTRUCTIONS="AVX2", ONEDNN_MAX_CPU_ISA="AVX2",
+                          DNNL_MAX_CPU_ISA="AVX2")
     os.environ.pop("OPENBLAS_CORETYPE", None)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # idle threads of OpenBLAS spin at first and would be counted as ours
     contestants = [Ours(arguments), *installed(arguments)]
+    contestants[0].prepare((1, 1, 1, 8), "forward", 1)()
+    print(f"{processor()}, level {contestants[0].level}; the median of {arguments.rounds} rounds in turns")
     for threads in arguments.threads:
         for mode in arguments.modes:
             table(contestants, arguments, mode, threads)

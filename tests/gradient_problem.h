@@ -29,18 +29,12 @@ const lstm_layer *add_many(lstm_model *model, const lstm__layer_class *class, co
 const lstm_layer *add(lstm_model *model, const lstm__layer_class *class, const void *options,
                       const lstm_layer *input);
 const lstm_layer *sequence(lstm_model *model, int64_t steps, int64_t features);
-const lstm_layer *vector(lstm_model *model, int64_t features);
 const lstm_layer *dense(lstm_model *model, int32_t activation, int64_t units,
                         const lstm_layer *input);
 const lstm_layer *lstm(lstm_model *model, const lstm_layer *input, lstm_lstm_options options);
 
 /* Check every parameter and input of the model for lengths 1 to 5 and batches of 1, 3 and 5. The
- * objective is `loss`, or, if that is NULL, the outputs times fixed random weights. An input that
- * an Embedding reads holds tokens and is not moved. */
+ * objective is `loss`, or, if that is NULL, the outputs times fixed random weights. */
 void run(const char *name, recipe make, int32_t profile, const lstm__loss *loss);
-
-/* The same for lengths from `least` on only. */
-void run_from(int64_t least, const char *name, recipe make, int32_t profile,
-              const lstm__loss *loss);
 
 #endif

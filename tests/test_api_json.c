@@ -288,10 +288,10 @@ static const struct {
     {LAYER("\"type\": \"LSTM\", \"units\": 3, \"inputs\": [\"input\", \"input\"]"),
      LSTM_ERROR_FORMAT, "three"},
     {LAYER("\"type\": \"Dense\", \"units\": 3, \"inputs\": [\"input\", \"input\", \"input\"]"),
-     LSTM_ERROR_FORMAT, "too many"},
+     LSTM_ERROR_FORMAT, "expected at most"},
     {LAYER("\"type\": \"LSTM\", \"units\": 3, \"inputs\": [\"input\", \"input\", \"input\", "
            "\"input\"]"),
-     LSTM_ERROR_FORMAT, "too many"},
+     LSTM_ERROR_FORMAT, "expected at most"},
     {LAYER("\"type\": \"LSTM\", \"units\": 3, \"inputs\": [\"input:h\"]"), LSTM_ERROR_NOT_FOUND,
      "input"},
     {LAYER("\"type\": \"LSTM\", \"units\": 3, \"initial_state\": \"input\""), LSTM_ERROR_FORMAT,

@@ -42,7 +42,7 @@ static void make_date(dates *to, size_t n, uint64_t *state)
     const char *name = months[month];
     const char *weekday =
         days[(before + before / 4 - before / 100 + before / 400 + shift[month] + day) % 7];
-    char text[64], iso[32];
+    char text[64], iso[64];
     switch (random_below(state, 7)) {
     case 0:
         snprintf(text, sizeof text, "%s, %d %s %d", weekday, day, name, year);

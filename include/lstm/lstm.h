@@ -36,9 +36,10 @@
  * Failure.     A failed call changes nothing that the caller can see, unless its comment says otherwise. `create`
  *              and `load` calls write NULL to their first parameter when they fail.
  * Handles.     lstm_context, lstm_model, lstm_session, lstm_optimizer, lstm_history, lstm_primitive, lstm_ctc,
- *              lstm_sampler, lstm_archive and lstm_table belong to the caller, who ends each with its `destroy`. An
- *              lstm_layer belongs to its model and is never destroyed by the caller. Handles may be destroyed in any
- *              order (a session keeps what it needs of its model alive); `destroy(NULL)` does nothing.
+ *              lstm_sampler, lstm_archive and lstm_table belong to the caller, who ends each with its `destroy`, and
+ *              lstm_files and lstm_arrow, which end with `close`. An lstm_layer belongs to its model and is never
+ *              destroyed by the caller. Handles may be destroyed in any order (a session keeps what it needs of its
+ *              model alive); `destroy(NULL)` does nothing.
  * Options.     An option struct begins with `struct_size`, which the caller sets to sizeof the struct. Every other
  *              member may be left 0 or NULL and then has its documented default; a NULL pointer to the whole struct
  *              means all defaults, where the comment allows it. A struct from an older header (shorter) is accepted;
@@ -60,6 +61,23 @@
  *              restore the caller's floating-point mode when they return.
  * Results.     The same library file, instruction level, BLAS and seed give the same bits, whatever the number of
  *              threads in the context. Between instruction levels results agree to rounding (about 1e-6 relative).
+ *
+ * ---------------------------------------------------------------------------------------------------------------
+ * 3. What stands where, in this order
+ * ---------------------------------------------------------------------------------------------------------------
+ *
+ *     Version, Status, Constants        names of everything that can be chosen; lstm_constant_from_name
+ *     Context                           threads, allocator, instruction level; NULL does for most programs
+ *     Model                             layers, graph, parameters, notes, scalers, windows, files
+ *     Data                              arrays, lengths and masks; sources: callbacks, files larger than memory
+ *     Optimizer                         rules, schedules, clipping, averages
+ *     fit, evaluate, predict            the whole loop, checkpoints, learning-rate test, splits, history
+ *     Session                           a loop of your own: forward, loss, backward, step; states, traces
+ *     Primitive                         one LSTM layer on your own arrays
+ *     CTC, Decoding, Metrics            label sequences, beam search, sampling, scores; on your own arrays
+ *     Archive, Table, Linear algebra    .npy, .npz, .safetensors; CSV; least squares
+ *
+ * Three heights of use, each complete in itself: fit / evaluate / predict; sessions; the primitive.
  */
 #ifndef LSTM_LSTM_H
 #define LSTM_LSTM_H
@@ -1047,10 +1065,12 @@ LSTM_API double lstm_layer_rate(const lstm_layer *layer);
 LSTM_API lstm_status lstm_model_set_outputs(lstm_model *model, const lstm_layer *const *layers,
                                             size_t count);
 
-/* Check the graph, allocate the parameters and initialise them from the seed. Returns LSTM_OK,
- * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (already built, no layers, an input nobody reads),
- * LSTM_ERROR_MEMORY (also for sizes that overflow), LSTM_ERROR_NUMERIC. After a failure the model
- * can still be changed and built again. */
+/* Check the graph, allocate the parameters and initialise them from the seed. Every layer must lead to
+ * an output: one that no other reads and that is not among the chosen outputs is refused by name, as
+ * its parameters would be saved and decayed without ever being used (a Keras Model has no such layers
+ * either). Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (already built, no layers, a layer
+ * that leads nowhere), LSTM_ERROR_MEMORY (also for sizes that overflow), LSTM_ERROR_NUMERIC. After a
+ * failure the model can still be changed and built again. */
 LSTM_API lstm_status lstm_model_build(lstm_model *model);
 
 /* Return LSTM_YES once lstm_model_build has succeeded, LSTM_NO before. NULL gives LSTM_NO. */
@@ -1585,6 +1605,130 @@ LSTM_API void lstm_files_close(lstm_files *files);
  * files', until close. Threads: one reader at a time. NULL for NULL. */
 LSTM_API const lstm_source *lstm_files_source(const lstm_files *files);
 
+/* ---- A source of Apache Arrow data: record batches that another library has in memory or streams
+ *
+ * The structs are those of Arrow's C data interface and C stream interface
+ * (https://arrow.apache.org/docs/format/CDataInterface.html), which pyarrow, polars, DuckDB, R's
+ * arrow and others fill in. Nothing is copied when they are opened: rows are read where they lie,
+ * a batch of training at a time. docs/data.md. */
+#ifndef ARROW_C_DATA_INTERFACE
+#define ARROW_C_DATA_INTERFACE
+
+#define ARROW_FLAG_DICTIONARY_ORDERED 1
+#define ARROW_FLAG_NULLABLE 2
+#define ARROW_FLAG_MAP_KEYS_SORTED 4
+
+struct ArrowSchema {
+    const char *format;
+    const char *name;
+    const char *metadata;
+    int64_t flags;
+    int64_t n_children;
+    struct ArrowSchema **children;
+    struct ArrowSchema *dictionary;
+    void (*release)(struct ArrowSchema *);
+    void *private_data;
+};
+
+struct ArrowArray {
+    int64_t length;
+    int64_t null_count;
+    int64_t offset;
+    int64_t n_buffers;
+    int64_t n_children;
+    const void **buffers;
+    struct ArrowArray **children;
+    struct ArrowArray *dictionary;
+    void (*release)(struct ArrowArray *);
+    void *private_data;
+};
+#endif
+
+#ifndef ARROW_C_STREAM_INTERFACE
+#define ARROW_C_STREAM_INTERFACE
+struct ArrowArrayStream {
+    int (*get_schema)(struct ArrowArrayStream *, struct ArrowSchema *out);
+    int (*get_next)(struct ArrowArrayStream *, struct ArrowArray *out);
+    const char *(*get_last_error)(struct ArrowArrayStream *);
+    void (*release)(struct ArrowArrayStream *);
+    void *private_data;
+};
+#endif
+
+typedef struct lstm_arrow lstm_arrow;
+
+/* What to do with values that are null. */
+#define LSTM_NULLS_REFUSE 1 /* the default: an error that names row and column */
+/* NaN; a list that is null is one of NaN, or of no items where lengths vary */
+#define LSTM_NULLS_NAN 2
+
+/* The columns that make one input or one target, by their names. A row of the batch is a sample.
+ *
+ *   a vector (features)         columns of numbers, or of lists of a fixed size: their numbers side by
+ *                               side are the features
+ *   a sequence (steps, features) lists of an item a step, the item a number or a list of a fixed size:
+ *                               the items of the columns side by side are the features. Lists of any
+ *                               length give each sample a length of its own, as `lengths` does; the
+ *                               first input that is a sequence says it, and targets have it too, or
+ *                               all steps
+ *                               or one list of steps * features numbers (arrow.fixed_shape_tensor)
+ *                               or steps * features columns of numbers, step by step
+ *
+ * Numbers are bool, integers, float16, float or double, of which float needs no conversion; integers
+ * beyond 2^24 are rounded. Anything else is refused by its name. */
+typedef struct lstm_arrow_columns {
+    const char *const *names;
+    size_t count;
+} lstm_arrow_columns;
+
+typedef struct lstm_arrow_options {
+    uint32_t struct_size;
+    int32_t nulls;                    /* LSTM_NULLS_*; default refuse */
+    const lstm_arrow_columns *inputs; /* one for each input, in the model's order */
+    size_t input_count;
+    const lstm_arrow_columns *targets; /* one for each output; count 0: nothing but to predict */
+    size_t target_count;
+    /* a column of integers, the steps of each sample, where sequences are padded; NULL = none */
+    const char *lengths;
+    const char *weights; /* a column of numbers, lstm_data's sample_weights; NULL = 1 */
+    const char *labels;  /* CTC, instead of targets: lists of integers; a negative one ends them */
+    const lstm_loss_options *loss; /* says what shape targets have; NULL = MSE */
+} lstm_arrow_options;
+
+/* Check record batches against a built model and take them over.
+ *   schema   [in,out] of the batches: a struct whose children are the columns
+ *   batches  [in,out] `count` of them, count > 0, with one row at least in all
+ * On success both are moved, as the specification has it: `release` is NULL in the caller's structs,
+ * and is called, once each, by lstm_arrow_close. On failure they are the caller's as before.
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT (a null, a length: row and column; released structs),
+ * LSTM_ERROR_STATE (not built), LSTM_ERROR_NOT_FOUND (names the columns that are there),
+ * LSTM_ERROR_UNSUPPORTED (a format, by its name), LSTM_ERROR_SHAPE (names columns, expected and
+ * found numbers), LSTM_ERROR_FORMAT (no Arrow data), LSTM_ERROR_MEMORY. Ownership: the caller's. */
+LSTM_API lstm_status lstm_arrow_open(lstm_arrow **out, lstm_model *model,
+                                     const lstm_arrow_options *options, struct ArrowSchema *schema,
+                                     struct ArrowArray *batches, size_t count);
+
+/* The same with the batches of a stream, all of which are kept, as samples are asked for in any order.
+ * The stream is read to its end and released whatever is returned, unless it was before. Returns as
+ * lstm_arrow_open, and LSTM_ERROR_IO (the stream's own error). */
+LSTM_API lstm_status lstm_arrow_open_stream(lstm_arrow **out, lstm_model *model,
+                                            const lstm_arrow_options *options,
+                                            struct ArrowArrayStream *stream);
+LSTM_API void lstm_arrow_close(lstm_arrow *arrow);
+
+/* Return the source for lstm_fit_options or lstm_evaluate_options, with prefetch set; a copy may be
+ * changed. `lengths` is set where samples have them. Ownership: the Arrow data's, until close.
+ * Threads: one reader at a time. NULL for NULL. */
+LSTM_API const lstm_source *lstm_arrow_source(const lstm_arrow *arrow);
+
+/* Give the data as arrays, for lstm_predict and everything else that takes lstm_data. A column of
+ * floats that is alone in its input or target and in one batch, without nulls, in lists of a fixed
+ * size or none, is pointed at where it lies; others are copied the first time.
+ *   data  [in,out] struct_size is set before the call; everything else is written
+ * Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_UNSUPPORTED, LSTM_ERROR_MEMORY. Ownership of the
+ * arrays: the Arrow data's, until close. */
+LSTM_API lstm_status lstm_arrow_data(lstm_arrow *arrow, lstm_data *data);
+
 /* ===============================================================================================================
  * Optimizer
  *
@@ -1604,9 +1748,9 @@ LSTM_API const lstm_source *lstm_files_source(const lstm_files *files);
  *            see docs/optimizers.md.
  *   RAdam    Adam with a rectified rate (Liu et al. 2020), PyTorch's formula in both profiles.
  *   Lion     w -= lr*sign(b1*m + (1-b1)*g); m = b2*m + (1-b2)*g (Chen et al. 2023), Keras' formula in both profiles.
- *   L-BFGS   PyTorch's (Liu and Nocedal 1989) without line search, in both profiles. lstm_fit makes
- *            up to max_iterations
- *            iterations on each batch; lstm_optimizer_step makes one with the gradient it is given.
+ *   L-BFGS   PyTorch's (Liu and Nocedal 1989), in both profiles; strong_wolfe adds the line search. lstm_fit makes
+ *            up to max_iterations iterations on each batch; lstm_optimizer_step makes one with the gradient it is
+ *            given.
  *
  * Weight averages (Keras' use_ema): after each update a = m*a + (1-m)*w, the first time a = w.
  * lstm_fit puts the averages into the model when it ends, as Keras does; a manual loop calls
@@ -1634,9 +1778,9 @@ typedef struct lstm_schedule_options {
     double factor;
     /* cosine: the lowest rate as a part of the learning rate, 0 <= alpha <= 1; default 0 */
     double alpha;
-    double t_mul,
-        m_mul; /* restarts: how much longer (>= 1; default 2 in Keras, 1 in PyTorch) and how much higher (default
-                             1) each cycle is than the one before */
+    /* restarts: how much longer (>= 1; default 2 in Keras, 1 in PyTorch) and how much higher (default
+     * 1) each cycle is than the one before */
+    double t_mul, m_mul;
     double warmup_start; /* the rate at update 0 of a warm-up; default 0 */
     /* before any schedule: linearly from warmup_start to the learning rate; default 0 = none */
     int64_t warmup_steps;
@@ -2037,10 +2181,9 @@ LSTM_API size_t lstm_session_memory_size(const lstm_session *session);
 LSTM_API lstm_status lstm_session_forward(lstm_session *session, const lstm_data *data);
 
 /* ---- Stateful layers: h and c are carried from each forward of a session to the next, sample k's
- * to sample k, until they are
- * reset. The model holds no states: any number of sessions carry their own. lstm_fit and
- * lstm_evaluate carry them from batch to
- * batch and begin each epoch with zeros (use shuffle = LSTM_NO); lstm_predict begins every sample with zeros.
+ * to sample k, until they are reset. The model holds no states: any number of sessions carry their
+ * own. lstm_fit and lstm_evaluate carry them from batch to batch and begin each epoch with zeros
+ * (use shuffle = LSTM_NO); lstm_predict begins every sample with zeros.
  *
  * reset: the next forward begins with zeros, and may have another number of samples. get, set: copy
  * the states of one stateful layer out of / into the session, to save and restore a stream.
@@ -2133,11 +2276,9 @@ typedef struct lstm_gradient_check_options {
 /* Check a model with a loss on data.
  *   loss     [in]  NULL = MSE
  *   options  [in]  NULL = defaults
- *   errors   [out] for each parameter the largest error found, relative to the norm of its gradient
- *            (or to a thousandth of
- *                  the largest norm or of the loss, if that is more); 0 for statistics. `count`
- *                  entries, one a parameter; may
- *                  be NULL. Filled in with LSTM_ERROR_NUMERIC too
+ *   errors   [out] for each parameter the largest error found, relative to the norm of its gradient (or to a
+ *                  thousandth of the largest norm or of the loss, if that is more); 0 for statistics. `count` entries,
+ *                  one a parameter; may be NULL. Filled in with LSTM_ERROR_NUMERIC too
  * Returns LSTM_OK, LSTM_ERROR_NUMERIC (names the parameter that is off most, and its layer),
  * LSTM_ERROR_ARGUMENT, LSTM_ERROR_STATE (not built), LSTM_ERROR_SHAPE, LSTM_ERROR_MEMORY. Threads:
  * the model is changed while the call runs, and is as before afterwards, to the bit. */
@@ -2412,9 +2553,9 @@ typedef struct lstm_sampler_options {
     uint32_t struct_size;
     int32_t reserved; /* 0 */
     int64_t classes;  /* C > 0 */
-    double
-        temperature; /* logits are divided by it; default 1; negative = 0: the most likely token */
-    int64_t top_k;   /* only the k most likely; default 0 = all */
+    /* logits are divided by it; default 1; negative = 0: the most likely token */
+    double temperature;
+    int64_t top_k; /* only the k most likely; default 0 = all */
     /* of these the fewest whose probabilities add up to p, 0 < p <= 1 (nucleus sampling, Holtzman et
      * al. 2020); default 1 */
     double top_p;

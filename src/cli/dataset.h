@@ -70,6 +70,19 @@ typedef struct loaded {
     size_t swapped_count;
 } loaded;
 
+/* Options of data that several commands have. */
+#define OPTION_ARRAY(option_name, text)                                                         \
+    {                                                                                           \
+        .name = option_name, .kind = OPTION_LIST, .metavar = "FILE", .is_file = 1, .help = text \
+    }
+#define OPTION_LENGTHS \
+    OPTION_ARRAY("lengths", "steps of each sample, (samples,): the rest is padding")
+#define OPTION_MASK OPTION_ARRAY("mask", "which steps are there, (samples, steps) of 0 and 1")
+#define OPTION_LABEL_LENGTHS                                                       \
+    OPTION_ARRAY("label-lengths",                                                  \
+                 "with --loss ctc: labels of each sample, (samples,); else up to " \
+                 "the first negative one")
+
 /* Options that loaded_model looks at, for the tables of commands. */
 #define OPTION_NETWORK                                                                   \
     {                                                                                    \

@@ -31,6 +31,7 @@ enum { OPTIONS_ROOM = 256 };
 
 typedef struct reader {
     lstm_model *model;
+    const json_t *list; /* of all layers */
     const json_t *layer;
     const lstm__layer_class *class;
     void *options;
@@ -182,6 +183,8 @@ static lstm_status unknown_key(const reader *r, const char *key)
         lstm__nearest_offer(&nearest, option->key);
     lstm__nearest_offer(&nearest, "inputs");
     lstm__nearest_offer(&nearest, "name");
+    if (r->class == &lstm__class_lstm)
+        lstm__nearest_offer(&nearest, "initial_state");
     return lstm__fail_unknown(&nearest, "option");
 }
 
@@ -302,6 +305,28 @@ static lstm_status find_reference(const lstm_model *model, const char *text, con
     return lstm__fail_unknown(&nearest, "layer");
 }
 
+/* A layer that this one reads. Layers stand in the order in which data flows, so what stands further
+ * down cannot be read, and there are no cycles. */
+static lstm_status find_read(const reader *r, const char *text, const lstm_layer **out)
+{
+    const lstm_status status = find_reference(r->model, text, out);
+    size_t k = 0;
+    const json_t *layer = NULL;
+    json_array_foreach(r->list, k, layer)
+    {
+        const char *name = json_string_value(json_object_get(layer, "name"));
+        if (status != LSTM_ERROR_NOT_FOUND || !name || strcmp(name, text) != 0)
+            continue;
+        return layer == r->layer
+                   ? lstm__fail(status, "reads itself: a graph has no cycles")
+                   : lstm__fail(status,
+                                "reads layer \"%s\", which stands further down: expected layers in "
+                                "the order in which data flows, without cycles",
+                                text);
+    }
+    return status;
+}
+
 /* "inputs": a name or a list of names; "initial_state": an LSTM layer whose states are read. */
 static lstm_status read_references(const reader *r, const lstm_layer **inputs, int *count)
 {
@@ -315,13 +340,14 @@ static lstm_status read_references(const reader *r, const lstm_layer **inputs, i
     if (list && !json_is_string(list) && !json_is_array(list))
         return expected("inputs", "a layer's name or a list of names", list);
     if (given > (size_t)most || given > LSTM__INPUTS)
-        return lstm__fail(LSTM_ERROR_FORMAT, "reads %zu layers: too many for its type", given);
+        return lstm__fail(LSTM_ERROR_FORMAT, "reads %zu layer(s): expected at most %d", given,
+                          most);
     *count = r->class == &lstm__class_input ? 0 : 1;
     for (size_t k = 0; k < given; k++) {
         const char *text = json_string_value(json_is_string(list) ? list : json_array_get(list, k));
         if (!text)
             return expected("inputs", "names of layers", list);
-        RETURN_IF_ERROR(find_reference(r->model, text, &inputs[k]));
+        RETURN_IF_ERROR(find_read(r, text, &inputs[k]));
         *count = (int)k + 1;
     }
     if (state && (least != 1 || (most != 2 && most != 3)))
@@ -329,7 +355,7 @@ static lstm_status read_references(const reader *r, const lstm_layer **inputs, i
                           r->class->type);
     if (state) {
         const lstm_layer *layer = NULL;
-        RETURN_IF_ERROR(find_reference(r->model, state, &layer));
+        RETURN_IF_ERROR(find_read(r, state, &layer));
         if (layer->node->port_count < most)
             return lstm__fail(LSTM_ERROR_FORMAT, "\"initial_state\": layer \"%s\" has no states",
                               state);
@@ -425,9 +451,11 @@ static lstm_status add_layer(reader *r, const char *name)
     return lstm__penalty_from_json(layer->node, r->layer);
 }
 
-static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t index);
+static lstm_status read_layer(lstm_model *model, const json_t *list, const json_t *layer,
+                              size_t index);
 
-static lstm_status read_wrapped(lstm_model *model, const json_t *layer, size_t index)
+static lstm_status read_wrapped(lstm_model *model, const json_t *list, const json_t *layer,
+                                size_t index)
 {
     json_t *inner = NULL;
     const lstm__layer_class *class = NULL;
@@ -441,7 +469,7 @@ static lstm_status read_wrapped(lstm_model *model, const json_t *layer, size_t i
                             "TimeDistributed of a %s: expected a layer that treats each step alone",
                             class->type);
     if (status == LSTM_OK)
-        status = read_layer(model, inner, index);
+        status = read_layer(model, list, inner, index);
     else
         status = lstm__prefix_error(status, "layer %zu (TimeDistributed)", index);
     if (status == LSTM_OK)
@@ -449,13 +477,15 @@ static lstm_status read_wrapped(lstm_model *model, const json_t *layer, size_t i
     json_decref(inner);
     return status;
 }
-static lstm_status read_parts(lstm_model *model, const json_t *layer, size_t index);
+static lstm_status read_parts(lstm_model *model, const json_t *list, const json_t *layer,
+                              size_t index);
 
-static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t index)
+static lstm_status read_layer(lstm_model *model, const json_t *list, const json_t *layer,
+                              size_t index)
 {
     if (lstm__is_time_distributed(layer))
-        return read_wrapped(model, layer, index);
-    reader r = {.model = model, .layer = layer};
+        return read_wrapped(model, list, layer, index);
+    reader r = {.model = model, .list = list, .layer = layer};
     const char *type = json_string_value(json_object_get(layer, "type"));
     const json_t *name = json_object_get(layer, "name");
     if (!type)
@@ -467,7 +497,7 @@ static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t ind
         return lstm__fail(LSTM_ERROR_FORMAT, "layer %zu (%s): \"name\" holds control characters",
                           index, type);
     if (lstm__is_bidirectional_json(layer) || lstm__is_torch_stack(model, layer))
-        return read_parts(model, layer, index);
+        return read_parts(model, list, layer, index);
     lstm_status status = find_class(model, type, &r.class, &r.custom);
     if (status == LSTM_OK)
         status = add_layer(&r, json_string_value(name));
@@ -479,7 +509,8 @@ static lstm_status read_layer(lstm_model *model, const json_t *layer, size_t ind
 }
 
 /* Bidirectional, or a module of PyTorch: the layers that it consists of. */
-static lstm_status read_parts(lstm_model *model, const json_t *layer, size_t index)
+static lstm_status read_parts(lstm_model *model, const json_t *list, const json_t *layer,
+                              size_t index)
 {
     json_t *parts = NULL;
     lstm_status status = lstm__is_bidirectional_json(layer)
@@ -489,7 +520,7 @@ static lstm_status read_parts(lstm_model *model, const json_t *layer, size_t ind
         return lstm__prefix_error(status, "layer %zu (%.40s)", index,
                                   json_string_value(json_object_get(layer, "type")));
     for (size_t k = 0; k < json_array_size(parts) && status == LSTM_OK; k++)
-        status = read_layer(model, json_array_get(parts, k), index);
+        status = read_layer(model, list, json_array_get(parts, k), index);
     json_decref(parts);
     return status;
 }
@@ -554,7 +585,7 @@ static lstm_status read_root(lstm_model **out, lstm_context *context, const json
     model->loading = most_values != SIZE_MAX;
     model->most_values = most_values;
     for (size_t k = 0; k < json_array_size(layers); k++)
-        TRY(read_layer(model, json_array_get(layers, k), k));
+        TRY(read_layer(model, layers, json_array_get(layers, k), k));
     if (outputs)
         TRY(read_outputs(model, outputs));
     status = lstm__graph_build(model);

@@ -281,7 +281,8 @@ static lstm_status check_dangling(lstm_model *model)
             used = used || model->outputs[o]->node == node;
         if (!used)
             return lstm__fail(LSTM_ERROR_STATE,
-                              "layer \"%s\" (%s) is read by no other layer and is no output",
+                              "layer \"%s\" (%s) is read by no other layer and is not among the "
+                              "outputs: add it to them or leave it out",
                               node->name, node->class->type);
     }
     return LSTM_OK;
