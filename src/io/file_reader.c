@@ -3,7 +3,7 @@
  * Whole files in memory, and bounds-checked reading from them.
  *
  * A file of 16 MiB and more is mapped read-only, smaller ones are read. Mapping saves a copy of the
- * file and, what costs more, the clearing of as much fresh memory (design/loading.md has figures).
+ * file and, what costs more, the clearing of as much fresh memory (design/loading.md).
  * Its price: a file that is cut off in place while it is loaded ends the process with SIGBUS, which
  * a library cannot catch without owning the process' signals; so does a disk error. Files that are
  * replaced by renaming, as this library writes them, are not touched by that. What a small file
