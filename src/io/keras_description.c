@@ -231,8 +231,10 @@ static json_t *old_call_of(const describing *d, const lstm__node *node, const js
     } else {
         failed |= add_old_tensors(d, list, node, 0, node->input_count);
     }
-    if (json_is_true(json_object_get(layer, "use_causal_mask")))
-        failed |= json_object_set_new(json_array_get(json_array_get(list, 0), 3), "use_causal_mask",
+    /* of all keywords Keras takes those of the last entry */
+    for (size_t k = 0;
+         json_is_true(json_object_get(layer, "use_causal_mask")) && k < json_array_size(list); k++)
+        failed |= json_object_set_new(json_array_get(json_array_get(list, k), 3), "use_causal_mask",
                                       json_true());
     if (!failed)
         return json_pack("[o]", list);

@@ -123,22 +123,21 @@ static lstm_status collect_old_tensors(json_t *list, const json_t *value, const 
     return LSTM_OK;
 }
 
-/* Before Keras 3: [["name", node, port, {keywords}], …]; some keywords carry tensors. */
+/* Before Keras 3: [["name", node, port, {keywords}], …]; the keywords of the last one hold for the
+ * call, and some carry tensors. */
 static lstm_status collect_old_call(json_t *list, const json_t *call, const char *reader,
                                     json_t *converted)
 {
     static const char *const carriers[] = {"value", "key", "initial_state"};
     for (size_t k = 0; k < json_array_size(call); k++)
         RETURN_IF_ERROR(append_reference(list, json_array_get(call, k), reader));
-    for (size_t k = 0; k < json_array_size(call); k++) {
-        const json_t *keywords = json_array_get(json_array_get(call, k), 3);
-        for (size_t c = 0; c < sizeof carriers / sizeof *carriers; c++)
-            RETURN_IF_ERROR(
-                collect_old_tensors(list, json_object_get(keywords, carriers[c]), reader));
-        if (json_is_true(json_object_get(keywords, "use_causal_mask")) &&
-            json_object_set_new(converted, "use_causal_mask", json_true()) != 0)
-            return no_memory();
-    }
+    const size_t count = json_array_size(call);
+    const json_t *keywords = json_array_get(json_array_get(call, count > 0 ? count - 1 : 0), 3);
+    for (size_t c = 0; c < sizeof carriers / sizeof *carriers; c++)
+        RETURN_IF_ERROR(collect_old_tensors(list, json_object_get(keywords, carriers[c]), reader));
+    if (json_is_true(json_object_get(keywords, "use_causal_mask")) &&
+        json_object_set_new(converted, "use_causal_mask", json_true()) != 0)
+        return no_memory();
     return LSTM_OK;
 }
 
