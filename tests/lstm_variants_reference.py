@@ -70,7 +70,7 @@ def write(name, origin, options, case, width=H, kind="LSTM"):
 
 # ---- ONNX Runtime
 
-def onnx_case(name, seed, options, clip=None, input_forget=0, peepholes=False, backwards=False):
+def onnx_case(name, seed, options, clip=None, input_forget=0, peepholes=False, backwards=False, **activations):
     import onnx
     import onnxruntime
     from onnx import TensorProto, helper
@@ -92,7 +92,8 @@ def onnx_case(name, seed, options, clip=None, input_forget=0, peepholes=False, b
         i, f, o = p["peephole_kernel"]
         feeds["P"] = np.concatenate([i, o, f])[None]
         names.append("P")
-    attributes = {"hidden_size": H, "input_forget": input_forget, "direction": "reverse" if backwards else "forward"}
+    attributes = {"hidden_size": H, "input_forget": input_forget, "direction": "reverse" if backwards else "forward",
+                  **activations}
     if clip:
         attributes["clip"] = clip
     node = helper.make_node("LSTM", names, ["Y"], **attributes)
@@ -113,6 +114,17 @@ def run_onnx():
     onnx_case("onnx_clip", 50, '"gate_clip": 0.5', clip=0.5)
     onnx_case("onnx_all", 70, '"peepholes": true, "coupled_gates": "forget", "gate_clip": 0.75, "go_backwards": true',
               clip=0.75, input_forget=1, peepholes=True, backwards=True)
+    onnx_case("onnx_affine", 90, '"output_activation": "linear", "output_activation_alpha": 0.75, "output_activation_beta": 0.125, '
+              '"activation": "softsign"', activations=["Sigmoid", "Softsign", "Affine"], activation_alpha=[0.75],
+              activation_beta=[0.125])
+    onnx_case("onnx_numbers", 410, '"recurrent_activation": "hard_sigmoid", "recurrent_activation_alpha": 0.25, '
+              '"recurrent_activation_beta": 0.375, "activation": "relu", "activation_alpha": 0.5, "output_activation": "tanh", '
+              '"output_activation_alpha": 1.25, "output_activation_beta": 0.5, "gate_clip": 1.5, "peepholes": true',
+              clip=1.5, peepholes=True, activations=["HardSigmoid", "LeakyRelu", "ScaledTanh"],
+              activation_alpha=[0.25, 0.5, 1.25], activation_beta=[0.375, 0.5])
+    onnx_case("onnx_threshold", 430, '"activation": "elu", "activation_alpha": 0.5, "output_activation": "relu", '
+              '"output_activation_beta": 0.25, "go_backwards": true', backwards=True,
+              activations=["Sigmoid", "Elu", "ThresholdedRelu"], activation_alpha=[0.5, 0.25])
 
 
 # ---- TensorFlow

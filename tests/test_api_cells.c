@@ -33,7 +33,10 @@ static void assert_refused(lstm_status found, lstm_status expected, const char *
     "\"coupled_gates\": \"input\", \"layer_norm\": \"ba\", "                            \
     "\"layer_norm_epsilon\": 0.0625, " RATES "},"                                       \
     "{\"type\": \"LSTM\", \"name\": \"c\", \"units\": 7, \"return_sequences\": true, "  \
-    "\"layer_norm\": \"tf\"},"                                                          \
+    "\"layer_norm\": \"tf\", \"output_activation\": \"linear\", "                       \
+    "\"output_activation_alpha\": 0.5, \"activation_alpha\": 1.5, "                     \
+    "\"activation_beta\": 0.5, \"recurrent_activation\": \"hard_sigmoid\", "            \
+    "\"recurrent_activation_alpha\": 0.25, \"recurrent_activation_beta\": 0.375},"      \
     "{\"type\": \"LSTM\", \"name\": \"d\", \"units\": 8, \"layer_norm\": \"tflite\", "  \
     "\"return_sequences\": false},"                                                     \
     "{\"type\": \"Dense\", \"units\": 3}]}"
@@ -478,7 +481,18 @@ static void test_wrong_options_are_refused_by_name(void **state)
         {"\"peephole\": true", LSTM_ERROR_NOT_FOUND, "\"peepholes\""},
         {"\"peepholes\": true, \"layer_norm\": \"ba\"", LSTM_ERROR_UNSUPPORTED, "peepholes"},
         {"\"recurrent_dropout\": 0.1, \"layer_norm\": \"tf\"", LSTM_ERROR_UNSUPPORTED,
-         "recurrent_dropconnect"}};
+         "recurrent_dropconnect"},
+        {"\"output_activation\": \"softmax\"", LSTM_ERROR_UNSUPPORTED, "output_activation"},
+        {"\"output_activation_beta\": 1", LSTM_ERROR_ARGUMENT, "there is no output_activation"},
+        {"\"activation_alpha\": 1", LSTM_ERROR_ARGUMENT,
+         "activation_beta of tanh is 0: expected a number that is not 0"},
+        {"\"recurrent_activation_alpha\": 1", LSTM_ERROR_ARGUMENT, "sigmoid has no numbers"},
+        {"\"activation\": \"relu\", \"activation_alpha\": -0.5", LSTM_ERROR_ARGUMENT,
+         "activation_alpha of relu is -0.5: expected no negative number"},
+        {"\"activation\": \"elu\", \"activation_alpha\": 0.5, \"activation_beta\": 1",
+         LSTM_ERROR_ARGUMENT, "activation_beta of elu is 1: expected 0"},
+        {"\"activation\": \"hard_sigmoid\", \"activation_beta\": 1", LSTM_ERROR_ARGUMENT,
+         "activation_alpha of hard_sigmoid is 0"}};
     (void)state;
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         char text[512];
@@ -499,6 +513,14 @@ static void test_a_variant_is_not_written_for_keras(void **state)
     (void)state;
     assert_refused(lstm_model_export(model, "cells.keras"), LSTM_ERROR_UNSUPPORTED,
                    "\"peepholes\", which Keras' LSTM does not have");
+    lstm_model_destroy(model);
+    model = one_layer("\"output_activation\": \"linear\"");
+    assert_refused(lstm_model_export(model, "cells.keras"), LSTM_ERROR_UNSUPPORTED,
+                   "\"output_activation\", which Keras' LSTM does not have");
+    assert_refused(lstm_model_export(model, "cells.pt"), LSTM_ERROR_UNSUPPORTED,
+                   "output_activation");
+    assert_refused(lstm_model_export_source(model, "cells.c", NULL), LSTM_ERROR_UNSUPPORTED,
+                   "output_activation");
     lstm_model_destroy(model);
     model = one_layer("\"dropout\": 0.25");
     assert_ok(lstm_model_export(model, "cells.keras"));

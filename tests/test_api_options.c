@@ -391,7 +391,7 @@ static const option_struct structs[] = {
       FLAG(lstm_lstm_options, return_state), MEMBER(lstm_lstm_options, kernel_initializer, 7),
       MEMBER(lstm_lstm_options, recurrent_initializer, 7),
       MEMBER(lstm_lstm_options, coupled_gates, 3), FLAG(lstm_lstm_options, peepholes),
-      MEMBER(lstm_lstm_options, layer_norm, 5)}},
+      MEMBER(lstm_lstm_options, layer_norm, 5), RESERVED(lstm_lstm_options, reserved)}},
     {"lstm_dense_options",
      sizeof valid_dense,
      call_dense,

@@ -187,8 +187,8 @@ static gru make_gru(size_t units, bool reset_first)
 
 static lstm__gru_step step_of(const gru *s, int after)
 {
-    return (lstm__gru_step){.activation = LSTM_ACTIVATION_TANH,
-                            .recurrent_activation = LSTM_ACTIVATION_SIGMOID,
+    return (lstm__gru_step){.activation = {.kind = LSTM_ACTIVATION_TANH},
+                            .recurrent_activation = {.kind = LSTM_ACTIVATION_SIGMOID},
                             .rows = ROWS,
                             .units = s->units,
                             .z = s->z,

@@ -14,6 +14,8 @@
 static const char *const cases[] = {"gru",
                                     "gru_linear_before_reset",
                                     "lstm",
+                                    "lstm_activations",
+                                    "lstm_activations2",
                                     "lstm_bidirectional",
                                     "lstm_bidirectional_lengths",
                                     "lstm_clip",
@@ -27,11 +29,6 @@ static const char *const cases[] = {"gru",
                                     "rnn",
                                     "torch_export_classic",
                                     "torch_export_dynamo"};
-
-/* Cases whose attributes this version lacks, and what the message names. */
-static const struct {
-    const char *name, *text;
-} refused[] = {{"lstm_activations", "activations"}, {"lstm_activations2", "activations"}};
 
 static const char *inputs_of(const golden_case *golden, char *text, size_t size)
 {
@@ -96,30 +93,10 @@ static void test_models_give_what_onnx_runtime_gives(void **state)
     }
 }
 
-static void test_what_cannot_be_said_is_refused_by_name(void **state)
-{
-    (void)state;
-    if (!golden_available())
-        skip();
-    for (size_t k = 0; k < sizeof refused / sizeof *refused; k++) {
-        golden_case golden;
-        char path[1200];
-        lstm_model *model = NULL;
-        golden_open(&golden, "onnx", refused[k].name);
-        snprintf(path, sizeof path, "%s/model.onnx", golden.folder);
-        assert_int_equal(lstm_model_load(&model, NULL, path), LSTM_ERROR_UNSUPPORTED);
-        assert_null(model);
-        assert_non_null(strstr(lstm_last_error(), refused[k].text));
-        assert_non_null(strstr(lstm_last_error(), "node 0, LSTM \"Y\""));
-        golden_close(&golden);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_models_give_what_onnx_runtime_gives),
-        cmocka_unit_test(test_what_cannot_be_said_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

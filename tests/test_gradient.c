@@ -78,9 +78,29 @@ static void activation_layer(lstm_model *model, int64_t steps)
         a);
 }
 
+/* Two readers of one layer, the second of which adds to the gradient. */
+static lstm_activation_options numbers;
+static void activation_with_numbers(lstm_model *model, int64_t steps)
+{
+    const lstm_layer *a = dense(model, LSTM_ACTIVATION_LINEAR, 3, sequence(model, steps, 2));
+    const lstm_layer *const inputs[2] = {add(model, &lstm__class_activation, &numbers, a), a};
+    const lstm_combine_options options = {.struct_size = sizeof options};
+    ok(lstm__graph_add(model, &lstm__class_multiply, &options, NULL, inputs, 2, NULL));
+}
+
 static void test_every_activation_back_propagates(void **state)
 {
+    static const lstm_activation_options cases[] = {
+        {.activation = LSTM_ACTIVATION_LINEAR, .alpha = -0.5f, .beta = 1},
+        {.activation = LSTM_ACTIVATION_TANH, .alpha = 1.5f, .beta = -0.5f},
+        {.activation = LSTM_ACTIVATION_RELU, .alpha = 0.25f},
+        {.activation = LSTM_ACTIVATION_ELU, .alpha = 2},
+        {.activation = LSTM_ACTIVATION_HARD_SIGMOID, .alpha = 0.5f, .beta = 0.25f}};
     (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        numbers = cases[k];
+        run("Activation with numbers", activation_with_numbers, LSTM_PROFILE_KERAS, NULL);
+    }
     for (chosen_activation = LSTM_ACTIVATION_LINEAR;
          chosen_activation <= LSTM_ACTIVATION_HARD_SIGMOID; chosen_activation++) {
         run("Dense", dense_on_sequence, LSTM_PROFILE_KERAS, NULL);

@@ -116,6 +116,29 @@ static const row rows[] = {
      .inputs = 3,
      .alone = true,
      .what = "LSTMP of Sak et al."},
+    {.class = &lstm__class_lstm,
+     .options = OPTIONS(lstm, .units = 4, .return_sequences = LSTM_YES,
+                        .activation = LSTM_ACTIVATION_RELU, .activation_alpha = 0.25f,
+                        .recurrent_activation = LSTM_ACTIVATION_HARD_SIGMOID,
+                        .recurrent_activation_alpha = 0.3f, .recurrent_activation_beta = 0.6f,
+                        .output_activation = LSTM_ACTIVATION_LINEAR,
+                        .output_activation_alpha = 0.9f, .output_activation_beta = 0.1f),
+     .feeds = SEQUENCE | STATES,
+     .inputs = 3,
+     .alone = true,
+     .what = "activations with numbers"},
+    {.class = &lstm__class_lstm,
+     .options = OPTIONS(
+         lstm, .units = 4, .return_sequences = LSTM_YES, .go_backwards = LSTM_YES,
+         .activation = LSTM_ACTIVATION_ELU, .activation_alpha = 0.5f,
+         .recurrent_activation = LSTM_ACTIVATION_LINEAR, .recurrent_activation_alpha = -0.3f,
+         .recurrent_activation_beta = 0.5f, .output_activation = LSTM_ACTIVATION_TANH,
+         .output_activation_alpha = -1.5f, .output_activation_beta = 0.7f, .gate_clip = 0.4f,
+         .layer_norm = LSTM_LAYER_NORM_BA, .layer_norm_epsilon = 0.1f, .proj_size = 2),
+     .feeds = SEQUENCE | STATES,
+     .inputs = 3,
+     .alone = true,
+     .what = "falling activations under a clip"},
     {.class = &lstm__class_dense,
      .options = OPTIONS(dense, .units = 3),
      .feeds = SEQUENCE | VECTOR,
@@ -154,6 +177,15 @@ static const row rows[] = {
      .feeds = STATES,
      .inputs = 2,
      .what = "from a state"},
+    {.class = &lstm__class_gru,
+     .options = OPTIONS(gru, .units = 3, .return_sequences = LSTM_YES,
+                        .activation = LSTM_ACTIVATION_TANH, .activation_alpha = 1.4f,
+                        .activation_beta = 0.7f, .recurrent_activation = LSTM_ACTIVATION_LINEAR,
+                        .recurrent_activation_alpha = 0.4f, .recurrent_activation_beta = 0.3f),
+     .feeds = SEQUENCE | STATES,
+     .inputs = 2,
+     .alone = true,
+     .what = "activations with numbers"},
     {.class = &lstm__class_simple_rnn,
      .options = OPTIONS(simple_rnn, .units = 3, .return_sequences = LSTM_YES),
      .feeds = SEQUENCE,
@@ -410,13 +442,45 @@ static bool is_cell(const lstm__layer_class *class)
            class == &lstm__class_simple_rnn;
 }
 
+/* Whether an activation cannot have the numbers that option `key` gives it; `usual`: where it is 0.
+ */
+static bool wrong_numbers(const row *r, void *o, const char *key, int32_t usual)
+{
+    char name[2][64];
+    snprintf(name[0], sizeof name[0], "%s_alpha", key);
+    snprintf(name[1], sizeof name[1], "%s_beta", key);
+    const double alpha = number_of(r, o, name[0]);
+    const double beta = number_of(r, o, name[1]);
+    const double given = number_of(r, o, key);
+    if (alpha == 0 && beta == 0)
+        return false;
+    switch (given == 0 ? usual : (int32_t)given) {
+    case LSTM_ACTIVATION_LINEAR:
+    case LSTM_ACTIVATION_HARD_SIGMOID:
+        return alpha == 0;
+    case LSTM_ACTIVATION_TANH:
+        return alpha == 0 || beta == 0;
+    case LSTM_ACTIVATION_RELU:
+        return false;
+    case LSTM_ACTIVATION_ELU:
+        return alpha == 0 || beta != 0;
+    default:
+        return true;
+    }
+}
+
 /* What the documentation of the options rules out. */
 static bool is_refused(const try *t, void *o)
 {
     const row *r = t->r;
 #define HAS(key) number_of(r, o, key)
     if (is_cell(r->class) && (HAS("activation") == LSTM_ACTIVATION_SOFTMAX ||
-                              HAS("recurrent_activation") == LSTM_ACTIVATION_SOFTMAX))
+                              HAS("recurrent_activation") == LSTM_ACTIVATION_SOFTMAX ||
+                              HAS("output_activation") == LSTM_ACTIVATION_SOFTMAX))
+        return true;
+    if (wrong_numbers(r, o, "activation", LSTM_ACTIVATION_TANH) ||
+        wrong_numbers(r, o, "recurrent_activation", LSTM_ACTIVATION_SIGMOID) ||
+        wrong_numbers(r, o, "output_activation", 0))
         return true;
     if (is_cell(r->class) && t->feed == STATES && HAS("stateful") == LSTM_YES)
         return true;

@@ -91,6 +91,9 @@ static void vary(maker *m, lstm_lstm_options *o)
         break;
     case 5:
         o->activation = LSTM_ACTIVATION_SOFTSIGN;
+        o->output_activation = LSTM_ACTIVATION_TANH;
+        o->output_activation_alpha = 1.5f;
+        o->output_activation_beta = 0.5f;
         break;
     default:
         break;

@@ -514,6 +514,7 @@ static void vary(uint64_t graph, size_t *at, lstm_lstm_options *options)
     options->cell_clip = pick(graph, at, 3) ? 0 : 0.2f;
     options->layer_norm = (int32_t)pick(graph, at, 6);
     options->layer_norm_epsilon = 0.1f;
+    options->output_activation = pick(graph, at, 2) ? LSTM_ACTIVATION_SOFTSIGN : 0;
     if (options->layer_norm <= LSTM_LAYER_NORM_NONE)
         options->peepholes = pick(graph, at, 2) ? LSTM_YES : LSTM_NO;
 }

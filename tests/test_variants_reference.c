@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The LSTM's variants against other implementations: ONNX Runtime (peepholes, clip, input_forget),
- * TensorFlow's LSTMCell (peepholes, cell clip, projection with clip), TensorFlow Addons' normalised
- * cell, Keras 2 and 3 (GRU with other activations), and published equations. Outputs within 1e-5,
- * gradients within 1e-4 of the largest.
+ * The LSTM's variants against other implementations: ONNX Runtime (peepholes, clip, input_forget,
+ * activations), TensorFlow's LSTMCell (peepholes, cell clip, projection with clip), TensorFlow
+ * Addons' normalised cell, Keras 2 and 3 (GRU with other activations), and published equations.
+ * Outputs within 1e-5, gradients within 1e-4 of the largest.
  */
 #include "closeness.h"
 #include "golden_case.h"
@@ -101,6 +101,9 @@ static void test_peepholes_clip_and_coupling_equal_those_of_onnx_runtime(void **
     run(&onnx_input_forget);
     run(&onnx_clip);
     run(&onnx_all);
+    run(&onnx_affine);
+    run(&onnx_numbers);
+    run(&onnx_threshold);
 }
 
 static void test_projected_and_clipped_cells_equal_those_of_tensorflow(void **state)

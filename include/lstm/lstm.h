@@ -206,6 +206,18 @@ LSTM_API const char *lstm_last_error(void);
 #define LSTM_ACTIVATION_HARD_SIGMOID 10        /* clip(x/6 + 1/2, 0, 1), Keras 3 and PyTorch */
 #define LSTM_ACTIVATION_HARD_SIGMOID_KERAS2 11 /* clip(x/5 + 1/2, 0, 1), Keras 1 and 2 */
 
+/* Some activations have numbers a and b of their own where an option struct has members …_alpha and
+ * …_beta. Both 0, the default, is the function as above; else both count as they are:
+ *
+ *     LINEAR        a x + b                     a not 0                     ONNX' Affine
+ *     TANH          a tanh(b x)                 neither 0                   ScaledTanh
+ *     RELU          x for x > b, else a (x - b)  neither negative           LeakyRelu (b = 0),
+ *                                                                           ThresholdedRelu (a = 0)
+ *     ELU           x for x > 0, else a (exp(x) - 1)   a > 0, b = 0         Elu
+ *     HARD_SIGMOID  clip(a x + b, 0, 1)         a not 0                     HardSigmoid
+ *
+ * Gradients follow from the values of the function, which is why some numbers are refused. */
+
 /* Losses. `p` is the prediction, `y` the target. The loss of a batch is the mean over samples,
  * steps and (where the loss is per element) features. */
 #define LSTM_LOSS_MSE 1   /* (p - y)^2 */
@@ -566,7 +578,9 @@ typedef struct lstm_lstm_options {
      * (PyTorch's default). h and c are held in both cases, and the last output is that of the last
      * step that is there. See docs/sequences.md. */
     int32_t zero_output_for_mask;
-    int32_t activation; /* of g and of c: LSTM_ACTIVATION_*, not softmax; default tanh */
+    /* of g, and of c' unless output_activation says another: LSTM_ACTIVATION_*, not softmax;
+     * default tanh */
+    int32_t activation;
     /* of i, f and o; default sigmoid. Others than the defaults leave the fastest path */
     int32_t recurrent_activation;
     /* LSTM_YES: in a session every call begins with the h and c that the call before ended with
@@ -608,6 +622,18 @@ typedef struct lstm_lstm_options {
     /* of the values of the recurrent kernel, one mask for an update (AWD-LSTM's weight drop) */
     float recurrent_dropconnect;
     uint64_t seed; /* of these and of zoneout. Default 0: the model's seed and the layer's place */
+    /* LSTM_ACTIVATION_*, not softmax: what c' goes through where it becomes h', h' = o act(c').
+     * Default 0: `activation` and its numbers (ONNX' LSTM has three activations) */
+    int32_t output_activation;
+    /* numbers of the three activations, see LSTM_ACTIVATION_LINEAR and those that follow it.
+     * Default 0 */
+    float activation_alpha;
+    float activation_beta;
+    float recurrent_activation_alpha;
+    float recurrent_activation_beta;
+    float output_activation_alpha; /* only with output_activation */
+    float output_activation_beta;
+    int32_t reserved; /* 0 */
 } lstm_lstm_options;
 LSTM_API lstm_status lstm_model_add_lstm(lstm_model *model, const lstm_lstm_options *options,
                                          const lstm_layer *input, lstm_layer **out);
@@ -641,6 +667,8 @@ typedef struct lstm_activation_options {
     uint32_t struct_size;
     int32_t activation; /* LSTM_ACTIVATION_*; default linear */
     const char *name;
+    float alpha; /* numbers of the activation, see LSTM_ACTIVATION_LINEAR … Default 0 */
+    float beta;
 } lstm_activation_options;
 LSTM_API lstm_status lstm_model_add_activation(lstm_model *model,
                                                const lstm_activation_options *options,
@@ -709,6 +737,10 @@ typedef struct lstm_gru_options {
     float dropout;
     float recurrent_dropout;
     uint64_t seed;
+    float activation_alpha; /* as in lstm_lstm_options */
+    float activation_beta;
+    float recurrent_activation_alpha;
+    float recurrent_activation_beta;
 } lstm_gru_options;
 LSTM_API lstm_status lstm_model_add_gru(lstm_model *model, const lstm_gru_options *options,
                                         const lstm_layer *input, lstm_layer **out);
@@ -734,6 +766,8 @@ typedef struct lstm_simple_rnn_options {
     float dropout;
     float recurrent_dropout;
     uint64_t seed;
+    float activation_alpha; /* as in lstm_lstm_options */
+    float activation_beta;
 } lstm_simple_rnn_options;
 LSTM_API lstm_status lstm_model_add_simple_rnn(lstm_model *model,
                                                const lstm_simple_rnn_options *options,

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-/* AttributeProto: name 1, f 2, i 3, s 4, t 5, g 6, floats 7, ints 8, strings 9. */
+/* AttributeProto: name 1, f 2, i 3, s 4, t 5, g 6, floats 7, ints 8, strings 9, type 20. */
 enum { F = 2, I = 3, S = 4, T = 5, FLOATS = 7, INTS = 8, STRINGS = 9, NODE_ATTRIBUTE = 5 };
+enum { TYPE = 20, TYPE_FLOATS = 6, TYPE_INTS = 7, TYPE_STRINGS = 8 };
 
 static lstm_status wrong(const lstm__onnx_node *node, const char *name, const char *expected)
 {
@@ -99,6 +100,19 @@ lstm_status lstm__onnx_float(const lstm__onnx_node *node, const char *name, floa
     return LSTM_OK;
 }
 
+/* A list may be empty: what it is a list of says its type, which the first versions left out. */
+static lstm_status check_type(const lstm__onnx_node *node, const char *name, lstm__cursor attribute,
+                              uint64_t type, const char *expected)
+{
+    while (lstm__remaining(&attribute) > 0) {
+        lstm__field field;
+        RETURN_IF_ERROR(lstm__next_field(&attribute, &field));
+        if (field.number == TYPE && (field.wire != LSTM__WIRE_VARINT || field.value != type))
+            return wrong(node, name, expected);
+    }
+    return LSTM_OK;
+}
+
 static lstm_status store(const lstm__onnx_node *node, const char *name, uint64_t bits, bool floats,
                          void *values, int capacity, int *count)
 {
@@ -121,6 +135,8 @@ static lstm_status read_list(const lstm__onnx_node *node, const char *name, bool
     *count = 0;
     if (!find(node, name, &attribute))
         return LSTM_OK;
+    RETURN_IF_ERROR(
+        check_type(node, name, attribute, floats ? TYPE_FLOATS : TYPE_INTS, "list of numbers"));
     while (lstm__remaining(&attribute) > 0) {
         lstm__field field;
         uint64_t bits = 0;
@@ -182,6 +198,7 @@ lstm_status lstm__onnx_strings(const lstm__onnx_node *node, const char *name, in
     *found = false;
     if (!find(node, name, &attribute))
         return LSTM_OK;
+    RETURN_IF_ERROR(check_type(node, name, attribute, TYPE_STRINGS, "list of texts"));
     while (lstm__remaining(&attribute) > 0) {
         lstm__field field;
         RETURN_IF_ERROR(lstm__next_field(&attribute, &field));

@@ -232,7 +232,7 @@ static lstm_status complete_state(lstm__onnx_cell *c, const lstm_layer **state)
 
 /* Columns of our kernel from rows of theirs: `order` gives their block for each of ours. */
 static lstm_status columns_of(lstm__onnx_cell *c, const float *rows, size_t width, const int *order,
-                              const float *scale, float **kernel)
+                              float **kernel)
 {
     const size_t units = (size_t)c->units;
     const size_t gates = (size_t)c->gates;
@@ -243,7 +243,7 @@ static lstm_status columns_of(lstm__onnx_cell *c, const float *rows, size_t widt
         for (size_t u = 0; u < units; u++) {
             const float *from = rows + ((size_t)order[g] * units + u) * width;
             for (size_t k = 0; k < width; k++)
-                (*kernel)[k * gates * units + g * units + u] = from[k] * scale[g];
+                (*kernel)[k * gates * units + g * units + u] = from[k];
         }
     return LSTM_OK;
 }
@@ -261,10 +261,9 @@ static lstm_status bias_of(lstm__onnx_cell *c, const float *both, const int *ord
         return lstm__fail_memory(*count * sizeof **bias, "a bias");
     for (size_t k = 0; k < all; k++) {
         const size_t from = (size_t)order[k / units] * units + k % units;
-        const float scale = c->scale[k / units];
-        const float x = both ? both[from] * scale : 0;
-        const float h = both ? both[all + from] * scale : 0;
-        (*bias)[k] = (two ? x : x + h) + c->shift[k / units];
+        const float x = both[from];
+        const float h = both[all + from];
+        (*bias)[k] = two ? x : x + h;
         if (two)
             (*bias)[all + k] = h;
     }
@@ -302,15 +301,15 @@ static lstm_status assign(lstm__onnx_cell *c, int direction, const lstm_layer *l
     const size_t d = (size_t)direction;
     float *values = NULL;
     size_t count = 0;
-    RETURN_IF_ERROR(columns_of(c, c->w + d * rows * (size_t)c->inputs, (size_t)c->inputs, order,
-                               c->scale, &values));
+    RETURN_IF_ERROR(
+        columns_of(c, c->w + d * rows * (size_t)c->inputs, (size_t)c->inputs, order, &values));
     RETURN_IF_ERROR(lstm__onnx_assign(c->import, layer, 0, values, rows * (size_t)c->inputs));
-    RETURN_IF_ERROR(columns_of(c, c->r + d * rows * (size_t)c->units, (size_t)c->units, order,
-                               c->scale, &values));
+    RETURN_IF_ERROR(
+        columns_of(c, c->r + d * rows * (size_t)c->units, (size_t)c->units, order, &values));
     RETURN_IF_ERROR(lstm__onnx_assign(c->import, layer, 1, values, rows * (size_t)c->units));
-    if (!c->has_bias)
+    if (!c->b)
         return LSTM_OK;
-    RETURN_IF_ERROR(bias_of(c, c->b ? c->b + d * 2 * rows : NULL, order, &values, &count));
+    RETURN_IF_ERROR(bias_of(c, c->b + d * 2 * rows, order, &values, &count));
     return lstm__onnx_assign(c->import, layer, 2, values, count);
 }
 
@@ -382,8 +381,7 @@ static lstm_status add_layers(lstm__onnx_cell *c)
 static lstm_status translate(lstm__onnx_import *import, const lstm__onnx_node *node,
                              const lstm__layer_class *class, int gates)
 {
-    lstm__onnx_cell c = {
-        .import = import, .node = node, .class = class, .gates = gates, .scale = {1, 1, 1, 1}};
+    lstm__onnx_cell c = {.import = import, .node = node, .class = class, .gates = gates};
     RETURN_IF_ERROR(read_attributes(&c));
     RETURN_IF_ERROR(read_sequence(&c));
     RETURN_IF_ERROR(read_weights(&c));

@@ -12,12 +12,10 @@ typedef struct lstm__onnx_cell {
     const lstm__layer_class *class;
     const lstm_layer *x;
     int gates, directions;
-    bool reverse, coupled, reset_after, has_bias;
+    bool reverse, coupled, reset_after;
     int64_t units, inputs, steps, layout;
     float clip;       /* 0 = none */
     float *w, *r, *b; /* as in the file; b may be NULL */
-    float scale[4];   /* of the sums of each of our gates, so that alpha and beta of an … */
-    float shift[4];   /* … activation are as our activation has them */
     union {
         lstm_lstm_options lstm;
         lstm_gru_options gru;
@@ -25,7 +23,7 @@ typedef struct lstm__onnx_cell {
     } options;
 } lstm__onnx_cell;
 
-/* Fill in the options of one direction, with scale and shift. */
+/* Fill in the options of one direction. */
 lstm_status lstm__onnx_cell_options(lstm__onnx_cell *cell, int direction, bool backwards);
 
 /* Assign what only some cells have (peepholes). */

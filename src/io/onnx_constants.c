@@ -5,7 +5,8 @@
  * for a first state) has elements with stride 0 and stays so under every view.
  *
  * A result may have at most MOST_RESULT elements, and all together take MOST_MADE bytes and some
- * times the file: shapes in a file cannot ask for more memory.
+ * times the file, also as the floats that layers are filled with: shapes in a file cannot ask for
+ * more memory.
  */
 #include "onnx_constants.h"
 #include "checked.h"

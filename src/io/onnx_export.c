@@ -7,8 +7,9 @@
  * A layer with stateful = YES becomes a node whose first states are inputs NAME.h0 and NAME.c0 (1,
  * batch, units) of the graph, and whose last ones are outputs NAME.hn and NAME.cn: what a program
  * that feeds a stream piece by piece needs. An input that only Embeddings read is one of int64
- * tokens. What ONNX has no operator for is refused by the layer's name; Dropout and noise, which act
- * in training only, are Identity.
+ * tokens. What ONNX has no operator for becomes several (onnx_export_scan.c, …_masks.c,
+ * …_attention.c) or is refused by the layer's name; Dropout and noise, which act in training only,
+ * are Identity.
  */
 #include "onnx_export.h"
 #include "file_writer.h"
@@ -55,6 +56,73 @@ void lstm__onnx_transpose(lstm__onnx_export *x, const lstm__node *node, const ch
     lstm__onnx_node_close(&x->w);
 }
 
+const char *lstm__onnx_fresh(lstm__onnx_export *x, const lstm__node *node)
+{
+    char *name = x->names[x->made++ % LSTM__ONNX_KEPT];
+    snprintf(name, LSTM__ONNX_NAME, "%s:%zu", node->name, x->made);
+    return name;
+}
+
+const char *lstm__onnx_make(lstm__onnx_export *x, const lstm__node *node, const char *op,
+                            const char *a, const char *b, const char *c)
+{
+    const char *name = lstm__onnx_fresh(x, node);
+    const char *inputs[] = {a, b, b ? c : NULL, NULL};
+    const char *outputs[] = {name, NULL};
+    lstm__onnx_node_open(&x->w, op, NULL, inputs, outputs);
+    lstm__onnx_node_close(&x->w);
+    return name;
+}
+
+const char *lstm__onnx_integers(lstm__onnx_export *x, const int64_t *values, size_t count)
+{
+    return lstm__onnx_put_integers(&x->w, x->names[x->made++ % LSTM__ONNX_KEPT], 1, values, count);
+}
+
+const char *lstm__onnx_number(lstm__onnx_export *x, float value)
+{
+    return lstm__onnx_put_number(&x->w, x->names[x->made++ % LSTM__ONNX_KEPT], value);
+}
+
+const char *lstm__onnx_floats_of(lstm__onnx_export *x, const lstm__node *node, int rank,
+                                 const int64_t *shape, const float *values)
+{
+    const char *name = lstm__onnx_fresh(x, node);
+    size_t count = 1;
+    for (int k = 0; k < rank; k++)
+        count *= (size_t)shape[k];
+    lstm__onnx_put_tensor(&x->w, name, LSTM__ONNX_FLOAT, rank, shape, values,
+                          count * sizeof *values);
+    return name;
+}
+
+void lstm__onnx_turn(lstm__onnx_export *x, const lstm__node *node, const char *from, const char *to)
+{
+    const char *back = lstm__onnx_integers(x, (const int64_t[]){-1}, 1);
+    const char *inputs[] = {from,
+                            back,
+                            lstm__onnx_integers(x, (const int64_t[]){INT64_MIN}, 1),
+                            lstm__onnx_integers(x, (const int64_t[]){1}, 1),
+                            back,
+                            NULL};
+    const char *outputs[] = {to, NULL};
+    lstm__onnx_node_open(&x->w, "Slice", node ? node->name : NULL, inputs, outputs);
+    lstm__onnx_node_close(&x->w);
+}
+
+const char *lstm__onnx_for_batch(lstm__onnx_export *x, const lstm__node *node, const char *row,
+                                 int64_t width, const char *to)
+{
+    const char *inputs[] = {lstm__onnx_batch(x), lstm__onnx_integers(x, &width, 1), NULL};
+    const char *sizes = lstm__onnx_fresh(x, node);
+    const char *outputs[] = {sizes, NULL};
+    lstm__onnx_node_open(&x->w, "Concat", NULL, inputs, outputs);
+    lstm__onnx_node_int(&x->w, "axis", 0);
+    lstm__onnx_node_close(&x->w);
+    lstm__onnx_simple(x, node, "Expand", row, sizes, to);
+    return to;
+}
+
 const char *lstm__onnx_floats_out(lstm__onnx_export *x, const lstm__node *node, const char *what,
                                   int rank, const int64_t *shape, const float *values,
                                   char name[LSTM__ONNX_NAME])
@@ -72,38 +140,6 @@ lstm_status lstm__onnx_cannot(const lstm__node *node, const char *what)
 {
     return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer \"%s\" (%s): ONNX cannot say %s", node->name,
                       node->class->type, what);
-}
-
-lstm_status lstm__onnx_activate(lstm__onnx_export *x, const lstm__node *node, int32_t activation,
-                                const char *input, const char *output)
-{
-    static const struct {
-        int32_t activation;
-        const char *op;
-        float alpha;
-    } table[] = {{LSTM_ACTIVATION_LINEAR, "Identity", 0},
-                 {LSTM_ACTIVATION_TANH, "Tanh", 0},
-                 {LSTM_ACTIVATION_SIGMOID, "Sigmoid", 0},
-                 {LSTM_ACTIVATION_RELU, "Relu", 0},
-                 {LSTM_ACTIVATION_SOFTMAX, "Softmax", 0},
-                 {LSTM_ACTIVATION_ELU, "Elu", 1},
-                 {LSTM_ACTIVATION_SOFTPLUS, "Softplus", 0},
-                 {LSTM_ACTIVATION_SOFTSIGN, "Softsign", 0},
-                 {LSTM_ACTIVATION_EXPONENTIAL, "Exp", 0},
-                 {LSTM_ACTIVATION_HARD_SIGMOID, "HardSigmoid", 1 / 6.0f},
-                 {LSTM_ACTIVATION_HARD_SIGMOID_KERAS2, "HardSigmoid", 0.2f}};
-    for (size_t k = 0; k < sizeof table / sizeof table[0]; k++) {
-        if (table[k].activation != activation)
-            continue;
-        lstm__onnx_open(x, node, table[k].op, input, NULL, output);
-        if (activation == LSTM_ACTIVATION_SOFTMAX)
-            lstm__onnx_node_int(&x->w, "axis", -1);
-        if (table[k].alpha != 0)
-            lstm__onnx_node_float(&x->w, "alpha", table[k].alpha);
-        lstm__onnx_node_close(&x->w);
-        return LSTM_OK;
-    }
-    return lstm__onnx_cannot(node, "its activation");
 }
 
 /* ---- Inputs and outputs */
@@ -173,13 +209,13 @@ static void put_output(lstm__onnx_export *x, const lstm_layer *layer)
         lstm__onnx_simple(x, NULL, "Identity", layer->node->name, NULL, name);
 }
 
-/* h0, c0 in; hn, cn out. */
+/* h0, c0 in; hn, cn out; of others than an LSTM h alone. */
 static void put_states(lstm__onnx_export *x, const lstm__node *node, uint32_t field)
 {
     static const char *const symbols[] = {"one", "batch", "units"};
     static const char *const forms[2][2] = {{"%s.h0", "%s.c0"}, {"%s.hn", "%s.cn"}};
-    const int64_t sizes[] = {1, 0, node->shapes[1].features};
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < node->port_count - 1; k++) {
+        const int64_t sizes[] = {1, 0, node->shapes[k + 1].features};
         char name[LSTM__ONNX_NAME];
         snprintf(name, sizeof name, forms[field == 12][k], node->name);
         lstm__onnx_put_port(&x->w, field, name, LSTM__ONNX_FLOAT, 3, sizes, symbols);

@@ -8,6 +8,7 @@
  * reverse, whose Y is in the order of time: NAME:time, which a Bidirectional reads; turned round by a
  * Slice it is the layer's own output.
  */
+#include "activation.h"
 #include "onnx_export.h"
 
 #include <stdio.h>
@@ -20,7 +21,7 @@ typedef struct cell {
     size_t gates, units, inputs;
     size_t place[4]; /* of each of ONNX' gates among our columns */
     bool sequences, backwards, bias, lstm, reset_after;
-    int32_t activation[3]; /* f, g, h */
+    lstm__activation activation[3]; /* f, g, h */
     int activations;
     int biases; /* arrays of them in the model */
     bool coupled, peepholes;
@@ -35,8 +36,12 @@ bool lstm__onnx_is_cell(const lstm__node *node)
 
 bool lstm__onnx_is_stateful(const lstm__node *node)
 {
-    return node->class == &lstm__class_lstm &&
-           ((const lstm_lstm_options *)node->options)->stateful == LSTM_YES;
+    if (node->class == &lstm__class_lstm)
+        return ((const lstm_lstm_options *)node->options)->stateful == LSTM_YES;
+    if (node->class == &lstm__class_gru)
+        return ((const lstm_gru_options *)node->options)->stateful == LSTM_YES;
+    return node->class == &lstm__class_simple_rnn &&
+           ((const lstm_simple_rnn_options *)node->options)->stateful == LSTM_YES;
 }
 
 static lstm_status describe_lstm(cell *c)
@@ -54,20 +59,14 @@ static lstm_status describe_lstm(cell *c)
     c->coupled = own->coupled_gates == LSTM_COUPLING_FORGET;
     c->clip = own->gate_clip;
     c->biases = (int)c->node->parameter_count - 2 - c->peepholes;
-    if (own->proj_size > 0)
-        return lstm__onnx_cannot(c->node, "a projection (proj_size)");
-    if (own->cell_clip > 0)
-        return lstm__onnx_cannot(c->node, "a clip of the cell (cell_clip)");
-    if (own->zoneout_h > 0 || own->zoneout_c > 0)
-        return lstm__onnx_cannot(c->node, "zoneout (zoneout_h, zoneout_c)");
-    if (own->layer_norm != LSTM_LAYER_NORM_NONE)
-        return lstm__onnx_cannot(c->node, "normalisation inside the cell (layer_norm)");
-    if (own->coupled_gates == LSTM_COUPLING_INPUT)
-        return lstm__onnx_cannot(c->node, "an input gate that follows from the forget gate "
-                                          "(coupled_gates)");
     c->activations = 3;
-    c->activation[0] = own->recurrent_activation;
-    c->activation[1] = c->activation[2] = own->activation;
+    c->activation[0] = lstm__activation_of(
+        own->recurrent_activation, own->recurrent_activation_alpha, own->recurrent_activation_beta);
+    c->activation[1] = c->activation[2] = lstm__activation_of(
+        own->activation, own->activation_alpha, own->activation_beta);
+    if (own->output_activation)
+        c->activation[2] = lstm__activation_of(own->output_activation, own->output_activation_alpha,
+                                               own->output_activation_beta);
     return LSTM_OK;
 }
 
@@ -86,8 +85,10 @@ static lstm_status describe_gru(cell *c)
     c->biases = (int)c->node->parameter_count - 2;
     c->reset_after = own->reset_after == LSTM_YES;
     c->activations = 2;
-    c->activation[0] = own->recurrent_activation;
-    c->activation[1] = own->activation;
+    c->activation[0] = lstm__activation_of(
+        own->recurrent_activation, own->recurrent_activation_alpha, own->recurrent_activation_beta);
+    c->activation[1] = lstm__activation_of(own->activation, own->activation_alpha,
+                                           own->activation_beta);
     return LSTM_OK;
 }
 
@@ -101,7 +102,8 @@ static lstm_status describe_rnn(cell *c)
     c->bias = own->use_bias == LSTM_YES;
     c->biases = (int)c->node->parameter_count - 2;
     c->activations = 1;
-    c->activation[0] = own->activation;
+    c->activation[0] = lstm__activation_of(own->activation, own->activation_alpha,
+                                           own->activation_beta);
     return LSTM_OK;
 }
 
@@ -213,43 +215,22 @@ static void take_state(lstm__onnx_export *x, const char *from, const char *to)
 
 static lstm_status put_activations(lstm__onnx_export *x, const cell *c)
 {
-    static const struct {
-        int32_t activation;
-        const char *name;
-        float alpha, beta;
-        int numbers; /* alpha, or alpha and beta */
-    } table[] = {{LSTM_ACTIVATION_TANH, "Tanh", 0, 0, 0},
-                 {LSTM_ACTIVATION_SIGMOID, "Sigmoid", 0, 0, 0},
-                 {LSTM_ACTIVATION_RELU, "Relu", 0, 0, 0},
-                 {LSTM_ACTIVATION_SOFTSIGN, "Softsign", 0, 0, 0},
-                 {LSTM_ACTIVATION_SOFTPLUS, "Softplus", 0, 0, 0},
-                 {LSTM_ACTIVATION_ELU, "Elu", 1, 0, 1},
-                 {LSTM_ACTIVATION_LINEAR, "Affine", 1, 0, 2},
-                 {LSTM_ACTIVATION_HARD_SIGMOID, "HardSigmoid", 1 / 6.0f, 0.5f, 2},
-                 {LSTM_ACTIVATION_HARD_SIGMOID_KERAS2, "HardSigmoid", 0.2f, 0.5f, 2}};
     const char *names[3];
-    float alpha[3];
-    float beta[3];
-    size_t alphas = 0;
-    size_t betas = 0;
+    float numbers[2][3];
+    size_t counts[2] = {0, 0};
     for (int k = 0; k < c->activations; k++) {
-        size_t at = 0;
-        while (at < sizeof table / sizeof table[0] && table[at].activation != c->activation[k])
-            at++;
-        if (at == sizeof table / sizeof table[0])
+        lstm__onnx_formula formula;
+        if (!lstm__onnx_formula_of(c->activation[k], &formula) || !formula.in_cells)
             return lstm__onnx_cannot(c->node, "this activation inside a recurrent layer");
-        names[k] = table[at].name;
-        if (table[at].numbers > 0)
-            alpha[alphas++] = table[at].alpha;
-        if (table[at].numbers > 1)
-            beta[betas++] = table[at].beta;
+        names[k] = formula.op;
+        for (int n = 0; n < formula.numbers; n++)
+            numbers[n][counts[n]++] = formula.number[n];
     }
-    if (c->activations > 0)
-        lstm__onnx_node_texts(&x->w, "activations", names, (size_t)c->activations);
-    if (alphas > 0)
-        lstm__onnx_node_floats(&x->w, "activation_alpha", alpha, alphas);
-    if (betas > 0)
-        lstm__onnx_node_floats(&x->w, "activation_beta", beta, betas);
+    lstm__onnx_node_texts(&x->w, "activations", names, (size_t)c->activations);
+    if (counts[0] > 0)
+        lstm__onnx_node_floats(&x->w, "activation_alpha", numbers[0], counts[0]);
+    if (counts[1] > 0)
+        lstm__onnx_node_floats(&x->w, "activation_beta", numbers[1], counts[1]);
     return LSTM_OK;
 }
 
@@ -259,22 +240,16 @@ static void put_sequence(lstm__onnx_export *x, const cell *c, const char *y)
     char name[LSTM__ONNX_NAME];
     char turned[LSTM__ONNX_NAME];
     char own[LSTM__ONNX_NAME];
-    char numbers[5][32];
+    char axis[32];
     lstm__onnx_between(c->node, "moved", name);
     lstm__onnx_between(c->node, "time", turned);
     lstm__onnx_value_name(&c->node->ports[0], own);
     lstm__onnx_transpose(x, NULL, y, name, (const int64_t[]){2, 0, 1, 3}, 4);
-    lstm__onnx_put_integers(&x->w, numbers[0], 1, (const int64_t[]){2}, 1);
-    lstm__onnx_simple(x, NULL, "Squeeze", name, numbers[0], c->backwards ? turned : own);
+    lstm__onnx_put_integers(&x->w, axis, 1, (const int64_t[]){2}, 1);
+    lstm__onnx_simple(x, NULL, "Squeeze", name, axis, c->backwards ? turned : own);
     if (!c->backwards)
         return;
-    lstm__onnx_put_integers(&x->w, numbers[1], 1, (const int64_t[]){-1}, 1);
-    lstm__onnx_put_integers(&x->w, numbers[2], 1, (const int64_t[]){INT64_MIN}, 1);
-    lstm__onnx_put_integers(&x->w, numbers[3], 1, (const int64_t[]){1}, 1);
-    const char *inputs[] = {turned, numbers[1], numbers[2], numbers[3], numbers[1], NULL};
-    const char *outputs[] = {own, NULL};
-    lstm__onnx_node_open(&x->w, "Slice", NULL, inputs, outputs);
-    lstm__onnx_node_close(&x->w);
+    lstm__onnx_turn(x, NULL, turned, own);
 }
 
 /* Whether anybody reads a port. */
@@ -311,6 +286,8 @@ lstm_status lstm__onnx_export_cell(lstm__onnx_export *x, const lstm__node *node)
     char outputs[3][LSTM__ONNX_NAME];
     char own[LSTM__ONNX_NAME];
     const bool stateful = lstm__onnx_is_stateful(node);
+    if (lstm__onnx_needs_scan(node))
+        return lstm__onnx_export_scan(x, node);
     RETURN_IF_ERROR(describe(node, &c));
     RETURN_IF_ERROR(put_weights(x, &c, weights));
     RETURN_IF_ERROR(put_state(x, &c, 1, states[0]));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Everything but recurrent layers as nodes of ONNX; one function a class, found in a table.
  */
+#include "activation.h"
 #include "onnx_export.h"
 
 #include <math.h>
@@ -29,7 +30,8 @@ static lstm_status activation(lstm__onnx_export *x, const lstm__node *node)
 {
     char input[LSTM__ONNX_NAME];
     const lstm_activation_options *own = node->options;
-    return lstm__onnx_activate(x, node, own->activation, input_name(node, 0, input), node->name);
+    return lstm__onnx_activate(x, node, lstm__activation_of(own->activation, own->alpha, own->beta),
+                               input_name(node, 0, input), node->name);
 }
 
 /* An activation behind a node whose own value is then called NAME:linear. */
@@ -50,7 +52,8 @@ static lstm_status after(lstm__onnx_export *x, const lstm__node *node, int32_t a
     unnamed.name[0] = 0;
     return activation_of == LSTM_ACTIVATION_LINEAR
                ? LSTM_OK
-               : lstm__onnx_activate(x, &unnamed, activation_of, from, node->name);
+               : lstm__onnx_activate(x, &unnamed, lstm__activation_of(activation_of, 0, 0), from,
+                                     node->name);
 }
 
 static lstm_status dense(lstm__onnx_export *x, const lstm__node *node)
@@ -81,8 +84,6 @@ static lstm_status embedding(lstm__onnx_export *x, const lstm__node *node)
     const lstm_embedding_options *own = node->options;
     char input[LSTM__ONNX_NAME];
     char table[LSTM__ONNX_NAME];
-    if (own->mask_zero == LSTM_YES)
-        return lstm__onnx_cannot(node, "a mask (mask_zero)");
     lstm__onnx_floats_out(x, node, "embeddings", 2,
                           (const int64_t[]){own->input_dim, own->output_dim}, lstm__stored(node, 0),
                           table);
@@ -206,15 +207,20 @@ static lstm_status layer_normalization(lstm__onnx_export *x, const lstm__node *n
     return LSTM_OK;
 }
 
-/* Steps last before `op`, and back behind it. */
+/* Steps last before `op`, and back behind it; a convolution sees zeros where a mask leaves steps
+ * out. */
 static const char *steps_last(lstm__onnx_export *x, const lstm__node *node,
                               char name[LSTM__ONNX_NAME])
 {
     static const int64_t order[] = {0, 2, 1};
     char input[LSTM__ONNX_NAME];
-    input_name(node, 0, input);
+    char mask[LSTM__ONNX_NAME];
+    const char *from = input_name(node, 0, input);
+    if (node->class == &lstm__class_conv1d &&
+        ((const lstm_conv1d_options *)node->options)->ignore_mask != LSTM_YES)
+        from = lstm__onnx_masked(x, node, from, lstm__onnx_mask(node->inputs[0], mask));
     lstm__onnx_between(node, "steps_last", name);
-    lstm__onnx_transpose(x, NULL, input, name, order, 3);
+    lstm__onnx_transpose(x, NULL, from, name, order, 3);
     return name;
 }
 
@@ -261,6 +267,10 @@ static lstm_status global_pooling(lstm__onnx_export *x, const lstm__node *node)
     static const int64_t steps[] = {1};
     char input[LSTM__ONNX_NAME];
     char index[32];
+    char mask[LSTM__ONNX_NAME];
+    if (((const lstm_global_pooling_options *)node->options)->ignore_mask != LSTM_YES &&
+        lstm__onnx_mask(node->inputs[0], mask))
+        return lstm__onnx_export_masked_pooling(x, node, mask);
     input_name(node, 0, input);
     if (node->class == &lstm__class_last_step) {
         lstm__onnx_put_integers(&x->w, index, 0, (const int64_t[]){-1}, 1);
@@ -358,15 +368,7 @@ static lstm_status conv1d(lstm__onnx_export *x, const lstm__node *node)
 static lstm_status reverse(lstm__onnx_export *x, const lstm__node *node)
 {
     char input[LSTM__ONNX_NAME];
-    char numbers[3][32];
-    lstm__onnx_put_integers(&x->w, numbers[0], 1, (const int64_t[]){-1}, 1);
-    lstm__onnx_put_integers(&x->w, numbers[1], 1, (const int64_t[]){INT64_MIN}, 1);
-    lstm__onnx_put_integers(&x->w, numbers[2], 1, (const int64_t[]){1}, 1);
-    const char *inputs[] = {
-        input_name(node, 0, input), numbers[0], numbers[1], numbers[2], numbers[0], NULL};
-    const char *outputs[] = {node->name, NULL};
-    lstm__onnx_node_open(&x->w, "Slice", node->name, inputs, outputs);
-    lstm__onnx_node_close(&x->w);
+    lstm__onnx_turn(x, node, input_name(node, 0, input), node->name);
     return LSTM_OK;
 }
 
@@ -404,18 +406,9 @@ static lstm_status learned_vector(lstm__onnx_export *x, const lstm__node *node)
 {
     const int64_t features = node->shapes[0].features;
     char values[LSTM__ONNX_NAME];
-    char sizes[LSTM__ONNX_NAME];
-    char width[32];
-    const char *batch = lstm__onnx_batch(x);
     lstm__onnx_floats_out(x, node, "values", 2, (const int64_t[]){1, features},
                           lstm__stored(node, 0), values);
-    lstm__onnx_put_integers(&x->w, width, 1, &features, 1);
-    const char *inputs[] = {batch, width, NULL};
-    const char *outputs[] = {lstm__onnx_between(node, "sizes", sizes), NULL};
-    lstm__onnx_node_open(&x->w, "Concat", NULL, inputs, outputs);
-    lstm__onnx_node_int(&x->w, "axis", 0);
-    lstm__onnx_node_close(&x->w);
-    lstm__onnx_simple(x, node, "Expand", values, sizes, node->name);
+    lstm__onnx_for_batch(x, node, values, features, node->name);
     return LSTM_OK;
 }
 
@@ -429,6 +422,12 @@ lstm_status lstm__onnx_export_layer(lstm__onnx_export *x, const lstm__node *node
         {&lstm__class_dropout, identity},
         {&lstm__class_spatial_dropout, identity},
         {&lstm__class_gaussian_noise, identity},
+        {&lstm__class_gaussian_dropout, identity},
+        {&lstm__class_alpha_dropout, identity},
+        {&lstm__class_masking, lstm__onnx_export_masking},
+        {&lstm__class_attention, lstm__onnx_export_attention},
+        {&lstm__class_additive_attention, lstm__onnx_export_attention},
+        {&lstm__class_multi_head_attention, lstm__onnx_export_heads},
         {&lstm__class_activation, activation},
         {&lstm__class_embedding, embedding},
         {&lstm__class_add, combined},
@@ -453,7 +452,10 @@ lstm_status lstm__onnx_export_layer(lstm__onnx_export *x, const lstm__node *node
         {&lstm__class_learned_vector, learned_vector},
     };
     for (size_t k = 0; k < sizeof table / sizeof table[0]; k++)
-        if (node->class == table[k].class)
-            return table[k].put(x, node);
+        if (node->class == table[k].class) {
+            RETURN_IF_ERROR(table[k].put(x, node));
+            lstm__onnx_put_mask(x, node);
+            return LSTM_OK;
+        }
     return lstm__onnx_cannot(node, "this layer, or this version does not write it");
 }

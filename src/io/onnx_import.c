@@ -3,6 +3,7 @@
  */
 #include "onnx_import.h"
 #include "checked.h"
+#include "onnx_constants.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -74,6 +75,8 @@ lstm_status lstm__onnx_read_floats(lstm__onnx_import *import, const lstm__onnx_v
                                    float **floats)
 {
     const size_t count = value->elements.count;
+    *floats = NULL;
+    RETURN_IF_ERROR(lstm__onnx_spend(import, count, sizeof **floats));
     *floats = lstm__onnx_allocate(import->graph, count + 1, sizeof **floats);
     if (!*floats)
         return lstm__fail_memory(count * sizeof **floats, "a constant of the ONNX file");

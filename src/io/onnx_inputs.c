@@ -143,7 +143,6 @@ static bool node_says(search *s, const lstm__onnx_node *node, int slot, int rank
         "Mul",      "Div",   "Sum",     "Max",      "Mean",    "Slice",
         "Concat",   "Split", "MatMul",  "Gemm",     "Softmax", "LayerNormalization",
         NULL};
-    int32_t activation = 0;
     int inner[MOST] = {0};
     if (node->domain[0] || node->output_count < 1 || node->outputs[0] == LSTM__ONNX_NONE)
         return false;
@@ -156,7 +155,7 @@ static bool node_says(search *s, const lstm__onnx_node *node, int slot, int rank
     }
     if (is_any(node->op, moves))
         return slot == 0 && behind_move(s, node, rank, depth, axes);
-    if (is_any(node->op, plain) || lstm__onnx_activation(node->op, &activation))
+    if (is_any(node->op, plain) || lstm__onnx_is_activation(node->op))
         for (int o = 0; o < node->output_count; o++)
             if (node->outputs[o] != LSTM__ONNX_NONE && says(s, node->outputs[o], rank, depth, axes))
                 return true;

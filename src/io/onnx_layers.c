@@ -11,7 +11,6 @@
 #include "onnx_constants.h"
 #include "onnx_shapes.h"
 
-#include <math.h>
 #include <string.h>
 
 /* ---- Dense */
@@ -322,10 +321,12 @@ static lstm_status arithmetic(lstm__onnx_import *import, const lstm__onnx_node *
 /* ---- Activations */
 
 static lstm_status add_activation(lstm__onnx_import *import, lstm__onnx_value *value,
-                                  int32_t activation, lstm__onnx_value *out)
+                                  lstm__onnx_choice choice, lstm__onnx_value *out)
 {
     const lstm_activation_options options = {.struct_size = sizeof options,
-                                             .activation = activation};
+                                             .activation = choice.kind,
+                                             .alpha = choice.alpha,
+                                             .beta = choice.beta};
     const lstm_layer *layer = NULL;
     lstm_layer *added = NULL;
     RETURN_IF_ERROR(lstm__onnx_join(import, value, &layer));
@@ -339,25 +340,13 @@ static lstm_status activation(lstm__onnx_import *import, const lstm__onnx_node *
 {
     lstm__onnx_value *value = lstm__onnx_input(import, node, 0);
     lstm__onnx_value *out = lstm__onnx_output(import, node, 0);
-    int32_t number = 0;
-    float alpha = 1;
-    float beta = 0.5f;
+    lstm__onnx_choice choice;
     if (!out)
         return LSTM_OK;
     if (!lstm__onnx_is_layers(value))
         return lstm__onnx_refuse(node, "of a constant");
-    lstm__onnx_activation(node->op, &number);
-    alpha = number ? alpha : 0.2f;
-    RETURN_IF_ERROR(lstm__onnx_float(node, "alpha", &alpha));
-    RETURN_IF_ERROR(lstm__onnx_float(node, "beta", &beta));
-    if (number == 0 && fabsf(alpha - 0.2f) < 1e-6f && beta == 0.5f)
-        number = LSTM_ACTIVATION_HARD_SIGMOID_KERAS2;
-    if (number == 0 && fabsf(alpha - 1 / 6.0f) < 1e-6f && beta == 0.5f)
-        number = LSTM_ACTIVATION_HARD_SIGMOID;
-    if (number == 0 || (number == LSTM_ACTIVATION_ELU && alpha != 1))
-        return lstm__onnx_refuse(node, "alpha %g and beta %g are not in this version",
-                                 (double)alpha, (double)beta);
-    return add_activation(import, value, number, out);
+    RETURN_IF_ERROR(lstm__onnx_read_activation(node, &choice));
+    return add_activation(import, value, choice, out);
 }
 
 static lstm_status softmax(lstm__onnx_import *import, const lstm__onnx_node *node)
@@ -377,7 +366,8 @@ static lstm_status softmax(lstm__onnx_import *import, const lstm__onnx_node *nod
         (import->graph->opset < 13 && axis != value->rank - 1))
         return lstm__onnx_refuse(node, "along axis %d of %s: expected the features", axis,
                                  lstm__onnx_describe(value, text));
-    return add_activation(import, value, LSTM_ACTIVATION_SOFTMAX, out);
+    const lstm__onnx_choice choice = {.kind = LSTM_ACTIVATION_SOFTMAX};
+    return add_activation(import, value, choice, out);
 }
 
 /* ---- Normalisation */
@@ -484,6 +474,8 @@ const lstm__onnx_operator lstm__onnx_layer_operators[] = {
     {"Exp", activation},
     {"Elu", activation},
     {"HardSigmoid", activation},
+    {"LeakyRelu", activation},
+    {"ThresholdedRelu", activation},
     {"Softmax", softmax},
     {"LayerNormalization", layer_normalization},
     {"BatchNormalization", batch_normalization},

@@ -150,6 +150,11 @@ static lstm_status drop(walk *w, int at)
                                                  .ignore_mask = LSTM_YES};
     if (w->from.axis[at] == LSTM__AXIS_STEP)
         return replace(w, &lstm__class_last_step, &options);
+    /* one feature of each direction: the directions are the features */
+    if (w->from.axis[at] == LSTM__AXIS_FEATURE && at > 0 &&
+        w->from.axis[at - 1] == LSTM__AXIS_PART && w->out->rank > 0 &&
+        w->out->axis[w->out->rank - 1] == LSTM__AXIS_PART)
+        w->out->axis[w->out->rank - 1] = LSTM__AXIS_FEATURE;
     return LSTM_OK;
 }
 

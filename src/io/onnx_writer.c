@@ -171,6 +171,28 @@ void lstm__onnx_node_close(lstm__onnx_writer *w)
     lstm__put_message(&w->graph, 1, &w->node);
 }
 
+void lstm__onnx_graph_open(lstm__onnx_writer *w, lstm__message *outer)
+{
+    *outer = w->graph;
+    w->graph = (lstm__message){.context = outer->context};
+}
+
+void lstm__onnx_graph_close(lstm__onnx_writer *w, lstm__message *outer, const char *name,
+                            lstm__message *inner)
+{
+    lstm__put_text(&w->graph, 2, name);
+    *inner = w->graph;
+    w->graph = *outer;
+    *outer = (lstm__message){0};
+}
+
+void lstm__onnx_node_graph(lstm__onnx_writer *w, const char *name, lstm__message *inner)
+{
+    attribute(w, name, 5);
+    lstm__put_message(&w->part, 6, inner);
+    lstm__put_message(&w->node, 5, &w->part);
+}
+
 void lstm__onnx_put_tensor(lstm__onnx_writer *w, const char *name, int32_t type, int rank,
                            const int64_t *shape, const void *values, size_t bytes)
 {
@@ -188,6 +210,13 @@ const char *lstm__onnx_put_integers(lstm__onnx_writer *w, char name[32], int ran
     const int64_t shape[1] = {(int64_t)count};
     snprintf(name, 32, "constant:%d", w->constants++);
     lstm__onnx_put_tensor(w, name, LSTM__ONNX_INT64, rank, shape, values, count * sizeof *values);
+    return name;
+}
+
+const char *lstm__onnx_put_number(lstm__onnx_writer *w, char name[32], float value)
+{
+    snprintf(name, 32, "constant:%d", w->constants++);
+    lstm__onnx_put_tensor(w, name, LSTM__ONNX_FLOAT, 0, NULL, &value, sizeof value);
     return name;
 }
 

@@ -27,7 +27,7 @@ void lstm__message_end(lstm__message *m);
 lstm_status lstm__message_check(const lstm__message *m);
 
 /* TensorProto.DataType of the tensors and ports written. */
-enum { LSTM__ONNX_FLOAT = 1, LSTM__ONNX_INT64 = 7 };
+enum { LSTM__ONNX_FLOAT = 1, LSTM__ONNX_INT64 = 7, LSTM__ONNX_BOOL = 9 };
 
 /* A graph being written. One node at a time is open. */
 typedef struct lstm__onnx_writer {
@@ -52,6 +52,14 @@ void lstm__onnx_node_texts(lstm__onnx_writer *w, const char *name, const char *c
                            size_t count);
 void lstm__onnx_node_close(lstm__onnx_writer *w);
 
+/* A graph inside a node: from `open` on everything goes into it, its ports too, until `close`, which
+ * leaves it in *inner; `outer` keeps the other one meanwhile. An attribute of the node that is opened
+ * next takes it. In case of an error end *inner or *outer with lstm__message_end. */
+void lstm__onnx_graph_open(lstm__onnx_writer *w, lstm__message *outer);
+void lstm__onnx_graph_close(lstm__onnx_writer *w, lstm__message *outer, const char *name,
+                            lstm__message *inner);
+void lstm__onnx_node_graph(lstm__onnx_writer *w, const char *name, lstm__message *inner);
+
 /* A constant array. */
 void lstm__onnx_put_tensor(lstm__onnx_writer *w, const char *name, int32_t type, int rank,
                            const int64_t *shape, const void *values, size_t bytes);
@@ -59,6 +67,9 @@ void lstm__onnx_put_tensor(lstm__onnx_writer *w, const char *name, int32_t type,
 /* Whole numbers as a constant, whose name is written to `name`. rank 0 or 1. */
 const char *lstm__onnx_put_integers(lstm__onnx_writer *w, char name[32], int rank,
                                     const int64_t *values, size_t count);
+
+/* One float as a constant. */
+const char *lstm__onnx_put_number(lstm__onnx_writer *w, char name[32], float value);
 
 /* An input (field 11) or output (12) of the graph: sizes > 0, or 0 with a symbol. */
 void lstm__onnx_put_port(lstm__onnx_writer *w, uint32_t field, const char *name, int32_t type,

@@ -4,6 +4,7 @@
  * are buffers for values, m->h3 and m->c3 the states of layer 3, m->a room for one step of any cell.
  * Values are rows of features, steps outside; a single sample.
  */
+#include "activation.h"
 #include "constants.h"
 #include "source_parts.h"
 
@@ -120,6 +121,9 @@ static bool is_pooling(const lstm__node *node)
 lstm_status lstm__source_need(lstm__source *s, const lstm__node *node)
 {
     const lstm__layer_class *class = node->class;
+    if (lstm__is_shaped(node))
+        return cannot(node, "activations with numbers of their own (activation_alpha, "
+                            "output_activation)");
     if (lstm__source_is_cell(node))
         return lstm__source_need_cell(s, node);
     if (lstm__source_is_attention(node))

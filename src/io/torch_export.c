@@ -11,6 +11,7 @@
  */
 #include "torch_export.h"
 
+#include "activation.h"
 #include "archive.h"
 #include "names.h"
 #include "profile_convert.h"
@@ -192,6 +193,12 @@ lstm_status lstm__parameters_save(lstm_model *model, const char *path, int32_t p
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "%s: expected a name that ends with .pt, .pth, .safetensors or .npz",
                           path);
+    for (size_t k = 0; torch && k < model->node_count; k++)
+        if (lstm__is_shaped(model->nodes[k]))
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                              "%s: layer \"%s\" has an output_activation, or activations with "
+                              "numbers of their own, which no module of PyTorch has",
+                              path, model->nodes[k]->name);
     TRY(lstm__profile_convert(&named, model, profile));
     values = largest_parameter(named);
     if (!values) {

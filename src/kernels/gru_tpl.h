@@ -5,7 +5,7 @@
  *
  *     z = s(a_z)    r = s(a_r)    g = t(a_g)    h = g + z (h_previous - g)
  * where a = x W + b + what comes from h: for the candidate r (h U + c) with the reset after the
- * product, (r h) U before it. s is sigmoid and t tanh, or others; slopes are taken from the values:
+ * product, (r h) U before it. s is sigmoid and t tanh, or others (shaped_tpl.h); slopes are taken from the values:
  *     dz = dh (h_previous - g) s'(z)      da_g = dh (1 - z) t'(g)      dh_previous = dh z + ...
  *     after:   dr = da_g (h U + c) s'(r), and da_g r goes back through U
  *     before:  dr = drh h_previous s'(r), and dh_previous += drh r, where drh = da_g U^T
@@ -47,15 +47,14 @@ static void gru_after_forward(const lstm__gru_step *given)
     const lstm__gru_step *const s = &own;
     for (size_t row = 0; row < s->rows; row++) {
         const gru_row p = gru_row_of(s, row);
-        FOR_EACH_VECTOR(s->units, const V z = activate_by(s->recurrent_activation,
-                                                          vadd(get(p.z + k, n), get(p.hz + k, n)));
-                        const V r = activate_by(s->recurrent_activation,
-                                                vadd(get(p.r + k, n), get(p.hr + k, n)));
-                        const V second = get(p.hg + k, n);
-                        const V g = activate_by(s->activation, vfma(r, second, get(p.g + k, n)));
-                        put(p.z + k, z, n); put(p.r + k, r, n); put(p.g + k, g, n);
-                        if (p.second) put(p.second + k, second, n);
-                        put(p.h + k, gru_blend(z, g, get(p.h_previous + k, n)), n));
+        FOR_EACH_VECTOR(
+            s->units,
+            const V z = shaped(s->recurrent_activation, vadd(get(p.z + k, n), get(p.hz + k, n)));
+            const V r = shaped(s->recurrent_activation, vadd(get(p.r + k, n), get(p.hr + k, n)));
+            const V second = get(p.hg + k, n);
+            const V g = shaped(s->activation, vfma(r, second, get(p.g + k, n))); put(p.z + k, z, n);
+            put(p.r + k, r, n); put(p.g + k, g, n); if (p.second) put(p.second + k, second, n);
+            put(p.h + k, gru_blend(z, g, get(p.h_previous + k, n)), n));
     }
 }
 
@@ -66,12 +65,12 @@ static void gru_before_reset(const lstm__gru_step *given)
     const lstm__gru_step *const s = &own;
     for (size_t row = 0; row < s->rows; row++) {
         const gru_row p = gru_row_of(s, row);
-        FOR_EACH_VECTOR(s->units, const V z = activate_by(s->recurrent_activation,
-                                                          vadd(get(p.z + k, n), get(p.hz + k, n)));
-                        const V r = activate_by(s->recurrent_activation,
-                                                vadd(get(p.r + k, n), get(p.hr + k, n)));
-                        put(p.z + k, z, n); put(p.r + k, r, n);
-                        put(p.second + k, vmul(r, get(p.h_previous + k, n)), n));
+        FOR_EACH_VECTOR(
+            s->units,
+            const V z = shaped(s->recurrent_activation, vadd(get(p.z + k, n), get(p.hz + k, n)));
+            const V r = shaped(s->recurrent_activation, vadd(get(p.r + k, n), get(p.hr + k, n)));
+            put(p.z + k, z, n); put(p.r + k, r, n);
+            put(p.second + k, vmul(r, get(p.h_previous + k, n)), n));
     }
 }
 
@@ -81,7 +80,7 @@ static void gru_before_forward(const lstm__gru_step *given)
     const lstm__gru_step *const s = &own;
     for (size_t row = 0; row < s->rows; row++) {
         const gru_row p = gru_row_of(s, row);
-        FOR_EACH_VECTOR(s->units, const V g = activate_by(s->activation, get(p.g + k, n));
+        FOR_EACH_VECTOR(s->units, const V g = shaped(s->activation, get(p.g + k, n));
                         put(p.g + k, g, n);
                         put(p.h + k, gru_blend(get(p.z + k, n), g, get(p.h_previous + k, n)), n));
     }
@@ -98,15 +97,16 @@ static void gru_backward(const lstm__gru_step *given)
         FOR_EACH_VECTOR(
             s->units, const V z = get(p.z + k, n); const V g = get(p.g + k, n);
             const V dh = get(p.h + k, n);
-            const V dg = vmul(vsub(dh, vmul(dh, z)), slope_by(s->activation, g));
+            const V dg = vmul(vsub(dh, vmul(dh, z)), shaped_slope(s->activation, g));
             put(p.z + k,
                 vmul(vmul(dh, vsub(get(p.h_previous + k, n), g)),
-                     slope_by(s->recurrent_activation, z)),
+                     shaped_slope(s->recurrent_activation, z)),
                 n);
             put(p.g + k, dg, n); put(p.h + k, vmul(dh, z), n); if (s->after) {
                 const V r = get(p.r + k, n);
                 put(p.r + k,
-                    vmul(vmul(dg, get(p.second + k, n)), slope_by(s->recurrent_activation, r)), n);
+                    vmul(vmul(dg, get(p.second + k, n)), shaped_slope(s->recurrent_activation, r)),
+                    n);
                 put(p.second + k, vmul(dg, r), n);
             });
     }
@@ -126,7 +126,8 @@ static void gru_before_backward(const lstm__gru_step *given)
             s->units, const V d = get(from + k, n); const V r = get(gate + k, n);
             put(h + k, vfma(d, r, get(h + k, n)), n);
             put(gate + k,
-                vmul(vmul(d, get(h_previous + k, n)), slope_by(s->recurrent_activation, r)), n));
+                vmul(vmul(d, get(h_previous + k, n)), shaped_slope(s->recurrent_activation, r)),
+                n));
     }
 }
 

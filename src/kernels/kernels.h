@@ -61,8 +61,8 @@ typedef struct lstm__rmsprop_step {
 typedef struct lstm__gru_step {
     size_t rows, units, z, r;
     int after;
-    int32_t activation, recurrent_activation; /* LSTM_ACTIVATION_* of g, of z and r */
-    real *gates;                              /* [rows][3 units] */
+    lstm__activation activation, recurrent_activation; /* of g, of z and r */
+    real *gates;                                       /* [rows][3 units] */
     const real *recurrent;
     const real *h_previous; /* [rows], ld_previous apart */
     size_t ld_previous;
@@ -200,6 +200,11 @@ typedef struct lstm__kernels {
     void (*hold_backward)(const lstm__hold *hold);
     void (*pack_columns)(size_t k, size_t columns, const real *w, size_t ld, int turned,
                          real *packed);
+
+    /* As activation_forward and activation_backward, for activations with numbers. */
+    void (*shaped_forward)(lstm__activation activation, size_t count, const real *x, real *y);
+    void (*shaped_backward)(lstm__activation activation, size_t count, const real *y,
+                            const real *dy, real *dx, int accumulate);
 } lstm__kernels;
 
 /* The table of a level that the CPU supports (the caller has asked lstm__cpu_level). In the double

@@ -25,6 +25,8 @@
 #include "steps_tpl.h"
 
 #include "cell_tpl.h"
+#include "shaped_tpl.h"
+
 #include "gru_tpl.h"
 #include "variants_tpl.h"
 
@@ -80,4 +82,6 @@ const lstm__kernels LEVEL_TABLE = {
     .hold_forward = hold_forward,
     .hold_backward = hold_backward,
     .pack_columns = pack_columns,
+    .shaped_forward = shaped_forward,
+    .shaped_backward = shaped_backward,
 };

@@ -7,6 +7,12 @@
 
 #include "packed.h"
 
+/* An activation with its numbers, as lstm.h describes them; both 0 = the usual function. */
+typedef struct lstm__activation {
+    int32_t kind; /* LSTM_ACTIVATION_*, not softmax */
+    real alpha, beta;
+} lstm__activation;
+
 /* The cell of one step, from pre-activations to h and back. All rows of units are padded to U, the
  * padding being zero.
  *
@@ -14,10 +20,10 @@
  * the part `held` (0 = no zoneout). */
 typedef struct lstm__variant {
     size_t rows, units;
-    int32_t activation, recurrent; /* LSTM_ACTIVATION_* */
-    int32_t coupling;              /* LSTM_COUPLING_*; 0 = none */
-    real gate_clip, cell_clip;     /* 0 = none */
-    const real *peephole;          /* [3][U]: of i, f and o; NULL = none */
+    lstm__activation activation, recurrent, output; /* of g; of i, f, o; of c */
+    int32_t coupling;                               /* LSTM_COUPLING_*; 0 = none */
+    real gate_clip, cell_clip;                      /* 0 = none */
+    const real *peephole;                           /* [3][U]: of i, f and o; NULL = none */
     /* [rows] in gate order; forward: pre-activations, then i, f, g, o; backward: these, then
      * gradients */
     real *gates;

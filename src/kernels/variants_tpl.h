@@ -6,7 +6,7 @@
  *     i = r(|a_i + p_i c_previous|)      f = r(|a_f + p_f c_previous|), or 1 - i
  *     g = s(|a_g|)                       i = 1 - f with the other coupling
  *     m = |f c_previous + i g|           o = r(|a_o + p_o m|)
- *     n = N(m)                           h = o s(n)
+ *     n = N(m)                           h = o t(n)
  *     c = z c_previous + (1 - z) m       (n in place of m where the normalised c is carried)
  * Backward m is computed again from the gates. Whether a value was clipped is seen from the value
  * itself: one at the limit was, and then no gradient goes on.
@@ -19,21 +19,24 @@
 /* The row of a matrix of units, and of one in gate order. */
 #define ROW(matrix, row) ((matrix) ? (matrix) + (row)*s->ld_cell : NULL)
 
-static INLINE V gate_of(const lstm__variant *s, int32_t activation, V a)
+static INLINE V gate_of(const lstm__variant *s, lstm__activation activation, V a)
 {
     if (s->gate_clip > 0)
         a = BETWEEN(vset(-s->gate_clip), a, vset(s->gate_clip));
-    return activate_by(activation, a);
+    return shaped(activation, a);
 }
 
-/* The slope at a gate's value, 0 where its argument was at the clip. */
-static INLINE V gate_slope(const lstm__variant *s, int32_t activation, V y)
+/* The slope at a gate's value, 0 where its argument was at the clip. The activation rises, or, with
+ * numbers of its own, falls. */
+static INLINE V gate_slope(const lstm__variant *s, lstm__activation activation, V y)
 {
-    const V slope = slope_by(activation, y);
+    const V slope = shaped_slope(activation, y);
     if (!(s->gate_clip > 0))
         return slope;
-    const V high = activate_by(activation, vset(s->gate_clip));
-    const V low = activate_by(activation, vset(-s->gate_clip));
+    const V right = shaped(activation, vset(s->gate_clip));
+    const V left = shaped(activation, vset(-s->gate_clip));
+    const V high = vmax(left, right);
+    const V low = vmin(left, right);
     return vselect(vgreater(high, y), vselect(vgreater(y, low), slope, vset(0)), vset(0));
 }
 
@@ -92,7 +95,7 @@ static INLINE void variant_states(const lstm__variant *s, size_t row, size_t pan
 {
     const size_t cell = row * s->ld_cell + panel * LANES;
     const V o = vload(s->gates + row * s->ld_gates + (panel * 4 + 3) * LANES);
-    V t = activate_by(s->activation, seen);
+    V t = shaped(s->output, seen);
     if (n < LANES)
         t = vpart(t, n, vset(0));
     if (has_zoneout(s)) {
@@ -199,7 +202,7 @@ static INLINE V back_output(const lstm__variant *s, size_t row, size_t panel, V 
     const size_t cell = row * s->ld_cell + panel * LANES;
     const V o = vload(s->gates + row * s->ld_gates + (panel * 4 + 3) * LANES);
     const V t = vload(s->active_c + cell);
-    const V dn = vmul(vmul(vload(s->dh + cell), o), slope_by(s->activation, t));
+    const V dn = vmul(vmul(vload(s->dh + cell), o), shaped_slope(s->output, t));
     return s->carried || !s->normal ? vadd(dn, dc) : dn;
 }
 

@@ -133,6 +133,10 @@ typedef struct lstm__option {
     {                                                            \
         key, LSTM__OPTION_##kind, offset, set, false, NULL, true \
     }
+/* The two numbers of the activation `member` of an option struct. */
+#define LSTM__NUMBERS(key, type, member)                               \
+    LSTM__RARE(key "_alpha", RATE, offsetof(type, member##_alpha), 0), \
+        LSTM__RARE(key "_beta", RATE, offsetof(type, member##_beta), 0)
 #define LSTM__ALIAS(key, kind, offset)                         \
     {                                                          \
         key, LSTM__OPTION_##kind, offset, 0, true, NULL, false \
@@ -150,7 +154,8 @@ typedef struct lstm__option {
         NULL, LSTM__OPTION_END, 0, 0, false, NULL, false \
     }
 
-/* Whether an option of a layer has another value than 0, NO or the first of its names ("none"). */
+/* Whether an option of a layer has another value than 0, NO or the first of its names ("none"; an
+ * activation: any). */
 static inline bool lstm__option_is_on(const lstm__option *option, const void *options)
 {
     const void *place = (const unsigned char *)options + option->offset;
@@ -160,8 +165,8 @@ static inline bool lstm__option_is_on(const lstm__option *option, const void *op
         return *(const int64_t *)place != 0;
     case LSTM__OPTION_FLAG:
         return *(const int32_t *)place == LSTM_YES;
-    case LSTM__OPTION_NAMED:
-        return *(const int32_t *)place > 1;
+    case LSTM__OPTION_NAMED: /* there is no activation "none" */
+        return *(const int32_t *)place > (option->set == LSTM_NAMES_ACTIVATION ? 0 : 1);
     case LSTM__OPTION_RATE:
         return *(const float *)place != 0;
     case LSTM__OPTION_SEED:

@@ -8,6 +8,7 @@
  * kernel sees: h U + c, or r h; backward turns the former into its gradient. Ports: 0 = the layer's
  * output, 1 = last h. Inputs: 0 = sequence, 1 = initial h where given.
  */
+#include "activation.h"
 #include "cell_steps.h"
 #include "constants.h"
 #include "options.h"
@@ -45,6 +46,8 @@ static const lstm__option options[] = {
     LSTM__RARE("dropout", RATE, FIELD(dropout), 0),
     LSTM__RARE("recurrent_dropout", RATE, FIELD(recurrent_dropout), 0),
     LSTM__RARE("seed", SEED, FIELD(seed), 0),
+    LSTM__NUMBERS("activation", lstm_gru_options, activation),
+    LSTM__NUMBERS("recurrent_activation", lstm_gru_options, recurrent_activation),
     LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
     LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__IGNORED("implementation"),
@@ -93,6 +96,10 @@ static lstm_status define(lstm__node *node)
         own->recurrent_activation == LSTM_ACTIVATION_SOFTMAX)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
                           "softmax inside a GRU: expected an activation of single values");
+    RETURN_IF_ERROR(lstm__read_numbers(own->activation, &own->activation_alpha,
+                                       &own->activation_beta, "activation"));
+    RETURN_IF_ERROR(lstm__read_numbers(own->recurrent_activation, &own->recurrent_activation_alpha,
+                                       &own->recurrent_activation_beta, "recurrent_activation"));
     RETURN_IF_ERROR(lstm__cell_check_rates(own->dropout, own->recurrent_dropout));
     if (torch && own->reset_after == LSTM_NO)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
@@ -178,14 +185,18 @@ static real *second_at(const buffers *b, size_t step)
 static lstm__gru_step step_of(const lstm__node *node, const buffers *b, size_t step, real *gates)
 {
     const lstm__cell_tape *cell = &b->cell;
+    const lstm_gru_options *own = options_of(node);
     const size_t units = cell->units;
     return (lstm__gru_step){.rows = cell->batch,
                             .units = units,
                             .z = is_torch(node) ? units : 0,
                             .r = is_torch(node) ? 0 : units,
-                            .after = options_of(node)->reset_after == LSTM_YES,
-                            .activation = options_of(node)->activation,
-                            .recurrent_activation = options_of(node)->recurrent_activation,
+                            .after = own->reset_after == LSTM_YES,
+                            .activation = lstm__activation_of(
+                                own->activation, own->activation_alpha, own->activation_beta),
+                            .recurrent_activation = lstm__activation_of(
+                                own->recurrent_activation, own->recurrent_activation_alpha,
+                                own->recurrent_activation_beta),
                             .gates = gates,
                             .recurrent = b->recurrent,
                             .h_previous = lstm__cell_h(cell, step),

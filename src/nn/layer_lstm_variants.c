@@ -3,6 +3,7 @@
  * scales and shifts of normalisations, in this order behind the biases.
  */
 #include "layer_lstm_variants.h"
+#include "activation.h"
 #include "constants.h"
 #include "options.h"
 
@@ -60,8 +61,43 @@ static lstm_status check_together(const lstm_lstm_options *o)
     return LSTM_OK;
 }
 
+/* The numbers of the activations, and the third one: 0 where it is that of g. */
+static lstm_status check_activations(lstm_lstm_options *o)
+{
+    RETURN_IF_ERROR(
+        lstm__read_numbers(o->activation, &o->activation_alpha, &o->activation_beta, "activation"));
+    RETURN_IF_ERROR(lstm__read_numbers(o->recurrent_activation, &o->recurrent_activation_alpha,
+                                       &o->recurrent_activation_beta, "recurrent_activation"));
+    if (o->output_activation == 0) {
+        if (o->output_activation_alpha == 0 && o->output_activation_beta == 0)
+            return LSTM_OK;
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "output_activation_alpha is %g and output_activation_beta %g, but there "
+                          "is no output_activation: set that too",
+                          (double)o->output_activation_alpha, (double)o->output_activation_beta);
+    }
+    RETURN_IF_ERROR(
+        lstm__read_constant(&o->output_activation, 0, LSTM_NAMES_ACTIVATION, "output_activation"));
+    if (o->output_activation == LSTM_ACTIVATION_SOFTMAX)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "softmax inside an LSTM (output_activation): "
+                                                  "expected an activation of single values");
+    RETURN_IF_ERROR(lstm__read_numbers(o->output_activation, &o->output_activation_alpha,
+                                       &o->output_activation_beta, "output_activation"));
+    if (o->output_activation == o->activation &&
+        o->output_activation_alpha == o->activation_alpha &&
+        o->output_activation_beta == o->activation_beta) {
+        o->output_activation = 0;
+        o->output_activation_alpha = o->output_activation_beta = 0;
+    }
+    return LSTM_OK;
+}
+
 lstm_status lstm__variant_define(lstm_lstm_options *o)
 {
+    if (o->reserved != 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT, "lstm_lstm_options: reserved is %d: expected 0",
+                          (int)o->reserved);
+    RETURN_IF_ERROR(check_activations(o));
     RETURN_IF_ERROR(lstm__read_constant(&o->coupled_gates, LSTM_COUPLING_NONE, LSTM_NAMES_COUPLING,
                                         "coupled_gates"));
     RETURN_IF_ERROR(lstm__read_flag(&o->peepholes, LSTM_NO, "peepholes"));

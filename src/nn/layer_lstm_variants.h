@@ -23,7 +23,12 @@
         LSTM__RARE("dropout", RATE, LSTM__VARIANT(dropout), 0),                             \
         LSTM__RARE("recurrent_dropout", RATE, LSTM__VARIANT(recurrent_dropout), 0),         \
         LSTM__RARE("recurrent_dropconnect", RATE, LSTM__VARIANT(recurrent_dropconnect), 0), \
-        LSTM__RARE("seed", SEED, LSTM__VARIANT(seed), 0)
+        LSTM__RARE("seed", SEED, LSTM__VARIANT(seed), 0),                                   \
+        LSTM__NUMBERS("activation", lstm_lstm_options, activation),                         \
+        LSTM__NUMBERS("recurrent_activation", lstm_lstm_options, recurrent_activation),     \
+        LSTM__RARE("output_activation", NAMED, LSTM__VARIANT(output_activation),            \
+                   LSTM_NAMES_ACTIVATION),                                                  \
+        LSTM__NUMBERS("output_activation", lstm_lstm_options, output_activation)
 
 /* Check the options and fill in defaults. */
 lstm_status lstm__variant_define(lstm_lstm_options *options);

@@ -4,6 +4,7 @@
  * x W was. Ports: 0 = the layer's output, 1 = last h. Inputs: 0 = sequence, 1 = initial h where
  * given.
  */
+#include "activation.h"
 #include "cell_steps.h"
 #include "constants.h"
 #include "options.h"
@@ -35,6 +36,7 @@ static const lstm__option options[] = {
     LSTM__RARE("dropout", RATE, FIELD(dropout), 0),
     LSTM__RARE("recurrent_dropout", RATE, FIELD(recurrent_dropout), 0),
     LSTM__RARE("seed", SEED, FIELD(seed), 0),
+    LSTM__NUMBERS("activation", lstm_simple_rnn_options, activation),
     LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
     LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
     LSTM__IGNORED("unroll"),
@@ -51,6 +53,12 @@ static const lstm_simple_rnn_options *options_of(const lstm__node *node)
     return node->options;
 }
 
+static lstm__activation activation_of(const lstm__node *node)
+{
+    const lstm_simple_rnn_options *own = options_of(node);
+    return lstm__activation_of(own->activation, own->activation_alpha, own->activation_beta);
+}
+
 static lstm_status define(lstm__node *node)
 {
     lstm_simple_rnn_options *own = node->options;
@@ -60,6 +68,8 @@ static lstm_status define(lstm__node *node)
     if (own->activation == LSTM_ACTIVATION_SOFTMAX)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "activation is softmax: expected one that acts on single values");
+    RETURN_IF_ERROR(lstm__read_numbers(own->activation, &own->activation_alpha,
+                                       &own->activation_beta, "activation"));
     RETURN_IF_ERROR(lstm__read_flag(&own->return_sequences, LSTM_NO, "return_sequences"));
     RETURN_IF_ERROR(lstm__read_flag(&own->return_state, LSTM_NO, "return_state"));
     RETURN_IF_ERROR(lstm__read_flag(&own->go_backwards, LSTM_NO, "go_backwards"));
@@ -117,8 +127,8 @@ static void run_step(const lstm__node *node, lstm_session *session, const lstm__
         for (size_t b = 0; b < cell->batch; b++)
             kernels->copy_rows(1, units, lstm__values_of(node, 3), 0, sums + b * units, 0, 1);
     lstm__cell_recurrent(node, cell, step, 1, true, sums);
-    kernels->activation_forward(options_of(node)->activation, cell->batch * units, sums,
-                                lstm__cell_h(cell, step + 1));
+    kernels->shaped_forward(activation_of(node), cell->batch * units, sums,
+                            lstm__cell_h(cell, step + 1));
     lstm__cell_hold(cell, step);
 }
 
@@ -148,8 +158,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     for (size_t step = cell->steps; step-- > 0;) {
         real *sums = lstm__cell_gates(cell, 0, step);
         lstm__cell_back_output(node, session, cell, step);
-        kernels->activation_backward(options_of(node)->activation, cell->batch * units,
-                                     lstm__cell_h(cell, step + 1), cell->carry, sums, 0);
+        kernels->shaped_backward(activation_of(node), cell->batch * units,
+                                 lstm__cell_h(cell, step + 1), cell->carry, sums, 0);
         kernels->fill_rows(cell->batch, units, NULL, cell->carry, units);
         lstm__cell_back_hold(cell, step, sums, units);
         lstm__cell_back_product(node, cell, 0, 1, sums, units);

@@ -6,6 +6,7 @@
  * the steps of a segment alone.
  */
 #include "stepwise.h"
+#include "activation.h"
 #include "tape.h"
 
 #include <string.h>
@@ -29,11 +30,20 @@ static bool normalises_cell(const lstm_lstm_options *options)
     return normalises_gates(options) && options->layer_norm != LSTM_LAYER_NORM_TFLITE;
 }
 
+/* A third activation, or numbers of their own. */
+static bool has_shapes(const lstm_lstm_options *options)
+{
+    return options->output_activation != 0 || options->activation_alpha != 0 ||
+           options->activation_beta != 0 || options->recurrent_activation_alpha != 0 ||
+           options->recurrent_activation_beta != 0;
+}
+
 static bool has_variant_cell(const lstm_lstm_options *options)
 {
-    return options->peepholes == LSTM_YES || options->coupled_gates > LSTM_COUPLING_NONE ||
-           options->gate_clip > 0 || options->cell_clip > 0 || options->zoneout_h > 0 ||
-           options->zoneout_c > 0 || options->recurrent_dropout > 0 || normalises_gates(options);
+    return has_shapes(options) || options->peepholes == LSTM_YES ||
+           options->coupled_gates > LSTM_COUPLING_NONE || options->gate_clip > 0 ||
+           options->cell_clip > 0 || options->zoneout_h > 0 || options->zoneout_c > 0 ||
+           options->recurrent_dropout > 0 || normalises_gates(options);
 }
 
 bool lstm__stepwise_needed(const lstm_lstm_options *options)
@@ -227,6 +237,8 @@ lstm__variant lstm__stepwise_variant(const lstm__stepwise_pass *pass, size_t t, 
 {
     const lstm__stepwise *s = pass->s;
     const lstm_lstm_options *o = s->options;
+    const lstm__activation g = lstm__activation_of(o->activation, o->activation_alpha,
+                                                   o->activation_beta);
     const size_t cell = first * s->padded;
     real *normal = lstm__stepwise_tape(pass, s->normal, t, s->padded);
     real *hold = lstm__stepwise_tape(pass, s->hold_c, t, s->padded);
@@ -235,8 +247,13 @@ lstm__variant lstm__stepwise_variant(const lstm__stepwise_pass *pass, size_t t, 
     return (lstm__variant){
         .rows = count,
         .units = s->units,
-        .activation = o->activation,
-        .recurrent = o->recurrent_activation,
+        .activation = g,
+        .recurrent = lstm__activation_of(o->recurrent_activation, o->recurrent_activation_alpha,
+                                         o->recurrent_activation_beta),
+        .output = o->output_activation
+                      ? lstm__activation_of(o->output_activation, o->output_activation_alpha,
+                                            o->output_activation_beta)
+                      : g,
         .coupling = o->coupled_gates,
         .gate_clip = (real)o->gate_clip,
         .cell_clip = (real)o->cell_clip,

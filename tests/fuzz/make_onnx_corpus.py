@@ -133,9 +133,28 @@ def parts():
           tensors, 13)
 
 
+def activations():
+    """All activations with their alpha and beta: six different ones in two directions, a GRU, an RNN, and operators by themselves."""
+    h = 1
+    node = helper.make_node
+    tensors = [raw("W", weights(2, 4 * h, 1)), raw("R", weights(2, 4 * h, h)), raw("P", weights(2, 3 * h)),
+               raw("W3", weights(1, 3 * h, 2 * h)), raw("R3", weights(1, 3 * h, h)), raw("W1", weights(1, h, h)),
+               raw("R1", weights(1, h, h)), raw("axis", np.array([1], np.int64)), raw("flat", np.array([0, 0, -1], np.int64))]
+    nodes = [node("LSTM", ["x", "W", "R", "", "", "", "", "P"], ["y4"], "six", hidden_size=h, direction="bidirectional", clip=2.0,
+                  activations=["HardSigmoid", "LeakyRelu", "ScaledTanh", "Affine", "Elu", "ThresholdedRelu"],
+                  activation_alpha=[0.25, 0.5, 1.5, 0.25, 0.75, 0.125], activation_beta=[0.375, 0.75, 0.5]),
+             node("Transpose", ["y4"], ["yt"], perm=[0, 2, 1, 3]), node("Reshape", ["yt", "flat"], ["y3"]),
+             node("LeakyRelu", ["y3"], ["l"], alpha=0.25), node("ThresholdedRelu", ["l"], ["t"], alpha=0.0625),
+             node("GRU", ["t", "W3", "R3"], ["g4"], hidden_size=h, activations=["HardSigmoid", "Softsign"]),
+             node("Squeeze", ["g4", "axis"], ["g3"]), node("HardSigmoid", ["g3"], ["s"], alpha=0.375, beta=0.25),
+             node("RNN", ["s", "W1", "R1"], ["r4"], hidden_size=h, activations=["ScaledTanh"], activation_alpha=[0.5], activation_beta=[2.0]),
+             node("Squeeze", ["r4", "axis"], ["r3"]), node("Elu", ["r3"], ["y"], alpha=0.5)]
+    write("activations", nodes, [port("x", ["t", "b", 1])], [port("y", ["t", "b", h])], tensors, 14)
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for make in (bidirectional, zeros, opset7, layers, parts):
+    for make in (bidirectional, zeros, opset7, layers, parts, activations):
         make()
     for path in sorted(FOLDER.iterdir()):
         print(path.name, path.stat().st_size)
