@@ -85,7 +85,8 @@ fixed='{"type": "Input", "name": "x", "shape": [8, 4]}'
 good lstm "$x, {\"type\": \"LSTM\", \"units\": 5, \"return_sequences\": true}, {\"type\": \"Dropout\", \"rate\": 0.5},
     {\"type\": \"LSTM\", \"units\": 3}, {\"type\": \"Dense\", \"units\": 2, \"activation\": \"softmax\"}"
 good cells "$x, {\"type\": \"GRU\", \"units\": 4, \"return_sequences\": true},
-    {\"type\": \"GRU\", \"units\": 3, \"reset_after\": false, \"return_sequences\": true},
+    {\"type\": \"GRU\", \"units\": 3, \"reset_after\": false, \"return_sequences\": true, \"activation\": \"softsign\",
+     \"recurrent_activation\": \"hard_sigmoid\"},
     {\"type\": \"SimpleRNN\", \"units\": 3, \"activation\": \"softsign\", \"use_bias\": false, \"return_sequences\": true},
     {\"type\": \"LSTM\", \"units\": 3, \"activation\": \"softplus\", \"recurrent_activation\": \"hard_sigmoid\",
      \"return_sequences\": true, \"stateful\": true}"

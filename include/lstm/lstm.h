@@ -1406,7 +1406,9 @@ LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
  * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
  * weight is used and every parameter filled; the optimizer's state is not read, which a log line
  * says. No file, however damaged, is read outside its bounds, nor can it ask for more parameters
- * than it holds. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT,
+ * than it holds. A file of 16 MiB and more is mapped: do not cut it off in place meanwhile, but
+ * rename a new one over it, as lstm_model_save does. The self-test's memory stays with the model for
+ * its first session. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT,
  * LSTM_ERROR_NOT_FOUND, LSTM_ERROR_UNSUPPORTED (newer file; weights without a description),
  * LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (self-test or NaN), LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, const char *path);

@@ -106,8 +106,9 @@ static lstm_status test_run(test *t)
                                .steps = TEST_STEPS,
                                .inputs = t->inputs,
                                .count = TEST_BATCH};
-    RETURN_IF_ERROR(lstm__session_create(&session, (lstm_model *)(uintptr_t)t->model, false, false,
-                                         TEST_BATCH, TEST_STEPS, 0));
+    RETURN_IF_ERROR(lstm__session_create_as(
+        &session, (lstm_model *)(uintptr_t)t->model,
+        &(lstm__session_wish){.batch = TEST_BATCH, .steps = TEST_STEPS, .retires = true}));
     lstm__session_forward(session, &batch);
     for (size_t k = 0; k < t->model->output_count; k++) {
         const lstm_layer *layer = t->model->outputs[k];
@@ -115,7 +116,7 @@ static lstm_status test_run(test *t)
                              lstm__session_port(session, layer)->value, LSTM_LAYOUT_BATCH_FIRST,
                              t->outputs[k]);
     }
-    lstm__session_destroy(session);
+    lstm__session_retire(session);
     return LSTM_OK;
 }
 

@@ -52,8 +52,10 @@ lstm_status lstm__source_need_cell(lstm__source *s, const lstm__node *node)
         return lstm__source_need_activation(s, node, own->recurrent_activation, true);
     }
     if (node->class == &lstm__class_gru) {
+        const lstm_gru_options *own = node->options;
         s->parts[LSTM__SOURCE_GRU] = true;
-        return LSTM_OK;
+        RETURN_IF_ERROR(lstm__source_need_activation(s, node, own->activation, true));
+        return lstm__source_need_activation(s, node, own->recurrent_activation, true);
     }
     s->parts[LSTM__SOURCE_RNN] = true;
     return lstm__source_need_activation(
@@ -227,13 +229,15 @@ static void run_gru(lstm__source *s, const lstm__node *node, const char *x, cons
                  3 * own->units);
     lstm__source_print(s,
                        "    %s_gru(%s, %s, %" PRId64 ", %s,\n        %s, %s, %s, %" PRId64
-                       ", %d, %d,\n        %d, m->h%zu, m->a, %s);\n",
+                       ", %d, %d,\n        %s_act_%s, %s_act_%s, %d, m->h%zu, m->a, %s);\n",
                        s->prefix, steps, x, lstm__source_input(node, 0).features,
                        lstm__source_constant(s, node, "kernel", true, kernel),
                        lstm__source_constant(s, node, "recurrent", true, recurrent),
                        lstm__source_constant(s, node, "bias", node->parameter_count > 2, bias),
-                       second, own->units, after, torch, own->go_backwards == LSTM_YES, node->index,
-                       y);
+                       second, own->units, after, torch, s->prefix,
+                       lstm__source_activation(own->activation), s->prefix,
+                       lstm__source_activation(own->recurrent_activation),
+                       own->go_backwards == LSTM_YES, node->index, y);
 }
 
 static void run_rnn(lstm__source *s, const lstm__node *node, const char *x, const char *y,

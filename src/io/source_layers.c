@@ -122,8 +122,8 @@ lstm_status lstm__source_need(lstm__source *s, const lstm__node *node)
 {
     const lstm__layer_class *class = node->class;
     if (lstm__is_shaped(node))
-        return cannot(node, "activations with numbers of their own (activation_alpha, "
-                            "output_activation)");
+        return lstm__source_cannot(node, "activations with numbers of their own (activation_alpha, "
+                                         "output_activation)");
     if (lstm__source_is_cell(node))
         return lstm__source_need_cell(s, node);
     if (lstm__source_is_attention(node))
