@@ -244,6 +244,132 @@ static void test_step_forward_equals_reference(void **state)
                 k, (forward_case){1, k->lanes + 2, depth, single, depth % 2, true, false, true});
 }
 
+/* Numbers from -limit to limit, near zero as dense as far from it, then the ends of what a float holds. */
+static double sample_point(size_t k, size_t count, double limit)
+{
+    static const double ends[] = {INFINITY, -INFINITY, 3e38, -3e38, 1e10, -1e10, 0};
+    enum { ENDS = sizeof ends / sizeof ends[0] };
+    if (k < ENDS)
+        return ends[k];
+    const double part = 2.0 * (double)(k - ENDS) / (double)(count - ENDS - 1) - 1;
+    return k % 2 ? limit * part : limit * part * exp(-20 * fabs(part));
+}
+
+/* Distance from y to what it should be, in units of the last place of a real. */
+static double in_ulp(real y, double want)
+{
+    int exponent = 0;
+    frexp(want, &exponent);
+    return fabs((double)y - want) / ldexp(1, exponent - (sizeof(real) == 4 ? 24 : 53));
+}
+
+/* The cell alone, with sums that begin anywhere: each of its functions within the bounds that
+ * functions_tpl.h states, sigmoids from where they are cut on. */
+static void test_gates_of_a_step_stay_within_their_bounds(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    enum { ROWS = 997 };
+    const size_t u = k->lanes;
+    matrix gates = make_gates(k, ROWS, u, 0, 0);
+    matrix start = make_gates(k, ROWS, u, 0, 0);
+    const matrix before = make_cells(k, ROWS, u, 0, 0);
+    matrix c = make_cells(k, ROWS, u, 0, 0);
+    matrix t = make_cells(k, ROWS, u, 0, 0);
+    matrix h = make(ROWS, u, 0, 0, 0, 0);
+    matrix c_alone = make_cells(k, ROWS, u, 0, 0);
+    matrix h_alone = make(ROWS, u, 0, 0, 0, 0);
+    for (size_t row = 0; row < ROWS; row++)
+        for (size_t unit = 0; unit < u; unit++) {
+            const size_t place_of = row * u + unit;
+            for (size_t gate = 0; gate < 4; gate++)
+                start.p[row * start.ld + place(k, unit, gate)] = (real)sample_point(
+                    (place_of + gate * 31) % (ROWS * u), ROWS * u, gate == 2 ? 12 : 33.9);
+            before.p[row * before.ld + unit] = (real)sample_point(place_of, ROWS * u, 10);
+            if (!isfinite(before.p[row * before.ld + unit]) || place_of < 8)
+                before.p[row * before.ld + unit] = 0;
+        }
+    lstm__step_forward s = {.rows = ROWS,
+                            .units = u,
+                            .start = start.p,
+                            .ld_start = start.ld,
+                            .gates = gates.p,
+                            .ld_gates = gates.ld,
+                            .c_previous = before.p,
+                            .c = c.p,
+                            .tanh_c = t.p,
+                            .ld_cell = c.ld,
+                            .h = h.p,
+                            .ld_h = h.ld};
+    k->step_forward(&s, 0, 1);
+    s.gates = s.tanh_c = NULL;
+    s.c = c_alone.p;
+    s.h = h_alone.p;
+    k->step_forward(&s, 0, 1);
+    const double sigmoid_bound = sizeof(real) == 4 ? 4.5 : 8;
+    const double tanh_bound = sizeof(real) == 4 ? 5.5 : 8;
+    double worst_sigmoid = 0, worst_tanh = 0, worst_c = 0, worst_h = 0;
+    for (size_t row = 0; row < ROWS; row++)
+        for (size_t unit = 0; unit < u; unit++) {
+            double a[4];
+            for (size_t gate = 0; gate < 4; gate++) {
+                const double x = at(start, row, place(k, unit, gate));
+                a[gate] = at(gates, row, place(k, unit, gate));
+                if (gate == 2)
+                    worst_tanh = fmax(worst_tanh, in_ulp((real)a[gate], tanh(x)));
+                else if (x >= -34)
+                    worst_sigmoid = fmax(worst_sigmoid, in_ulp((real)a[gate], sigmoid(x)));
+                else
+                    assert_true(a[gate] >= 0 && a[gate] < 2e-15);
+            }
+            const double parts = fabs(a[1] * at(before, row, unit)) + fabs(a[0] * a[2]);
+            const double cell = a[1] * at(before, row, unit) + a[0] * a[2];
+            worst_c = fmax(worst_c, fabs(at(c, row, unit) - cell) / (parts + 1e-300));
+            worst_c = fmax(worst_c, fabs(at(c_alone, row, unit) - cell) / (parts + 1e-300));
+            worst_tanh = fmax(worst_tanh, in_ulp((real)at(t, row, unit), tanh(at(c, row, unit))));
+            const double out = a[3] * tanh(at(c_alone, row, unit));
+            worst_h = fmax(worst_h, fabs(at(h_alone, row, unit) - out) / (fabs(out) + 1e-300));
+        }
+    const double unit = sizeof(real) == 4 ? 0x1p-24 : 0x1p-53;
+    print_message("%s: sigmoid %.2f ulp, tanh %.2f ulp, c %.1f, h %.1f roundings\n", k->name,
+                  worst_sigmoid, worst_tanh, worst_c / unit, worst_h / unit);
+    assert_true(worst_sigmoid <= sigmoid_bound);
+    assert_true(worst_tanh <= tanh_bound);
+    assert_true(worst_c <= 24 * unit);
+    assert_true(worst_h <= 24 * unit);
+    FINISH(gates, start, before, c, t, h, c_alone, h_alone);
+}
+
+/* A sum that is no number makes the output none, at all places of the cell. */
+static void test_nan_comes_through_a_step(void **state)
+{
+    const lstm__kernels *const k = table(state);
+    for (size_t gate = 0; gate < 4; gate++)
+        for (int keep = 0; keep < 2; keep++) {
+            matrix start = make_gates(k, 1, 1, 0, 0);
+            const matrix before = make_cells(k, 1, 1, 1, 2);
+            matrix c = make_cells(k, 1, 1, 0, 0);
+            matrix t = make_cells(k, 1, 1, 0, 0);
+            matrix h = make(1, 1, 0, 0, 0, 0);
+            start.p[place(k, 0, gate)] = NAN;
+            const lstm__step_forward s = {.rows = 1,
+                                          .units = 1,
+                                          .start = start.p,
+                                          .ld_start = start.ld,
+                                          .gates = keep ? start.p : NULL,
+                                          .ld_gates = start.ld,
+                                          .c_previous = before.p,
+                                          .c = c.p,
+                                          .tanh_c = keep ? t.p : NULL,
+                                          .ld_cell = c.ld,
+                                          .h = h.p,
+                                          .ld_h = h.ld};
+            k->step_forward(&s, 0, 1);
+            assert_true(isnan(h.p[0]));
+            assert_true(gate == 3 || isnan(c.p[0]));
+            FINISH(start, before, c, t, h);
+        }
+}
+
 static void check_backward(const lstm__kernels *k, size_t rows, size_t units, int variant)
 {
     const bool single = rows == 1 && (variant & 2);
@@ -516,6 +642,8 @@ static void test_bits_of_a_row_do_not_depend_on_the_rows_around_it(void **state)
     LEVEL_TEST(test_packing_moves_every_weight_to_its_place_and_pads_with_zeros, level), \
         LEVEL_TEST(test_packing_adds_two_biases, level),                                 \
         LEVEL_TEST(test_step_forward_equals_reference, level),                           \
+        LEVEL_TEST(test_gates_of_a_step_stay_within_their_bounds, level),                \
+        LEVEL_TEST(test_nan_comes_through_a_step, level),                                \
         LEVEL_TEST(test_step_backward_equals_reference, level),                          \
         LEVEL_TEST(test_products_equal_reference, level),                                \
         LEVEL_TEST(test_weight_gradient_equals_reference, level),                        \

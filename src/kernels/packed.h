@@ -37,7 +37,7 @@ typedef struct lstm__step_forward {
     size_t ld_gates;
     const real *c_previous; /* [rows][U]; padding zero */
     real *c;                /* may be c_previous */
-    real *tanh_c;           /* NULL = not kept */
+    real *tanh_c;           /* kept with gates */
     size_t ld_cell;         /* of these three */
     real *h;                /* [rows][units]; must not overlap a */
     size_t ld_h;

@@ -57,6 +57,9 @@ static void multiply_piece(const lstm__multiplication *p, const strip *s, size_t
         job.ld_start = fresh ? 0 : job.ld_out;
         if (partial && !fresh)
             copy_part(height, s->columns, c, p->ld_c, edge, wide);
+        if (fresh && !partial && t + 1 < tiles.count)
+            for (size_t r = 0; r < part_size(&tiles, t + 1); r++)
+                claim(c + (height + r) * p->ld_c, wide);
         by_rows[height - 1](&job);
         if (partial)
             copy_part(height, s->columns, edge, wide, c, p->ld_c);

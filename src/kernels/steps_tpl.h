@@ -17,52 +17,58 @@
 
 /* ---- Forward */
 
-typedef struct four_gates {
-    V i, f, g, o;
-} four_gates;
-
-/* The four activations with two reciprocals: 1/(a b) gives both 1/a and 1/b. */
-static INLINE four_gates activate(V ai, V af, V ag, V ao)
-{
-    const V i = vsigmoid_divisor(ai);
-    const V f = vsigmoid_divisor(af);
-    const V o = vsigmoid_divisor(ao);
-    const V m = vtanh_minus(ag);
-    const V g = vadd(m, vset(2));
-    const V ig = vreciprocal(vmul(i, g));
-    const V fo = vreciprocal(vmul(f, o));
-    return (four_gates){vmul(ig, g), vmul(fo, o), vcopysign(vmul(vmul(m, ig), i), ag), vmul(fo, f)};
-}
-
-/* The activations and c of one row of a panel, from the sums of its tile, in whose place o and c
- * are left. */
+/* The divisors of the sigmoids are I, F, O, and tanh(x) = m / (m + 2): one reciprocal for i, f and g, as
+ * 1/(I F G) gives each, and one for o and tanh(c). Without a tape the quotients alone will do:
+ *     c = (c_previous I G + m F) / (I F G)        h = m / (O (m + 2)), m of c
+ *
+ * The first half of one row of a panel, from the sums of its tile, in whose place O and c are left. */
 static INLINE void finish_gates(const lstm__step_forward *s, size_t row, size_t panel, real *sums)
 {
     const size_t cell = row * s->ld_cell + panel * LANES;
-    const four_gates a = activate(vload(sums), vload(sums + LANES), vload(sums + 2 * LANES),
-                                  vload(sums + 3 * LANES));
-    const V c = vfma(a.f, vload(s->c_previous + cell), vmul(a.i, a.g));
-    vstore(sums, a.o);
-    vstore(sums + LANES, c);
-    vstore(s->c + cell, c);
+    const V before = vload(s->c_previous + cell);
+    const V i = vsigmoid_divisor(vload(sums));
+    const V f = vsigmoid_divisor(vload(sums + LANES));
+    const V m = vtanh_dividend(vload(sums + 2 * LANES));
+    const V g = vadd(m, vset(2));
+    const V ig = vmul(i, g);
+    const V all = vmul(ig, f);
+    V c;
     if (s->gates) {
         real *gates = s->gates + row * s->ld_gates + panel * 4 * LANES;
-        vstore(gates, a.i);
-        vstore(gates + LANES, a.f);
-        vstore(gates + 2 * LANES, a.g);
-        vstore(gates + 3 * LANES, a.o);
+        const V inverse = vreciprocal(all);
+        const V gate_i = vmul(vmul(f, g), inverse);
+        const V gate_f = vmul(ig, inverse);
+        const V gate_g = vmul(vmul(vmul(i, f), m), inverse);
+        vstore(gates, gate_i);
+        vstore(gates + LANES, gate_f);
+        vstore(gates + 2 * LANES, gate_g);
+        c = vfma(gate_f, before, vmul(gate_i, gate_g));
+    } else {
+        c = vdiv(vfma(before, ig, vmul(m, f)), all);
     }
+    vstore(s->c + cell, c);
+    vstore(sums, vsigmoid_divisor(vload(sums + 3 * LANES)));
+    vstore(sums + LANES, c);
 }
 
+/* The second half. */
 static INLINE void finish_output(const lstm__step_forward *s, size_t row, size_t panel, size_t n,
                                  const real *sums)
 {
-    const V c = vload(sums + LANES);
-    const V m = vtanh_minus(c);
-    const V t = vcopysign(vmul(m, vreciprocal(vadd(m, vset(2)))), c);
-    const V h = vmul(vload(sums), t);
-    if (s->tanh_c)
-        vstore(s->tanh_c + row * s->ld_cell + panel * LANES, t);
+    const V o = vload(sums);
+    const V m = vtanh_dividend(vload(sums + LANES));
+    const V t = vadd(m, vset(2));
+    V h;
+    if (s->gates) {
+        const V inverse = vreciprocal(vmul(o, t));
+        const V gate_o = vmul(t, inverse);
+        const V tanh_c = vmul(vmul(m, o), inverse);
+        vstore(s->gates + row * s->ld_gates + (panel * 4 + 3) * LANES, gate_o);
+        vstore(s->tanh_c + row * s->ld_cell + panel * LANES, tanh_c);
+        h = vmul(gate_o, tanh_c);
+    } else {
+        h = vdiv(m, vmul(o, t));
+    }
     put(s->h + row * s->ld_h + panel * LANES, h, n);
     if (s->y)
         put(s->y + row * s->ld_y + panel * LANES, h, n);
@@ -118,6 +124,22 @@ static void fetch_panel(fetches *f, const lstm__step_forward *s, size_t panel, s
         fetch_rows(f, s->y + cell, s->ld_y, s->rows, n);
 }
 
+/* What the cells of some rows of a panel are going to write of the tape. */
+static INLINE void claim_tape(const lstm__step_forward *s, size_t first, size_t rows, size_t panel)
+{
+    const size_t cell = panel * LANES;
+    for (size_t r = first; r < first + rows; r++) {
+        if (s->gates) {
+            claim(s->gates + r * s->ld_gates + 4 * cell, 4 * LANES);
+            claim(s->c + r * s->ld_cell + cell, LANES);
+            claim(s->tanh_c + r * s->ld_cell + cell, LANES);
+            claim(s->h + r * s->ld_h + cell, LANES);
+        }
+        if (s->y)
+            claim(s->y + r * s->ld_y + cell, LANES);
+    }
+}
+
 /* Panels first to last - 1: for each some panels and all rows, tile by tile. */
 static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t last_panel)
 {
@@ -157,6 +179,10 @@ static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t
                 else
                     gate_tiles[rows - 1](&job);
             }
+            if (t + 1 < tiles.count)
+                claim_tape(s, first + rows, part_size(&tiles, t + 1), p);
+            else if (p + panels < last_panel && panels == 1)
+                claim_tape(s, 0, part_size(&tiles, 0), p + 1);
             finish(s, first, rows, p, panels, sums);
         }
     }

@@ -68,6 +68,15 @@ static INLINE void fetch_rows(fetches *f, const real *at, size_t ld, size_t rows
         fetch(f, at + c, ld, rows);
 }
 
+/* Make the lines of some columns ours to write, soon. A processor holds back a store until its line is
+ * there, and every later store with it: without this the lines of a tape that lies in the third cache or
+ * in memory come one after the other. */
+static INLINE void claim(const real *at, size_t columns)
+{
+    for (size_t c = 0; c < columns; c += 64 / sizeof(real))
+        __builtin_prefetch(at + c, 1);
+}
+
 /* out[r][v] = start[r][v] (NULL: 0) + sum over k of a[r * row + k * step] * b[k * wide + v]. The
  * distances ld_start (0: the same for all rows) and ld_out are of rows. */
 typedef struct tile_job {
@@ -170,7 +179,8 @@ TILES(4)
 MORE_TILES(4)
 #else
 TWICE(1)
-TWICE(2) TWICE(3) TWICE(4) TWICE(5) TWICE(6)
+TWICE(2)
+TWICE(3) TWICE(4) TWICE(5) TWICE(6)
 #endif
 static tile_function *const gate_tiles[] = {NAMES(4), MORE_NAMES(4)};
 /* By vectors and rows, from 1. */

@@ -10,7 +10,7 @@
 
 #include <immintrin.h>
 
-enum { LANES = 8 };
+enum { LANES = 8, FUSED = 1 };
 
 typedef __m256 V;
 typedef __m256 B;
@@ -124,6 +124,12 @@ static inline V vtimes_pow2(V a, V n, V t)
 {
     (void)n;
     return vmul(a, vpow2(t));
+}
+
+static inline V vpow2_of(V n, V t)
+{
+    (void)n;
+    return vpow2(t);
 }
 
 static inline B vgreater(V a, V b)

@@ -10,7 +10,7 @@
 
 #include <immintrin.h>
 
-enum { LANES = 16 };
+enum { LANES = 16, FUSED = 1 };
 
 typedef __m512 V;
 typedef __mmask16 B;
@@ -127,6 +127,12 @@ static inline V vtimes_pow2(V a, V n, V t)
 {
     (void)t;
     return _mm512_scalef_ps(a, n);
+}
+
+static inline V vpow2_of(V n, V t)
+{
+    (void)t;
+    return _mm512_scalef_ps(_mm512_set1_ps(1), n);
 }
 
 static inline B vgreater(V a, V b)

@@ -172,9 +172,9 @@ static inline V vsigmoid_divisor(V x)
     return 1 + exp(x < -300 ? 300 : -x);
 }
 
-static inline V vtanh_minus(V x)
+static inline V vtanh_dividend(V x)
 {
-    return expm1(-2 * fabs(x));
+    return expm1(2 * (x < -20 ? -20 : x > 20 ? 20 : x));
 }
 
 static inline V vlog1p_unit(V e)

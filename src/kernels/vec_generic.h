@@ -17,7 +17,8 @@
  *     vcopysign(a, b)                  |a| with the sign of b
  *     vpow2(t)                         2^n for t = 1.5 * 2^23 + n, n an integer from -127 (gives 0) to 128 (gives
  *                                      infinity): t holds n in its low bits, which are shifted to the exponent's
- *     vtimes_pow2(a, n, t)             a 2^n for the same t and n
+ *     vtimes_pow2(a, n, t)             a 2^n for the same t and n; vpow2_of(n, t): 2^n
+ *     FUSED                            whether vfma rounds once
  *     B, vgreater(a, b), vselect(b, x, y)   x where b, else y
  *     vsum, vlargest                   over the lanes, in an order fixed by LANES
  *     D, dzero, dsquare_add(d, v), dsum     sum of squares in double
@@ -29,7 +30,7 @@
 
 #include <string.h>
 
-enum { LANES = 4 };
+enum { LANES = 4, FUSED = 0 };
 
 typedef float V __attribute__((vector_size(16)));
 typedef uint32_t B __attribute__((vector_size(16)));
@@ -164,6 +165,12 @@ static inline V vtimes_pow2(V a, V n, V t)
 {
     (void)n;
     return vmul(a, vpow2(t));
+}
+
+static inline V vpow2_of(V n, V t)
+{
+    (void)n;
+    return vpow2(t);
 }
 
 static inline float vsum(V a)

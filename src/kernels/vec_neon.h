@@ -9,7 +9,7 @@
 
 #include <arm_neon.h>
 
-enum { LANES = 4 };
+enum { LANES = 4, FUSED = 1 };
 
 typedef float32x4_t V;
 typedef uint32x4_t B;
@@ -146,6 +146,12 @@ static inline V vtimes_pow2(V a, V n, V t)
 {
     (void)n;
     return vmul(a, vpow2(t));
+}
+
+static inline V vpow2_of(V n, V t)
+{
+    (void)n;
+    return vpow2(t);
 }
 
 static inline float vsum(V a)
