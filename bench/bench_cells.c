@@ -28,7 +28,7 @@ typedef struct shape {
 static const shape shapes[] = {{32, 50, 64, 128}, {64, 50, 256, 256}, {16, 50, 128, 128}};
 
 /* What the padded batches leave out. */
-enum { WHOLE, SORTED, UNSORTED };
+enum { WHOLE, SORTED, UNSORTED, VALUES /* unsorted, told by a Masking layer alone */ };
 
 typedef struct cell {
     const char *name, *type;
@@ -41,6 +41,7 @@ static const cell cells[] = {
     {"plain", "LSTM", "", 4, WHOLE},
     {"sorted lengths", "LSTM", "", 4, SORTED},
     {"unsorted lengths", "LSTM", "", 4, UNSORTED},
+    {"unsorted, Masking", "LSTM", "", 4, VALUES},
     {"dropout", "LSTM", ", \"dropout\": 0.25", 4, WHOLE},
     {"dropconnect", "LSTM", ", \"recurrent_dropconnect\": 0.25", 4, WHOLE},
     {"projection", "LSTM", ", \"proj_size\": %d", 4, WHOLE},
@@ -99,11 +100,24 @@ static int64_t make_lengths(const shape *s, int padding, int32_t *lengths)
 {
     int64_t sum = 0;
     for (int64_t b = 0; b < s->batch; b++) {
-        const int64_t place = padding == UNSORTED ? b * 7919 % s->batch : b;
+        const int64_t place = padding >= UNSORTED ? b * 7919 % s->batch : b;
         lengths[b] = (int32_t)(s->steps - place * (s->steps - s->steps / 4) / s->batch);
         sum += lengths[b];
     }
     return sum;
+}
+
+/* Zeros in place of lengths. */
+static void pad_values(layer *l, const shape *s)
+{
+    float *x = (float *)(void *)l->data.x;
+    for (int64_t t = 0; t < s->steps; t++)
+        for (int64_t b = 0; b < s->batch; b++)
+            if (t >= l->data.lengths[b])
+                memset(x + (t * s->batch + b) * s->input, 0, (size_t)s->input * sizeof *x);
+    free((void *)l->data.lengths);
+    l->data.lengths = NULL;
+    l->data.lengths_count = 0;
 }
 
 static layer make_layer(lstm_context *context, const cell *c, const shape *s, int training)
@@ -122,9 +136,10 @@ static layer make_layer(lstm_context *context, const cell *c, const shape *s, in
                  number + 2);
     }
     snprintf(text, sizeof text,
-             "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, %lld]}, {\"type\": \"%s\", "
+             "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, %lld]}, %s{\"type\": \"%s\", "
              "\"units\": %lld, \"return_sequences\": true%s}]}",
-             (long long)s->input, c->type, (long long)s->hidden, options);
+             (long long)s->input, c->padding == VALUES ? "{\"type\": \"Masking\"}, " : "", c->type,
+             (long long)s->hidden, options);
     need(lstm_model_from_json(&l.model, context, text, strlen(text)));
     const lstm_session_options plan = {.struct_size = sizeof plan,
                                        .training = training ? LSTM_YES : LSTM_NO,
@@ -146,6 +161,8 @@ static layer make_layer(lstm_context *context, const cell *c, const shape *s, in
         l.data.lengths = lengths;
         l.data.lengths_count = (size_t)s->batch;
     }
+    if (c->padding == VALUES)
+        pad_values(&l, s);
     l.work = (double)steps * (c->gates * (double)(s->hidden * (width + s->input)) +
                               (projected ? (double)(s->hidden * width) : 0));
     return l;

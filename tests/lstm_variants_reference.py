@@ -304,6 +304,13 @@ def run_published():
         return states(each_gate(p, x, h), c,
                       lambda c: layer_norm(c, (H,), p["cell_gamma"], p["cell_beta"], 0.01), True)
 
+    def tf1_peepholes(p, x, h, c):
+        i, f, g, o = each_gate(p, x, h).chunk(4, -1)
+        look = p["peephole_kernel"]
+        new = torch.sigmoid(f + look[1] * c) * c + torch.sigmoid(i + look[0] * c) * torch.tanh(g)
+        n = layer_norm(new, (H,), p["cell_gamma"], p["cell_beta"], 0.01)
+        return torch.sigmoid(o + look[2] * n) * torch.tanh(n), n
+
     def tflite_cifg(p, x, h, c):
         i, f, g, o = (x @ p["kernel"] + h @ p["recurrent_kernel"] + p["bias"]).chunk(4, -1)
         f = torch.sigmoid(f)
@@ -321,6 +328,9 @@ def run_published():
             {"gate_gamma": (4 * H,)}, tflite)
     case_of("tf_layer_norm", "TensorFlow 1, LayerNormBasicLSTMCell", 250, '"layer_norm": "tf"' + epsilon,
             {"gate_gamma": (4 * H,), **cell}, tf1)
+    case_of("tf_layer_norm_peepholes", "TensorFlow 1, contrib's LayerNormLSTMCell", 390,
+            '"peepholes": true, "layer_norm": "tf"' + epsilon,
+            {"peephole_kernel": (3, H), "gate_gamma": (4 * H,), **cell}, tf1_peepholes)
     case_of("tflite_cifg", "TensorFlow Lite, lstm_eval.cc", 270, '"coupled_gates": "input"', {}, tflite_cifg)
     case_of("zoneout_inference", "Krueger et al. 2016, expectation", 290, '"zoneout_h": 0.25, "zoneout_c": 0.5', {},
             plain, (0.25, 0.5))

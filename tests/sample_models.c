@@ -67,6 +67,29 @@ out:
     return status;
 }
 
+lstm_model *new_sample_stack(void)
+{
+    lstm_model *m = NULL;
+    assert_ok(build_stack(&m, NULL));
+    return m;
+}
+
+void start_stack_task(stack_task *t)
+{
+    fill_numbers(t->x, LENGTH(t->x), 5);
+    for (size_t n = 0; n < STACK_SAMPLES; n++) {
+        const float *x = t->x + n * STACK_STEPS * STACK_FEATURES;
+        t->y[2 * n] = 0.5f * (x[0] + x[STACK_FEATURES]);
+        t->y[2 * n + 1] = x[17] * 0.5f;
+    }
+    t->data = (lstm_data){.struct_size = sizeof t->data,
+                          .samples = STACK_SAMPLES,
+                          .x = t->x,
+                          .x_count = LENGTH(t->x),
+                          .y = t->y,
+                          .y_count = LENGTH(t->y)};
+}
+
 lstm_status build_everything(lstm_model **out, lstm_context *context, int32_t profile,
                              uint64_t seed)
 {

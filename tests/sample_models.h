@@ -22,6 +22,15 @@ lstm_status build_tutorial(lstm_model **model, lstm_context *context, int64_t st
  * random in it. */
 lstm_status build_stack(lstm_model **model, lstm_context *context);
 enum { STACK_STEPS = 6, STACK_FEATURES = 3, STACK_OUTPUTS = 2 };
+lstm_model *new_sample_stack(void); /* the same in the default context; it must not fail */
+
+/* Samples for it: targets that depend on the inputs. */
+enum { STACK_SAMPLES = 40 };
+typedef struct stack_task {
+    float x[STACK_SAMPLES * STACK_STEPS * STACK_FEATURES], y[STACK_SAMPLES * STACK_OUTPUTS];
+    lstm_data data;
+} stack_task;
+void start_stack_task(stack_task *t);
 
 /* Every layer type: two inputs (7 steps of 3 features, a vector of 4), an encoder that reads
  * backwards and whose states start a decoder, initial states from Dense layers, three outputs: a

@@ -420,6 +420,105 @@ static void test_random_options_act_in_training_alone_and_follow_seed_and_update
     }
 }
 
+/* TensorFlow Addons' LayerNormLSTMCell in double, with one mask of h for all gates and steps. The mask is
+ * read off the gradient: rows of the recurrent kernel whose h is left out have none. */
+enum { WIDTH = 12, LENGTH_OF_MASKED = 4 };
+
+static void get(const lstm_model *model, const char *name, float *values, size_t count)
+{
+    size_t index = 0;
+    assert_ok(lstm_model_find_parameter(model, name, &index));
+    assert_ok(lstm_model_get_parameter(model, index, values, count));
+}
+
+static void normalise(double *a, size_t count)
+{
+    double mean = 0;
+    double variance = 0;
+    for (size_t k = 0; k < count; k++)
+        mean += a[k] / (double)count;
+    for (size_t k = 0; k < count; k++)
+        variance += (a[k] - mean) * (a[k] - mean) / (double)count;
+    for (size_t k = 0; k < count; k++)
+        a[k] = (a[k] - mean) / sqrt(variance + 1e-5);
+}
+
+static double gate(double a)
+{
+    return 1 / (1 + exp(-a));
+}
+
+static void reference_step(const float *w, const float *u, const float *b, const double *factors,
+                           double x, double *h, double *c)
+{
+    double own[4 * WIDTH], fed[4 * WIDTH] = {0};
+    for (size_t k = 0; k < 4 * WIDTH; k++) {
+        own[k] = x * (double)w[k];
+        for (size_t j = 0; j < WIDTH; j++)
+            fed[k] += h[j] * factors[j] * (double)u[j * 4 * WIDTH + k];
+    }
+    normalise(own, 4 * WIDTH);
+    normalise(fed, 4 * WIDTH);
+    for (size_t k = 0; k < 4 * WIDTH; k++)
+        own[k] += fed[k] + (double)b[k];
+    for (size_t k = 0; k < WIDTH; k++)
+        c[k] = gate(own[WIDTH + k]) * c[k] + gate(own[k]) * tanh(own[2 * WIDTH + k]);
+    normalise(c, WIDTH);
+    for (size_t k = 0; k < WIDTH; k++)
+        h[k] = gate(own[3 * WIDTH + k]) * tanh(c[k]);
+}
+
+static void test_recurrent_dropout_of_a_normalised_cell_has_one_mask(void **state)
+{
+    static const char text[] =
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [4, 1]}, {\"type\": \"LSTM\", \"units\": "
+        "12, "
+        "\"return_sequences\": true, \"layer_norm\": \"fastrnns\", \"recurrent_dropout\": 0.4}]}";
+    const float x[LENGTH_OF_MASKED] = {1, -2, 0.5f, 3};
+    float w[4 * WIDTH], u[4 * WIDTH * WIDTH], b[4 * WIDTH], du[4 * WIDTH * WIDTH];
+    float y[LENGTH_OF_MASKED * WIDTH], dy[LENGTH_OF_MASKED * WIDTH];
+    double factors[WIDTH], h[WIDTH] = {0}, c[WIDTH] = {0}, worst = 0;
+    size_t index = 0, left_out = 0;
+    lstm_model *model = NULL;
+    lstm_session *session = NULL;
+    (void)state;
+    assert_ok(lstm_model_from_json(&model, NULL, text, strlen(text)));
+    const lstm_session_options plan = {
+        .struct_size = sizeof plan, .training = LSTM_YES, .batch = 1};
+    const lstm_data data = {
+        .struct_size = sizeof data, .samples = 1, .x = x, .x_count = LENGTH_OF_MASKED};
+    assert_ok(lstm_session_create(&session, model, &plan));
+    assert_ok(lstm_session_forward(session, &data));
+    assert_ok(lstm_session_output(session, 0, y, LENGTH_OF_MASKED * WIDTH));
+    for (size_t k = 0; k < LENGTH_OF_MASKED * WIDTH; k++)
+        dy[k] = (float)(k % 5) - 1.5f;
+    assert_ok(lstm_session_set_output_gradient(session, 0, dy, LENGTH_OF_MASKED * WIDTH));
+    assert_ok(lstm_session_backward(session));
+    assert_ok(lstm_model_find_parameter(model, "lstm/recurrent_kernel", &index));
+    assert_ok(lstm_session_parameter_gradient(session, index, du, 4 * WIDTH * WIDTH));
+    get(model, "lstm/kernel", w, 4 * WIDTH);
+    get(model, "lstm/recurrent_kernel", u, 4 * WIDTH * WIDTH);
+    get(model, "lstm/bias", b, 4 * WIDTH);
+    for (size_t j = 0; j < WIDTH; j++) {
+        size_t zeros = 0;
+        for (size_t k = 0; k < 4 * WIDTH; k++)
+            zeros += du[j * 4 * WIDTH + k] == 0;
+        assert_true(zeros == 0 || zeros == 4 * WIDTH); /* of all gates or of none */
+        factors[j] = zeros == 0 ? 1 / 0.6 : 0;
+        left_out += zeros > 0;
+    }
+    assert_in_range(left_out, 1, WIDTH - 1);
+    for (size_t t = 0; t < LENGTH_OF_MASKED; t++) {
+        reference_step(w, u, b, factors, (double)x[t], h, c);
+        for (size_t k = 0; k < WIDTH; k++)
+            worst = fmax(worst, fabs((double)y[t * WIDTH + k] - h[k]));
+    }
+    print_message("%zu of %d left out; difference %.1e\n", left_out, (int)WIDTH, worst);
+    assert_true(worst < 1e-5);
+    lstm_session_destroy(session);
+    lstm_model_destroy(model);
+}
+
 /* After one step from zeros, a unit of h or c that is held is zero: count them; and inference
  * multiplies by the chance not to be held. */
 static void test_zoneout_holds_as_often_as_its_rate_says(void **state)
@@ -479,9 +578,8 @@ static void test_wrong_options_are_refused_by_name(void **state)
         {"\"recurrent_dropconnect\": -0.5", LSTM_ERROR_ARGUMENT, "recurrent_dropconnect is -0.5"},
         {"\"coupled_gates\": \"forgt\"", LSTM_ERROR_NOT_FOUND, "\"forget\""},
         {"\"peephole\": true", LSTM_ERROR_NOT_FOUND, "\"peepholes\""},
-        {"\"peepholes\": true, \"layer_norm\": \"ba\"", LSTM_ERROR_UNSUPPORTED, "peepholes"},
-        {"\"recurrent_dropout\": 0.1, \"layer_norm\": \"tf\"", LSTM_ERROR_UNSUPPORTED,
-         "recurrent_dropconnect"},
+        {"\"peepholes\": true, \"layer_norm\": \"ba\"", LSTM_ERROR_UNSUPPORTED,
+         "peepholes together with layer_norm \"ba\": only \"tf\" has both"},
         {"\"output_activation\": \"softmax\"", LSTM_ERROR_UNSUPPORTED, "output_activation"},
         {"\"output_activation_beta\": 1", LSTM_ERROR_ARGUMENT, "there is no output_activation"},
         {"\"activation_alpha\": 1", LSTM_ERROR_ARGUMENT,
@@ -544,6 +642,7 @@ int main(void)
         cmocka_unit_test(test_a_projected_layer_trains_in_pieces),
         cmocka_unit_test(test_recomputation_changes_no_bits_of_layers_with_dropout),
         cmocka_unit_test(test_random_options_act_in_training_alone_and_follow_seed_and_update),
+        cmocka_unit_test(test_recurrent_dropout_of_a_normalised_cell_has_one_mask),
         cmocka_unit_test(test_zoneout_holds_as_often_as_its_rate_says),
         cmocka_unit_test(test_wrong_options_are_refused_by_name),
         cmocka_unit_test(test_a_variant_is_not_written_for_keras),

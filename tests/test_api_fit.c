@@ -8,36 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N = 40, X = N * STACK_STEPS * STACK_FEATURES, Y = N * STACK_OUTPUTS };
+enum { N = STACK_SAMPLES, X = N * STACK_STEPS * STACK_FEATURES, Y = N * STACK_OUTPUTS };
 
-typedef struct task {
-    float x[X], y[Y];
-    lstm_data data;
-} task;
-
-/* Targets that depend on the inputs. */
-static void task_start(task *t)
-{
-    fill_numbers(t->x, X, 5);
-    for (size_t n = 0; n < N; n++) {
-        const float *x = t->x + n * STACK_STEPS * STACK_FEATURES;
-        t->y[2 * n] = 0.5f * (x[0] + x[STACK_FEATURES]);
-        t->y[2 * n + 1] = x[17] * 0.5f;
-    }
-    t->data = (lstm_data){.struct_size = sizeof t->data,
-                          .samples = N,
-                          .x = t->x,
-                          .x_count = X,
-                          .y = t->y,
-                          .y_count = Y};
-}
-
-static lstm_model *new_stack(void)
-{
-    lstm_model *m = NULL;
-    assert_ok(build_stack(&m, NULL));
-    return m;
-}
+typedef stack_task task;
 
 static bool same_histories(const lstm_history *a, const lstm_history *b)
 {
@@ -92,9 +65,9 @@ static void test_history_has_a_named_column_for_each_value(void **state)
     task t;
     lstm_history *history = NULL;
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     for (int validated = 0; validated < 2; validated++) {
-        lstm_model *m = new_stack();
+        lstm_model *m = new_sample_stack();
         const size_t columns = validated ? 10 : 5;
         assert_ok(lstm_fit(m,
                            OPTIONS(lstm_fit, .epochs = 3, .metrics = metrics, .metric_count = 4,
@@ -145,10 +118,10 @@ static void test_validation_split_keeps_the_last_part_as_keras_does(void **state
                  {0.33, 26}, {0.5, 20}, {0.01, 39}, {0.97, 1}};
     task t;
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     for (size_t k = 0; k < LENGTH(cases); k++) {
-        lstm_model *split = new_stack();
-        lstm_model *apart = new_stack();
+        lstm_model *split = new_sample_stack();
+        lstm_model *apart = new_sample_stack();
         lstm_history *a = NULL;
         lstm_history *b = NULL;
         batches counted = {0};
@@ -185,11 +158,11 @@ static void test_validation_does_not_touch_training(void **state)
 {
     task t, other;
     (void)state;
-    task_start(&t);
-    task_start(&other);
+    start_stack_task(&t);
+    start_stack_task(&other);
     fill_numbers(other.x, X, 77);
-    lstm_model *with = new_stack();
-    lstm_model *without = new_stack();
+    lstm_model *with = new_sample_stack();
+    lstm_model *without = new_sample_stack();
     lstm_history *history = NULL;
     const lstm_fit_options plain = {.struct_size = sizeof plain, .epochs = 3, .batch_size = 7};
     lstm_fit_options validated = plain;
@@ -212,7 +185,7 @@ static void test_shuffling_depends_on_the_seed_alone(void **state)
 {
     task t;
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     lstm_model *m[5];
     const lstm_fit_options shuffled = {
         .struct_size = sizeof shuffled, .epochs = 2, .batch_size = 4, .seed = 5};
@@ -225,7 +198,7 @@ static void test_shuffling_depends_on_the_seed_alone(void **state)
     const lstm_fit_options *const options[5] = {&shuffled, &explicit_yes, &other, &ordered,
                                                 &ordered};
     for (size_t k = 0; k < 5; k++) {
-        m[k] = new_stack();
+        m[k] = new_sample_stack();
         assert_ok(lstm_fit(m[k], options[k], &t.data, NULL));
     }
     assert_true(same_parameters(m[0], m[1]));
@@ -266,7 +239,7 @@ static void test_each_epoch_takes_every_sample_once_in_a_new_order(void **state)
     losses l = {.count = 0};
     lstm_model *m = NULL;
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     assert_ok(build_tutorial(&m, NULL, STACK_STEPS, STACK_FEATURES, 4, STACK_OUTPUTS));
     assert_ok(
         lstm_fit(m,
@@ -290,8 +263,8 @@ static void test_dropout_draws_a_new_mask_for_each_update(void **state)
     task t;
     losses l = {.count = 0};
     (void)state;
-    task_start(&t);
-    lstm_model *m = new_stack(); /* has a dropout layer */
+    start_stack_task(&t);
+    lstm_model *m = new_sample_stack(); /* has a dropout layer */
     assert_ok(lstm_fit(m,
                        OPTIONS(lstm_fit, .epochs = 3, .batch_size = N / 2, .shuffle = LSTM_NO,
                                .optimizer_options = &standstill, .progress = note_loss,
@@ -309,8 +282,8 @@ static void test_early_stopping_stops_and_restores_the_best_weights(void **state
 {
     task t, noise;
     (void)state;
-    task_start(&t);
-    task_start(&noise);
+    start_stack_task(&t);
+    start_stack_task(&noise);
     fill_numbers(noise.y, Y, 31); /* nothing to learn for the validation: its loss soon rises */
     const lstm_optimizer_options fast = {.struct_size = sizeof fast, .learning_rate = 0.02};
     lstm_fit_options options = {.struct_size = sizeof options,
@@ -320,7 +293,7 @@ static void test_early_stopping_stops_and_restores_the_best_weights(void **state
                                 .validation = &noise.data,
                                 .optimizer_options = &fast};
     lstm_history *history = NULL;
-    lstm_model *restored = new_stack();
+    lstm_model *restored = new_sample_stack();
     assert_ok(lstm_fit(restored, &options, &t.data, &history));
     const size_t epochs = lstm_history_epochs(history);
     const size_t best = lstm_history_best(history);
@@ -333,13 +306,13 @@ static void test_early_stopping_stops_and_restores_the_best_weights(void **state
     assert_ok(lstm_evaluate(restored, NULL, &noise.data, &value, 1));
     assert_true(fabs(value - lstm_history_value(history, best, 1)) < 1e-6);
     /* Training for exactly the best number of epochs gives those weights. */
-    lstm_model *shorter = new_stack();
+    lstm_model *shorter = new_sample_stack();
     lstm_fit_options until_best = options;
     until_best.early_stopping = 0;
     until_best.epochs = (int32_t)best + 1;
     assert_ok(lstm_fit(shorter, &until_best, &t.data, NULL));
     assert_true(same_parameters(shorter, restored));
-    lstm_model *kept = new_stack();
+    lstm_model *kept = new_sample_stack();
     options.restore_best = LSTM_NO;
     assert_ok(lstm_fit(kept, &options, &t.data, NULL));
     assert_ok(lstm_evaluate(kept, NULL, &noise.data, &value, 1));
@@ -355,8 +328,8 @@ static void test_min_delta_decides_what_counts_as_better(void **state)
     task t;
     lstm_history *history = NULL;
     (void)state;
-    task_start(&t);
-    lstm_model *m = new_stack();
+    start_stack_task(&t);
+    lstm_model *m = new_sample_stack();
     assert_ok(lstm_fit(m, OPTIONS(lstm_fit, .epochs = 50, .early_stopping = 3, .min_delta = 10),
                        &t.data, &history));
     assert_int_equal(lstm_history_epochs(history), 4); /* nothing beats the first epoch by 10 */
@@ -371,9 +344,9 @@ static void test_max_steps_goes_round_the_data(void **state)
 {
     task t;
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     for (int64_t steps = 1; steps <= 25; steps += 6) { /* 10 updates an epoch */
-        lstm_model *m = new_stack();
+        lstm_model *m = new_sample_stack();
         lstm_history *history = NULL;
         batches counted = {0};
         assert_ok(lstm_fit(m,
@@ -392,9 +365,9 @@ static void test_an_optimizer_of_the_callers_goes_on_where_it_was(void **state)
     task t;
     lstm_optimizer *optimizer = NULL;
     (void)state;
-    task_start(&t);
-    lstm_model *once = new_stack();
-    lstm_model *twice = new_stack();
+    start_stack_task(&t);
+    lstm_model *once = new_sample_stack();
+    lstm_model *twice = new_sample_stack();
     const lstm_fit_options all = {.struct_size = sizeof all, .epochs = 4, .batch_size = 8};
     assert_ok(lstm_fit(once, &all, &t.data, NULL));
     assert_ok(lstm_optimizer_create(&optimizer, twice, NULL));
@@ -452,8 +425,8 @@ static void test_progress_tells_where_training_stands(void **state)
     task t;
     watcher w = {.cancel_event = 0};
     (void)state;
-    task_start(&t);
-    lstm_model *m = new_stack();
+    start_stack_task(&t);
+    lstm_model *m = new_sample_stack();
     assert_ok(lstm_fit(m,
                        OPTIONS(lstm_fit, .epochs = 5, .batch_size = 7, .validation_split = 0.25,
                                .progress = watch, .progress_user = &w),
@@ -470,12 +443,12 @@ static void test_the_callback_cancels_after_a_batch_or_an_epoch(void **state)
 {
     task t;
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     for (int32_t event = LSTM_PROGRESS_BATCH; event <= LSTM_PROGRESS_EPOCH; event++) {
         watcher w = {.cancel_event = event, .cancel_at = event == LSTM_PROGRESS_BATCH ? 12 : 2};
         const int64_t updates = event == LSTM_PROGRESS_BATCH ? 12 : 10;
-        lstm_model *m = new_stack();
-        lstm_model *same = new_stack();
+        lstm_model *m = new_sample_stack();
+        lstm_model *same = new_sample_stack();
         lstm_history *history = NULL;
         const lstm_fit_options options = {.struct_size = sizeof options,
                                           .epochs = 5,
@@ -499,7 +472,7 @@ static void test_the_callback_cancels_after_a_batch_or_an_epoch(void **state)
     }
     /* Cancelled in the first epoch there is no history. */
     watcher w = {.cancel_event = LSTM_PROGRESS_BATCH, .cancel_at = 1};
-    lstm_model *m = new_stack();
+    lstm_model *m = new_sample_stack();
     lstm_history *history = (lstm_history *)m;
     assert_status(lstm_fit(m,
                            OPTIONS(lstm_fit, .epochs = 5, .validation_split = 0.25,
@@ -558,7 +531,7 @@ static void test_every_loss_trains(void **state)
     task t;
     float classes[N];
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     for (size_t n = 0; n < N; n++) {
         classes[n] = t.y[2 * n] > 0;
         t.y[2 * n] = classes[n];

@@ -7,36 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N = 40, X = N * STACK_STEPS * STACK_FEATURES, Y = N * STACK_OUTPUTS };
+enum { N = STACK_SAMPLES, X = N * STACK_STEPS * STACK_FEATURES, Y = N * STACK_OUTPUTS };
 
-typedef struct task {
-    float x[X], y[Y];
-    lstm_data data;
-} task;
-
-/* Targets that depend on the inputs. */
-static void task_start(task *t)
-{
-    fill_numbers(t->x, X, 5);
-    for (size_t n = 0; n < N; n++) {
-        const float *x = t->x + n * STACK_STEPS * STACK_FEATURES;
-        t->y[2 * n] = 0.5f * (x[0] + x[STACK_FEATURES]);
-        t->y[2 * n + 1] = x[17] * 0.5f;
-    }
-    t->data = (lstm_data){.struct_size = sizeof t->data,
-                          .samples = N,
-                          .x = t->x,
-                          .x_count = X,
-                          .y = t->y,
-                          .y_count = Y};
-}
-
-static lstm_model *new_stack(void)
-{
-    lstm_model *m = NULL;
-    assert_ok(build_stack(&m, NULL));
-    return m;
-}
+typedef stack_task task;
 
 /* ---- Numbers that stop being finite */
 
@@ -46,10 +19,10 @@ static void test_nan_in_the_data_names_epoch_batch_and_parameter(void **state)
     task t;
     (void)state;
     for (size_t k = 0; k < LENGTH(bad); k++) {
-        task_start(&t);
+        start_stack_task(&t);
         t.y[2 * 21] = bad[k]; /* sample 21: the sixth batch of 4 in order */
-        lstm_model *m = new_stack();
-        lstm_model *before = new_stack();
+        lstm_model *m = new_sample_stack();
+        lstm_model *before = new_sample_stack();
         lstm_history *history = (lstm_history *)m;
         const lstm_status status = lstm_fit(
             m, OPTIONS(lstm_fit, .epochs = 3, .batch_size = 4, .shuffle = LSTM_NO), &t.data,
@@ -64,10 +37,10 @@ static void test_nan_in_the_data_names_epoch_batch_and_parameter(void **state)
         lstm_model_destroy(m);
         lstm_model_destroy(before);
     }
-    task_start(&t);
+    start_stack_task(&t);
     t.x[3] = NAN;
-    lstm_model *m = new_stack();
-    lstm_model *untouched = new_stack();
+    lstm_model *m = new_sample_stack();
+    lstm_model *untouched = new_sample_stack();
     assert_status_text(lstm_fit(m, OPTIONS(lstm_fit, .shuffle = LSTM_NO), &t.data, NULL),
                        LSTM_ERROR_NUMERIC, "batch 1");
     assert_true(same_parameters(m, untouched));
@@ -88,9 +61,9 @@ static void test_a_validation_loss_that_is_nan_never_counts_as_best(void **state
     task t;
     lstm_history *history = NULL;
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     t.y[Y - 1] = NAN;
-    lstm_model *m = new_stack();
+    lstm_model *m = new_sample_stack();
     assert_ok(
         lstm_fit(m,
                  OPTIONS(lstm_fit, .epochs = 4, .early_stopping = 10, .validation_split = 0.25,
@@ -110,9 +83,9 @@ static void test_fit_rejects_bad_calls_and_changes_nothing(void **state)
     task t;
     lstm_optimizer *foreign = NULL;
     (void)state;
-    task_start(&t);
-    lstm_model *m = new_stack();
-    lstm_model *other = new_stack();
+    start_stack_task(&t);
+    lstm_model *m = new_sample_stack();
+    lstm_model *other = new_sample_stack();
     lstm_history *history = (lstm_history *)m;
     const lstm_optimizer_options bad_optimizer = {.struct_size = sizeof bad_optimizer, .beta_1 = 2};
     const lstm_loss_options bad_loss = {.struct_size = sizeof bad_loss, .loss = 99};
@@ -159,7 +132,7 @@ static void test_fit_rejects_bad_calls_and_changes_nothing(void **state)
         lstm_fit(m, OPTIONS(lstm_fit, .checkpoint = "no/such/folder/c.lstm"), &t.data, NULL),
         LSTM_ERROR_IO);
     lstm_model_destroy(m);
-    m = new_stack();
+    m = new_sample_stack();
     /* A class number out of range in the last batch is found before the first update. */
     float classes[N] = {0};
     classes[N - 1] = STACK_OUTPUTS;
@@ -206,10 +179,10 @@ static void test_class_numbers_are_checked_again_before_they_are_used(void **sta
                                 .progress = spoil_class,
                                 .progress_user = &classes[9]};
     (void)state;
-    task_start(&t);
+    start_stack_task(&t);
     t.data.y = classes;
     t.data.y_count = N;
-    lstm_model *m = new_stack();
+    lstm_model *m = new_sample_stack();
     assert_ok(lstm_fit(m, &options, &t.data, NULL));
     classes[9] = 0;
     options.class_weights = weights;
@@ -230,8 +203,8 @@ static void test_a_huge_batch_size_costs_no_more_than_the_data(void **state)
 {
     task t;
     (void)state;
-    task_start(&t);
-    lstm_model *m = new_stack();
+    start_stack_task(&t);
+    lstm_model *m = new_sample_stack();
     double value = 0;
     assert_ok(lstm_fit(m, OPTIONS(lstm_fit, .batch_size = INT32_MAX, .validation_split = 0.5),
                        &t.data, NULL));

@@ -53,13 +53,6 @@ static lstm_fit_options options_for(int32_t epochs)
                               .optimizer_options = &adam};
 }
 
-static lstm_model *new_stack(void)
-{
-    lstm_model *m = NULL;
-    assert_ok(build_stack(&m, NULL));
-    return m;
-}
-
 static void assert_same_histories(const lstm_history *a, const lstm_history *b)
 {
     assert_int_equal(lstm_history_epochs(a), lstm_history_epochs(b));
@@ -78,7 +71,7 @@ static void test_36_epochs_equal_12_and_12_and_12(void **state)
     (void)state;
     task_start(&t);
     for (int32_t restore = LSTM_YES; restore <= LSTM_NO; restore++) {
-        lstm_model *whole = new_stack();
+        lstm_model *whole = new_sample_stack();
         lstm_model *pieces = NULL;
         lstm_history *expected = NULL;
         lstm_history *history = NULL;
@@ -88,7 +81,7 @@ static void test_36_epochs_equal_12_and_12_and_12(void **state)
         for (int32_t part = 1; part <= 3; part++) {
             lstm_history_destroy(history);
             lstm_model_destroy(pieces);
-            pieces = new_stack(); /* as in a new process: everything comes from the file */
+            pieces = new_sample_stack(); /* as in a new process: everything comes from the file */
             options = options_for(12 * part);
             options.restore_best = restore;
             options.checkpoint = CHECKPOINT;
@@ -111,7 +104,7 @@ static void test_resumed_early_stopping_stops_where_it_would_have(void **state)
     task t;
     (void)state;
     task_start(&t);
-    lstm_model *whole = new_stack();
+    lstm_model *whole = new_sample_stack();
     lstm_model *pieces = NULL;
     lstm_history *expected = NULL;
     lstm_history *history = NULL;
@@ -126,7 +119,7 @@ static void test_resumed_early_stopping_stops_where_it_would_have(void **state)
     for (int32_t part = 1; part <= (int32_t)epochs + 2; part++) {
         lstm_history_destroy(history);
         lstm_model_destroy(pieces);
-        pieces = new_stack();
+        pieces = new_sample_stack();
         options.epochs = part;
         options.checkpoint = CHECKPOINT;
         options.resume = part > 1 ? CHECKPOINT : NULL;
@@ -162,20 +155,20 @@ static void test_cancelled_anywhere_and_resumed_equals_uninterrupted(void **stat
     lstm_history *expected = NULL;
     (void)state;
     task_start(&t);
-    lstm_model *whole = new_stack();
+    lstm_model *whole = new_sample_stack();
     const lstm_fit_options plain = options_for(5);
     assert_ok(lstm_fit(whole, &plain, &t.data, &expected));
     for (size_t k = 0; k < LENGTH(places); k++) {
         lstm_history *history = NULL;
         canceller c = places[k];
-        lstm_model *m = new_stack();
+        lstm_model *m = new_sample_stack();
         lstm_fit_options options = plain;
         options.checkpoint = CHECKPOINT;
         options.checkpoint_every = 3;
         options.progress = cancel;
         options.progress_user = &c;
         assert_status(lstm_fit(m, &options, &t.data, NULL), LSTM_ERROR_CANCELLED);
-        lstm_model *resumed = new_stack();
+        lstm_model *resumed = new_sample_stack();
         options.progress = NULL;
         options.resume = CHECKPOINT;
         assert_ok(lstm_fit(resumed, &options, &t.data, &history));
@@ -197,7 +190,7 @@ static void test_runs_of_so_many_updates_resume_too(void **state)
     lstm_history *expected = NULL;
     (void)state;
     task_start(&t);
-    lstm_model *whole = new_stack();
+    lstm_model *whole = new_sample_stack();
     lstm_fit_options options = options_for(1);
     options.max_steps = 40; /* 6 updates an epoch */
     assert_ok(lstm_fit(whole, &options, &t.data, &expected));
@@ -206,7 +199,7 @@ static void test_runs_of_so_many_updates_resume_too(void **state)
     for (int64_t steps = 1; steps <= 40; steps += 13) {
         lstm_history_destroy(history);
         lstm_model_destroy(pieces);
-        pieces = new_stack();
+        pieces = new_sample_stack();
         options.max_steps = steps;
         options.checkpoint = CHECKPOINT;
         options.resume = steps > 1 ? CHECKPOINT : NULL;
@@ -227,7 +220,7 @@ static void test_checkpoints_are_written_as_often_as_asked(void **state)
     (void)state;
     task_start(&t);
     for (int32_t every = 1; every <= 3; every++) {
-        lstm_model *m = new_stack();
+        lstm_model *m = new_sample_stack();
         canceller c = {LSTM_PROGRESS_BATCH, 14}; /* in the third epoch */
         lstm_fit_options options = options_for(9);
         options.checkpoint = CHECKPOINT;
@@ -248,15 +241,15 @@ static void test_an_optimizer_of_the_callers_resumes_too(void **state)
     lstm_optimizer *optimizer = NULL;
     (void)state;
     task_start(&t);
-    lstm_model *whole = new_stack();
-    lstm_model *m = new_stack();
+    lstm_model *whole = new_sample_stack();
+    lstm_model *m = new_sample_stack();
     lstm_fit_options options = options_for(6);
     assert_ok(lstm_fit(whole, &options, &t.data, NULL));
     options.epochs = 3;
     options.checkpoint = CHECKPOINT;
     assert_ok(lstm_fit(m, &options, &t.data, NULL));
     lstm_model_destroy(m);
-    m = new_stack();
+    m = new_sample_stack();
     assert_ok(lstm_optimizer_create(&optimizer, m, &adam));
     assert_ok(lstm_optimizer_set_learning_rate(optimizer, 0.5)); /* the checkpoint's counts */
     options.epochs = 6;
@@ -294,7 +287,7 @@ static void test_checkpoints_of_other_runs_are_refused_and_change_nothing(void *
     lstm_model *other = NULL;
     (void)state;
     task_start(&t);
-    lstm_model *m = new_stack();
+    lstm_model *m = new_sample_stack();
     lstm_fit_options options = options_for(2);
     options.checkpoint = CHECKPOINT;
     assert_ok(lstm_fit(m, &options, &t.data, NULL));

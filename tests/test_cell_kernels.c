@@ -2,13 +2,15 @@
  *
  * Cells of one step apart from their products, at every level that this CPU supports, against plain
  * double references: the LSTM's with every pair of activations, the GRU's with the reset before and
- * after its product. All sizes up to three vectors and three more; padding stays zero.
+ * after its product. All sizes up to three vectors and three more; padding stays zero. Numbers drawn
+ * at random are those of base/random.h, to the bit.
  *
  * Compiled a second time with LSTM__DOUBLE for the table of the gradient checks.
  */
 #include "activation_reference.h"
 #include "kernel_checks.h"
 #include "packed.h"
+#include "random.h"
 
 enum { ROWS = 3 };
 
@@ -308,9 +310,37 @@ static void test_gru_cells_equal_reference(void **state)
         }
 }
 
-#define LEVEL_TESTS(level)                              \
-    LEVEL_TEST(test_lstm_cells_equal_reference, level), \
-        LEVEL_TEST(test_gru_cells_equal_reference, level)
+/* ---- Random numbers */
+
+static void test_drawn_factors_are_the_words_of_the_generator(void **state)
+{
+    static const double rates[] = {0, 0.25, 0.7, 1};
+    const lstm__kernels *const k = table(state);
+    for (size_t count = 0; count < 140; count += 1 + count / 9)
+        for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
+            real found[141];
+            const lstm__draw draw = {.seed = 0x123456789abcdefu + count,
+                                     .stream = 0xfedcba9876543210u,
+                                     .block = 0xfffffff0u + r, /* the counter carries */
+                                     .rate = rates[r],
+                                     .drawn = -1,
+                                     .other = 3};
+            found[count] = 7;
+            k->draw_factors(&draw, count, found);
+            for (size_t v = 0; v < count; v++) {
+                uint32_t words[4];
+                lstm__random_block(draw.seed, draw.stream, draw.block + v / 4, words);
+                const bool drawn = words[v % 4] < draw.rate * 4294967296.0;
+                assert_true(found[v] == (drawn ? draw.drawn : draw.other));
+            }
+            assert_true(found[count] == 7);
+        }
+}
+
+#define LEVEL_TESTS(level)                                 \
+    LEVEL_TEST(test_lstm_cells_equal_reference, level),    \
+        LEVEL_TEST(test_gru_cells_equal_reference, level), \
+        LEVEL_TEST(test_drawn_factors_are_the_words_of_the_generator, level)
 
 int main(void)
 {

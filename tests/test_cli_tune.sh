@@ -65,6 +65,7 @@ for k in 1 3 5 8 10 12; do # kill it once so many rungs of trials are done
     case "$k $code" in
     *" 0" | *" 3") ;; # it was done before, or orphans of the one before still held the folder
     *[02468]" 137" | *[13579]" 130") ;;
+    *[13579]" 143") ;; # the signal came before the search had begun
     *) fail "a search killed after $k rungs ended with $code" ;;
     esac
 done
@@ -135,5 +136,18 @@ grep -q regularizer ablation/trial-2.json && fail "none: the penalty is still th
 check 0 "label smoothing 0.1" tune model.json --ablate $DATA --epochs 1 --seeds 1 \
     --loss bce:label_smoothing=0.1,from_logits=true -o smooth
 printf '{"layers": [{"type": "Input", "shape": [6, 1]}, {"type": "LSTM", "units": 2}, {"type": "Dense", "units": 1}]}' >bare.json
+printf '{"name": "adamw", "weight_decay": 0.02, "use_ema": true, "ema_momentum": 0.95}' >adamw.json
+for optimizer in adamw.json "adamw:weight_decay=0.02,use_ema=true,ema_momentum=0.95"; do
+    check 0 "without weight-decay 0.02" tune bare.json --ablate $DATA --epochs 2 --seeds 1 --optimizer "$optimizer" -o "named"
+    holds out.txt "without ema 0.95"
+    holds out.txt "only ema 0.95"
+    # what is switched off is off: "none" is plain Adam
+    "$LSTM" tune bare.json --ablate $DATA --epochs 2 --seeds 1 --optimizer adam --weight-decay 0.02 --ema 0.95 -o plain \
+        >plain.txt 2>/dev/null
+    checks=$((checks + 1))
+    [ "$(grep '^none' out.txt)" = "$(grep '^none' plain.txt)" ] || fail "none: $(grep '^none' out.txt plain.txt)"
+    rm -r named plain
+done
+check 0 "without weight-decay default" tune bare.json --ablate $DATA --epochs 1 --seeds 1 --optimizer adamw --ema 0.9 -o named
 check 2 'nothing to switch off' tune bare.json --ablate $DATA -o n
 finish

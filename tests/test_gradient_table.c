@@ -58,7 +58,7 @@ typedef struct row {
     .units = 5, .return_sequences = LSTM_YES, .layer_norm = LSTM_LAYER_NORM_##kind,           \
     .layer_norm_epsilon = 0.1f, .coupled_gates = LSTM_COUPLING_INPUT, .gate_clip = 0.9f,      \
     .cell_clip = 0.4f, .zoneout_h = 0.3f, .zoneout_c = 0.2f, .dropout = 0.2f, .proj_size = 2, \
-    .recurrent_dropconnect = 0.3f, .seed = 9
+    .recurrent_dropout = 0.3f, .recurrent_dropconnect = 0.3f, .seed = 9
 
 static const row rows[] = {
     {.class = &lstm__class_input,
@@ -104,11 +104,11 @@ static const row rows[] = {
      .alone = true,
      .what = "tflite and others"},
     {.class = &lstm__class_lstm,
-     .options = OPTIONS(lstm, NORMALISATION_AND_OTHERS(TF)),
+     .options = OPTIONS(lstm, NORMALISATION_AND_OTHERS(TF), .peepholes = LSTM_YES),
      .feeds = SEQUENCE | STATES,
      .inputs = 3,
      .alone = true,
-     .what = "tf and others"},
+     .what = "tf, peepholes and others"},
     {.class = &lstm__class_lstm,
      .options = OPTIONS(lstm, .units = 5, .proj_size = 3, .peepholes = LSTM_YES, .cell_clip = 0.2f,
                         .proj_clip = 0.2f, .return_sequences = LSTM_YES),
@@ -488,7 +488,7 @@ static bool is_refused(const try *t, void *o)
         return t->profile == LSTM_PROFILE_TORCH && HAS("reset_after") == LSTM_NO;
     if (r->class == &lstm__class_lstm)
         return (HAS("layer_norm") > LSTM_LAYER_NORM_NONE &&
-                (HAS("peepholes") == LSTM_YES || HAS("recurrent_dropout") > 0)) ||
+                HAS("layer_norm") != LSTM_LAYER_NORM_TF && HAS("peepholes") == LSTM_YES) ||
                HAS("proj_size") >= HAS("units") || (HAS("proj_clip") > 0 && HAS("proj_size") == 0);
     if (r->class == &lstm__class_conv1d) {
         const double reach = (HAS("kernel_size") - 1) * fmax(1, HAS("dilation_rate")) + 1;

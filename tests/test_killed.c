@@ -49,6 +49,7 @@ static lstm_status train(const char *resume, const char *checkpoint, const char 
                                       .seed = 8,
                                       .optimizer_options = &adam,
                                       .checkpoint = checkpoint,
+                                      .checkpoint_best = checkpoint ? CHECKPOINT ".best" : NULL,
                                       .resume = resume};
     lstm_context *context = NULL;
     lstm_model *model = NULL;
@@ -166,6 +167,7 @@ static pid_t start_fit(const char *epochs, const char *result, const char *resum
     const pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
+        signal(SIGINT, SIG_DFL); /* ignored in the background of a shell */
         if (output >= 0)
             dup2(output, STDOUT_FILENO);
         else if (!freopen("/dev/null", "w", stdout))
@@ -183,16 +185,11 @@ static int end_of(pid_t pid)
     return status;
 }
 
-/* Nobody reads the lines of --log-steps: the program stands still in the middle of an epoch, so
- * that only a signal that acts at once can end it. */
-static void test_the_second_signal_ends_the_program_at_once(void **state)
+static void write_inputs(void)
 {
     static const char text[] = "{\"layers\": [{\"type\": \"Input\", \"shape\": [6, 3]}, {\"type\": "
                                "\"LSTM\", \"units\": 4},"
                                " {\"type\": \"Dense\", \"units\": 2}]}";
-    int ends[2];
-    int status = 0;
-    (void)state;
     FILE *file = fopen("killed.json", "w");
     assert_non_null(file);
     assert_true(fputs(text, file) >= 0);
@@ -201,6 +198,13 @@ static void test_the_second_signal_ends_the_program_at_once(void **state)
     fill_numbers(y, LENGTH(y), 4);
     write_rows("killed-x.csv", x, N, STACK_STEPS * STACK_FEATURES);
     write_rows("killed-y.csv", y, N, STACK_OUTPUTS);
+}
+
+/* Start a run that soon stands still, as nobody reads the lines of --log-steps, once it has a checkpoint.
+ * ends: of its standard output. */
+static pid_t start_that_stands_still(int ends[2])
+{
+    int status = 0;
     remove("program.ckpt");
     assert_int_equal(pipe(ends), 0);
 #ifdef F_SETPIPE_SZ
@@ -209,6 +213,55 @@ static void test_the_second_signal_ends_the_program_at_once(void **state)
     const pid_t pid = start_fit("100000", "never.lstm", NULL, ends[1]);
     while (access("program.ckpt", F_OK) != 0)
         assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+    return pid;
+}
+
+/* Going on from the checkpoint ends in the bits of a run in one go. */
+static void assert_checkpoint_is_good(void)
+{
+    lstm_model *whole = NULL;
+    lstm_model *resumed = NULL;
+    assert_int_equal(end_of(start_fit("300", "resumed.lstm", "program.ckpt", -1)), 0);
+    assert_int_equal(end_of(start_fit("300", "whole.lstm", NULL, -1)), 0);
+    assert_ok(lstm_model_load(&whole, NULL, "whole.lstm"));
+    assert_ok(lstm_model_load(&resumed, NULL, "resumed.lstm"));
+    assert_true(same_parameters(whole, resumed));
+    lstm_model_destroy(whole);
+    lstm_model_destroy(resumed);
+}
+
+/* The first signal: the update under way is finished, a checkpoint written, the exit code 130. */
+static void test_one_signal_ends_the_program_with_a_checkpoint_of_that_moment(void **state)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    (void)state;
+    write_inputs();
+    for (size_t k = 0; k < LENGTH(signals); k++) {
+        char lines[4096];
+        int ends[2];
+        const pid_t pid = start_that_stands_still(ends);
+        assert_int_equal(kill(pid, signals[k]), 0);
+        close(ends[1]);
+        while (read(ends[0], lines, sizeof lines) > 0)
+            ;
+        close(ends[0]);
+        const int status = end_of(pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 130);
+        assert_true(access("never.lstm", F_OK) != 0);
+        assert_checkpoint_is_good();
+    }
+}
+
+/* The program stands still in the middle of an epoch, so that only a signal that acts at once can end
+ * it. */
+static void test_the_second_signal_ends_the_program_at_once(void **state)
+{
+    int ends[2];
+    int status = 0;
+    (void)state;
+    write_inputs();
+    const pid_t pid = start_that_stands_still(ends);
     pid_t ended = 0;
     while (ended == 0) {
         kill(pid, SIGTERM);
@@ -221,22 +274,15 @@ static void test_the_second_signal_ends_the_program_at_once(void **state)
     assert_true(access("never.lstm", F_OK) != 0);
     close(ends[0]);
     close(ends[1]);
-    lstm_model *whole = NULL;
-    lstm_model *resumed = NULL;
     assert_int_equal(end_of(start_fit("100000", "never.lstm", "killed.json", -1)), 2 << 8);
-    assert_int_equal(end_of(start_fit("300", "resumed.lstm", "program.ckpt", -1)), 0);
-    assert_int_equal(end_of(start_fit("300", "whole.lstm", NULL, -1)), 0);
-    assert_ok(lstm_model_load(&whole, NULL, "whole.lstm"));
-    assert_ok(lstm_model_load(&resumed, NULL, "resumed.lstm"));
-    assert_true(same_parameters(whole, resumed));
-    lstm_model_destroy(whole);
-    lstm_model_destroy(resumed);
+    assert_checkpoint_is_good();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed_fifty_times_the_end_has_the_same_bits),
+        cmocka_unit_test(test_one_signal_ends_the_program_with_a_checkpoint_of_that_moment),
         cmocka_unit_test(test_the_second_signal_ends_the_program_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

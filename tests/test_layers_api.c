@@ -464,7 +464,7 @@ static void test_unknown_layers_and_options_suggest_the_nearest(void **state)
                         LSTM_ERROR_FORMAT, "reads 1 layers: expected more");
     assert_json_refused("{\"layers\": [{\"type\": \"Input\", \"name\": \"x\", \"shape\": [3, 2]},"
                         " {\"type\": \"Subtract\", \"inputs\": [\"x\", \"x\", \"x\"]}]}",
-                        LSTM_ERROR_FORMAT, "too many");
+                        LSTM_ERROR_FORMAT, "expected at most 2");
 }
 
 static void test_shapes_that_do_not_go_together_are_named_with_their_layers(void **state)

@@ -120,6 +120,7 @@ static void test_each_normalised_cell_equals_its_publication(void **state)
     run(&ba_layer_norm);
     run(&tflite_layer_norm);
     run(&tf_layer_norm);
+    run(&tf_layer_norm_peepholes);
 }
 
 static void test_gru_with_other_activations_equals_keras(void **state)

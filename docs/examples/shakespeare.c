@@ -75,27 +75,20 @@ static lstm_model *build(size_t symbols, int64_t units, uint64_t seed)
  * logits divided by a temperature below 1, which makes likely ones likelier. */
 static void write_text(lstm_model *model, const text *t, double temperature, uint64_t seed)
 {
+    static int32_t written[WRITTEN];
+    const int32_t line_feed = (int32_t)t->symbol_of['\n'];
     lstm_session *session;
-    float now = t->symbol_of['\n'], logits[256];
+    lstm_sampler *sampler;
+    size_t length;
     DO(lstm_session_create(&session, model, OPTIONS(lstm_session, .batch = 1, .steps = 1)));
-    for (int n = 0; n < WRITTEN; n++) {
-        const lstm_data data = {.struct_size = sizeof data, .samples = 1, .x = &now, .x_count = 1};
-        DO(lstm_session_forward(session, &data));
-        DO(lstm_session_output(session, 0, logits, t->symbols));
-        double sum = 0, largest = -1e30;
-        for (size_t k = 0; k < t->symbols; k++)
-            largest = fmax(largest, (double)logits[k]);
-        for (size_t k = 0; k < t->symbols; k++)
-            sum += exp(((double)logits[k] - largest) / temperature);
-        double left = random_unit(&seed) * sum;
-        size_t next = 0;
-        while (next + 1 < t->symbols &&
-               (left -= exp(((double)logits[next] - largest) / temperature)) > 0)
-            next++;
-        putchar(t->character_of[next]);
-        now = (float)next;
-    }
+    DO(lstm_sampler_create(&sampler, NULL,
+                           OPTIONS(lstm_sampler, .classes = (int64_t)t->symbols,
+                                   .temperature = temperature, .seed = seed)));
+    DO(lstm_session_sample(session, sampler, &line_feed, 1, -1, written, WRITTEN, &length));
+    for (size_t n = 0; n < length; n++)
+        putchar(t->character_of[written[n]]);
     putchar('\n');
+    lstm_sampler_destroy(sampler);
     lstm_session_destroy(session);
 }
 

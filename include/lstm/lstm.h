@@ -609,7 +609,9 @@ typedef struct lstm_lstm_options {
      * the mean of both possibilities (zoneout, Krueger et al. 2016) */
     float zoneout_h;
     float zoneout_c;
-    /* LSTM_LAYER_NORM_*; not together with peepholes, recurrent_dropout */
+    /* LSTM_LAYER_NORM_*; of these only _TF has peepholes too (i and f see the c carried, o the new
+     * one; TensorFlow's LayerNormLSTMCell): no definition of the others with them is published, but
+     * TensorFlow Lite's, which adds them before each gate's normalisation */
     int32_t layer_norm;
     /* added to variances. Default 1e-5; negative = 0 */
     float layer_norm_epsilon;
@@ -617,7 +619,8 @@ typedef struct lstm_lstm_options {
      * the seed, the layer, the update and the place, not on threads.
      * Of x: one mask of (B, I) for all steps and gates (Keras' dropout) */
     float dropout;
-    /* of h(t-1) where it enters the gates: four masks of (B, H) for all steps (Keras') */
+    /* of h(t-1) where it enters the gates: four masks of (B, H) for all steps (Keras'); with
+     * layer_norm one mask for all gates (TensorFlow Addons') */
     float recurrent_dropout;
     /* of the values of the recurrent kernel, one mask for an update (AWD-LSTM's weight drop) */
     float recurrent_dropconnect;
@@ -1980,7 +1983,8 @@ typedef struct lstm_fit_options {
     uint64_t seed;                                   /* of shuffling and dropout; default 0 */
     /* A file that holds everything needed to go on to the bit: parameters, moments, best weights,
      * position. Written after every `checkpoint_every` epochs (default 1), at the end and when
-     * cancelled. NULL = none. */
+     * cancelled, under another name first, so that it is whole at any time. See checkpoint_seconds
+     * for epochs that are short. NULL = none. */
     const char *checkpoint;
     int32_t checkpoint_every;
     int32_t reserved;   /* 0 */
@@ -2027,6 +2031,16 @@ typedef struct lstm_fit_options {
      * Has no effect with tbptt_k1, whose pieces are short. Default LSTM_NO */
     int32_t recompute;
     int32_t reserved_3; /* 0 */
+    /* A second file like `checkpoint`, written after every epoch whose watched loss is the best so
+     * far, and left alone by others: its weights are those of the best epoch, and training can go on
+     * from there. Must not be `checkpoint`. NULL = none */
+    const char *checkpoint_best;
+    /* Do not write `checkpoint` after an epoch if the one before was written less than so many seconds
+     * ago: bringing a file to the disk takes milliseconds, which is long for a small model. It is
+     * written after the first epoch, at the end and when cancelled all the same; what is lost when the
+     * process is killed is this time, and an epoch. Does not change the results. Default 0: after
+     * every epoch */
+    double checkpoint_seconds;
 } lstm_fit_options;
 
 /* Train a model.

@@ -2,6 +2,7 @@
  * lstm_fit, lstm_evaluate, lstm_predict, lstm_history: options and data are checked as a whole
  * before anything changes; the loop itself is nn/training.c, files are io/checkpoint_file.c.
  */
+#include "batch_order.h"
 #include "checkpoint_file.h"
 #include "constants.h"
 #include "cpu.h"
@@ -88,6 +89,13 @@ static lstm_status read_fit_options(fit *f, const lstm_fit_options *options)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "weight_noise is %g: expected a finite number of at least 0",
                           o->weight_noise);
+    if (!(o->checkpoint_seconds >= 0) || !isfinite(o->checkpoint_seconds))
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "checkpoint_seconds is %g: expected a finite number of at least 0",
+                          o->checkpoint_seconds);
+    if (o->checkpoint && o->checkpoint_best && strcmp(o->checkpoint, o->checkpoint_best) == 0)
+        return lstm__fail(LSTM_ERROR_ARGUMENT,
+                          "checkpoint and checkpoint_best are the same file, %s", o->checkpoint);
     if (!(o->min_delta >= 0) || !isfinite(o->min_delta))
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "min_delta is %g: expected a finite number of at least 0", o->min_delta);
@@ -143,16 +151,12 @@ static lstm_status read_class_weights(fit *f)
 }
 
 /* A source instead of arrays: `read` says how many samples and steps there are. */
-static lstm_status open_source(const fit *f, const lstm_source *own, lstm__source **source,
+static lstm_status open_source(const lstm_model *model, const lstm__loss *loss,
+                               const lstm_source *own, size_t batch_size, lstm__source **source,
                                lstm__data *read)
 {
-    const lstm__training *training = &f->training;
-    RETURN_IF_ERROR(
-        lstm__source_open(source, training->model, &training->loss, own, training->batch_size));
-    read->batch = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST,
-                                .samples = (size_t)(*source)->own.samples,
-                                .steps = (*source)->steps,
-                                .count = (size_t)(*source)->own.samples};
+    RETURN_IF_ERROR(lstm__source_open(source, model, loss, own, batch_size));
+    read->batch = lstm__source_whole(*source);
     return LSTM_OK;
 }
 
@@ -170,7 +174,8 @@ static lstm_status read_validation(fit *f)
         const lstm_status status =
             o->validation
                 ? lstm__data_read(&f->validation, training->model, o->validation, &training->loss)
-                : open_source(f, o->validation_source, &f->validation_source, &f->validation);
+                : open_source(training->model, &training->loss, o->validation_source,
+                              training->batch_size, &f->validation_source, &f->validation);
         if (status != LSTM_OK)
             return lstm__prefix_error(status, "validation data");
         if (f->validation.batch.samples == 0)
@@ -220,7 +225,8 @@ static lstm_status read_fit_data(fit *f, const lstm_data *data)
     const lstm_fit_options *o = &f->options;
     if (data && o->source)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "both data and source are set");
-    RETURN_IF_ERROR(o->source ? open_source(f, o->source, &f->source, &f->data)
+    RETURN_IF_ERROR(o->source ? open_source(training->model, &training->loss, o->source,
+                                            training->batch_size, &f->source, &f->data)
                               : lstm__data_read(&f->data, training->model, data, &training->loss));
     if (f->data.batch.samples == 0)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "data has no samples: training needs at least one");
@@ -238,11 +244,6 @@ static lstm_status read_fit_data(fit *f, const lstm_data *data)
     if (!f->source)
         RETURN_IF_ERROR(lstm__loss_check_alignment(training->model, &training->loss, &trained));
     return read_class_weights(f);
-}
-
-static lstm_status write_checkpoint(void *user, const lstm__training *training)
-{
-    return lstm__checkpoint_write(user, training);
 }
 
 /* What has to exist before the loop: optimizer, history, best weights, and the state of a
@@ -280,11 +281,11 @@ static lstm_status prepare(fit *f)
                                         training->pieces.count > 0));
     if (o->resume)
         RETURN_IF_ERROR(lstm__checkpoint_read(o->resume, training));
-    if (o->checkpoint) {
-        training->checkpoint = write_checkpoint;
-        training->checkpoint_user = (void *)(uintptr_t)o->checkpoint;
-        training->checkpoint_every = o->checkpoint_every > 0 ? o->checkpoint_every : 1;
-    }
+    training->write_checkpoint = lstm__checkpoint_write;
+    training->checkpoint = o->checkpoint;
+    training->checkpoint_best = o->checkpoint_best;
+    training->checkpoint_every = o->checkpoint_every > 0 ? o->checkpoint_every : 1;
+    training->checkpoint_seconds = o->checkpoint_seconds;
     return LSTM_OK;
 }
 
@@ -370,15 +371,8 @@ lstm_status lstm_evaluate(lstm_model *model, const lstm_evaluate_options *option
                           (int)own.metric_count + 1);
     if (data && own.source)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "both data and source are set");
-    if (own.source) {
-        TRY(lstm__source_open(&source, model, &loss, own.source, (size_t)own.batch_size));
-        read.batch = (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST,
-                                   .samples = (size_t)source->own.samples,
-                                   .steps = source->steps,
-                                   .count = (size_t)source->own.samples};
-    } else {
-        TRY(lstm__data_read(&read, model, data, &loss));
-    }
+    TRY(own.source ? open_source(model, &loss, own.source, (size_t)own.batch_size, &source, &read)
+                   : lstm__data_read(&read, model, data, &loss));
     const size_t batch = read.batch.count < (size_t)own.batch_size ? read.batch.count
                                                                    : (size_t)own.batch_size;
     TRY(lstm__class_counts_create(
@@ -426,14 +420,14 @@ static void export_part(const lstm_session *session, const lstm_layer *layer,
 }
 
 /* Run all samples in batches, the longest first: samples of about the same length then stand
- * together. `order` has room for all of them. */
+ * together. `order` and `ends` have room for all of them. */
 static void predict_batches(lstm_session *session, const lstm__batch *data, size_t size,
-                            uint64_t *order, float *const *outs)
+                            uint64_t *order, uint32_t *ends, float *const *outs)
 {
     lstm__batch batch = *data;
     for (size_t k = 0; k < data->count; k++)
         order[k] = k;
-    lstm__batch_sort(&batch, order);
+    lstm__batch_sort(session->model, &batch, order, ends);
     batch.order = order;
     for (batch.first = 0; batch.first < data->count; batch.first += size) {
         batch.count = data->count - batch.first < size ? data->count - batch.first : size;
@@ -476,16 +470,20 @@ lstm_status lstm_predict_outputs(lstm_model *model, const lstm_data *data, float
     const size_t total = read.batch.count;
     const size_t size = total < PREDICT_BATCH ? total : PREDICT_BATCH;
     uint64_t *order = lstm__allocate_array(model->context, total > 0 ? total : 1, sizeof *order);
-    if (!order)
-        return lstm__fail_memory(total * sizeof *order, "the order of the samples");
+    uint32_t *ends = lstm__allocate_array(model->context, total > 0 ? total : 1, sizeof *ends);
+    if (!order || !ends) {
+        status = lstm__fail_memory(total * sizeof *order, "the order of the samples");
+        goto out;
+    }
     TRY(lstm__session_create(&session, model, false, false, size > 0 ? size : 1, read.batch.steps,
                              0));
     const uint64_t mode = lstm__denormals_flush();
-    predict_batches(session, &read.batch, size, order, outs);
+    predict_batches(session, &read.batch, size, order, ends, outs);
     lstm__denormals_restore(mode);
 out:
     lstm__session_destroy(session);
     lstm__release(model->context, order);
+    lstm__release(model->context, ends);
     return status;
 }
 

@@ -3,9 +3,10 @@
  * `lstm tune --ablate`: what each regulariser of a model buys.
  *
  * The regularisers are found in the description (layers of noise, dropout inside layers, penalties,
- * constraints) and among the options of training (early stopping, weight decay, averages of the
- * weights, label smoothing). With r of them the variants are: all, none, all but one (r), one alone
- * (r); each is trained over the same seeds.
+ * constraints) and among the options of training, those in the settings of --optimizer and --loss
+ * included (early stopping, weight decay, averages of the weights, noise, label smoothing). With r of
+ * them the variants are: all, none, all but one (r), one alone (r); each is trained over the same
+ * seeds.
  *
  * Training loss and validation loss of a variant are those of its weights in the same bare network
  * and with the same bare loss: noise off, without penalties, without label smoothing. So variants
@@ -155,7 +156,41 @@ static const char *find_smoothing(const char *loss, const char **end)
     return at;
 }
 
-static void find_options(ablation *a, const arguments *line)
+/* What --optimizer names, in its settings, its JSON file or by the optimizer's default; what stands
+ * on the command line beside it was found there. */
+static int find_in_optimizer(ablation *a, const arguments *line)
+{
+    optimizer_choice choice = {0};
+    int code = EXIT_DONE;
+    NEED(optimizer_parse(&choice, arguments_text(line, "optimizer")));
+    const lstm_optimizer_options *o = &choice.options;
+    const int decays = o->weight_decay > 0 ||
+                       (o->weight_decay == 0 && o->optimizer == LSTM_OPTIMIZER_ADAMW);
+    const struct {
+        const char *option;
+        int acts;
+        double value;
+    } settings[] = {{"weight-decay", decays, o->weight_decay},
+                    {"ema", o->use_ema == LSTM_YES, o->ema_momentum},
+                    {"gradient-noise", o->gradient_noise > 0, o->gradient_noise}};
+    for (size_t k = 0; k < sizeof settings / sizeof settings[0]; k++) {
+        const int there = settings[k].acts && arguments_given(line, settings[k].option) == 0;
+        regulariser *r = there ? more(a) : NULL;
+        if (r != NULL) {
+            char value[32] = "default";
+            if (settings[k].value > 0) {
+                snprintf(value, sizeof value, "%g", settings[k].value);
+            }
+            snprintf(r->name, sizeof r->name, "%s %s", settings[k].option, value);
+            r->option = settings[k].option;
+            r->switched = 1;
+        }
+    }
+out:
+    return code;
+}
+
+static int find_options(ablation *a, const arguments *line)
 {
     const char *end = NULL;
     const char *loss = arguments_text(line, "loss");
@@ -176,9 +211,10 @@ static void find_options(ablation *a, const arguments *line)
                  smoothing + 16);
         r->option = "loss";
     }
+    return find_in_optimizer(a, line);
 }
 
-static void find_all(ablation *a, json_t *description, const arguments *line)
+static int find_all(ablation *a, json_t *description, const arguments *line)
 {
     size_t index;
     json_t *layer;
@@ -187,7 +223,7 @@ static void find_all(ablation *a, json_t *description, const arguments *line)
         const char *name = json_string_value(json_object_get(layer, "name"));
         find_in_layer(a, layer, name == NULL ? "?" : name, name == NULL ? "?" : name);
     }
-    find_options(a, line);
+    return find_options(a, line);
 }
 
 /* ---- Variants: 0 all, 1 none, 2 … r + 1 without one, r + 2 … 2r + 1 one alone */
@@ -270,6 +306,8 @@ static int prepare(const tune *t, const trial *which, json_t *description, word_
             if (code != EXIT_DONE) {
                 return code;
             }
+        } else if (r->switched) {
+            words_add(words, "--%s=0", r->option);
         } else {
             without[left_out++] = r->option;
             bare_loss |= strcmp(r->option, "loss") == 0;
@@ -431,11 +469,11 @@ int ablation_run(tune *t)
 {
     static ablation a; /* large, and one a process */
     int code = EXIT_DONE;
-    find_all(&a, t->description, t->line);
+    NEED(find_all(&a, t->description, t->line));
     if (a.count == 0) {
         return message_error(EXIT_USE,
                              "%s: nothing to switch off: no layer of the model regularises, and "
-                             "none of --early-stopping, --weight-decay, --ema is given",
+                             "none of the options of training does",
                              arguments_operand(t->line, 0));
     }
     a.seeds = arguments_integer(t->line, "seeds");

@@ -11,6 +11,7 @@
 #include "network_file.h"
 
 #include <lstm/lstm.h>
+#include <stdlib.h>
 
 static void tell_end(const fit_job *job, const char *output)
 {
@@ -32,11 +33,15 @@ static void tell_end(const fit_job *job, const char *output)
     message_note("wrote %s", output);
 }
 
-static int write_report(const fit_job *job, const char *path)
+static int write_report(fit_job *job, const char *path)
 {
     const int64_t all = job->main.set.samples;
     const int64_t trained = fit_job_trained(job);
     const int64_t epochs = (int64_t)lstm_history_epochs(job->history);
+    int64_t *matrix = NULL;
+    size_t classes = 0;
+    int code = EXIT_DONE;
+    NEED(fit_job_confusion(job, &matrix, &classes));
     const fit_report report = {
         .model_path = arguments_operand(job->line, 0),
         .output_path = arguments_text(job->line, "output"),
@@ -46,9 +51,14 @@ static int write_report(const fit_job *job, const char *path)
         .first_epoch = job->show.finished > epochs ? job->show.finished - epochs : 0,
         .samples = trained,
         .validation_samples = all - trained + job->validation.samples,
+        .confusion = matrix,
+        .classes = classes,
         .seconds = job->show.seconds,
         .steps = job->show.step};
-    return fit_report_write(&report, path);
+    NEED(fit_report_write(&report, path));
+out:
+    free(matrix);
+    return code;
 }
 
 static int run_fit(const arguments *line)
@@ -78,6 +88,11 @@ out:
 }
 
 static const option_spec options[] = {
+    {.name = "stream",
+     .kind = OPTION_FLAG,
+     .heading = "Memory",
+     .help = "read the rows of a batch only, while training: arrays may be larger than memory; "
+             ".npy files"},
     {.name = "folds",
      .kind = OPTION_INTEGER,
      .metavar = "K",
@@ -108,7 +123,19 @@ static const option_spec options[] = {
      .kind = OPTION_TEXT,
      .metavar = "FILE",
      .is_file = 1,
-     .help = "written after every epoch and when interrupted; holds all that is needed to go on"},
+     .help = "written after epochs and when interrupted; holds all that is needed to go on"},
+    {.name = "checkpoint-every",
+     .kind = OPTION_REAL,
+     .metavar = "SECONDS",
+     .minimum = 0,
+     .maximum = 1e9,
+     .value = "5",
+     .help = "not after an epoch that ends sooner after the checkpoint before; 0: after every one"},
+    {.name = "checkpoint-best",
+     .kind = OPTION_TEXT,
+     .metavar = "FILE",
+     .is_file = 1,
+     .help = "another checkpoint, written after each epoch whose val_loss (or loss) is the best"},
     {.name = "resume",
      .kind = OPTION_TEXT,
      .metavar = "FILE",

@@ -23,8 +23,8 @@ static int read_optimizer(fit_job *job)
         return code;
     }
     if (arguments_given(line, "ema") > 0) {
-        o->use_ema = LSTM_YES;
         o->ema_momentum = arguments_real(line, "ema");
+        o->use_ema = o->ema_momentum > 0 ? LSTM_YES : LSTM_NO;
     }
     if (arguments_given(line, "gradient-noise") > 0) {
         o->gradient_noise = arguments_real(line, "gradient-noise");
@@ -110,6 +110,8 @@ static int read_options(fit_job *job)
     o->recompute = arguments_given(line, "recompute") > 0 ? LSTM_YES : LSTM_NO;
     o->seed = arguments_seed(line);
     o->checkpoint = arguments_text(line, "checkpoint");
+    o->checkpoint_best = arguments_text(line, "checkpoint-best");
+    o->checkpoint_seconds = arguments_real(line, "checkpoint-every");
     o->resume = arguments_text(line, "resume");
     o->progress = progress_report;
     o->progress_user = &job->show;
@@ -129,15 +131,18 @@ out:
 /* Output files must differ and be writable: known before training, not after it. */
 static int check_outputs(const fit_job *job)
 {
-    const char *output = arguments_text(job->line, "output");
-    const char *others[] = {job->options.checkpoint, arguments_text(job->line, "report"),
-                            arguments_text(job->line, "find-rate")};
-    int code = output == NULL ? EXIT_DONE : model_check_output(output);
-    for (size_t i = 0; i < 3 && code == EXIT_DONE; i++) {
-        if (others[i] != NULL && output != NULL && strcmp(others[i], output) == 0) {
-            return message_error(EXIT_USE, "%s: would be written twice", output);
+    const char *const files[] = {arguments_text(job->line, "output"), job->options.checkpoint,
+                                 job->options.checkpoint_best, arguments_text(job->line, "report"),
+                                 arguments_text(job->line, "find-rate")};
+    const size_t count = sizeof files / sizeof *files;
+    int code = files[0] == NULL ? EXIT_DONE : model_check_output(files[0]);
+    for (size_t i = 1; i < count && code == EXIT_DONE; i++) {
+        for (size_t k = 0; files[i] != NULL && k < i; k++) {
+            if (files[k] != NULL && strcmp(files[i], files[k]) == 0) {
+                return message_error(EXIT_USE, "%s: would be written twice", files[i]);
+            }
         }
-        code = others[i] == NULL ? EXIT_DONE : file_check_writable(others[i]);
+        code = files[i] == NULL ? EXIT_DONE : file_check_writable(files[i]);
     }
     return code;
 }
@@ -147,6 +152,9 @@ static int load_data(fit_job *job)
     const arguments *line = job->line;
     const int target = loss_target(&job->loss);
     int code = EXIT_DONE;
+    if (arguments_flag(line, "stream")) {
+        return stream_open(job);
+    }
     NEED(loaded_arrays(&job->main, line, "y", target));
     if (arguments_given(line, "val-x") > 0) {
         NEED(arrays_load(&job->val_x, job->main.context, line, "val-x"));
@@ -169,8 +177,8 @@ int fit_job_train(fit_job *job)
 {
     progress_begin(&job->show, job->line, arguments_flag(job->line, "log-steps"));
     job->show.max_steps = job->options.max_steps;
-    const lstm_status status = lstm_fit(job->main.model, &job->options, &job->main.set.data,
-                                        &job->history);
+    const lstm_data *data = job->files == NULL ? &job->main.set.data : NULL;
+    const lstm_status status = lstm_fit(job->main.model, &job->options, data, &job->history);
     progress_end(&job->show);
     if (status == LSTM_ERROR_CANCELLED) {
         const char *checkpoint = job->options.checkpoint;
@@ -188,6 +196,7 @@ int fit_job_prepare(fit_job *job, const arguments *line)
     int code = EXIT_DONE;
     *job = (fit_job){.line = line, .options = {.struct_size = sizeof job->options}};
     NEED(read_options(job));
+    NEED(arguments_flag(line, "stream") ? stream_check(line) : EXIT_DONE);
     NEED(check_outputs(job));
     NEED(loaded_model(&job->main, line));
     NEED(load_data(job));
@@ -203,6 +212,9 @@ int64_t fit_job_trained(const fit_job *job)
 void fit_job_release(fit_job *job)
 {
     lstm_history_destroy(job->history);
+    lstm_files_close(job->files);
+    lstm_files_close(job->validation_files);
+    job->files = job->validation_files = NULL;
     dataset_release(&job->validation);
     arrays_release(&job->val_x);
     arrays_release(&job->val_y);

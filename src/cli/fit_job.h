@@ -21,6 +21,7 @@ typedef struct fit_job {
     loaded main; /* model and training data */
     array_list val_x, val_y;
     dataset validation;
+    lstm_files *files, *validation_files; /* of --stream, instead of arrays */
     float *class_weights;
     loss_choice loss;
     optimizer_choice optimizer;
@@ -37,8 +38,18 @@ extern const option_spec fit_shared_options[];
  * both cases. */
 int fit_job_prepare(fit_job *job, const arguments *line);
 
+/* --stream: check that nothing is asked for that needs arrays in memory, and open the files. Part of
+ * fit_job_prepare. */
+int stream_check(const arguments *line);
+int stream_open(fit_job *job);
+
 /* Train. Returns 0, or the exit code after printing the error. */
 int fit_job_train(fit_job *job);
+
+/* The confusion matrix of the trained model on the validation data, or on the training data where there
+ * are none: [classes][classes], of malloc. *matrix NULL = the loss has no classes. Returns 0, or the
+ * exit code after printing the error. */
+int fit_job_confusion(fit_job *job, int64_t **matrix, size_t *classes);
 
 /* How many of the samples train: the others are --validation-split's, as lstm_fit counts. */
 int64_t fit_job_trained(const fit_job *job);

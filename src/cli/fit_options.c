@@ -141,9 +141,9 @@ const option_spec fit_shared_options[] = {
      .metavar = "M",
      .minimum = 0,
      .maximum = 1,
-     .open_low = 1,
      .open_high = 1,
-     .help = "end with an average of the weights, which keeps M of itself at each update"},
+     .help = "end with an average of the weights, which keeps M of itself at each update; 0: "
+             "without, whatever --optimizer says"},
     {.name = "weight-noise",
      .kind = OPTION_REAL,
      .metavar = "S",

@@ -6,6 +6,7 @@
  */
 #include "fit_report.h"
 
+#include "confusion_page.h"
 #include "messages.h"
 #include "report_head.h"
 #include "svg_plot.h"
@@ -280,6 +281,15 @@ int fit_report_write(const fit_report *r, const char *path)
                 add_gap(&to, r);
             }
         }
+    }
+    if (r->confusion != NULL) {
+        page_add(&to,
+                 "<h2>What is taken for what</h2>\n<p class=\"soft\">The trained model on the %lld "
+                 "%s samples. A row is an actual class, a column a predicted one; colours are "
+                 "parts of the row, blue where it is right.</p>\n",
+                 (long long)(r->validation_samples > 0 ? r->validation_samples : r->samples),
+                 r->validation_samples > 0 ? "validation" : "training");
+        confusion_add(&to, r->confusion, r->classes);
     }
     add_settings(&to, r);
     add_layers(&to, r->model);

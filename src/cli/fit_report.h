@@ -17,6 +17,10 @@ typedef struct fit_report {
     int64_t first_epoch;             /* epochs done before this run (resumed from a checkpoint) */
     int64_t samples;
     int64_t validation_samples; /* 0 = none */
+    /* [classes][classes] of the trained model, on the validation samples if there are any; NULL = the
+     * loss has no classes */
+    const int64_t *confusion;
+    size_t classes;
     double seconds;
     int64_t steps; /* updates done since training began */
 } fit_report;

@@ -4,6 +4,7 @@
  */
 #include "report_head.h"
 
+#include "confusion_page.h"
 #include "svg_plot.h"
 
 static const char page_style[] =
@@ -24,6 +25,7 @@ void report_begin(page *to, const char *title)
                  "<meta name=\"viewport\" content=\"width=device-width\"><title>");
     page_add_escaped(to, title);
     page_add(to, "</title>\n<style>%s", page_style);
+    page_add(to, "%s", confusion_style);
     svg_plot_style(to);
     page_add(to, "</style></head>\n<body><h1>");
     page_add_escaped(to, title);

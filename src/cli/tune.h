@@ -218,6 +218,7 @@ typedef struct regulariser {
     json_t *layer;           /* borrowed from the description, where it is an option of a layer */
     char path[VARIANT_NAME]; /* "lstm.dropout" */
     const char *option;      /* of fit, where it is one */
+    int switched;            /* the option's 0 switches off what --optimizer names */
 } regulariser;
 
 /* One line of the result: means and standard deviations over the seeds. */

@@ -103,6 +103,14 @@ typedef struct lstm__ctc_step {
     const real *skip;      /* [labels + 1] */
 } lstm__ctc_step;
 
+/* Numbers drawn at random: `drawn` with chance `rate`, else `other`. Number k depends on the seed, the
+ * stream and 4 block + k alone (lstm__random_block), and is the same at every level. */
+typedef struct lstm__draw {
+    uint64_t seed, stream, block;
+    double rate; /* 0 to 1 */
+    real drawn, other;
+} lstm__draw;
+
 typedef struct lstm__kernels {
     int32_t isa;      /* LSTM_ISA_* */
     const char *name; /* "avx2" */
@@ -200,6 +208,8 @@ typedef struct lstm__kernels {
     void (*hold_backward)(const lstm__hold *hold);
     void (*pack_columns)(size_t k, size_t columns, const real *w, size_t ld, int turned,
                          real *packed);
+
+    void (*draw_factors)(const lstm__draw *draw, size_t count, real *to);
 
     /* As activation_forward and activation_backward, for activations with numbers. */
     void (*shaped_forward)(lstm__activation activation, size_t count, const real *x, real *y);

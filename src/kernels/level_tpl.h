@@ -30,6 +30,8 @@
 #include "gru_tpl.h"
 #include "variants_tpl.h"
 
+#include "random_tpl.h"
+
 const lstm__kernels LEVEL_TABLE = {
     .isa = LEVEL_ISA,
     .name = LEVEL_NAME,
@@ -82,6 +84,7 @@ const lstm__kernels LEVEL_TABLE = {
     .hold_forward = hold_forward,
     .hold_backward = hold_backward,
     .pack_columns = pack_columns,
+    .draw_factors = draw_factors,
     .shaped_forward = shaped_forward,
     .shaped_backward = shaped_backward,
 };

@@ -180,7 +180,8 @@ MORE_TILES(4)
 #else
 TWICE(1)
 TWICE(2)
-TWICE(3) TWICE(4) TWICE(5) TWICE(6)
+TWICE(3)
+TWICE(4) TWICE(5) TWICE(6)
 #endif
 static tile_function *const gate_tiles[] = {NAMES(4), MORE_NAMES(4)};
 /* By vectors and rows, from 1. */

@@ -7,7 +7,8 @@
  *     g = s(|a_g|)                       i = 1 - f with the other coupling
  *     m = |f c_previous + i g|           o = r(|a_o + p_o m|)
  *     n = N(m)                           h = o t(n)
- *     c = z c_previous + (1 - z) m       (n in place of m where the normalised c is carried)
+ *     c = z c_previous + (1 - z) m       (n in place of m where the normalised c is carried, and
+ *                                         then in o too)
  * Backward m is computed again from the gates. Whether a value was clipped is seen from the value
  * itself: one at the limit was, and then no gradient goes on.
  */
@@ -64,7 +65,13 @@ static INLINE bool has_zoneout(const lstm__variant *s)
     return s->hold || s->held > 0;
 }
 
-/* The gates of one panel; returns m. */
+/* Whether o sees what is known after the normalisation of c only. */
+static INLINE bool looks_late(const lstm__variant *s)
+{
+    return s->peephole && s->normal && s->carried;
+}
+
+/* The gates of one panel; returns m. Where o looks late its place is left with its sum. */
 static INLINE V variant_gates(const lstm__variant *s, size_t panel, size_t n, real *gates,
                               V c_previous)
 {
@@ -80,13 +87,21 @@ static INLINE V variant_gates(const lstm__variant *s, size_t panel, size_t n, re
     if (s->coupling == LSTM_COUPLING_INPUT)
         i = vsub(vset(1), f);
     const V m = fresh_cell(s, i, f, g, c_previous);
-    const V o = gate_of(s, s->recurrent, look(s, 2, panel, vload(gates + 3 * LANES), m));
+    const V a_o = vload(gates + 3 * LANES);
+    const V o = looks_late(s) ? a_o : gate_of(s, s->recurrent, look(s, 2, panel, a_o, m));
     const V zero = vset(0);
     vstore(gates, n < LANES ? vpart(i, n, zero) : i);
     vstore(gates + LANES, n < LANES ? vpart(f, n, zero) : f);
     vstore(gates + 2 * LANES, n < LANES ? vpart(g, n, zero) : g);
     vstore(gates + 3 * LANES, n < LANES ? vpart(o, n, zero) : o);
     return n < LANES ? vpart(m, n, zero) : m;
+}
+
+/* o of one panel, from its sum and what it sees of c. */
+static INLINE void late_gate(const lstm__variant *s, size_t panel, real *o, V seen)
+{
+    const V value = gate_of(s, s->recurrent, look(s, 2, panel, vload(o), seen));
+    vstore(o, vpart(value, lanes_left(s->units, panel), vset(0)));
 }
 
 /* c and h of one panel from m and what h sees of it. */
@@ -183,6 +198,8 @@ static void variant_forward(const lstm__variant *given)
         for (size_t p = 0; p < panels_of(s->units); p++) {
             const V x = vload(normal + p * LANES);
             const V seen = vfma(x, vload(s->gamma + p * LANES), vload(s->beta + p * LANES));
+            if (looks_late(s))
+                late_gate(s, p, gates + (p * 4 + 3) * LANES, seen);
             const V m = s->carried ? seen : vload(s->c + row * s->ld_cell + p * LANES);
             variant_states(s, row, p, lanes_left(s->units, p), m, seen);
         }
@@ -223,7 +240,7 @@ static INLINE void back_gates(const lstm__variant *s, size_t row, size_t panel, 
     const V g = vload(gates + 2 * LANES);
     const V before = vload(s->c_previous + cell);
     const V dc = vload(s->dc + cell);
-    if (s->peephole)
+    if (s->peephole && !looks_late(s))
         dm = vfma(vload(s->peephole + 2 * wide + panel * LANES), da_o, dm);
     if (s->cell_clip > 0) {
         const V size = vabs(vfma(f, before, vmul(i, g)));
@@ -251,7 +268,8 @@ static INLINE void back_gates(const lstm__variant *s, size_t row, size_t panel, 
         real *sums = s->dpeephole + row * 3 * wide + panel * LANES;
         add_to(sums, vmul(da_i, before));
         add_to(sums + wide, vmul(da_f, before));
-        add_to(sums + 2 * wide, vmul(da_o, fresh_cell(s, i, f, g, before)));
+        if (!looks_late(s))
+            add_to(sums + 2 * wide, vmul(da_o, fresh_cell(s, i, f, g, before)));
         back = vfma(vload(s->peephole + panel * LANES), da_i, back);
         back = vfma(vload(s->peephole + wide + panel * LANES), da_f, back);
     }
@@ -282,10 +300,16 @@ static void variant_backward(const lstm__variant *given)
         if (!s->normal)
             continue;
         for (size_t p = 0; p < panels_of(s->units); p++) {
-            const V dn = back_output(s, row, p, let_through(s, row, p, vload(dc + p * LANES)));
+            const V x = vload(s->normal + row * s->ld_cell + p * LANES);
             const V da_o = back_output_gate(s, row, p);
+            V dn = back_output(s, row, p, let_through(s, row, p, vload(dc + p * LANES)));
+            if (looks_late(s)) {
+                const V seen = vfma(x, vload(s->gamma + p * LANES), vload(s->beta + p * LANES));
+                dn = vfma(vload(s->peephole + 2 * wide + p * LANES), da_o, dn);
+                add_to(s->dpeephole + (row * 3 + 2) * wide + p * LANES, vmul(da_o, seen));
+            }
             real *sums = s->dnormal + row * 2 * wide + p * LANES;
-            add_to(sums, vmul(dn, vload(s->normal + row * s->ld_cell + p * LANES)));
+            add_to(sums, vmul(dn, x));
             add_to(sums + wide, dn);
             vstore(dh + p * LANES, vmul(dn, vload(s->gamma + p * LANES)));
             vstore(gates + (p * 4 + 3) * LANES, da_o);

@@ -223,7 +223,7 @@ static inline void lstm__cell_start(const lstm__node *node, lstm_session *sessio
     cell->x = lstm__input_dropout_forward(node, session, cell->rates[0], cell->seed,
                                           &cell->dropout);
     if (cell->factors)
-        lstm__draw_factors(lstm__in_layer_seed(session, cell->seed),
+        lstm__draw_factors(kernels, lstm__in_layer_seed(session, cell->seed),
                            lstm__in_layer_stream(node, session, LSTM__DRAW_STEP), cell->rates[1],
                            cell->batch * cell->columns, cell->factors);
     if (h0.data)

@@ -5,6 +5,7 @@
  * random. A last batch that is smaller than the others stays last.
  */
 #include "epoch_order.h"
+#include "batch_order.h"
 #include "random.h"
 
 #include <string.h>
@@ -30,6 +31,14 @@ static void mix_batches(const lstm__training *training, uint64_t *order, size_t 
         memcpy(order + k * size, scratch + places[k] * size, size * sizeof *order);
 }
 
+static void sort_by_length(const int32_t *lengths, size_t count, uint64_t *order, uint32_t *ends)
+{
+    for (size_t k = 0; lengths && k < count; k++)
+        ends[k] = (uint32_t)lengths[order[k]];
+    if (lengths)
+        lstm__sort_falling(count, order, ends);
+}
+
 void lstm__epoch_order(const lstm__training *training, uint64_t *order)
 {
     const size_t samples = training->samples;
@@ -46,9 +55,8 @@ void lstm__epoch_order(const lstm__training *training, uint64_t *order)
         const size_t left = batches - done;
         const size_t count = left < training->bucket_batches ? left : training->bucket_batches;
         uint64_t *const first = order + done * training->batch_size;
-        const lstm__batch all = {.lengths = lengths_of(training),
-                                 .count = count * training->batch_size};
-        lstm__batch_sort(&all, first);
+        sort_by_length(lengths_of(training), count * training->batch_size, first,
+                       (uint32_t *)(void *)(order + samples));
         mix_batches(training, first, count, group, order + samples);
         done += count;
     }

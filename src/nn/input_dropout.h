@@ -37,17 +37,15 @@ static inline uint64_t lstm__in_layer_stream(const lstm__node *node, const lstm_
 }
 
 /* 0 with chance `rate`, else 1 / (1 - rate). */
-static inline void lstm__draw_factors(uint64_t seed, uint64_t stream, float rate, size_t count,
-                                      real *factors)
+static inline void lstm__draw_factors(const lstm__kernels *kernels, uint64_t seed, uint64_t stream,
+                                      float rate, size_t count, real *factors)
 {
-    const double limit = (double)rate * 4294967296.0;
-    const real keep = (real)(1.0 / (1.0 - (double)rate));
-    for (size_t k = 0; k < count; k += 4) {
-        uint32_t words[4];
-        lstm__random_block(seed, stream, k / 4, words);
-        for (size_t w = 0; w < 4 && k + w < count; w++)
-            factors[k + w] = words[w] < limit ? 0 : keep;
-    }
+    kernels->draw_factors(&(lstm__draw){.seed = seed,
+                                        .stream = stream,
+                                        .rate = (double)rate,
+                                        .drawn = 0,
+                                        .other = (real)(1.0 / (1.0 - (double)rate))},
+                          count, factors);
 }
 
 /* to = (or +=) from * factors, these for each sample the same at all steps. */
@@ -83,7 +81,7 @@ static inline lstm__view lstm__input_dropout_forward(const lstm__node *node, lst
     const lstm__view masked = {d->x, d->features};
     if (!d->factors)
         return x;
-    lstm__draw_factors(lstm__in_layer_seed(session, seed),
+    lstm__draw_factors(session->model->kernels, lstm__in_layer_seed(session, seed),
                        lstm__in_layer_stream(node, session, LSTM__DRAW_INPUT), rate,
                        session->batch * d->features, d->factors);
     lstm__mask_inputs(session, d, lstm__session_rows(session, lstm__input_shape(node, 0)), x,

@@ -250,6 +250,9 @@ struct lstm__layer_class {
     /* Look at the arrays of a call before anything is computed, for values that the layer cannot
      * take. NULL = none. */
     lstm_status (*check)(const lstm__node *node, const lstm__batch *batch);
+    /* Whether a step of the input layer that this layer reads, given as it came, is padding: so that
+     * the samples of a batch can be put in order before anything runs. NULL = values tell nothing. */
+    bool (*padding)(const lstm__node *node, const float *step);
     /* Whether every port is an output of the model where the layer is one. NULL = port 0 only. */
     bool (*returns_ports)(const lstm__node *node);
     /* Floating-point operations of one sample of `steps` steps (products only). NULL = none worth

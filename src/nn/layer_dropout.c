@@ -53,14 +53,13 @@ static void draw(const lstm__node *node, const lstm_session *session, size_t cou
     const uint64_t seed = dropout->seed ? dropout->seed : session->model->seed ^ session->seed;
     const uint64_t stream = lstm__random_stream(lstm__random_stream(STREAM_DROPOUT, node->index),
                                                 session->update);
-    const double limit = (double)dropout->rate * 4294967296.0;
-    const real keep = (real)(1.0 / (1.0 - (double)dropout->rate));
-    for (size_t k = 0; k < count; k += 4) {
-        uint32_t words[4];
-        lstm__random_block(seed, stream, k / 4, words);
-        for (size_t w = 0; w < 4 && k + w < count; w++)
-            factors[k + w] = words[w] < limit ? 0 : keep;
-    }
+    session->model->kernels->draw_factors(
+        &(lstm__draw){.seed = seed,
+                      .stream = stream,
+                      .rate = (double)dropout->rate,
+                      .drawn = 0,
+                      .other = (real)(1.0 / (1.0 - (double)dropout->rate))},
+        count, factors);
 }
 
 static void multiply(size_t rows, size_t columns, const real *factors, lstm__view x, lstm__view y,

@@ -155,17 +155,6 @@ static size_t input_number(const lstm__node *input)
     return number;
 }
 
-/* Whether an input is the first that is a sequence: the one that batch->lengths and batch->mask
- * belong to. */
-static bool is_first_sequence(const lstm__node *input)
-{
-    for (size_t k = 0; k < input->index; k++)
-        if (input->model->nodes[k]->class == &lstm__class_input &&
-            input->model->nodes[k]->shapes[0].steps != 0)
-            return false;
-    return input->shapes[0].steps != 0;
-}
-
 static lstm_status check(const lstm__node *node, const lstm__batch *batch)
 {
     const lstm__node *input = node->inputs[0]->node;
@@ -173,18 +162,13 @@ static lstm_status check(const lstm__node *node, const lstm__batch *batch)
     const size_t steps = node->shapes[0].steps < 0 ? batch->steps : (size_t)node->shapes[0].steps;
     const int64_t count = options_of(node)->input_dim;
     const bool time_first = batch->layout == LSTM_LAYOUT_TIME_FIRST && input->shapes[0].steps != 0;
-    const bool first = is_first_sequence(input);
-    const int32_t *lengths = batch->lengths_of ? batch->lengths_of[input_number(input)]
-                             : first           ? batch->lengths
-                                               : NULL;
-    const unsigned char *mask = batch->masks_of ? batch->masks_of[input_number(input)]
-                                : first         ? batch->mask
-                                                : NULL;
+    const lstm__padding padded = lstm__batch_padding(batch, input, input_number(input));
     for (size_t k = 0; k < batch->samples * steps; k++) {
         const float value = values[k];
         const size_t sample = time_first ? k % batch->samples : k / steps;
         const size_t step = time_first ? k / batch->samples : k % steps;
-        if ((lengths && step >= (size_t)lengths[sample]) || (mask && !mask[k]))
+        if ((padded.lengths && step >= (size_t)padded.lengths[sample]) ||
+            (padded.mask && !padded.mask[k]))
             continue; /* padding is not looked at */
         if (value >= 0 && (double)value < (double)count && value == (float)(int64_t)value)
             continue;
@@ -203,6 +187,11 @@ static bool piecewise(const lstm__node *node)
     return lstm__input_shape(node, 0).steps != 0;
 }
 
+static bool padding(const lstm__node *node, const float *step)
+{
+    return options_of(node)->mask_zero == LSTM_YES && *step == 0;
+}
+
 const lstm__layer_class lstm__class_embedding = {
     .type = "Embedding",
     .name_stem = "embedding",
@@ -217,5 +206,6 @@ const lstm__layer_class lstm__class_embedding = {
     .forward = forward,
     .backward = backward,
     .check = check,
+    .padding = padding,
     .piecewise = piecewise,
 };

@@ -363,7 +363,7 @@ static const real *masked_weights(const lstm__node *node, const lstm_session *se
     const size_t count = b->width * columns;
     if (!b->weight_factors)
         return weights;
-    lstm__draw_factors(lstm__in_layer_seed(session, lstm->seed),
+    lstm__draw_factors(session->model->kernels, lstm__in_layer_seed(session, lstm->seed),
                        lstm__in_layer_stream(node, session, LSTM__DRAW_KERNEL),
                        lstm->recurrent_dropconnect, count, b->weight_factors);
     memcpy(b->masked_weights, weights, (count + features_in(node) * columns) * sizeof(real));

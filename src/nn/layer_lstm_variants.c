@@ -46,14 +46,11 @@ static lstm_status check_rates(const lstm_lstm_options *o)
 static lstm_status check_together(const lstm_lstm_options *o)
 {
     const bool normalised = o->layer_norm != LSTM_LAYER_NORM_NONE;
-    if (normalised && o->peepholes == LSTM_YES)
+    if (normalised && o->layer_norm != LSTM_LAYER_NORM_TF && o->peepholes == LSTM_YES)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                          "peepholes together with layer_norm: this version has one or the other");
-    if (normalised && o->recurrent_dropout > 0)
-        return lstm__fail(
-            LSTM_ERROR_UNSUPPORTED,
-            "recurrent_dropout together with layer_norm: recurrent_dropconnect and zoneout work "
-            "with it");
+                          "peepholes together with layer_norm \"%s\": only \"tf\" has both "
+                          "(TensorFlow's LayerNormLSTMCell)",
+                          lstm__constant_name(LSTM_NAMES_LAYER_NORM, o->layer_norm));
     if (o->proj_clip > 0 && o->proj_size == 0)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "proj_clip is %g but there is no projection: set proj_size too",

@@ -95,6 +95,16 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     input->written = true;
 }
 
+static bool padding(const lstm__node *node, const float *step)
+{
+    const lstm_masking_options *masking = node->options;
+    const size_t features = (size_t)node->shapes[0].features;
+    for (size_t f = 0; f < features; f++)
+        if (step[f] != masking->mask_value)
+            return false;
+    return true;
+}
+
 const lstm__layer_class lstm__class_masking = {
     .type = "Masking",
     .name_stem = "masking",
@@ -107,5 +117,6 @@ const lstm__layer_class lstm__class_masking = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .padding = padding,
     .piecewise = lstm__always_piecewise,
 };

@@ -48,7 +48,7 @@ size_t lstm__segment_steps(const lstm__recurrence *r, size_t batch)
     enum { SEGMENT_BYTES = 512 << 10 };
     const size_t fit = SEGMENT_BYTES / sizeof(real) / r->ld_gates;
     const size_t rows = fit < LSTM__OUTER_ROWS ? LSTM__OUTER_ROWS : fit;
-    return batch ? (rows + batch - 1) / batch : 1;
+    return batch && batch < rows ? rows / batch : 1;
 }
 
 /* Carve [blocks][max_batch][width]. */

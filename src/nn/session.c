@@ -7,6 +7,7 @@
  * zero.
  */
 #include "session.h"
+#include "batch_order.h"
 #include "checked.h"
 #include "penalties.h"
 
@@ -50,6 +51,7 @@ static void lay_out(lstm_session *session, lstm__arena *arena)
     session->ports = lstm__carve(arena, model->port_count, sizeof *session->ports);
     session->plans = lstm__carve(arena, model->node_count, sizeof *session->plans);
     session->order = lstm__carve(arena, session->max_batch, sizeof *session->order);
+    session->ends = lstm__carve(arena, session->max_batch, sizeof *session->ends);
     if (arena->base) {
         memset(session->ports, 0, model->port_count * sizeof *session->ports);
         memset(session->plans, 0, model->node_count * sizeof *session->plans);
@@ -187,20 +189,6 @@ void lstm__session_retire(lstm_session *session)
     lstm__graph_release(model);
 }
 
-void lstm__batch_sort(const lstm__batch *batch, uint64_t *order)
-{
-    const int32_t *lengths = batch->lengths;
-    uint64_t *own = order + batch->first;
-    for (size_t gap = batch->count / 2; lengths && gap > 0; gap /= 2)
-        for (size_t k = gap; k < batch->count; k++) {
-            const uint64_t sample = own[k];
-            size_t at = k;
-            for (; at >= gap && lengths[own[at - gap]] < lengths[sample]; at -= gap)
-                own[at] = own[at - gap];
-            own[at] = sample;
-        }
-}
-
 bool lstm__session_carries(const lstm_session *session)
 {
     for (size_t k = 0; k < session->model->node_count; k++)
@@ -211,14 +199,17 @@ bool lstm__session_carries(const lstm_session *session)
 
 void lstm__session_order(lstm_session *session, lstm__batch *batch)
 {
-    session->ordered = batch->lengths && !lstm__session_carries(session);
-    if (!session->ordered)
+    lstm__batch own = *batch;
+    session->ordered = false;
+    if (lstm__session_carries(session))
         return;
     for (size_t k = 0; k < batch->count; k++)
         session->order[k] = lstm__batch_sample(batch, k);
-    batch->order = session->order;
-    batch->first = 0;
-    lstm__batch_sort(batch, session->order);
+    own.order = session->order;
+    own.first = 0;
+    session->ordered = lstm__batch_sort(session->model, &own, session->order, session->ends);
+    if (session->ordered)
+        *batch = own;
 }
 
 /* ---- Arrays in and out */
@@ -238,23 +229,36 @@ static size_t place(int32_t layout, size_t samples, size_t steps, size_t feature
     return row * features;
 }
 
+lstm__padding lstm__batch_padding(const lstm__batch *batch, const lstm__node *input, size_t number)
+{
+    bool first = true;
+    for (size_t k = 0; k < input->index; k++)
+        first = first && (input->model->nodes[k]->class != &lstm__class_input ||
+                          input->model->nodes[k]->shapes[0].steps == 0);
+    if (input->shapes[0].steps == 0)
+        return (lstm__padding){NULL, NULL};
+    return (lstm__padding){batch->lengths_of ? batch->lengths_of[number]
+                           : first           ? batch->lengths
+                                             : NULL,
+                           batch->masks_of ? batch->masks_of[number]
+                           : first         ? batch->mask
+                                           : NULL};
+}
+
 /* Which steps of an input are there. The mask is left out where all are. */
-static void load_mask(lstm_session *session, const lstm__node *node, size_t input, bool first,
+static void load_mask(lstm_session *session, const lstm__node *node, size_t input,
                       const lstm__batch *batch)
 {
     lstm__port *port = lstm__session_own(session, node, 0);
     const size_t steps = lstm__session_steps(session, node->shapes[0]);
     const size_t all = lstm__batch_steps(batch, node->shapes[0]);
-    const int32_t *lengths = batch->lengths_of ? batch->lengths_of[input]
-                             : first           ? batch->lengths
-                                               : NULL;
-    const unsigned char *mask = batch->masks_of ? batch->masks_of[input]
-                                : first         ? batch->mask
-                                                : NULL;
+    const lstm__padding padding = lstm__batch_padding(batch, node, input);
+    const int32_t *lengths = padding.lengths;
+    const unsigned char *mask = padding.mask;
     unsigned char *to = ((const lstm__input_plan *)session->plans[node->index])->mask;
     bool whole = true;
     port->mask = NULL;
-    if (node->shapes[0].steps == 0 || (!lengths && !mask))
+    if (!lengths && !mask)
         return;
     for (size_t b = 0; b < batch->count; b++) {
         const size_t sample = lstm__batch_sample(batch, b);
@@ -351,13 +355,11 @@ void lstm__session_forward(lstm_session *session, const lstm__batch *batch)
         session->update++;
     lstm__session_clear_gradients(session);
     size_t input = 0;
-    bool first = true;
     for (size_t k = 0; k < model->node_count; k++) {
         const lstm__node *node = model->nodes[k];
         if (node->class == &lstm__class_input) {
-            load_mask(session, node, input, first, batch);
+            load_mask(session, node, input, batch);
             load_input(session, node, batch->inputs[input++], batch);
-            first = first && node->shapes[0].steps == 0;
             continue;
         }
         if (node->class->mask == LSTM__MASK_KEEP)

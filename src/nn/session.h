@@ -53,6 +53,7 @@ struct lstm_session {
     /* [max_batch]: row b of the tensors of the latest forward is sample order[b] of the caller, where
      * `ordered`; else sample b */
     uint64_t *order;
+    uint32_t *ends; /* [max_batch]: see batch_order.h */
     bool ordered;
     lstm__port *ports;
     void **plans;
@@ -101,13 +102,15 @@ static inline size_t lstm__batch_sample(const lstm__batch *batch, size_t k)
  * vector. */
 size_t lstm__batch_steps(const lstm__batch *batch, lstm__shape shape);
 
-/* Put the samples of a pass, order[first] to order[first + count - 1], in the order of falling
- * lengths: finished samples then stand together and cost nothing. Without lengths nothing is
- * changed. */
-void lstm__batch_sort(const lstm__batch *batch, uint64_t *order);
+/* What tells which steps of an input layer are there; `number` in input order. Both NULL for a vector. */
+typedef struct lstm__padding {
+    const int32_t *lengths;
+    const unsigned char *mask;
+} lstm__padding;
+lstm__padding lstm__batch_padding(const lstm__batch *batch, const lstm__node *input, size_t number);
 
-/* Let the passes of a session take the samples of a batch of the caller's in the order that pays. A
- * session that carries states keeps them where they are. */
+/* Let the passes of a session take the samples of a batch of the caller's in the order that pays
+ * (batch_order.h). A session that carries states keeps them where they are. */
 void lstm__session_order(lstm_session *session, lstm__batch *batch);
 
 /* Whether a node carries states from pass to pass. */

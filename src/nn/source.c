@@ -4,6 +4,7 @@
  * ends).
  */
 #include "source.h"
+#include "batch_order.h"
 #include "checked.h"
 #include "options.h"
 
@@ -47,6 +48,9 @@ static lstm_status look_at_inputs(lstm__source *s)
         if (node->shapes[0].steps < 0)
             s->steps = (size_t)s->own.steps;
     }
+    if (s->sequence)
+        s->longest = (int32_t)(s->sequence->shapes[0].steps < 0 ? s->own.steps
+                                                                : s->sequence->shapes[0].steps);
     if (lstm__loss_takes_labels(s->loss) && s->own.label_steps == 0)
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "source.label_steps is 0: CTC needs room for labels");
@@ -93,6 +97,7 @@ static lstm_status allocate_buffer(const lstm__source *s, lstm__source_buffer *b
     const lstm_model *model = s->model;
     RETURN_IF_ERROR(allocate(s, &b->samples, s->largest, 1, sizeof *b->samples));
     RETURN_IF_ERROR(allocate(s, &b->rows, s->largest, 1, sizeof *b->rows));
+    RETURN_IF_ERROR(allocate(s, &b->ends, s->largest, 1, sizeof *b->ends));
     RETURN_IF_ERROR(allocate(s, &b->weights, s->largest, 1, sizeof *b->weights));
     RETURN_IF_ERROR(allocate(s, &b->lengths, s->largest, 1, sizeof *b->lengths));
     RETURN_IF_ERROR(allocate(s, &b->inputs, s->input_count, 1, sizeof *b->inputs));
@@ -150,6 +155,7 @@ void lstm__source_close(lstm__source *source)
         lstm__release(context, b->targets);
         lstm__release(context, b->samples);
         lstm__release(context, b->rows);
+        lstm__release(context, b->ends);
         lstm__release(context, b->lengths);
         lstm__release(context, b->labels);
         lstm__release(context, b->weights);
@@ -157,16 +163,23 @@ void lstm__source_close(lstm__source *source)
     lstm__release(context, source);
 }
 
+lstm__batch lstm__source_whole(const lstm__source *source)
+{
+    return (lstm__batch){.layout = LSTM_LAYOUT_BATCH_FIRST,
+                         .samples = (size_t)source->own.samples,
+                         .steps = source->steps,
+                         .count = (size_t)source->own.samples};
+}
+
 /* ---- Reading */
 
 /* What the caller may leave as it is. */
 static void set_defaults(const lstm__source *s, const lstm__source_buffer *b)
 {
-    const int64_t steps = s->sequence ? s->sequence->shapes[0].steps : 0;
     for (size_t k = 0; k < b->count; k++) {
         b->rows[k] = k;
         b->weights[k] = 1;
-        b->lengths[k] = steps < 0 ? (int32_t)s->steps : (int32_t)steps;
+        b->lengths[k] = s->longest;
     }
     for (size_t k = 0; b->labels && k < b->count * (size_t)s->own.label_steps; k++)
         b->labels[k] = -1;
@@ -200,15 +213,13 @@ static void fill_ahead(void *of)
 
 static lstm_status check_numbers(const lstm__source *s, const lstm__source_buffer *b)
 {
-    const int64_t steps = s->sequence ? s->sequence->shapes[0].steps : 0;
-    const int64_t most = steps < 0 ? (int64_t)s->steps : steps;
     double sum = 0;
     for (size_t k = 0; k < b->count; k++) {
-        if (s->sequence && (b->lengths[k] < 0 || b->lengths[k] > most))
+        if (s->sequence && (b->lengths[k] < 0 || b->lengths[k] > s->longest))
             return lstm__fail(
                 LSTM_ERROR_ARGUMENT,
-                "input \"%s\": the length of sample %lld is %d: expected 0 to %lld steps",
-                s->sequence->name, (long long)b->samples[k], (int)b->lengths[k], (long long)most);
+                "input \"%s\": the length of sample %lld is %d: expected 0 to %d steps",
+                s->sequence->name, (long long)b->samples[k], (int)b->lengths[k], (int)s->longest);
         if (s->own.lengths && b->lengths[k] != s->own.lengths[b->samples[k]])
             return lstm__fail(
                 LSTM_ERROR_ARGUMENT,
@@ -235,7 +246,7 @@ static lstm_status check(const lstm__source *s, const lstm__source_buffer *b)
     RETURN_IF_ERROR(lstm__check_arrays(s->model, &b->batch));
     RETURN_IF_ERROR(lstm__loss_check_targets(s->model, s->loss, &b->batch));
     RETURN_IF_ERROR(lstm__loss_check_alignment(s->model, s->loss, &b->batch));
-    if (s->class_weights)
+    if (s->trains && s->class_weights)
         return lstm__loss_check_class_weights(s->model, s->loss, &b->batch, s->class_weight_count);
     return LSTM_OK;
 }
@@ -243,10 +254,8 @@ static lstm_status check(const lstm__source *s, const lstm__source_buffer *b)
 /* Whether all lengths are those of the whole: the batch then has none, as arrays without lengths. */
 static bool all_whole(const lstm__source *s, const lstm__source_buffer *b)
 {
-    const int64_t steps = s->sequence ? s->sequence->shapes[0].steps : 0;
-    const int32_t whole = steps < 0 ? (int32_t)s->steps : (int32_t)steps;
     for (size_t k = 0; k < b->count; k++)
-        if (b->lengths[k] != whole)
+        if (b->lengths[k] != s->longest)
             return false;
     return true;
 }
@@ -260,7 +269,7 @@ static void make_batch(const lstm__source *s, lstm__source_buffer *b)
         .inputs = (const float *const *)b->inputs,
         .targets = (const float *const *)b->targets,
         .weights = b->weights,
-        .class_weights = s->class_weights,
+        .class_weights = s->trains ? s->class_weights : NULL,
         .lengths = all_whole(s, b) ? NULL : b->lengths,
         .count = b->count,
         .labels = b->labels,
@@ -307,7 +316,7 @@ lstm_status lstm__source_read(lstm__source *source, const uint64_t *order, size_
                                   (long long)b->samples[0]);
     b->batch.order = b->rows;
     if (source->sorts)
-        lstm__batch_sort(&b->batch, b->rows);
+        lstm__batch_sort(source->model, &b->batch, b->rows, b->ends);
     *batch = b->batch;
     if (source->reader && next_count > 0) {
         source->ahead = &source->buffers[b == &source->buffers[0]];

@@ -88,7 +88,7 @@ static void plan_weights(lstm__stepwise *s, lstm__arena *arena)
     const size_t lanes = s->kernels->lanes;
     const size_t columns = LSTM__GATES * s->padded;
     const size_t wide = lstm__panels(lanes, s->width) * lanes;
-    const bool dropped = s->random && o->recurrent_dropout > 0;
+    const bool dropped = s->random && o->recurrent_dropout > 0 && !s->one_mask;
     s->weights_h = carve_packed(arena, true, s->width, columns);
     s->weights_x = carve_packed(arena, true, s->input, columns);
     s->bias = carve_packed(arena, true, 1, columns);
@@ -124,7 +124,8 @@ static void plan_gradients(lstm__stepwise *s, lstm__arena *arena)
     s->dgamma[0] = carve_blocks(s, arena, normalises_gates(o), 1, columns);
     s->dgamma[1] = carve_blocks(s, arena, s->separate, 1, columns);
     s->masked_h = carve_blocks(s, arena, o->recurrent_dropout > 0, s->max_steps, s->width);
-    s->gate_d = carve_blocks(s, arena, o->recurrent_dropout > 0, s->max_steps, s->units);
+    s->gate_d = carve_blocks(s, arena, o->recurrent_dropout > 0 && !s->one_mask, s->max_steps,
+                             s->units);
     s->list = lstm__carve(arena, FEWEST_SEGMENT_ROWS + s->max_batch, sizeof *s->list);
     s->scratch = lstm__carve(arena, threads, LSTM__OUTER_SCRATCH * sizeof(real));
 }
@@ -136,6 +137,7 @@ void lstm__stepwise_plan(lstm__stepwise *s, lstm__arena *arena)
     s->plain = !has_variant_cell(o) && o->activation == LSTM_ACTIVATION_TANH &&
                o->recurrent_activation == LSTM_ACTIVATION_SIGMOID;
     s->separate = normalises_apart(o);
+    s->one_mask = normalises_gates(o);
     s->panels = lstm__panels(lanes, s->units);
     s->padded = s->panels * lanes;
     s->ld_rows = rounded(s->training ? s->width + s->input : s->width);
@@ -160,7 +162,7 @@ void lstm__stepwise_plan(lstm__stepwise *s, lstm__arena *arena)
     s->hold_h = carve_blocks(s, arena, s->random && o->zoneout_h > 0, blocks, s->padded);
     s->hold_c = carve_blocks(s, arena, s->random && o->zoneout_c > 0, blocks, s->padded);
     const bool dropped = s->random && o->recurrent_dropout > 0;
-    s->factors = carve_blocks(s, arena, dropped, LSTM__GATES, s->width);
+    s->factors = carve_blocks(s, arena, dropped, s->one_mask ? 1 : LSTM__GATES, s->width);
     s->parts = carve_blocks(s, arena, dropped, 1, s->padded + s->width);
     s->mask = lstm__carve(arena, s->max_steps, s->max_batch);
     s->starts = lstm__carve(arena, s->max_batch, sizeof *s->starts);
@@ -360,7 +362,11 @@ static void step_variant(const lstm__stepwise_pass *pass, const lstm__variant *v
                                     .c = v->gates,
                                     .ld_c = s->ld_gates,
                                     .accumulate = true};
-    if (s->factors) {
+    if (s->factors && s->one_mask) {
+        product.a = lstm__stepwise_masked(pass, t, first, v->rows);
+        product.ld_a = s->width;
+    }
+    if (s->factors && !s->one_mask) {
         lstm__stepwise_dropped(pass, t, first, v->rows);
     } else if (s->hats[0]) {
         const lstm__gate_norm norm = lstm__stepwise_norm(pass, 0, t, first, v->rows);

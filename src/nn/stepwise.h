@@ -50,6 +50,7 @@ typedef struct lstm__stepwise {
     /* The rest is lstm__stepwise_plan's. */
     bool plain;    /* the cell is the plain one */
     bool separate; /* h U and x W are normalised apart */
+    bool one_mask; /* recurrent dropout has one mask of h for all gates */
     size_t segment, panels, padded, ld_rows, ld_gates;
     real *weights_h, *weights_x, *bias, *back_h, *back_x;
     real *project, *project_back;
@@ -59,10 +60,12 @@ typedef struct lstm__stepwise {
     real *normal, *spread;
     real *hats[2], *hat_spread[2];
     real *hold_h, *hold_c;
-    real *factors;           /* [4][B][P]: of recurrent dropout */
-    real *parts;             /* [B][P + U]: what recurrent dropout works on in a step */
-    real *masked_h, *gate_d; /* [T][B][P], [T][B][H]: training, the same over all steps */
-    real *dprojected;        /* [T][B][P] */
+    real *factors; /* of recurrent dropout: [4][B][P], or with one mask [B][P] */
+    real *parts;   /* [B][P + U]: what recurrent dropout works on in a step */
+    /* [T][B][P], [T][B][H]: the same over all steps, made backward; with one mask masked_h is what
+     * entered the products */
+    real *masked_h, *gate_d;
+    real *dprojected; /* [T][B][P] */
     real *dr, *dh, *dc;
     real *dpeephole, *dnormal, *dgamma[2];
     real *scratch;
@@ -100,8 +103,9 @@ typedef struct lstm__stepwise_pass {
     const uint32_t *list; /* valid rows of the segment, NULL = all */
     size_t valid;
     /* backward */
-    const real *d; /* [..][ld_gates] gradients that weight_gradients sums */
-    size_t inputs, place;
+    const real *a,
+        *d; /* what weight_gradients multiplies and sums, from the segment's first row on */
+    size_t ld_a, inputs;
     real *dw, *db;
 } lstm__stepwise_pass;
 
@@ -142,8 +146,9 @@ lstm__gate_norm lstm__stepwise_norm(const lstm__stepwise_pass *pass, int which, 
 lstm__hold lstm__stepwise_hold(const lstm__stepwise_pass *pass, size_t t, size_t first,
                                size_t count);
 
-/* Recurrent dropout (stepwise_dropout.c): draw the factors of a call; add the four masked products
- * of step t to the gates; the same back to dr; and the gradient of the recurrent rows of W. */
+/* Recurrent dropout (stepwise_dropout.c): draw the factors of a call. With a mask for each gate: add
+ * the four masked products of step t to the gates; the same back to dr; and the gradient of the
+ * recurrent rows of W. With one mask: h(t) under it, and dr += `back` [rows][U] under it. */
 void lstm__stepwise_draw_factors(const lstm__stepwise *s, const lstm__recurrence_call *call);
 void lstm__stepwise_draw_holds(const lstm__stepwise_pass *pass, size_t t, size_t first,
                                size_t count);
@@ -151,6 +156,10 @@ void lstm__stepwise_dropped(const lstm__stepwise_pass *pass, size_t t, size_t fi
 void lstm__stepwise_dropped_back(const lstm__stepwise_pass *pass, size_t t, size_t first,
                                  size_t count);
 void lstm__stepwise_dropped_weights(const lstm__stepwise_pass *pass, real *dweights);
+const real *lstm__stepwise_masked(const lstm__stepwise_pass *pass, size_t t, size_t first,
+                                  size_t count);
+void lstm__stepwise_masked_back(const lstm__stepwise_pass *pass, size_t first, size_t count,
+                                const real *back);
 
 /* The next run of valid rows from *at on and before `end`; false = there is none. */
 bool lstm__stepwise_run(const unsigned char *mask, size_t *at, size_t end, lstm__share *run);

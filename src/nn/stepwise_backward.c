@@ -105,21 +105,25 @@ static void step(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t
             s->kernels->gate_norm_backward(&norm);
             d = k == 0 ? norm.x : d;
         }
-    if (s->factors) {
-        if (!kept)
-            memset(dr, 0, count * s->padded * sizeof(real));
+    if (s->factors && !kept)
+        memset(dr, 0, count * s->padded * sizeof(real));
+    if (s->factors && !s->one_mask) {
         lstm__stepwise_dropped_back(pass, t, first, count);
         return;
     }
+    /* under a mask it goes by dh, which the cell has done with */
+    real *const back = s->factors ? v.dh : dr;
     s->kernels->multiply_across(&(lstm__multiplication){.rows = count,
                                                         .k = LSTM__GATES * s->padded,
                                                         .a = d,
                                                         .ld_a = s->ld_gates,
                                                         .b = s->back_h,
-                                                        .c = dr,
+                                                        .c = back,
                                                         .ld_c = s->padded,
-                                                        .accumulate = kept},
+                                                        .accumulate = kept && !s->factors},
                                 s->width);
+    if (s->factors)
+        lstm__stepwise_masked_back(pass, first, count, back);
 }
 
 /* A sample that step t leaves out: what arrives at an output that repeats the one before, and no
@@ -242,8 +246,8 @@ static void weight_gradients(void *argument, int32_t index)
         .list = pass->list,
         .inputs = pass->inputs,
         .units = s->units,
-        .a = s->rows + row * s->ld_rows + pass->place,
-        .ld_a = s->ld_rows,
+        .a = pass->a + row * pass->ld_a,
+        .ld_a = pass->ld_a,
         .d = pass->d + row * s->ld_gates,
         .ld_d = s->ld_gates,
         .dw = pass->dw,
@@ -254,16 +258,23 @@ static void weight_gradients(void *argument, int32_t index)
     s->kernels->outer_gates(&o, share.first, share.first + share.count);
 }
 
-/* dw = sum over the segment's rows of `inputs` numbers from `place` on times d; db = sums of d. */
-static void sum_weights(lstm__stepwise_pass *pass, const real *d, size_t place, size_t inputs,
-                        real *dw, real *db)
+/* dw = sum over the segment's rows of `inputs` numbers of a tape, from `place` on in its rows, times d;
+ * db = sums of d. */
+typedef struct taped {
+    const real *rows;
+    size_t ld, place;
+} taped;
+
+static void sum_weights(lstm__stepwise_pass *pass, taped a, const real *d, size_t inputs, real *dw,
+                        real *db)
 {
     const lstm__stepwise *s = pass->s;
     const size_t rows = (pass->last_step - pass->first_step) * pass->call->batch;
     if (!dw && !db)
         return;
+    pass->a = a.rows + a.place;
+    pass->ld_a = a.ld;
     pass->d = d;
-    pass->place = place;
     pass->inputs = inputs;
     pass->dw = dw;
     pass->db = db;
@@ -275,21 +286,30 @@ static void sum_weights(lstm__stepwise_pass *pass, const real *d, size_t place, 
 static void sum_segment(lstm__stepwise_pass *pass, const lstm__variant_values *gradients)
 {
     const lstm__stepwise *s = pass->s;
-    const size_t all = s->width + s->input;
+    const bool masked = s->factors && s->one_mask;
+    const bool dropped = s->factors && !s->one_mask; /* see lstm__stepwise_dropped_weights */
+    const taped all = {s->rows, s->ld_rows, 0};
+    const taped x = {s->rows, s->ld_rows, s->width};
+    const taped h = masked ? (taped){s->masked_h, s->width, 0} : all;
     real *dw = gradients->weights;
     real *dw_x = dw + s->width * LSTM__GATES * s->units;
     real *db = gradients->bias[0];
-    if (s->factors || s->separate) {
-        if (!s->factors)
-            sum_weights(pass, s->hats[0], 0, s->width, dw, NULL);
-        sum_weights(pass, s->factors ? s->gates : s->hats[1], s->width, s->input, dw_x, NULL);
-        sum_weights(pass, s->gates, 0, 1, NULL, db);
-    } else if (s->hats[0]) {
-        sum_weights(pass, s->hats[0], 0, all, dw, NULL);
-        sum_weights(pass, s->gates, 0, 1, NULL, db);
-    } else {
-        sum_weights(pass, s->gates, 0, all, dw, db);
+    if (!s->hats[0] && !dropped) {
+        sum_weights(pass, all, s->gates, s->width + s->input, dw, db);
+        return;
     }
+    if (s->hats[0] && !s->separate && !masked) {
+        sum_weights(pass, all, s->hats[0], s->width + s->input, dw, NULL);
+    } else {
+        if (!dropped)
+            sum_weights(pass, h, s->hats[0], s->width, dw, NULL);
+        sum_weights(pass, x,
+                    dropped       ? s->gates
+                    : s->separate ? s->hats[1]
+                                  : s->hats[0],
+                    s->input, dw_x, NULL);
+    }
+    sum_weights(pass, all, s->gates, 1, NULL, db);
 }
 
 /* List the valid rows of a segment where some are not. */
@@ -386,7 +406,7 @@ void lstm__stepwise_backward(const lstm__stepwise *s, const lstm__recurrence_cal
         }
         sum_segment(&pass, gradients);
     }
-    if (s->factors)
+    if (s->factors && !s->one_mask)
         lstm__stepwise_dropped_weights(&pass, gradients->weights);
     if (gradients->projection)
         lstm__gemm(1, 0, s->units, s->width, call->steps * batch, s->below, s->padded,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * What is random in the LSTM's variants: which numbers zoneout holds, and recurrent dropout with
  * one mask for each gate, as in Keras, where h(t-1) is masked before it enters a gate's product and
- * the masks stay the same for all steps of a sequence (Gal and Ghahramani 2016).
+ * the masks stay the same for all steps of a sequence (Gal and Ghahramani 2016). Where gates are
+ * normalised there is one mask for all gates, as in TensorFlow Addons' LayerNormLSTMCell: h U stays
+ * one product.
  *
  * A draw is a function of (seed, stream, kind, step, sample, unit): neither threads nor the cut of
  * the batch among them matter.
@@ -18,15 +20,14 @@ enum { KIND_H = 1, KIND_C = 2, KIND_FACTORS = 3 };
 static void draw(const lstm__stepwise *s, int kind, uint64_t row, double rate, real drawn,
                  real other, size_t count, real *to)
 {
-    const uint64_t stream = lstm__random_stream(s->stream, (uint64_t)kind);
     const uint64_t blocks = (count + 3) / 4;
-    const double limit = rate * 4294967296.0;
-    for (size_t k = 0; k < count; k += 4) {
-        uint32_t words[4];
-        lstm__random_block(s->seed, stream, row * blocks + k / 4, words);
-        for (size_t w = 0; w < 4 && k + w < count; w++)
-            to[k + w] = words[w] < limit ? drawn : other;
-    }
+    s->kernels->draw_factors(&(lstm__draw){.seed = s->seed,
+                                           .stream = lstm__random_stream(s->stream, (uint64_t)kind),
+                                           .block = row * blocks,
+                                           .rate = rate,
+                                           .drawn = drawn,
+                                           .other = other},
+                             count, to);
 }
 
 void lstm__stepwise_draw_holds(const lstm__stepwise_pass *pass, size_t t, size_t first,
@@ -51,7 +52,8 @@ void lstm__stepwise_draw_holds(const lstm__stepwise_pass *pass, size_t t, size_t
 void lstm__stepwise_draw_factors(const lstm__stepwise *s, const lstm__recurrence_call *call)
 {
     const double rate = (double)s->options->recurrent_dropout;
-    for (size_t row = 0; row < LSTM__GATES * call->batch; row++)
+    const size_t masks = s->one_mask ? 1 : LSTM__GATES;
+    for (size_t row = 0; row < masks * call->batch; row++)
         draw(s, KIND_FACTORS, row, rate, 0, (real)(1 / (1 - rate)), s->width,
              s->factors + row * s->width);
 }
@@ -147,4 +149,29 @@ void lstm__stepwise_dropped_weights(const lstm__stepwise_pass *pass, real *dweig
         lstm__gemm(1, 0, s->width, s->units, rows, s->masked_h, s->width, s->gate_d, s->units, 0,
                    dweights + gate * s->units, LSTM__GATES * s->units);
     }
+}
+
+/* ---- One mask for all gates */
+
+const real *lstm__stepwise_masked(const lstm__stepwise_pass *pass, size_t t, size_t first,
+                                  size_t count)
+{
+    const lstm__stepwise *s = pass->s;
+    const real *h = lstm__stepwise_rows(pass, t) + first * s->ld_rows;
+    const real *factors = factors_of(pass, 0, first);
+    real *to = s->masked_h + (t * pass->call->batch + first) * s->width;
+    for (size_t row = 0; row < count; row++)
+        multiply(s->width, h + row * s->ld_rows, factors + row * s->width, to + row * s->width);
+    return to;
+}
+
+void lstm__stepwise_masked_back(const lstm__stepwise_pass *pass, size_t first, size_t count,
+                                const real *back)
+{
+    const lstm__stepwise *s = pass->s;
+    const real *factors = factors_of(pass, 0, first);
+    for (size_t row = 0; row < count; row++)
+        for (size_t k = 0; k < s->width; k++)
+            s->dr[(first + row) * s->padded + k] += back[row * s->padded + k] *
+                                                    factors[row * s->width + k];
 }

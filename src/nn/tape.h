@@ -40,9 +40,9 @@ static inline real *lstm__tanh_at(const lstm__pass *pass, size_t t)
     return pass->r->tanh_c + (t - pass->base) * pass->call->batch * pass->r->padded;
 }
 
-/* Steps of a segment of a pass with `batch` samples: enough rows for the products of many steps,
- * and no more than half a megabyte of gates unless that takes more, so that what one loop leaves
- * the next still finds in a near cache. */
+/* Steps of a segment of a pass with `batch` samples: as many rows as the weight gradient takes at once,
+ * as each time it reads and writes all of dw; or more, up to half a megabyte of gates, so that what one
+ * loop leaves the next still finds in a near cache. At least one step. */
 size_t lstm__segment_steps(const lstm__recurrence *r, size_t batch);
 
 /* ---- Spans (recurrence_spans.c) */

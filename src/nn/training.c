@@ -6,6 +6,7 @@
  * batch counts with its number of samples, measured before its update.
  */
 #include "training.h"
+#include "batch_order.h"
 #include "constants.h"
 #include "epoch_order.h"
 #include "lbfgs.h"
@@ -92,7 +93,7 @@ lstm_status lstm__evaluate(lstm_session *session, const lstm__loss *loss, const 
     *sums = (lstm__sums){0};
     lstm__class_counts_clear(counts);
     if (source)
-        source->sorts = false;
+        source->sorts = source->trains = false;
     lstm__session_reset_states(session);
     for (size_t done = 0; done < data->count;) {
         double value = 0;
@@ -134,6 +135,7 @@ typedef struct loop {
     lstm_session *session;    /* training */
     lstm_session *evaluation; /* validation; NULL = none */
     uint64_t *order;
+    uint32_t *ends; /* see batch_order.h: of a batch */
     real *weights;  /* with weight noise: the weights without it; NULL = no noise */
     size_t batches; /* in an epoch, or pieces of batches */
     lstm__states
@@ -142,6 +144,7 @@ typedef struct loop {
     lstm__batch taken;  /* the source's latest batch, whose pieces may be still to come */
     size_t taken_first; /* where it begins in the order; SIZE_MAX = none yet */
     double started;
+    double saved; /* when the last checkpoint was written; below 0 = not in this run */
 } loop;
 
 static bool report(const loop *l, int32_t event, double loss, const double *values, bool improved)
@@ -173,14 +176,31 @@ static bool report(const loop *l, int32_t event, double loss, const double *valu
     return training->progress(training->progress_user, &progress) != 0;
 }
 
-/* Inside an epoch what is carried belongs to the position. */
-static lstm_status save_checkpoint(const loop *l)
+/* Write the last state. Inside an epoch what is carried belongs to the position. */
+static lstm_status save_checkpoint(loop *l)
 {
     lstm__training *training = l->training;
+    if (!training->checkpoint)
+        return LSTM_OK;
     if (training->states.nodes > 0 && training->position.batch > 0)
         lstm__states_save(&training->states, l->session);
-    return training->checkpoint ? training->checkpoint(training->checkpoint_user, training)
-                                : LSTM_OK;
+    RETURN_IF_ERROR(training->write_checkpoint(training->checkpoint, training));
+    l->saved = seconds_now();
+    return LSTM_OK;
+}
+
+/* What is written at the end of an epoch: the best state if it is one, and the last one if it is due.
+ * The first is: so a run that is killed soon has a checkpoint, and a disk that is full is found out
+ * early. */
+static lstm_status save_epoch(loop *l, bool improved)
+{
+    const lstm__training *training = l->training;
+    if (improved && training->checkpoint_best)
+        RETURN_IF_ERROR(training->write_checkpoint(training->checkpoint_best, training));
+    if (training->position.epoch % training->checkpoint_every != 0)
+        return LSTM_OK;
+    const bool due = l->saved < 0 || !(seconds_now() - l->saved < training->checkpoint_seconds);
+    return due ? save_checkpoint(l) : LSTM_OK;
 }
 
 /* Loss and gradients of a batch at the parameters as they are. */
@@ -240,13 +260,14 @@ static lstm_status take_batch(loop *l, size_t first, lstm__batch *batch)
         batch->first = first;
         batch->count = count;
         if (!l->keeps_rows)
-            lstm__batch_sort(batch, l->order);
+            lstm__batch_sort(l->session->model, batch, l->order, l->ends);
         return LSTM_OK;
     }
     if (l->taken_first != first) {
         const size_t behind = left - count;
         l->taken_first = SIZE_MAX;
         training->source->sorts = !l->keeps_rows;
+        training->source->trains = true;
         RETURN_IF_ERROR(lstm__source_read(training->source, l->order, first, count,
                                           behind < size ? behind : size, &l->taken));
         l->taken_first = first;
@@ -416,9 +437,7 @@ static lstm_status end_epoch(loop *l, bool *cancel)
                          training->optimizer->options.profile,
                          training->optimizer->options.learning_rate, watched);
     *cancel = report(l, LSTM_PROGRESS_EPOCH, values[0], values, improved);
-    if (training->checkpoint_every > 0 && position->epoch % training->checkpoint_every == 0)
-        RETURN_IF_ERROR(save_checkpoint(l));
-    return LSTM_OK;
+    return save_epoch(l, improved);
 }
 
 static bool finished(const lstm__training *training)
@@ -470,7 +489,7 @@ lstm_status lstm__training_run(lstm__training *training)
 {
     lstm_status status = LSTM_OK;
     lstm_model *model = training->model;
-    loop l = {.training = training, .started = seconds_now()};
+    loop l = {.training = training, .started = seconds_now(), .saved = -1};
     l.batches = lstm__training_batches(training);
     l.taken_first = SIZE_MAX;
     const size_t room = training->bucket_batches > 0 ? 2 * training->samples : training->samples;
@@ -503,7 +522,8 @@ lstm_status lstm__training_run(lstm__training *training)
             longest_labels(training, training->validation_source, &training->validation)));
     }
     l.order = lstm__allocate_array(model->context, room, sizeof *l.order);
-    if (!l.order) {
+    l.ends = lstm__allocate_array(model->context, wish.batch > 0 ? wish.batch : 1, sizeof *l.ends);
+    if (!l.order || !l.ends) {
         status = lstm__fail_memory(room * sizeof *l.order, "the order of the samples");
         goto out;
     }
@@ -526,6 +546,7 @@ lstm_status lstm__training_run(lstm__training *training)
 out:
     lstm__states_destroy(&l.before, model->context);
     lstm__release(model->context, l.order);
+    lstm__release(model->context, l.ends);
     lstm__release(model->context, l.weights);
     lstm__session_destroy(l.evaluation);
     lstm__session_destroy(l.session);

@@ -78,9 +78,12 @@ typedef struct lstm__training {
     lstm__class_counts validation_counts; /* of a pass over the validation data */
     int32_t (*progress)(void *user, const lstm_progress *progress);
     void *progress_user;
-    int64_t checkpoint_every;                                                     /* epochs */
-    lstm_status (*checkpoint)(void *user, const struct lstm__training *training); /* NULL = none */
-    void *checkpoint_user;
+    /* Files for the last and for the best state; NULL = none. The last one is written after every
+     * checkpoint_every epochs, unless the one before is younger than checkpoint_seconds */
+    const char *checkpoint, *checkpoint_best;
+    int64_t checkpoint_every;
+    double checkpoint_seconds;
+    lstm_status (*write_checkpoint)(const char *path, const struct lstm__training *training);
 } lstm__training;
 
 /* Name the history's columns: loss, metrics, and the same with val_ in front where there is
