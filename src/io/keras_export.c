@@ -261,7 +261,7 @@ static lstm_status check_classes(const lstm_model *model, bool old)
     const bool masks = has_masks(model);
     for (size_t k = 0; k < model->node_count; k++) {
         const lstm__node *node = model->nodes[k];
-        if (!node->class->in_keras)
+        if (node->class->only_here)
             return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer \"%s\": Keras has no %s", node->name,
                               node->class->type);
         RETURN_IF_ERROR(check_options(node));

@@ -197,7 +197,6 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 const lstm__layer_class lstm__class_activation = {
     .type = "Activation",
     .name_stem = "activation",
-    .in_keras = true,
     .options_size = sizeof(lstm_activation_options),
     .options = options,
     .mask = LSTM__MASK_KEEP,

@@ -330,7 +330,6 @@ static bool trace(const lstm__node *node, const lstm_session *session, const voi
     const lstm__layer_class variable = {                \
         .type = type_name,                              \
         .name_stem = stem,                              \
-        .in_keras = true,                               \
         .options_size = sizeof(lstm_attention_options), \
         .options = table,                               \
         .mask = LSTM__MASK_OWN,                         \

@@ -258,7 +258,6 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 const lstm__layer_class lstm__class_batch_normalization = {
     .type = "BatchNormalization",
     .name_stem = "batch_normalization",
-    .in_keras = true,
     .options_size = sizeof(lstm_batch_normalization_options),
     .options = options,
     .mask = LSTM__MASK_KEEP,

@@ -218,7 +218,6 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 const lstm__layer_class lstm__class_bidirectional = {
     .type = "Bidirectional",
     .name_stem = "bidirectional",
-    .in_keras = true,
     .options_size = sizeof(lstm_bidirectional_options),
     .options = options,
     .mask = LSTM__MASK_KEEP,

@@ -234,7 +234,6 @@ static void backward_concatenate(const lstm__node *node, lstm_session *session, 
     const lstm__layer_class variable = {                    \
         .type = type_name,                                  \
         .name_stem = stem,                                  \
-        .in_keras = true,                                   \
         .options_size = sizeof(lstm_combine_options),       \
         .options = options,                                 \
         .mask = LSTM__MASK_OWN,                             \
@@ -257,7 +256,6 @@ COMBINATION(lstm__class_maximum, "Maximum", "maximum", 2, LSTM__INPUTS);
 const lstm__layer_class lstm__class_concatenate = {
     .type = "Concatenate",
     .name_stem = "concatenate",
-    .in_keras = true,
     .options_size = sizeof(lstm_combine_options),
     .options = concatenate_options,
     .mask = LSTM__MASK_OWN,

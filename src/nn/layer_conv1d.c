@@ -262,7 +262,6 @@ static double flops(const lstm__node *node, int64_t steps)
 const lstm__layer_class lstm__class_conv1d = {
     .type = "Conv1D",
     .name_stem = "conv1d",
-    .in_keras = true,
     .options_size = sizeof(lstm_conv1d_options),
     .options = options,
     .mask = LSTM__MASK_OWN,

@@ -168,7 +168,6 @@ static double flops(const lstm__node *node, int64_t steps)
 const lstm__layer_class lstm__class_dense = {
     .type = "Dense",
     .name_stem = "dense",
-    .in_keras = true,
     .options_size = sizeof(lstm_dense_options),
     .options = options,
     .mask = LSTM__MASK_KEEP,

@@ -103,7 +103,6 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 const lstm__layer_class lstm__class_dropout = {
     .type = "Dropout",
     .name_stem = "dropout",
-    .in_keras = true,
     .options_size = sizeof(lstm_dropout_options),
     .options = options,
     .mask = LSTM__MASK_KEEP,

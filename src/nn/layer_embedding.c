@@ -195,7 +195,6 @@ static bool padding(const lstm__node *node, const float *step)
 const lstm__layer_class lstm__class_embedding = {
     .type = "Embedding",
     .name_stem = "embedding",
-    .in_keras = true,
     .options_size = sizeof(lstm_embedding_options),
     .options = options,
     .mask = LSTM__MASK_OWN,

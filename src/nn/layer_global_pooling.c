@@ -127,11 +127,10 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     }
 }
 
-#define GLOBAL_POOLING(variable, type_name, stem, keras)     \
+#define GLOBAL_POOLING(variable, type_name, stem, own)       \
     const lstm__layer_class variable = {                     \
         .type = type_name,                                   \
         .name_stem = stem,                                   \
-        .in_keras = keras,                                   \
         .options_size = sizeof(lstm_global_pooling_options), \
         .options = options,                                  \
         .plan_size = sizeof(buffers),                        \
@@ -139,9 +138,10 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
         .plan = plan,                                        \
         .forward = forward,                                  \
         .backward = backward,                                \
+        .only_here = own,                                    \
     }
 
 GLOBAL_POOLING(lstm__class_global_average_pooling, "GlobalAveragePooling1D",
-               "global_average_pooling1d", true);
-GLOBAL_POOLING(lstm__class_global_max_pooling, "GlobalMaxPooling1D", "global_max_pooling1d", true);
-GLOBAL_POOLING(lstm__class_last_step, "LastStep", "last_step", false);
+               "global_average_pooling1d", false);
+GLOBAL_POOLING(lstm__class_global_max_pooling, "GlobalMaxPooling1D", "global_max_pooling1d", false);
+GLOBAL_POOLING(lstm__class_last_step, "LastStep", "last_step", true);

@@ -60,7 +60,6 @@ static void forward(const lstm__node *node, lstm_session *session, void *buffers
 const lstm__layer_class lstm__class_input = {
     .type = "Input",
     .name_stem = "input",
-    .in_keras = true,
     .options_size = sizeof(lstm_input_options),
     .options = options,
     .plan_size = sizeof(lstm__input_plan),

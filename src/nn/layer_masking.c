@@ -108,7 +108,6 @@ static bool padding(const lstm__node *node, const float *step)
 const lstm__layer_class lstm__class_masking = {
     .type = "Masking",
     .name_stem = "masking",
-    .in_keras = true,
     .options_size = sizeof(lstm_masking_options),
     .options = options,
     .mask = LSTM__MASK_OWN,

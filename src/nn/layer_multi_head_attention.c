@@ -350,7 +350,6 @@ static bool trace(const lstm__node *node, const lstm_session *session, const voi
 const lstm__layer_class lstm__class_multi_head_attention = {
     .type = "MultiHeadAttention",
     .name_stem = "multi_head_attention",
-    .in_keras = true,
     .options_size = sizeof(lstm_multi_head_attention_options),
     .options = options,
     .mask = LSTM__MASK_OWN,

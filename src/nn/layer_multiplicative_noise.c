@@ -140,7 +140,6 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 const lstm__layer_class lstm__class_gaussian_dropout = {
     .type = "GaussianDropout",
     .name_stem = "gaussian_dropout",
-    .in_keras = true,
     .options_size = sizeof(lstm_dropout_options),
     .options = options,
     .mask = LSTM__MASK_KEEP,
@@ -155,7 +154,6 @@ const lstm__layer_class lstm__class_gaussian_dropout = {
 const lstm__layer_class lstm__class_alpha_dropout = {
     .type = "AlphaDropout",
     .name_stem = "alpha_dropout",
-    .in_keras = true,
     .options_size = sizeof(lstm_dropout_options),
     .options = options,
     .mask = LSTM__MASK_KEEP,

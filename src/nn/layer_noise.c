@@ -102,7 +102,6 @@ static void backward_spatial(const lstm__node *node, lstm_session *session, void
 const lstm__layer_class lstm__class_spatial_dropout = {
     .type = "SpatialDropout1D",
     .name_stem = "spatial_dropout1d",
-    .in_keras = true,
     .options_size = sizeof(lstm_dropout_options),
     .options = spatial_options,
     .mask = LSTM__MASK_KEEP,
@@ -170,7 +169,6 @@ static void backward_gaussian(const lstm__node *node, lstm_session *session, voi
 const lstm__layer_class lstm__class_gaussian_noise = {
     .type = "GaussianNoise",
     .name_stem = "gaussian_noise",
-    .in_keras = true,
     .options_size = sizeof(lstm_gaussian_noise_options),
     .options = gaussian_options,
     .mask = LSTM__MASK_KEEP,

@@ -170,7 +170,6 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
 const lstm__layer_class lstm__class_layer_normalization = {
     .type = "LayerNormalization",
     .name_stem = "layer_normalization",
-    .in_keras = true,
     .options_size = sizeof(lstm_layer_normalization_options),
     .options = options,
     .mask = LSTM__MASK_KEEP,

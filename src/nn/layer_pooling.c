@@ -136,7 +136,6 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     const lstm__layer_class variable = {              \
         .type = type_name,                            \
         .name_stem = stem,                            \
-        .in_keras = true,                             \
         .options_size = sizeof(lstm_pooling_options), \
         .options = options,                           \
         .define = define,                             \

@@ -77,7 +77,6 @@ static void backward_repeat(const lstm__node *node, lstm_session *session, void 
 const lstm__layer_class lstm__class_repeat_vector = {
     .type = "RepeatVector",
     .name_stem = "repeat_vector",
-    .in_keras = true,
     .options_size = sizeof(lstm_repeat_vector_options),
     .options = repeat_options,
     .define = define_repeat,
@@ -172,7 +171,6 @@ static void backward_reshape(const lstm__node *node, lstm_session *session, void
 const lstm__layer_class lstm__class_reshape = {
     .type = "Reshape",
     .name_stem = "reshape",
-    .in_keras = true,
     .options_size = sizeof(lstm_reshape_options),
     .options = reshape_options,
     .define = define_reshape,
@@ -184,7 +182,6 @@ const lstm__layer_class lstm__class_reshape = {
 const lstm__layer_class lstm__class_flatten = {
     .type = "Flatten",
     .name_stem = "flatten",
-    .in_keras = true,
     .options_size = sizeof(lstm_reshape_options),
     .options = flatten_options,
     .define = define_reshape,
