@@ -152,6 +152,8 @@ ONE_WAY = {
     "several masks": [*MASKED, layer("LSTM", name="a", units=3, **SEQUENCES), layer("Masking", name="n", inputs=["x"], mask_value=0.5),
                       layer("GRU", name="b", inputs=["n"], units=3, **SEQUENCES), layer("Add", name="s", inputs=["a", "b"]),
                       layer("Dense", units=4), layer("Masking"), layer("LSTM", units=2)],
+    "a mask through thirty sums": [*MASKED, *[layer("Add", name=f"s{k}", inputs=[f"s{k - 1}" if k else "m"] * 2) for k in range(30)],
+                                   layer("Activation", activation="tanh"), layer("LSTM", units=2)],
     "mask turned round": [*MASKED, layer("Reverse"), layer("LSTM", units=3, go_backwards=True, **SEQUENCES), layer("LSTM", units=2)],
     "mask through a convolution": [*MASKED, layer("Conv1D", filters=3, kernel_size=3, padding="same"), layer("GlobalAveragePooling1D")],
     "mask that a convolution does not see": [*MASKED, layer("Conv1D", filters=3, kernel_size=2, padding="same", ignore_mask=True), layer("LSTM", units=2)],

@@ -86,4 +86,38 @@ POSIXLY_CORRECT=1 "$LSTM" predict missing.json --x x.npy -o y.npy >out.txt 2>err
 holds err.txt "missing.json"
 check 3 "missing.json" predict --x x.npy -o y.npy -- missing.json
 check 3 "missing.json: cannot open: No such file" predict missing.json --x x.npy -o y.npy
+
+# convert --input-shape: steps become fixed or free, parameters stay, and everything else is refused.
+cat >free.json <<'END'
+{"layers": [{"type": "Input", "name": "a", "shape": [null, 2]}, {"type": "Input", "name": "v", "shape": [3]},
+            {"type": "LSTM", "name": "l", "inputs": ["a"], "units": 3}, {"type": "Concatenate", "inputs": ["l", "v"]},
+            {"type": "Dense", "units": 1}]}
+END
+check 0 "" convert free.json free.lstm
+check 0 "" convert free.lstm fixed.lstm --input-shape a=7,2 --input-shape v=3
+check 0 "" convert fixed.lstm fixed.json
+tr -d ' \n' <fixed.json >flat.json
+holds flat.json '"name":"a","shape":[7,2]'
+check 0 "" convert fixed.lstm again.lstm --input-shape '?,2'
+check 0 "" convert again.lstm again.json
+check 0 "" convert free.lstm free.json
+same again.json free.json
+for model in free fixed again; do
+    check 0 "" convert $model.lstm $model.safetensors --naming keras
+done
+same free.safetensors fixed.safetensors
+same free.safetensors again.safetensors
+for shape in 7,3 7 7,2,1 v=4 v=3,1; do
+    check 2 "only its steps can change" convert free.lstm o.lstm --input-shape $shape
+done
+for shape in '' 0,2 7, ,2 7x,2 -1,2 ?2,2 a= 99999999999999999999,2; do
+    check 2 "--input-shape" convert free.lstm o.lstm "--input-shape=$shape"
+done
+check 2 "the model has no such input" convert free.lstm o.lstm --input-shape b=7,2
+check 2 "the model has no such input" convert free.lstm o.lstm --input-shape 7,2 --input-shape 3 --input-shape 1
+absent o.lstm
+# an ONNX file whose steps are a symbol: its names go on
+check 0 "" convert "${LSTM_TESTS_DIR:-$(dirname "$0")}/fuzz/corpus/onnx/zeros.onnx" zeros.lstm --input-shape x=4,1
+rows 4 1 1 >x.csv
+check 0 "(batch, 4, 1)" summary zeros.lstm
 finish

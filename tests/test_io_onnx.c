@@ -434,6 +434,28 @@ static void test_activations_become_ours_with_their_numbers(void **state)
     lstm__graph_release(model);
 }
 
+static void test_features_that_are_a_symbol_are_those_of_the_weights(void **state)
+{
+    (void)state;
+    for (int behind = 0; behind < 2; behind++) {
+        lstm_model *model = NULL;
+        message graph = {.size = 0};
+        put_node(&graph, behind ? "Tanh" : "Identity", (const char *const[]){"x", NULL}, "t", NULL,
+                 0);
+        put_node(&graph, "RNN", (const char *const[]){"t", "W", "R", NULL}, "y", NULL, 0);
+        put_matrix(&graph, "W", NULL, NULL);
+        put_matrix(&graph, "R", NULL, NULL);
+        write_graph("symbol.onnx", &graph, 0);
+        assert_works(lstm__model_load(&model, context, "symbol.onnx"));
+        assert_int_equal(model->nodes[0]->shapes[0].features, 2);
+        lstm__graph_release(model);
+    }
+    message graph = {.size = 0};
+    put_node(&graph, "Tanh", (const char *const[]){"x", NULL}, "y", NULL, 0);
+    write_graph("symbol.onnx", &graph, 0);
+    expect_refusal("symbol.onnx", LSTM_ERROR_UNSUPPORTED, "(features) is free: expected a number");
+}
+
 /* int64 numbers as a constant of the graph. */
 static void put_shape(message *graph, const char *name, size_t rank, const int64_t *sizes)
 {
@@ -513,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_messages_name_operator_node_and_attribute),
         cmocka_unit_test(test_activations_that_cannot_be_are_refused),
         cmocka_unit_test(test_activations_become_ours_with_their_numbers),
+        cmocka_unit_test(test_features_that_are_a_symbol_are_those_of_the_weights),
         cmocka_unit_test(test_shapes_in_a_file_cannot_ask_for_memory),
         cmocka_unit_test(test_the_note_tells_names_and_axes),
     };

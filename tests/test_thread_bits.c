@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The bits of the LSTM primitive, forward and backward, with 1, 2, 3 and 8 threads: shapes that are
- * shared by rows, by the panels of a step, and not at all; both routes. And that routes, batches
- * and samples agree with each other.
+ * shared by rows, by the panels of a step, and not at all; both routes; and of the LSTM's variants.
+ * And that routes, batches and samples agree with each other.
  */
 #include "closeness.h"
 
@@ -124,6 +124,89 @@ static void test_bits_are_the_same_for_1_2_3_and_8_threads(void **state)
             }
 }
 
+/* ---- The variants of the LSTM, a few samples at a time: the columns of a step are shared */
+
+enum { FEATURES = 20, UNITS = 600, STEPS = 3, MOST_BATCH = 3 };
+
+/* Outputs, then the gradients of x and of all parameters. */
+static float *run_variant(const char *options, int64_t batch, int32_t threads, size_t *total)
+{
+    static const int32_t lengths[MOST_BATCH] = {1, 3, 2};
+    float x[MOST_BATCH * STEPS * FEATURES];
+    static float dy[MOST_BATCH * STEPS * UNITS];
+    char text[512];
+    lstm_context *context = NULL;
+    lstm_model *model = NULL;
+    lstm_session *session = NULL;
+    int64_t width = 0;
+    snprintf(
+        text, sizeof text,
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [3, 20]}, {\"type\": \"LSTM\", \"units\": "
+        "600, \"return_sequences\": true, \"recurrent_initializer\": \"glorot_uniform\", %s}]}",
+        options);
+    fill(x, sizeof x / sizeof *x, 3, 1);
+    fill(dy, sizeof dy / sizeof *dy, 4, 1);
+    ok(lstm_context_create(
+        &context,
+        &(lstm_context_options){.struct_size = sizeof(lstm_context_options), .threads = threads}));
+    ok(lstm_model_from_json(&model, context, text, strlen(text)));
+    ok(lstm_session_create(&session, model,
+                           &(lstm_session_options){.struct_size = sizeof(lstm_session_options),
+                                                   .training = LSTM_YES,
+                                                   .batch = batch}));
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = batch,
+                            .x = x,
+                            .x_count = (size_t)batch * STEPS * FEATURES,
+                            .lengths = batch > 1 ? lengths : NULL,
+                            .lengths_count = batch > 1 ? (size_t)batch : 0};
+    ok(lstm_layer_shape(lstm_model_output(model, 0), NULL, &width));
+    const size_t outputs = (size_t)(batch * STEPS * width);
+    *total = outputs + data.x_count + lstm_model_parameter_total(model);
+    float *all = malloc(*total * sizeof *all);
+    assert_non_null(all);
+    ok(lstm_session_forward(session, &data));
+    ok(lstm_session_output(session, 0, all, outputs));
+    ok(lstm_session_set_output_gradient(session, 0, dy, outputs));
+    ok(lstm_session_backward(session));
+    ok(lstm_session_input_gradient(session, 0, all + outputs, data.x_count));
+    float *at = all + outputs + data.x_count;
+    for (size_t k = 0; k < lstm_model_parameter_count(model); k++) {
+        lstm_parameter_info info = {.struct_size = sizeof info};
+        ok(lstm_model_parameter_info(model, k, &info));
+        ok(lstm_session_parameter_gradient(session, k, at, info.count));
+        at += info.count;
+    }
+    lstm_session_destroy(session);
+    lstm_model_destroy(model);
+    lstm_context_destroy(context);
+    return all;
+}
+
+static void test_variants_have_the_same_bits_for_few_samples(void **state)
+{
+    static const char *const options[] = {
+        "\"proj_size\": 500",
+        "\"peepholes\": true, \"cell_clip\": 0.2, \"zoneout_h\": 0.2, \"zoneout_c\": 0.2",
+        "\"layer_norm\": \"ba\", \"recurrent_dropout\": 0.3",
+        "\"layer_norm\": \"tf\", \"peepholes\": true, \"go_backwards\": true",
+        "\"recurrent_dropout\": 0.3, \"coupled_gates\": \"input\""};
+    (void)state;
+    for (size_t k = 0; k < sizeof options / sizeof *options; k++)
+        for (int64_t batch = 1; batch <= MOST_BATCH; batch += 2) {
+            size_t total = 0, same = 0;
+            float *one = run_variant(options[k], batch, 1, &total);
+            float *many = run_variant(options[k], batch, 2, &same);
+            assert_int_equal(total, same);
+            for (size_t v = 0; v < total; v++)
+                if (memcmp(one + v, many + v, sizeof *one) != 0)
+                    fail_msg("%s, %d samples, 2 threads: value %zu is %.9g, with one %.9g",
+                             options[k], (int)batch, v, (double)many[v], (double)one[v]);
+            free(one);
+            free(many);
+        }
+}
+
 /* The two routes add in another order but compute the same. */
 static void test_routes_agree(void **state)
 {
@@ -205,6 +288,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bits_are_the_same_for_1_2_3_and_8_threads),
+        cmocka_unit_test(test_variants_have_the_same_bits_for_few_samples),
         cmocka_unit_test(test_routes_agree),
         cmocka_unit_test(test_gradients_of_a_batch_are_the_sums_of_those_of_its_samples),
     };

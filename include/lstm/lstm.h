@@ -69,7 +69,7 @@
  *     Version, Status, Constants        names of everything that can be chosen; lstm_constant_from_name
  *     Context                           threads, allocator, instruction level; NULL does for most programs
  *     Model                             layers, graph, parameters, notes, scalers, windows, files
- *     Data                              arrays, lengths and masks; sources: callbacks, files larger than memory
+ *     Data                              arrays, lengths and masks; sources: callbacks, files larger than memory, Arrow
  *     Optimizer                         rules, schedules, clipping, averages
  *     fit, evaluate, predict            the whole loop, checkpoints, learning-rate test, splits, history
  *     Session                           a loop of your own: forward, loss, backward, step; states, traces

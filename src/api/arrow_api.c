@@ -221,7 +221,8 @@ static lstm_status open_slot(const lstm_arrow *arrow, slot *s, const char *what,
 {
     *s = (slot){.what = what,
                 .name = layer->node->name,
-                .free = shape.steps<0, .steps = shape.steps> 0 ? (size_t)shape.steps : 0,
+                .free = (shape.steps < 0),
+                .steps = (shape.steps > 0) ? (size_t)shape.steps : 0,
                 .features = (size_t)shape.features};
     if (columns->count == 0 || !columns->names)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "%s \"%s\" has no columns", what, s->name);

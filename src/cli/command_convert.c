@@ -43,6 +43,9 @@ static int run_convert(const arguments *line)
     NEED(model_load_described(&model, context, in, arguments_text(line, "network"),
                               arguments_seed(line)));
     NEED(model_set_activation(&model, context, arguments_text(line, "activation")));
+    for (size_t i = 0; i < arguments_given(line, "input-shape"); i++) {
+        NEED(model_set_shape(&model, context, arguments_item(line, "input-shape", i), i));
+    }
     if (naming != 0) {
         CHECK(lstm_model_export_weights(model, out, naming), out);
         goto out;
@@ -65,6 +68,11 @@ static const option_spec options_of_convert[] = {
          "write the parameters alone, under Keras' or PyTorch's names: .safetensors, .npz, .pt"},
     OPTION_NETWORK,
     OPTION_ACTIVATION,
+    {.name = "input-shape",
+     .kind = OPTION_LIST,
+     .metavar = "SHAPE",
+     .help = "[NAME=]STEPS,FEATURES of an input, in the model's order where no name is given:\n"
+             "fixes a free number of steps, or frees a fixed one (STEPS = ?)"},
     {.name = "prefix",
      .kind = OPTION_TEXT,
      .metavar = "NAME",
@@ -90,6 +98,7 @@ const command command_convert = {
             "checks itself when it is compiled with -DPREFIX_TEST.",
     .examples = "lstm convert model.keras model.lstm\n"
                 "lstm convert model.keras weights.safetensors --naming torch\n"
+                "lstm convert model.onnx model.keras --input-shape 28,1\n"
                 "lstm convert model.lstm model.c --prefix wakeword",
     .options = options_of_convert,
     .operand_min = 2,

@@ -211,6 +211,7 @@ int model_describe(const lstm_model *model, json_t **root)
 
 int model_rebuild(lstm_model **model, lstm_context *context, const json_t *root)
 {
+    static const char *const noted[] = {"onnx.ports", "lstm.layout"};
     lstm_model *copy = NULL;
     int code = EXIT_DONE;
     char *text = json_dumps(root, 0);
@@ -219,6 +220,12 @@ int model_rebuild(lstm_model **model, lstm_context *context, const json_t *root)
     }
     CHECK(lstm_model_from_json(&copy, context, text, strlen(text)), NULL);
     NEED(model_copy_parameters(copy, *model));
+    for (size_t i = 0; i < sizeof noted / sizeof noted[0]; i++) {
+        const char *note = lstm_model_metadata(*model, noted[i]);
+        if (note != NULL) {
+            CHECK(lstm_model_set_metadata(copy, noted[i], note), noted[i]);
+        }
+    }
     lstm_model_destroy(*model);
     *model = copy;
     copy = NULL;
@@ -277,6 +284,95 @@ int model_set_activation(lstm_model **model, lstm_context *context, const char *
     }
     NEED(model_rebuild(model, context, root));
 out:
+    json_decref(root);
+    return code;
+}
+
+/* ---- Shapes */
+
+/* The layer that is an input: called `name` (`length` bytes), or number `index`; NULL = none. */
+static json_t *find_input(json_t *root, const char *name, size_t length, size_t index)
+{
+    size_t at;
+    json_t *layer;
+    json_array_foreach(json_object_get(root, "layers"), at, layer)
+    {
+        const char *type = json_string_value(json_object_get(layer, "type"));
+        const char *own = json_string_value(json_object_get(layer, "name"));
+        if (type == NULL || strcmp(type, "Input") != 0) {
+            continue;
+        }
+        if (name != NULL ? own != NULL && strlen(own) == length && strncmp(own, name, length) == 0
+                         : index-- == 0) {
+            return layer;
+        }
+    }
+    return NULL;
+}
+
+/* "28,1" as a list of sizes, "?" being null; NULL = it is no shape. */
+static json_t *read_shape(const char *text)
+{
+    json_t *shape = json_array();
+    while (shape != NULL) {
+        char *end = NULL;
+        const long long size = strtoll(text, &end, 10);
+        const int any = text[0] == '?';
+        if (any) {
+            end = (char *)(uintptr_t)text + 1;
+        }
+        if ((!any && (end == text || size < 1 || size > INT32_MAX)) ||
+            (*end != ',' && *end != '\0')) {
+            break;
+        }
+        json_array_append_new(shape, any ? json_null() : json_integer((json_int_t)size));
+        if (*end == '\0') {
+            return shape;
+        }
+        text = end + 1;
+    }
+    json_decref(shape);
+    return NULL;
+}
+
+int model_set_shape(lstm_model **model, lstm_context *context, const char *text, size_t index)
+{
+    const char *equals = strchr(text, '=');
+    json_t *root = NULL;
+    json_t *shape = read_shape(equals != NULL ? equals + 1 : text);
+    char *found = NULL;
+    int code = EXIT_DONE;
+    if (shape == NULL) {
+        code = message_error(EXIT_USE,
+                             "--input-shape %s: expected STEPS,FEATURES, or FEATURES of "
+                             "a vector, whole numbers, STEPS perhaps ?",
+                             text);
+        goto out;
+    }
+    NEED(model_describe(*model, &root));
+    json_t *input = find_input(root, equals != NULL ? text : NULL,
+                               equals != NULL ? (size_t)(equals - text) : 0, index);
+    if (input == NULL) {
+        code = message_error(EXIT_USE, "--input-shape %s: the model has no such input", text);
+        goto out;
+    }
+    const json_t *own = json_object_get(input, "shape");
+    const size_t rank = json_array_size(own);
+    if (rank == 0 || json_array_size(shape) != rank ||
+        !json_equal(json_array_get(own, rank - 1), json_array_get(shape, rank - 1))) {
+        found = json_dumps(own, JSON_COMPACT | JSON_ENCODE_ANY);
+        code = message_error(EXIT_USE,
+                             "--input-shape %s: input \"%s\" has the shape %s: only its steps can "
+                             "change",
+                             text, json_string_value(json_object_get(input, "name")),
+                             found != NULL ? found : "?");
+        goto out;
+    }
+    json_object_set(input, "shape", shape);
+    NEED(model_rebuild(model, context, root));
+out:
+    free(found);
+    json_decref(shape);
     json_decref(root);
     return code;
 }

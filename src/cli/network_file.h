@@ -19,7 +19,8 @@ int model_load_described(lstm_model **out, lstm_context *context, const char *pa
                          const char *network, uint64_t seed);
 
 /* Return the model's description as JSON / build the model again from another description with the
- * same parameters, which are copied; scalers and metadata are not. Both return 0, or the exit code
+ * same parameters, which are copied, as is what the program notes of arrays; scalers and other
+ * metadata are not. Both return 0, or the exit code
  * after printing the error. */
 int model_describe(const lstm_model *model, json_t **root);
 int model_rebuild(lstm_model **model, lstm_context *context, const json_t *root);
@@ -27,6 +28,11 @@ int model_rebuild(lstm_model **model, lstm_context *context, const json_t *root)
 /* Give SimpleRNN layers another activation: state dicts of nn.RNN do not say which. Returns as
  * above. */
 int model_set_activation(lstm_model **model, lstm_context *context, const char *activation);
+
+/* Give an input of the model another shape: "[NAME=]STEPS,FEATURES", or "[NAME=]FEATURES" of a
+ * vector, STEPS a number or "?", which is any number; without a name the input number `index`. Only
+ * the number of steps can change. Returns as above. */
+int model_set_shape(lstm_model **model, lstm_context *context, const char *text, size_t index);
 
 /* Check before the work that a model can be written to `path`: .lstm or .safetensors (the whole
  * model), .json (the description only). Returns 0, or the exit code after printing the error. */

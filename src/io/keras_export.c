@@ -250,27 +250,13 @@ static lstm_status check_activations(const lstm__node *node)
     return LSTM_OK;
 }
 
-/* Not one that a caller has made. */
-static bool is_of_the_library(const lstm__layer_class *class)
-{
-    size_t k = 0;
-    while (lstm__layer_classes[k] && lstm__layer_classes[k] != class)
-        k++;
-    return lstm__layer_classes[k] != NULL;
-}
-
 /* The classes whose options and weights are written in Keras' form. */
 static lstm_status check_classes(const lstm_model *model)
 {
-    static const lstm__layer_class *const missing[] = {
-        &lstm__class_last_step, &lstm__class_learned_vector, &lstm__class_reverse, NULL};
     const bool masks = has_masks(model);
     for (size_t k = 0; k < model->node_count; k++) {
         const lstm__node *node = model->nodes[k];
-        size_t c = 0;
-        while (missing[c] && missing[c] != node->class)
-            c++;
-        if (missing[c] || !is_of_the_library(node->class))
+        if (node->class->only_here)
             return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer \"%s\": Keras has no %s", node->name,
                               node->class->type);
         RETURN_IF_ERROR(check_options(node));

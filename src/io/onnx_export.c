@@ -277,6 +277,7 @@ lstm_status lstm__onnx_save(const lstm_model *model, const char *path)
     lstm__message opset = {.context = model->context};
     lstm__writer *writer = NULL;
     lstm__onnx_writer_start(&x.w, model->context);
+    TRY(lstm__onnx_find_masks(&x));
     TRY(put_graph(&x));
     lstm__put_number(&whole, 1, LSTM__ONNX_IR);
     lstm__put_text(&whole, 2, "liblstm");
@@ -295,6 +296,7 @@ lstm_status lstm__onnx_save(const lstm_model *model, const char *path)
     TRY(lstm__writer_close(&writer));
 out:
     lstm__writer_abort(writer);
+    lstm__release(model->context, (void *)(uintptr_t)x.masks);
     lstm__message_end(&whole);
     lstm__message_end(&opset);
     lstm__onnx_writer_end(&x.w);

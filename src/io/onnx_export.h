@@ -15,7 +15,10 @@ typedef struct lstm__onnx_export {
     const lstm_model *model;
     lstm__onnx_writer w;
     bool has_batch; /* the constant "batch" of one number has been put in */
-    size_t made;    /* by lstm__onnx_make, whose last names are kept here */
+    /* by port (node->port_first + port): the node that makes the mask of the port's value, NULL =
+     * it has none */
+    const lstm__node **masks;
+    size_t made; /* by lstm__onnx_make, whose last names are kept here */
     char names[LSTM__ONNX_KEPT][LSTM__ONNX_NAME];
 } lstm__onnx_export;
 
@@ -53,7 +56,10 @@ const char *lstm__onnx_for_batch(lstm__onnx_export *x, const lstm__node *node, c
                                  int64_t width, const char *to);
 
 /* The mask of a layer's value, bool (batch, steps, 1); NULL = it has none, whatever the input. */
-const char *lstm__onnx_mask(const lstm_layer *layer, char name[LSTM__ONNX_NAME]);
+const char *lstm__onnx_mask(const lstm__onnx_export *x, const lstm_layer *layer,
+                            char name[LSTM__ONNX_NAME]);
+/* Find out which values have masks; x->masks is the caller's to release. */
+lstm_status lstm__onnx_find_masks(lstm__onnx_export *x);
 /* Put in what makes the mask that a node gives, after the node. */
 void lstm__onnx_put_mask(lstm__onnx_export *x, const lstm__node *node);
 lstm_status lstm__onnx_export_masking(lstm__onnx_export *x, const lstm__node *node);
@@ -66,7 +72,7 @@ lstm_status lstm__onnx_export_masked_pooling(lstm__onnx_export *x, const lstm__n
 /* Attention in plain operators / a recurrent layer as a Scan, where ONNX' operators do not do. */
 lstm_status lstm__onnx_export_attention(lstm__onnx_export *x, const lstm__node *node);
 lstm_status lstm__onnx_export_heads(lstm__onnx_export *x, const lstm__node *node);
-bool lstm__onnx_needs_scan(const lstm__node *node);
+bool lstm__onnx_needs_scan(const lstm__onnx_export *x, const lstm__node *node);
 lstm_status lstm__onnx_export_scan(lstm__onnx_export *x, const lstm__node *node);
 
 /* A float tensor called NAME:what; `name` receives that. */

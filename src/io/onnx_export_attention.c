@@ -55,11 +55,11 @@ static const char *seen(lstm__onnx_export *x, const lstm__node *node, const char
         const char *queries = with_axis(x, node, places(x, node, shape, -2), 1);
         found = lstm__onnx_make(x, node, "LessOrEqual", places(x, node, shape, -1), queries, NULL);
     }
-    if (lstm__onnx_mask(node->inputs[VALUE], mask)) {
+    if (lstm__onnx_mask(x, node->inputs[VALUE], mask)) {
         const char *keys = moved(x, node, mask, (const int64_t[]){0, 2, 1}, 3);
         found = found ? lstm__onnx_make(x, node, "And", found, keys, NULL) : keys;
     }
-    if (lstm__onnx_mask(node->inputs[QUERY], mask))
+    if (lstm__onnx_mask(x, node->inputs[QUERY], mask))
         found = found ? lstm__onnx_make(x, node, "And", found, mask, NULL)
                       : lstm__onnx_make(x, node, "Identity", mask, NULL, NULL);
     return found;
@@ -173,8 +173,8 @@ lstm_status lstm__onnx_export_heads(lstm__onnx_export *x, const lstm__node *node
     scores = lstm__onnx_make(x, node, "Mul", scores,
                              lstm__onnx_number(x, (float)(1 / sqrt((double)own->key_dim))), NULL);
     const char *may = seen(x, node, scores, own->causal == LSTM_YES);
-    if (may && (lstm__onnx_mask(node->inputs[VALUE], mask) ||
-                lstm__onnx_mask(node->inputs[QUERY], mask))) /* the same for every head */
+    if (may && (lstm__onnx_mask(x, node->inputs[VALUE], mask) ||
+                lstm__onnx_mask(x, node->inputs[QUERY], mask))) /* the same for every head */
         may = with_axis(x, node, may, 1);
     const char *mixed = lstm__onnx_make(x, node, "MatMul", softmax(x, node, scores, may),
                                         head_values(x, node, 2, VALUE, own->value_dim, false),

@@ -286,7 +286,7 @@ lstm_status lstm__onnx_export_cell(lstm__onnx_export *x, const lstm__node *node)
     char outputs[3][LSTM__ONNX_NAME];
     char own[LSTM__ONNX_NAME];
     const bool stateful = lstm__onnx_is_stateful(node);
-    if (lstm__onnx_needs_scan(node))
+    if (lstm__onnx_needs_scan(x, node))
         return lstm__onnx_export_scan(x, node);
     RETURN_IF_ERROR(describe(node, &c));
     RETURN_IF_ERROR(put_weights(x, &c, weights));

@@ -218,7 +218,7 @@ static const char *steps_last(lstm__onnx_export *x, const lstm__node *node,
     const char *from = input_name(node, 0, input);
     if (node->class == &lstm__class_conv1d &&
         ((const lstm_conv1d_options *)node->options)->ignore_mask != LSTM_YES)
-        from = lstm__onnx_masked(x, node, from, lstm__onnx_mask(node->inputs[0], mask));
+        from = lstm__onnx_masked(x, node, from, lstm__onnx_mask(x, node->inputs[0], mask));
     lstm__onnx_between(node, "steps_last", name);
     lstm__onnx_transpose(x, NULL, from, name, order, 3);
     return name;
@@ -269,7 +269,7 @@ static lstm_status global_pooling(lstm__onnx_export *x, const lstm__node *node)
     char index[32];
     char mask[LSTM__ONNX_NAME];
     if (((const lstm_global_pooling_options *)node->options)->ignore_mask != LSTM_YES &&
-        lstm__onnx_mask(node->inputs[0], mask))
+        lstm__onnx_mask(x, node->inputs[0], mask))
         return lstm__onnx_export_masked_pooling(x, node, mask);
     input_name(node, 0, input);
     if (node->class == &lstm__class_last_step) {

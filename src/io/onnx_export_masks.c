@@ -48,32 +48,47 @@ static bool passes_mask(const lstm__node *node, int port)
            class == &lstm__class_embedding || is_combined(class) || class == &lstm__class_reverse;
 }
 
-/* How many of the inputs have masks, and which is the first of them. */
-static int masks_of(const lstm__node *node, int *first)
+/* The node whose mask an input has. */
+static const lstm__node *mask_of_input(const lstm__onnx_export *x, const lstm__node *node, int k)
 {
-    char name[LSTM__ONNX_NAME];
-    int count = 0;
-    const int inputs = is_combined(node->class) ? node->input_count : 1;
-    for (int k = inputs; k-- > 0;)
-        if (node->inputs[k] && lstm__onnx_mask(node->inputs[k], name)) {
-            count++;
-            *first = k;
-        }
-    return count;
+    return x->masks[node->inputs[k]->node->port_first + (size_t)node->inputs[k]->port];
 }
 
-const char *lstm__onnx_mask(const lstm_layer *layer, char name[LSTM__ONNX_NAME])
+/* The node that makes the mask of a port, its inputs' being known. */
+static const lstm__node *find_mask(const lstm__onnx_export *x, const lstm__node *node, int port)
 {
-    const lstm__node *node = layer->node;
-    int first = 0;
+    const lstm__node *found = NULL;
     if (makes_mask(node))
-        return lstm__onnx_between(node, "mask", name);
-    if (node->input_count == 0 || !passes_mask(node, layer->port))
+        return node;
+    if (node->input_count == 0 || !passes_mask(node, port))
         return NULL;
-    const int count = masks_of(node, &first);
-    if (count > 1 || (count == 1 && turns_mask(node)))
-        return lstm__onnx_between(node, "mask", name);
-    return count == 1 ? lstm__onnx_mask(node->inputs[first], name) : NULL;
+    for (int k = 0; k < (is_combined(node->class) ? node->input_count : 1); k++) {
+        const lstm__node *own = mask_of_input(x, node, k);
+        if (own && found && own != found)
+            return node; /* both together */
+        found = own ? own : found;
+    }
+    return found && turns_mask(node) ? node : found;
+}
+
+lstm_status lstm__onnx_find_masks(lstm__onnx_export *x)
+{
+    const lstm_model *model = x->model;
+    x->masks = lstm__allocate_array(model->context, model->port_count + 1, sizeof *x->masks);
+    if (!x->masks)
+        return lstm__fail_memory((model->port_count + 1) * sizeof *x->masks, "the ONNX file");
+    for (size_t k = 0; k < model->node_count; k++)
+        for (int port = 0; port < model->nodes[k]->port_count; port++)
+            x->masks[model->nodes[k]->port_first + (size_t)port] = find_mask(x, model->nodes[k],
+                                                                             port);
+    return LSTM_OK;
+}
+
+const char *lstm__onnx_mask(const lstm__onnx_export *x, const lstm_layer *layer,
+                            char name[LSTM__ONNX_NAME])
+{
+    const lstm__node *node = x->masks[layer->node->port_first + (size_t)layer->port];
+    return node ? lstm__onnx_between(node, "mask", name) : NULL;
 }
 
 /* bool (batch, steps) of an embedding's tokens: those that are not 0. */
@@ -92,32 +107,24 @@ void lstm__onnx_put_mask(lstm__onnx_export *x, const lstm__node *node)
     char name[LSTM__ONNX_NAME];
     char part[LSTM__ONNX_NAME];
     const char *mask = NULL;
-    int first = 0;
     if (node->class == &lstm__class_embedding && makes_mask(node)) {
         lstm__onnx_simple(x, NULL, "Unsqueeze", tokens_there(x, node),
                           lstm__onnx_integers(x, (const int64_t[]){-1}, 1),
                           lstm__onnx_between(node, "mask", name));
         return;
     }
-    const int count = node->input_count == 0 || !passes_mask(node, 0) || makes_mask(node)
-                          ? 0
-                          : masks_of(node, &first);
-    if (count == 1 && turns_mask(node))
-        lstm__onnx_turn(x, NULL, lstm__onnx_mask(node->inputs[0], part),
-                        lstm__onnx_between(node, "mask", name));
-    if (count < 2)
+    if (makes_mask(node) || x->masks[node->port_first] != node)
         return;
-    for (int k = first, left = count; left > 0; k++) {
-        if (!lstm__onnx_mask(node->inputs[k], part))
-            continue;
-        left--;
-        if (!mask)
-            mask = lstm__onnx_make(x, node, "Identity", part, NULL, NULL);
-        else if (left > 0)
-            mask = lstm__onnx_make(x, node, "And", mask, part, NULL);
-        else
-            lstm__onnx_simple(x, NULL, "And", mask, part, lstm__onnx_between(node, "mask", name));
+    lstm__onnx_between(node, "mask", name);
+    if (!is_combined(node->class)) {
+        lstm__onnx_turn(x, NULL, lstm__onnx_mask(x, node->inputs[0], part), name);
+        return;
     }
+    for (int k = 0; k < node->input_count; k++)
+        if (lstm__onnx_mask(x, node->inputs[k], part))
+            mask = mask ? lstm__onnx_make(x, node, "And", mask, part, NULL)
+                        : lstm__onnx_make(x, node, "Identity", part, NULL, NULL);
+    lstm__onnx_simple(x, NULL, "Identity", mask, NULL, name);
 }
 
 /* bool (batch, steps, 1): whether any number of a step differs from the value; and y, in which a step
@@ -142,7 +149,7 @@ lstm_status lstm__onnx_export_masking(lstm__onnx_export *x, const lstm__node *no
     lstm__onnx_node_ints(&x->w, "axes", (const int64_t[]){-1}, 1);
     lstm__onnx_node_int(&x->w, "keepdims", 1);
     lstm__onnx_node_close(&x->w);
-    const bool masked = lstm__onnx_mask(node->inputs[0], before) != NULL;
+    const bool masked = lstm__onnx_mask(x, node->inputs[0], before) != NULL;
     const char *valid = masked ? lstm__onnx_fresh(x, node) : mask;
     lstm__onnx_simple(x, NULL, "Greater", others, lstm__onnx_number(x, 0.5f), valid);
     if (masked)

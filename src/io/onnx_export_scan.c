@@ -58,10 +58,10 @@ static bool lstm_needs(const lstm_lstm_options *o)
            !is_said(output);
 }
 
-bool lstm__onnx_needs_scan(const lstm__node *node)
+bool lstm__onnx_needs_scan(const lstm__onnx_export *x, const lstm__node *node)
 {
     char name[LSTM__ONNX_NAME];
-    if (lstm__onnx_mask(node->inputs[0], name))
+    if (lstm__onnx_mask(x, node->inputs[0], name))
         return true;
     if (node->class == &lstm__class_lstm)
         return lstm_needs(node->options);
@@ -86,7 +86,7 @@ static void describe(scan *s)
     s->width = node->shapes[1].features;
     s->inputs = input->node->shapes[input->port].features;
     s->sequences = node->shapes[0].steps != 0;
-    s->masked = lstm__onnx_mask(input, s->mask) != NULL;
+    s->masked = lstm__onnx_mask(s->x, input, s->mask) != NULL;
     if (node->class == &lstm__class_lstm) {
         s->lstm = node->options;
         s->gates = 4;

@@ -4,7 +4,8 @@
  * features or samples, steps, features. It follows from what reads an input, perhaps behind a
  * Transpose, an activation or a product: a recurrent node says what its X, its lengths and its
  * first states are, a Conv has the steps last. Inputs about which nobody says anything are samples,
- * steps, features; samples, features; or, of whole numbers, samples, steps.
+ * steps, features; samples, features; or, of whole numbers, samples, steps. A number of features
+ * that is a symbol in the file is that of the weights that it meets first.
  */
 #include "onnx_inputs.h"
 #include "onnx_activations.h"
@@ -182,6 +183,47 @@ static bool says(search *s, int name, int rank, int depth, int *axes)
     return false;
 }
 
+/* ---- Sizes */
+
+/* Rows of the constant weights that node `node` multiplies its input `slot` with; 0 = it does not. */
+static int64_t rows_of_weights(search *s, const lstm__onnx_node *node, int slot)
+{
+    const bool is_matrix = strcmp(node->op, "MatMul") == 0 || strcmp(node->op, "Gemm") == 0;
+    int64_t turned = 0;
+    if (!is_matrix && strcmp(node->op, "LSTM") != 0 && strcmp(node->op, "GRU") != 0 &&
+        strcmp(node->op, "RNN") != 0)
+        return 0;
+    const lstm__onnx_value *weights = lstm__onnx_input(s->import, node, slot < 5 ? 1 : 2);
+    if ((slot != 0 && (is_matrix || slot < 5 || slot > 6)) || !lstm__onnx_is_constant(weights) ||
+        weights->rank != (is_matrix ? 2 : 3))
+        return 0;
+    if (!is_matrix)
+        return weights->shape[2];
+    return lstm__onnx_int(node, "transB", &turned) == LSTM_OK ? weights->shape[turned != 0] : 0;
+}
+
+/* The number of features of a value whose size is a symbol, from weights that it meets; 0 = it meets
+ * none. */
+static int64_t features_of(search *s, int name, int depth)
+{
+    static const char *const same[] = {"Transpose", "Squeeze", "Unsqueeze", "Identity",
+                                       "Cast",      "Dropout", NULL};
+    int64_t found = 0;
+    if (depth == 0 || s->seen[name])
+        return 0;
+    s->seen[name] = true;
+    for (int c = s->first[name]; found == 0 && c < s->first[name + 1]; c++) {
+        const lstm__onnx_node *node = &s->import->graph->nodes[s->consumers[c]];
+        for (int slot = 0; found == 0 && slot < node->input_count; slot++)
+            if (node->inputs[slot] == name)
+                found = rows_of_weights(s, node, slot);
+        if (found == 0 && node->output_count > 0 && node->outputs[0] != LSTM__ONNX_NONE &&
+            (is_any(node->op, same) || lstm__onnx_is_activation(node->op)))
+            found = features_of(s, node->outputs[0], depth - 1);
+    }
+    return found;
+}
+
 /* ---- Layers */
 
 static bool is_whole(int32_t type)
@@ -268,7 +310,11 @@ static lstm_status add_input(search *s, const lstm__onnx_port *port, size_t numb
     }
     for (int k = 0; k < port->rank; k++) {
         const int kind = value->axis[k];
-        const int64_t size = port->shape[k];
+        int64_t size = port->shape[k];
+        if (size == 0 && kind == LSTM__AXIS_FEATURE) {
+            memset(s->seen, 0, import->graph->name_count * sizeof *s->seen);
+            size = features_of(s, port->name, DEPTH);
+        }
         value->shape[k] = size                       ? size
                           : kind == LSTM__AXIS_BATCH ? LSTM__ONNX_PROBE_BATCH
                                                      : LSTM__ONNX_PROBE_STEPS;

@@ -12,6 +12,9 @@
  * skip[j] is 0 where label j may follow label j-1 without a blank between them (they differ), else
  * low; skip[0] and skip[L] are low.
  *
+ * Only places that can be reached are computed: j labels take j steps, so place j is reached at step j
+ * at the earliest, and left for the last time when as many steps are to come as labels.
+ *
  * Each step subtracts the largest value of the step before: values stay near 0, where floats are
  * dense, and the caller adds up in double what was subtracted. The error of a loss is that of
  * numbers of a few units, not of its own hundreds.
@@ -62,24 +65,38 @@ static real ctc_normalise(size_t classes, const real *x, real *p, real *most)
     return vsum(sums);
 }
 
+/* Labels that are computed: from step->first on. */
+static size_t ctc_label_count(const lstm__ctc_step *s)
+{
+    const size_t end = s->last < s->labels ? s->last + 1 : s->labels;
+    return end > s->first ? end - s->first : 0;
+}
+
+/* What the next step reads on either side of the places is low. */
 static real ctc_forward(const lstm__ctc_step *s, const real *from, real *to)
 {
-    const size_t labels = s->labels;
-    const real *before = from + labels + 1; /* label j - 1 at j */
-    real *to_labels = to + labels + 2;
+    const size_t blanks = s->last - s->first + 1;
+    const size_t labels = ctc_label_count(s);
+    const real *blank_before = from + s->first;
+    const real *before = blank_before + s->labels + 1; /* label j - 1 at j */
+    const real *skip = s->skip + s->first;
+    const real *emissions = s->emissions + s->first;
+    real *to_blanks = to + s->first;
+    real *to_labels = to_blanks + s->labels + 2;
     const V low = vset(CTC_LOW);
     const V blank = vset(s->blank - s->offset);
     const V offset = vset(s->offset);
     V most = low;
-    FOR_EACH_VECTOR(labels + 1, const V sum = log_add_two(get(from + k, n), get(before + k, n));
+    FOR_EACH_VECTOR(blanks, const V sum = log_add_two(get(blank_before + k, n), get(before + k, n));
                     const V v = vmax(low, vadd(sum, blank)); most = vmax(most, vpart(v, n, most));
-                    put(to + k, v, n));
+                    put(to_blanks + k, v, n));
     FOR_EACH_VECTOR(labels,
-                    const V sum = log_add_three(get(before + 1 + k, n), get(from + k, n),
-                                                vadd(get(before + k, n), get(s->skip + k, n)));
-                    const V v = vmax(low, vadd(sum, vsub(get(s->emissions + k, n), offset)));
+                    const V sum = log_add_three(get(before + 1 + k, n), get(blank_before + k, n),
+                                                vadd(get(before + k, n), get(skip + k, n)));
+                    const V v = vmax(low, vadd(sum, vsub(get(emissions + k, n), offset)));
                     most = vmax(most, vpart(v, n, most)); put(to_labels + k, v, n));
-    to[labels + 1] = CTC_LOW;
+    to_blanks[blanks] = CTC_LOW;
+    to_labels[-1] = CTC_LOW;
     to_labels[labels] = CTC_LOW;
     return vlargest(most);
 }
@@ -88,49 +105,57 @@ static real ctc_forward(const lstm__ctc_step *s, const real *from, real *to)
 static real ctc_backward(const lstm__ctc_step *s, const real *alpha, real *row, real *both,
                          real *largest)
 {
-    const size_t labels = s->labels;
-    const size_t first = labels + 2; /* of the labels */
+    const size_t labels = ctc_label_count(s);
+    const size_t to_label = s->labels + 2; /* from a blank to its label */
+    const real *a = alpha + s->first;
+    const real *skip = s->skip + s->first;
+    const real *emissions = s->emissions + s->first;
+    real *r = row + s->first;
+    real *c = both + s->first;
     const V low = vset(CTC_LOW);
     const V blank = vset(s->blank - s->offset);
     const V offset = vset(s->offset);
     V most = low;
     V most_both = vset(2 * CTC_LOW);
-    FOR_EACH_VECTOR(labels, real *to_label = row + first + k; const V own_blank = get(row + k, n);
-                    const V next_blank = get(row + k + 1, n); const V own_label = get(to_label, n);
-                    const V next_label = vadd(get(to_label + 1, n), get(s->skip + k + 1, n));
+    FOR_EACH_VECTOR(labels, real *own = r + to_label + k; const V own_blank = get(r + k, n);
+                    const V next_blank = get(r + k + 1, n); const V own_label = get(own, n);
+                    const V next_label = vadd(get(own + 1, n), get(skip + k + 1, n));
                     const V b = log_add_two(own_blank, own_label);
                     const V l = log_add_three(own_label, next_blank, next_label);
-                    const V both_blank = vadd(b, get(alpha + k, n));
-                    const V both_label = vadd(l, get(alpha + first + k, n));
-                    put(both + k, both_blank, n); put(both + first + k, both_label, n);
+                    const V both_blank = vadd(b, get(a + k, n));
+                    const V both_label = vadd(l, get(a + to_label + k, n));
+                    put(c + k, both_blank, n); put(c + to_label + k, both_label, n);
                     most_both = vmax(most_both, vpart(vmax(both_blank, both_label), n, most_both));
                     const V new_blank = vmax(low, vadd(b, blank));
-                    const V new_label = vmax(low, vadd(l, vsub(get(s->emissions + k, n), offset)));
+                    const V new_label = vmax(low, vadd(l, vsub(get(emissions + k, n), offset)));
                     most = vmax(most, vpart(vmax(new_blank, new_label), n, most));
-                    put(row + k, new_blank, n); put(to_label, new_label, n));
+                    put(r + k, new_blank, n); put(own, new_label, n));
+    const real largest_move = vlargest(most);
+    *largest = vlargest(most_both);
+    if (s->last < s->labels)
+        return largest_move;
     /* the last blank is followed by itself only */
-    const real last = row[labels];
-    const real last_both = last + alpha[labels];
+    const real last = row[s->labels];
     const real moved = last + s->blank - s->offset;
     const real kept = moved > CTC_LOW ? moved : CTC_LOW;
-    const real a = vlargest(most);
-    const real b = vlargest(most_both);
-    both[labels] = last_both;
-    row[labels] = kept;
-    *largest = b > last_both ? b : last_both;
-    return a > kept ? a : kept;
+    both[s->labels] = last + alpha[s->labels];
+    row[s->labels] = kept;
+    *largest = *largest > both[s->labels] ? *largest : both[s->labels];
+    return largest_move > kept ? largest_move : kept;
 }
 
-static real ctc_occupancy(size_t labels, real largest, real *both, real *blank)
+static real ctc_occupancy(const lstm__ctc_step *s, real largest, real *both, real *blank)
 {
     const V most = vset(largest);
     V blanks = vset(0);
     V others = vset(0);
+    real *c = both + s->first;
+    real *p = c + s->labels + 2;
     FOR_EACH_VECTOR(
-        labels + 1,
-        blanks = vadd(blanks, vpart(vexp_negative(vsub(get(both + k, n), most)), n, vset(0))));
-    real *p = both + labels + 2;
-    FOR_EACH_VECTOR(labels, const V e = vpart(vexp_negative(vsub(get(p + k, n), most)), n, vset(0));
+        s->last - s->first + 1,
+        blanks = vadd(blanks, vpart(vexp_negative(vsub(get(c + k, n), most)), n, vset(0))));
+    FOR_EACH_VECTOR(ctc_label_count(s),
+                    const V e = vpart(vexp_negative(vsub(get(p + k, n), most)), n, vset(0));
                     others = vadd(others, e); put(p + k, e, n));
     *blank = vsum(blanks);
     return *blank + vsum(others);

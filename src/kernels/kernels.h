@@ -96,6 +96,10 @@ typedef struct lstm__lion_step {
 #define LSTM__CTC_LOW (-1e30)
 typedef struct lstm__ctc_step {
     size_t labels;
+    /* The places that are computed: blanks first to last, labels first to last (to labels - 1 at
+     * most). Those outside cannot be reached, or the end cannot from there. From one step to the
+     * next both numbers stay or grow by one */
+    size_t first, last;
     real blank; /* log-probability of the blank at this step */
     /* what is subtracted from every place: the largest value of the row before */
     real offset;
@@ -192,7 +196,7 @@ typedef struct lstm__kernels {
     real (*ctc_forward)(const lstm__ctc_step *step, const real *from, real *to);
     real (*ctc_backward)(const lstm__ctc_step *step, const real *alpha, real *row, real *both,
                          real *largest);
-    real (*ctc_occupancy)(size_t labels, real largest, real *both, real *blank);
+    real (*ctc_occupancy)(const lstm__ctc_step *step, real largest, real *both, real *blank);
 
     /* y = keep * y + (1 - keep) * x; y += factor * x. */
     void (*average)(size_t count, real keep, const real *x, real *y);

@@ -201,8 +201,9 @@ static double normalise(const sample *s, size_t k)
     return has_nan(x, classes) ? (double)NAN : 1;
 }
 
-/* Logarithms of the labels' numbers at a step, in scratch->emissions; answers the blank's. */
-static real gather(const sample *s, size_t k)
+/* Logarithms of the numbers of the labels that count at a step, in scratch->emissions; answers the
+ * blank's. */
+static real gather(const sample *s, const lstm__ctc_step *step, size_t k)
 {
     const real *x = numbers_at(s, s->scratch->steps[k]);
     const real most = s->scratch->most[k];
@@ -214,7 +215,7 @@ static real gather(const sample *s, size_t k)
             logarithms[c] = (real)log(fmax((double)x[c], (double)FLT_MIN));
         x = logarithms;
     }
-    for (size_t j = 0; j < s->label_count; j++) {
+    for (size_t j = step->first; j <= step->last && j < s->label_count; j++) {
         const real z = x[s->labels[j]] - most;
         to[j] = z > low ? z : low;
     }
@@ -234,6 +235,14 @@ static void start_row(real *row, size_t labels, size_t place)
 static double log_add(double a, double b)
 {
     return fmax(a, b) + log1p(exp(-fabs(a - b)));
+}
+
+/* The places that count at step k: see ctc_tpl.h. */
+static void choose_places(const sample *s, lstm__ctc_step *step, size_t k)
+{
+    const size_t left = s->step_count - k;
+    step->first = s->label_count > left ? s->label_count - left : 0;
+    step->last = k < s->label_count ? k : s->label_count;
 }
 
 /* Alpha of all steps; answers the loss. */
@@ -256,7 +265,8 @@ static double run_forward(const sample *s)
             log_sums += log(product);
             product = 1;
         }
-        step.blank = gather(s, k);
+        choose_places(s, &step, k);
+        step.blank = gather(s, &step, k);
         subtracted += (double)step.offset;
         step.offset = s->ctc->kernels->ctc_forward(&step, from, to);
         from = to;
@@ -282,14 +292,15 @@ static void run_backward(const sample *s)
         real largest = 0;
         real blank = 0;
         real *d = gradient_at(s, scratch->steps[k]);
-        step.blank = gather(s, k);
+        choose_places(s, &step, k);
+        step.blank = gather(s, &step, k);
         step.offset = s->ctc->kernels->ctc_backward(&step, scratch->alpha + (k + 1) * row,
                                                     scratch->row, scratch->both, &largest);
-        const real sum = s->ctc->kernels->ctc_occupancy(labels, largest, scratch->both, &blank);
+        const real sum = s->ctc->kernels->ctc_occupancy(&step, largest, scratch->both, &blank);
         const real factor = (real)(s->scale / (double)sum);
         const real *occupied = scratch->both + labels + 2;
         d[s->call->blank] -= factor * blank;
-        for (size_t j = 0; j < labels; j++)
+        for (size_t j = step.first; j <= step.last && j < labels; j++)
             d[s->labels[j]] -= factor * occupied[j];
     }
 }

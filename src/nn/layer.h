@@ -2,7 +2,7 @@
  * What a layer is: a node of the graph with its options, shapes and parameters, and the class that
  * gives it meaning.
  *
- * A new layer is one file layer_<name>.c with one lstm__layer_class, and one row in layer_table.c.
+ * A new layer is one file layer_<name>.c with one lstm__layer_class, and one row in layer_table.h.
  * Nothing else knows it: JSON reading and writing, summaries and parameter files work from the
  * class' option table.
  *
@@ -15,6 +15,7 @@
 
 #include "arena.h"
 #include "kernels.h"
+#include "layer_table.h"
 #include "status.h"
 
 #include <stdbool.h>
@@ -42,8 +43,9 @@ typedef struct lstm__carried {
 
 typedef struct lstm__node lstm__node;
 typedef struct lstm__layer_class lstm__layer_class;
-typedef struct lstm__batch lstm__batch; /* session.h */
-typedef struct lstm__trace lstm__trace; /* trace.h */
+typedef struct lstm__batch lstm__batch;             /* session.h */
+typedef struct lstm__trace lstm__trace;             /* trace.h */
+typedef struct lstm__cell_fields lstm__cell_fields; /* cell_steps.h */
 
 /* What keeps a parameter small, see lstm_regularizer_options. */
 enum {
@@ -149,6 +151,16 @@ typedef struct lstm__option {
     {                                                    \
         key, LSTM__OPTION_FIXED, 0, 0, true, only, false \
     }
+/* What Keras' and PyTorch's recurrent layers may say that has one value here, or none. */
+#define LSTM__RECURRENT_FIXED_OPTIONS                                                      \
+    LSTM__FIXED("bias_initializer", "zeros"), LSTM__FIXED("kernel_regularizer", NULL),     \
+        LSTM__FIXED("recurrent_regularizer", NULL), LSTM__FIXED("bias_regularizer", NULL), \
+        LSTM__FIXED("activity_regularizer", NULL), LSTM__FIXED("kernel_constraint", NULL), \
+        LSTM__FIXED("recurrent_constraint", NULL), LSTM__FIXED("bias_constraint", NULL),   \
+        LSTM__FIXED("time_major", NULL), LSTM__FIXED("num_layers", "1"),                   \
+        LSTM__FIXED("bidirectional", NULL), LSTM__IGNORED("implementation"),               \
+        LSTM__IGNORED("unroll"), LSTM__IGNORED("batch_first")
+
 #define LSTM__OPTIONS_END                                \
     {                                                    \
         NULL, LSTM__OPTION_END, 0, 0, false, NULL, false \
@@ -252,6 +264,9 @@ struct lstm__layer_class {
     /* Whether a step of the input layer that this layer reads, given as it came, is padding: so that
      * the samples of a batch can be put in order before anything runs. NULL = values tell nothing. */
     bool (*padding)(const lstm__node *node, const float *step);
+    bool only_here; /* Keras has no such class */
+    /* Of a cell on cell_steps.h: where its common options are. NULL = no such layer. */
+    const lstm__cell_fields *cell;
     /* Whether every port is an output of the model where the layer is one. NULL = port 0 only. */
     bool (*returns_ports)(const lstm__node *node);
     /* Floating-point operations of one sample of `steps` steps (products only). NULL = none worth
@@ -264,41 +279,8 @@ bool lstm__always_piecewise(const lstm__node *node);
 
 /* Classes by type; the table ends with NULL. */
 extern const lstm__layer_class *const lstm__layer_classes[];
-extern const lstm__layer_class lstm__class_input;
-extern const lstm__layer_class lstm__class_lstm;
-extern const lstm__layer_class lstm__class_dense;
-extern const lstm__layer_class lstm__class_dropout;
-extern const lstm__layer_class lstm__class_activation;
-extern const lstm__layer_class lstm__class_repeat_vector;
-extern const lstm__layer_class lstm__class_reshape;
-extern const lstm__layer_class lstm__class_flatten;
-extern const lstm__layer_class lstm__class_gru;
-extern const lstm__layer_class lstm__class_simple_rnn;
-extern const lstm__layer_class lstm__class_add;
-extern const lstm__layer_class lstm__class_subtract;
-extern const lstm__layer_class lstm__class_multiply;
-extern const lstm__layer_class lstm__class_average;
-extern const lstm__layer_class lstm__class_maximum;
-extern const lstm__layer_class lstm__class_concatenate;
-extern const lstm__layer_class lstm__class_layer_normalization;
-extern const lstm__layer_class lstm__class_batch_normalization;
-extern const lstm__layer_class lstm__class_embedding;
-extern const lstm__layer_class lstm__class_global_average_pooling;
-extern const lstm__layer_class lstm__class_global_max_pooling;
-extern const lstm__layer_class lstm__class_last_step;
-extern const lstm__layer_class lstm__class_max_pooling;
-extern const lstm__layer_class lstm__class_average_pooling;
-extern const lstm__layer_class lstm__class_conv1d;
-extern const lstm__layer_class lstm__class_attention;
-extern const lstm__layer_class lstm__class_additive_attention;
-extern const lstm__layer_class lstm__class_multi_head_attention;
-extern const lstm__layer_class lstm__class_spatial_dropout;
-extern const lstm__layer_class lstm__class_gaussian_noise;
-extern const lstm__layer_class lstm__class_gaussian_dropout;
-extern const lstm__layer_class lstm__class_alpha_dropout;
-extern const lstm__layer_class lstm__class_masking;
-extern const lstm__layer_class lstm__class_learned_vector;
-extern const lstm__layer_class lstm__class_bidirectional;
-extern const lstm__layer_class lstm__class_reverse;
+#define LSTM__DECLARE_CLASS(name) extern const lstm__layer_class lstm__class_##name;
+LSTM__LAYERS(LSTM__DECLARE_CLASS)
+#undef LSTM__DECLARE_CLASS
 
 #endif

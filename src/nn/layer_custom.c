@@ -334,6 +334,7 @@ const lstm__layer_class lstm__class_custom = {
     .backward = backward,
     .piecewise = piecewise,
     .release = release,
+    .only_here = true,
 };
 
 lstm_status lstm__custom_read(lstm_custom_layer *own, const lstm_custom_layer *layer)

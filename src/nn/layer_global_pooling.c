@@ -127,7 +127,7 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     }
 }
 
-#define GLOBAL_POOLING(variable, type_name, stem)            \
+#define GLOBAL_POOLING(variable, type_name, stem, own)       \
     const lstm__layer_class variable = {                     \
         .type = type_name,                                   \
         .name_stem = stem,                                   \
@@ -138,9 +138,10 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
         .plan = plan,                                        \
         .forward = forward,                                  \
         .backward = backward,                                \
+        .only_here = own,                                    \
     }
 
 GLOBAL_POOLING(lstm__class_global_average_pooling, "GlobalAveragePooling1D",
-               "global_average_pooling1d");
-GLOBAL_POOLING(lstm__class_global_max_pooling, "GlobalMaxPooling1D", "global_max_pooling1d");
-GLOBAL_POOLING(lstm__class_last_step, "LastStep", "last_step");
+               "global_average_pooling1d", false);
+GLOBAL_POOLING(lstm__class_global_max_pooling, "GlobalMaxPooling1D", "global_max_pooling1d", false);
+GLOBAL_POOLING(lstm__class_last_step, "LastStep", "last_step", true);

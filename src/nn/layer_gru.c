@@ -25,40 +25,17 @@ typedef struct buffers {
 static const lstm__option options[] = {
     LSTM__OPTION("units", COUNT, FIELD(units)),
     LSTM__ALIAS("hidden_size", COUNT, FIELD(units)),
-    LSTM__OPTION("return_sequences", FLAG, FIELD(return_sequences)),
-    LSTM__OPTION("return_state", FLAG, FIELD(return_state)),
-    LSTM__OPTION("go_backwards", FLAG, FIELD(go_backwards)),
-    LSTM__OPTION("use_bias", FLAG, FIELD(use_bias)),
-    LSTM__ALIAS("bias", FLAG, FIELD(use_bias)),
     LSTM__OPTION("reset_after", FLAG, FIELD(reset_after)),
-    LSTM__OPTION_OF("kernel_initializer", FIELD(kernel_initializer), LSTM_NAMES_INITIALIZER),
-    LSTM__OPTION_OF("recurrent_initializer", FIELD(recurrent_initializer), LSTM_NAMES_INITIALIZER),
     LSTM__OPTION_OF("activation", FIELD(activation), LSTM_NAMES_ACTIVATION),
     LSTM__OPTION_OF("recurrent_activation", FIELD(recurrent_activation), LSTM_NAMES_ACTIVATION),
-    LSTM__FIXED("bias_initializer", "zeros"),
-    LSTM__FIXED("kernel_regularizer", NULL),
-    LSTM__FIXED("recurrent_regularizer", NULL),
-    LSTM__FIXED("bias_regularizer", NULL),
-    LSTM__FIXED("activity_regularizer", NULL),
-    LSTM__FIXED("kernel_constraint", NULL),
-    LSTM__FIXED("recurrent_constraint", NULL),
-    LSTM__FIXED("bias_constraint", NULL),
-    LSTM__RARE("dropout", RATE, FIELD(dropout), 0),
-    LSTM__RARE("recurrent_dropout", RATE, FIELD(recurrent_dropout), 0),
-    LSTM__RARE("seed", SEED, FIELD(seed), 0),
     LSTM__NUMBERS("activation", lstm_gru_options, activation),
     LSTM__NUMBERS("recurrent_activation", lstm_gru_options, recurrent_activation),
-    LSTM__OPTION("stateful", FLAG, FIELD(stateful)),
-    LSTM__OPTION("zero_output_for_mask", FLAG, FIELD(zero_output_for_mask)),
-    LSTM__IGNORED("implementation"),
-    LSTM__IGNORED("unroll"),
     LSTM__IGNORED("use_cudnn"),
-    LSTM__FIXED("time_major", NULL),
-    LSTM__FIXED("num_layers", "1"),
-    LSTM__FIXED("bidirectional", NULL),
-    LSTM__IGNORED("batch_first"),
+    LSTM__CELL_OPTIONS(lstm_gru_options),
     LSTM__OPTIONS_END,
 };
+
+static const lstm__cell_fields fields = LSTM__CELL_FIELDS(lstm_gru_options, 3);
 
 static const lstm_gru_options *options_of(const lstm__node *node)
 {
@@ -73,21 +50,7 @@ static bool is_torch(const lstm__node *node)
 static lstm_status define(lstm__node *node)
 {
     lstm_gru_options *own = node->options;
-    const bool torch = is_torch(node);
-    RETURN_IF_ERROR(lstm__read_flag(&own->return_sequences, LSTM_NO, "return_sequences"));
-    RETURN_IF_ERROR(lstm__read_flag(&own->return_state, LSTM_NO, "return_state"));
-    RETURN_IF_ERROR(lstm__read_flag(&own->go_backwards, LSTM_NO, "go_backwards"));
-    RETURN_IF_ERROR(lstm__read_flag(&own->zero_output_for_mask, LSTM_NO, "zero_output_for_mask"));
-    RETURN_IF_ERROR(lstm__read_flag(&own->use_bias, LSTM_YES, "use_bias"));
     RETURN_IF_ERROR(lstm__read_flag(&own->reset_after, LSTM_YES, "reset_after"));
-    RETURN_IF_ERROR(lstm__read_constant(&own->kernel_initializer,
-                                        torch ? LSTM_INITIALIZER_TORCH_UNIFORM
-                                              : LSTM_INITIALIZER_GLOROT_UNIFORM,
-                                        LSTM_NAMES_INITIALIZER, "kernel_initializer"));
-    RETURN_IF_ERROR(
-        lstm__read_constant(&own->recurrent_initializer,
-                            torch ? LSTM_INITIALIZER_TORCH_UNIFORM : LSTM_INITIALIZER_ORTHOGONAL,
-                            LSTM_NAMES_INITIALIZER, "recurrent_initializer"));
     RETURN_IF_ERROR(lstm__read_constant(&own->activation, LSTM_ACTIVATION_TANH,
                                         LSTM_NAMES_ACTIVATION, "activation"));
     RETURN_IF_ERROR(lstm__read_constant(&own->recurrent_activation, LSTM_ACTIVATION_SIGMOID,
@@ -100,28 +63,25 @@ static lstm_status define(lstm__node *node)
                                        &own->activation_beta, "activation"));
     RETURN_IF_ERROR(lstm__read_numbers(own->recurrent_activation, &own->recurrent_activation_alpha,
                                        &own->recurrent_activation_beta, "recurrent_activation"));
-    RETURN_IF_ERROR(lstm__cell_check_rates(own->dropout, own->recurrent_dropout));
-    if (torch && own->reset_after == LSTM_NO)
+    if (is_torch(node) && own->reset_after == LSTM_NO)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
                           "reset_after is off: PyTorch's GRU has the reset gate after the product");
-    RETURN_IF_ERROR(lstm__read_flag(&own->stateful, LSTM_NO, "stateful"));
-    return lstm__cell_define(node, own->units, own->return_sequences, own->stateful);
+    return lstm__cell_define(node);
 }
 
 static lstm_status declare(lstm__node *node)
 {
     const lstm_gru_options *own = options_of(node);
     const size_t units = (size_t)own->units;
-    RETURN_IF_ERROR(lstm__cell_declare(node, units, 3 * units, own->kernel_initializer,
-                                       own->recurrent_initializer));
+    RETURN_IF_ERROR(lstm__cell_declare(node));
     if (own->use_bias != LSTM_YES)
         return LSTM_OK;
     if (is_torch(node)) {
-        RETURN_IF_ERROR(lstm__cell_declare_bias(node, "bias_ih_l0", units, 3 * units));
-        return lstm__cell_declare_bias(node, "bias_hh_l0", units, 3 * units);
+        RETURN_IF_ERROR(lstm__cell_declare_bias(node, "bias_ih_l0"));
+        return lstm__cell_declare_bias(node, "bias_hh_l0");
     }
     if (own->reset_after == LSTM_NO)
-        return lstm__cell_declare_bias(node, NULL, units, 3 * units);
+        return lstm__cell_declare_bias(node, NULL);
     size_t offset = 0;
     RETURN_IF_ERROR(lstm__graph_reserve(node->model, 6 * units, &offset));
     return lstm__graph_add_parameter(
@@ -157,19 +117,10 @@ static real *bias_gradient(const lstm__node *node, const lstm_session *session, 
 static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
 {
     buffers *b = memory;
-    const lstm_gru_options *own = options_of(node);
-    const size_t units = (size_t)own->units;
+    const size_t units = (size_t)options_of(node)->units;
     const size_t rows = session->training || session->traces
                             ? lstm__session_max_rows(session, lstm__input_shape(node, 0))
                             : session->max_batch;
-    b->cell = (lstm__cell_tape){.units = units,
-                                .columns = 3 * units,
-                                .sequences = own->return_sequences == LSTM_YES,
-                                .reverse = own->go_backwards == LSTM_YES,
-                                .zeros = own->zero_output_for_mask == LSTM_YES,
-                                .rates = {own->dropout, own->recurrent_dropout},
-                                .seed = own->seed,
-                                .stateful = own->stateful == LSTM_YES};
     lstm__cell_plan(node, session, &b->cell, arena);
     b->second = lstm__carve_matrix(arena, rows, units);
     b->recurrent = lstm__carve_matrix(arena, session->max_batch, 3 * units);
@@ -205,9 +156,10 @@ static lstm__gru_step step_of(const lstm__node *node, const buffers *b, size_t s
                             .second = second_at(b, step)};
 }
 
-static void run_step(const lstm__node *node, lstm_session *session, const buffers *b, size_t step,
+static void run_step(const lstm__node *node, lstm_session *session, void *memory, size_t step,
                      real *gates)
 {
+    const buffers *b = memory;
     const lstm__kernels *kernels = session->model->kernels;
     const size_t units = b->cell.units;
     const size_t batch = b->cell.batch;
@@ -227,25 +179,13 @@ static void run_step(const lstm__node *node, lstm_session *session, const buffer
                    gates + 2 * units, 3 * units);
         kernels->gru_before_forward(&s);
     }
-    lstm__cell_hold(&b->cell, step);
 }
 
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
 {
-    buffers *b = memory;
-    lstm__cell_tape *cell = &b->cell;
-    lstm__cell_start(node, session, cell);
-    for (size_t done = 0; done < cell->steps; done += cell->segment) {
-        const size_t count = cell->steps - done < cell->segment ? cell->steps - done
-                                                                : cell->segment;
-        const size_t first = lstm__cell_inputs(node, session, cell, done, count, bias_of(node, 0));
-        for (size_t step = done; step < done + count; step++)
-            run_step(node, session, b, step, lstm__cell_gates(cell, first, step));
-    }
-    lstm__cell_finish(node, session, cell);
-    lstm__cell_trace(cell, 0, 0);
+    lstm__cell_forward(node, session, memory, bias_of(node, 0), run_step);
     for (size_t gate = 0; gate < 3; gate++)
-        lstm__cell_trace(cell, gate + 1, gate == (is_torch(node) ? 1 : 0));
+        lstm__cell_trace(memory, gate + 1, gate == (is_torch(node) ? 1 : 0));
 }
 
 static void back_step(const lstm__node *node, lstm_session *session, const buffers *b, size_t step)
@@ -306,18 +246,6 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     kernels->column_sum(rows, units, b->second, units, bias[1] + 2 * units, 0);
 }
 
-static size_t carries(const lstm__node *node, bool pieces)
-{
-    const lstm_gru_options *own = options_of(node);
-    return pieces || own->stateful == LSTM_YES ? (size_t)own->units : 0;
-}
-
-static lstm__carried *carried(const lstm__node *node, void *memory)
-{
-    (void)node;
-    return &((buffers *)memory)->cell.carried;
-}
-
 static bool trace(const lstm__node *node, const lstm_session *session, const void *memory,
                   int32_t which, lstm__trace *found)
 {
@@ -334,25 +262,6 @@ static bool trace(const lstm__node *node, const lstm_session *session, const voi
     return true;
 }
 
-static bool piecewise(const lstm__node *node)
-{
-    const lstm_gru_options *own = options_of(node);
-    return lstm__cell_piecewise(node, own->return_sequences, own->go_backwards);
-}
-
-static double flops(const lstm__node *node, int64_t steps)
-{
-    const double units = (double)options_of(node)->units;
-    const int64_t own = lstm__input_shape(node, 0).steps;
-    return 6 * units * (units + (double)lstm__input_shape(node, 0).features) *
-           (double)(own > 0 ? own : steps);
-}
-
-static bool returns_ports(const lstm__node *node)
-{
-    return options_of(node)->return_state == LSTM_YES;
-}
-
 const lstm__layer_class lstm__class_gru = {
     .type = "GRU",
     .name_stem = "gru",
@@ -366,10 +275,11 @@ const lstm__layer_class lstm__class_gru = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
-    .carries = carries,
-    .carried = carried,
-    .piecewise = piecewise,
+    .carries = lstm__cell_carries,
+    .carried = lstm__cell_carried,
+    .piecewise = lstm__cell_piecewise,
     .trace = trace,
-    .flops = flops,
-    .returns_ports = returns_ports,
+    .flops = lstm__cell_flops,
+    .returns_ports = lstm__cell_returns_ports,
+    .cell = &fields,
 };

@@ -91,4 +91,5 @@ const lstm__layer_class lstm__class_learned_vector = {
     .forward = forward,
     .backward = backward,
     .piecewise = lstm__always_piecewise,
+    .only_here = true,
 };

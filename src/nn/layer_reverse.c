@@ -75,4 +75,5 @@ const lstm__layer_class lstm__class_reverse = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .only_here = true,
 };

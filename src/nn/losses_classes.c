@@ -133,9 +133,35 @@ static double log_sum_exp(const lstm__loss_row *r)
     return most + log(sum);
 }
 
+/* The same of a class number without smoothing, with each exponential computed once: where the
+ * gradient is wanted it waits there, divided by the sum afterwards. The class's own gradient, p - 1,
+ * is computed anew in double, as it may be a small difference. */
+static double sparse_logits(const lstm__loss_row *r)
+{
+    const real *p = r->p;
+    real most = p[0];
+    double sum = 0;
+    for (size_t f = 1; f < r->features; f++)
+        most = p[f] > most ? p[f] : most;
+    for (size_t f = 0; f < r->features; f++) {
+        const double e = exp((double)p[f] - (double)most);
+        sum += e;
+        if (r->d)
+            r->d[f] = (real)e;
+    }
+    const double log_sum = (double)most + log(sum);
+    const double factor = r->scale / sum;
+    for (size_t f = 0; r->d && f < r->features; f++)
+        r->d[f] = (real)((double)r->d[f] * factor);
+    set(r, r->known, exp((double)p[r->known] - log_sum) - 1);
+    return log_sum - (double)p[r->known];
+}
+
 /* -sum y log softmax(x) */
 static double categorical_logits(const lstm__loss_row *r)
 {
+    if (r->sparse && r->known < r->features && r->loss->smoothing == 0)
+        return sparse_logits(r);
     const double log_sum = log_sum_exp(r);
     double weight = 0;
     double dot = 0;

@@ -3,7 +3,8 @@
  * random numbers and recurrent dropout in stepwise_dropout.c.
  *
  * Threads: samples never meet in the time loop, so they are shared out, and each thread goes through
- * the steps of a segment alone.
+ * the steps of a segment alone. With too few samples for that the columns of each step's product with
+ * h are shared, and the rest of the step is one thread's: bits are the same.
  */
 #include "stepwise.h"
 #include "activation.h"
@@ -321,9 +322,9 @@ lstm__hold lstm__stepwise_hold(const lstm__stepwise_pass *pass, size_t t, size_t
     };
 }
 
-/* The plain cell in its product, for a projection without other variants. */
-static void step_plain(const lstm__stepwise_pass *pass, const lstm__variant *v, size_t t,
-                       size_t first)
+/* The plain cell in its product, for a projection without other variants: some panels. */
+static void multiply_plain(const lstm__stepwise_pass *pass, const lstm__variant *v, size_t t,
+                           size_t first, lstm__share panels)
 {
     const lstm__stepwise *s = pass->s;
     const lstm__step_forward f = {
@@ -346,49 +347,63 @@ static void step_plain(const lstm__stepwise_pass *pass, const lstm__variant *v, 
         .h = v->h,
         .ld_h = v->ld_h,
     };
-    s->kernels->step_forward(&f, 0, s->panels);
+    s->kernels->step_forward(&f, panels.first, panels.first + panels.count);
 }
 
-/* h U to the gates, or to where it is normalised; then the cell. */
-static void step_variant(const lstm__stepwise_pass *pass, const lstm__variant *v, size_t t,
-                         size_t first)
+/* Before the product of a step with h: what is drawn, and h under one mask. */
+static void prepare(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t count)
 {
     const lstm__stepwise *s = pass->s;
-    lstm__multiplication product = {.rows = v->rows,
-                                    .k = s->width,
-                                    .a = lstm__stepwise_rows(pass, t) + first * s->ld_rows,
-                                    .ld_a = s->ld_rows,
-                                    .b = s->weights_h,
-                                    .c = v->gates,
-                                    .ld_c = s->ld_gates,
-                                    .accumulate = true};
-    if (s->factors && s->one_mask) {
-        product.a = lstm__stepwise_masked(pass, t, first, v->rows);
-        product.ld_a = s->width;
-    }
-    if (s->factors && !s->one_mask) {
-        lstm__stepwise_dropped(pass, t, first, v->rows);
-    } else if (s->hats[0]) {
-        const lstm__gate_norm norm = lstm__stepwise_norm(pass, 0, t, first, v->rows);
-        product.c = norm.x;
-        product.accumulate = !s->separate;
-        s->kernels->multiply_gates(&product, s->units);
-        s->kernels->gate_norm_forward(&norm);
-    } else {
-        s->kernels->multiply_gates(&product, s->units);
-    }
-    s->kernels->variant_forward(v);
+    if (s->hold_h || s->hold_c)
+        lstm__stepwise_draw_holds(pass, t, first, count);
+    if (s->factors && s->one_mask)
+        lstm__stepwise_mask_h(pass, t, first, count);
 }
 
-static void step(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t count)
+/* h U to some panels of the gates, or to where they are normalised. */
+static void multiply_h(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t count,
+                       lstm__share panels)
+{
+    const lstm__stepwise *s = pass->s;
+    const lstm__variant v = lstm__stepwise_variant(pass, t, first, count);
+    const bool masked = s->factors && s->one_mask;
+    const size_t column = panels.first * s->kernels->lanes;
+    const size_t width = panels.count * s->kernels->lanes;
+    if (s->plain) {
+        multiply_plain(pass, &v, t, first, panels);
+        return;
+    }
+    if (s->factors && !s->one_mask) {
+        lstm__stepwise_dropped(pass, t, first, count);
+        return;
+    }
+    real *to = s->hats[0] ? lstm__stepwise_norm(pass, 0, t, first, count).x : v.gates;
+    const lstm__multiplication product = {.rows = count,
+                                          .k = s->width,
+                                          .a = masked ? lstm__stepwise_masked_h(pass, t, first)
+                                                      : lstm__stepwise_rows(pass, t) +
+                                                            first * s->ld_rows,
+                                          .ld_a = masked ? s->width : s->ld_rows,
+                                          .b = s->weights_h + LSTM__GATES * column * s->width,
+                                          .c = to + LSTM__GATES * column,
+                                          .ld_c = s->ld_gates,
+                                          .accumulate = !s->separate};
+    s->kernels->multiply_gates(&product, s->units - column < width ? s->units - column : width);
+}
+
+/* The rest of the step: normalisation, cell, projection, zoneout, output. */
+static void finish_step(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t count)
 {
     const lstm__stepwise *s = pass->s;
     const lstm__recurrence_call *call = pass->call;
     const lstm__variant v = lstm__stepwise_variant(pass, t, first, count);
     real *h = lstm__stepwise_rows(pass, t + 1) + first * s->ld_rows;
-    if (s->hold_h || s->hold_c)
-        lstm__stepwise_draw_holds(pass, t, first, count);
-    (s->plain ? step_plain : step_variant)(pass, &v, t, first);
+    if (s->hats[0]) {
+        const lstm__gate_norm norm = lstm__stepwise_norm(pass, 0, t, first, count);
+        s->kernels->gate_norm_forward(&norm);
+    }
+    if (!s->plain)
+        s->kernels->variant_forward(&v);
     if (s->below)
         s->kernels->multiply_across(&(lstm__multiplication){.rows = count,
                                                             .k = s->units,
@@ -408,6 +423,13 @@ static void step(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t
         s->kernels->copy_rows(count, s->width, h, s->ld_rows,
                               call->y.data + (t * call->batch + first) * call->y.stride,
                               call->y.stride, 0);
+}
+
+static void step(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t count)
+{
+    prepare(pass, t, first, count);
+    multiply_h(pass, t, first, count, (lstm__share){0, pass->s->panels});
+    finish_step(pass, t, first, count);
 }
 
 /* A sample that step t leaves out holds its states. */
@@ -440,6 +462,36 @@ static void forward_samples(void *argument, int32_t index)
              lstm__stepwise_run(mask, &at, share.first + share.count, &run);)
             step(pass, t, run.first, run.count);
         for (size_t row = share.first; mask && row < share.first + share.count; row++)
+            if (!mask[row])
+                hold_row(pass, t, row);
+    }
+}
+
+/* A few samples and a large step: its panels are shared. */
+static void forward_panels(void *argument, int32_t index)
+{
+    const lstm__stepwise_pass *pass = argument;
+    const size_t t = pass->first_step;
+    const lstm__share panels = lstm__share_of(pass->s->panels, pass->tasks, index);
+    lstm__share run;
+    for (size_t at = 0;
+         lstm__stepwise_run(lstm__stepwise_mask(pass, t), &at, pass->call->batch, &run);)
+        multiply_h(pass, t, run.first, run.count, panels);
+}
+
+static void forward_shared(lstm__stepwise_pass *pass)
+{
+    const size_t batch = pass->call->batch;
+    for (; pass->first_step < pass->last_step; pass->first_step++) {
+        const size_t t = pass->first_step;
+        const unsigned char *mask = lstm__stepwise_mask(pass, t);
+        lstm__share run;
+        for (size_t at = 0; lstm__stepwise_run(mask, &at, batch, &run);)
+            prepare(pass, t, run.first, run.count);
+        lstm__parallel(pass->s->context, (int32_t)pass->tasks, forward_panels, pass);
+        for (size_t at = 0; lstm__stepwise_run(mask, &at, batch, &run);)
+            finish_step(pass, t, run.first, run.count);
+        for (size_t row = 0; mask && row < batch; row++)
             if (!mask[row])
                 hold_row(pass, t, row);
     }
@@ -546,6 +598,13 @@ void lstm__stepwise_forward(const lstm__stepwise *s, const lstm__recurrence_call
         pass.tasks = lstm__shares(s->context, rows, lstm__work(rows, s->input, s->padded),
                                   LSTM__TASK_WORK);
         lstm__parallel(s->context, (int32_t)pass.tasks, multiply_inputs, &pass);
+        if (lstm__stepwise_shares_columns(s, call->batch, s->panels)) {
+            pass.tasks = lstm__shares(s->context, s->panels,
+                                      lstm__work(call->batch, s->width, s->padded),
+                                      LSTM__STEP_TASK_WORK);
+            forward_shared(&pass);
+            continue;
+        }
         pass.tasks = lstm__shares(s->context, call->batch, lstm__work(rows, s->width, s->padded),
                                   LSTM__TASK_WORK);
         lstm__parallel(s->context, (int32_t)pass.tasks, forward_samples, &pass);

@@ -156,10 +156,21 @@ void lstm__stepwise_dropped(const lstm__stepwise_pass *pass, size_t t, size_t fi
 void lstm__stepwise_dropped_back(const lstm__stepwise_pass *pass, size_t t, size_t first,
                                  size_t count);
 void lstm__stepwise_dropped_weights(const lstm__stepwise_pass *pass, real *dweights);
-const real *lstm__stepwise_masked(const lstm__stepwise_pass *pass, size_t t, size_t first,
-                                  size_t count);
+void lstm__stepwise_mask_h(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t count);
+static inline real *lstm__stepwise_masked_h(const lstm__stepwise_pass *pass, size_t t, size_t first)
+{
+    return pass->s->masked_h + (t * pass->call->batch + first) * pass->s->width;
+}
 void lstm__stepwise_masked_back(const lstm__stepwise_pass *pass, size_t first, size_t count,
                                 const real *back);
+
+/* Whether the products with h of `batch` samples are better shared by `parts` of their columns. */
+static inline bool lstm__stepwise_shares_columns(const lstm__stepwise *s, size_t batch,
+                                                 size_t parts)
+{
+    return (!s->factors || s->one_mask) &&
+           lstm__share_columns(s->context, batch, parts, lstm__work(batch, s->width, s->padded));
+}
 
 /* The next run of valid rows from *at on and before `end`; false = there is none. */
 bool lstm__stepwise_run(const unsigned char *mask, size_t *at, size_t end, lstm__share *run);

@@ -82,7 +82,15 @@ static bool to_cell(const lstm__stepwise_pass *pass, size_t t, size_t first, siz
     return holds;
 }
 
-static void step(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t count)
+/* Groups of the columns of dA U^T, see packed.h. */
+static size_t groups_of(const lstm__stepwise *s)
+{
+    const size_t most = s->kernels->cross_vectors;
+    return (lstm__panels(s->kernels->lanes, s->width) + most - 1) / most;
+}
+
+/* Down to the sums of the gates, where their gradients are left. */
+static void begin_step(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t count)
 {
     const lstm__stepwise *s = pass->s;
     const lstm__recurrence_call *call = pass->call;
@@ -98,32 +106,59 @@ static void step(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t
     v.dpeephole = s->dpeephole ? s->dpeephole + first * LSTM__LOOKS * s->padded : NULL;
     v.dnormal = s->dnormal ? s->dnormal + first * 2 * s->padded : NULL;
     s->kernels->variant_backward(&v);
-    const real *d = v.gates;
     for (int k = 0; k < 2; k++)
         if (s->hats[k]) {
             const lstm__gate_norm norm = lstm__stepwise_norm(pass, k, t, first, count);
             s->kernels->gate_norm_backward(&norm);
-            d = k == 0 ? norm.x : d;
         }
     if (s->factors && !kept)
         memset(dr, 0, count * s->padded * sizeof(real));
+}
+
+/* dr = (or +=) dA U^T, some groups of its columns; under one mask it goes by dh, which the cell has
+ * done with. */
+static void multiply_h_back(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t count,
+                            lstm__share groups)
+{
+    const lstm__stepwise *s = pass->s;
+    const size_t lanes = s->kernels->lanes;
+    const size_t panels = lstm__panels(lanes, s->width);
+    const size_t all = groups_of(s);
     if (s->factors && !s->one_mask) {
         lstm__stepwise_dropped_back(pass, t, first, count);
         return;
     }
-    /* under a mask it goes by dh, which the cell has done with */
-    real *const back = s->factors ? v.dh : dr;
-    s->kernels->multiply_across(&(lstm__multiplication){.rows = count,
-                                                        .k = LSTM__GATES * s->padded,
-                                                        .a = d,
-                                                        .ld_a = s->ld_gates,
-                                                        .b = s->back_h,
-                                                        .c = back,
-                                                        .ld_c = s->padded,
-                                                        .accumulate = kept && !s->factors},
-                                s->width);
-    if (s->factors)
-        lstm__stepwise_masked_back(pass, first, count, back);
+    for (size_t g = groups.first; g < groups.first + groups.count; g++) {
+        const lstm__share part = lstm__share_of(panels, all, (int32_t)g);
+        const size_t column = part.first * lanes;
+        const size_t width = part.count * lanes;
+        s->kernels->multiply_across(
+            &(lstm__multiplication){
+                .rows = count,
+                .k = LSTM__GATES * s->padded,
+                .a = s->hats[0] ? lstm__stepwise_norm(pass, 0, t, first, count).x
+                                : lstm__stepwise_gates(pass, s->gates, t) + first * s->ld_gates,
+                .ld_a = s->ld_gates,
+                .b = s->back_h + column * LSTM__GATES * s->padded,
+                .c = (s->factors ? s->dh : s->dr) + first * s->padded + column,
+                .ld_c = s->padded,
+                .accumulate = s->options->zoneout_h > 0 && !s->factors},
+            s->width - column < width ? s->width - column : width);
+    }
+}
+
+static void end_step(const lstm__stepwise_pass *pass, size_t first, size_t count)
+{
+    const lstm__stepwise *s = pass->s;
+    if (s->factors && s->one_mask)
+        lstm__stepwise_masked_back(pass, first, count, s->dh + first * s->padded);
+}
+
+static void step(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t count)
+{
+    begin_step(pass, t, first, count);
+    multiply_h_back(pass, t, first, count, (lstm__share){0, groups_of(pass->s)});
+    end_step(pass, first, count);
 }
 
 /* A sample that step t leaves out: what arrives at an output that repeats the one before, and no
@@ -178,6 +213,41 @@ static void backward_samples(void *argument, int32_t index)
     }
     if (pass->first_step == 0)
         finish(pass, share.first, share.count);
+}
+
+/* A few samples and a large step: the groups of its product are shared. */
+static void backward_groups(void *argument, int32_t index)
+{
+    const lstm__stepwise_pass *pass = argument;
+    const size_t t = pass->first_step;
+    const lstm__share groups = lstm__share_of(groups_of(pass->s), pass->tasks, index);
+    lstm__share run;
+    for (size_t at = 0;
+         lstm__stepwise_run(lstm__stepwise_mask(pass, t), &at, pass->call->batch, &run);)
+        multiply_h_back(pass, t, run.first, run.count, groups);
+}
+
+static void backward_shared(const lstm__stepwise_pass *segment)
+{
+    lstm__stepwise_pass pass = *segment;
+    const size_t batch = pass.call->batch;
+    if (segment->last_step == pass.call->steps)
+        start(&pass, 0, batch);
+    for (size_t t = segment->last_step; t-- > segment->first_step;) {
+        const unsigned char *mask = lstm__stepwise_mask(&pass, t);
+        lstm__share run;
+        pass.first_step = t;
+        for (size_t at = 0; lstm__stepwise_run(mask, &at, batch, &run);)
+            begin_step(&pass, t, run.first, run.count);
+        lstm__parallel(pass.s->context, (int32_t)pass.tasks, backward_groups, &pass);
+        for (size_t at = 0; lstm__stepwise_run(mask, &at, batch, &run);)
+            end_step(&pass, run.first, run.count);
+        for (size_t row = 0; mask && row < batch; row++)
+            if (!mask[row])
+                wait_row(&pass, t, row);
+    }
+    if (segment->first_step == 0)
+        finish(&pass, 0, batch);
 }
 
 /* ---- x */
@@ -396,9 +466,15 @@ void lstm__stepwise_backward(const lstm__stepwise *s, const lstm__recurrence_cal
         pass.first_step = end > most ? end - most : 0;
         const size_t rows = (pass.last_step - pass.first_step) * batch;
         list_rows(&pass);
-        pass.tasks = lstm__shares(s->context, batch, lstm__work(rows, s->width, s->padded),
-                                  LSTM__TASK_WORK);
-        lstm__parallel(s->context, (int32_t)pass.tasks, backward_samples, &pass);
+        if (lstm__stepwise_shares_columns(s, batch, groups_of(s))) {
+            pass.tasks = lstm__shares(s->context, groups_of(s),
+                                      lstm__work(batch, s->width, s->padded), LSTM__STEP_TASK_WORK);
+            backward_shared(&pass);
+        } else {
+            pass.tasks = lstm__shares(s->context, batch, lstm__work(rows, s->width, s->padded),
+                                      LSTM__TASK_WORK);
+            lstm__parallel(s->context, (int32_t)pass.tasks, backward_samples, &pass);
+        }
         if (call->dx.data) {
             pass.tasks = lstm__shares(s->context, rows, lstm__work(rows, s->input, s->padded),
                                       LSTM__TASK_WORK);

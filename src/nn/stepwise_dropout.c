@@ -153,16 +153,14 @@ void lstm__stepwise_dropped_weights(const lstm__stepwise_pass *pass, real *dweig
 
 /* ---- One mask for all gates */
 
-const real *lstm__stepwise_masked(const lstm__stepwise_pass *pass, size_t t, size_t first,
-                                  size_t count)
+void lstm__stepwise_mask_h(const lstm__stepwise_pass *pass, size_t t, size_t first, size_t count)
 {
     const lstm__stepwise *s = pass->s;
     const real *h = lstm__stepwise_rows(pass, t) + first * s->ld_rows;
     const real *factors = factors_of(pass, 0, first);
-    real *to = s->masked_h + (t * pass->call->batch + first) * s->width;
+    real *to = lstm__stepwise_masked_h(pass, t, first);
     for (size_t row = 0; row < count; row++)
         multiply(s->width, h + row * s->ld_rows, factors + row * s->width, to + row * s->width);
-    return to;
 }
 
 void lstm__stepwise_masked_back(const lstm__stepwise_pass *pass, size_t first, size_t count,
