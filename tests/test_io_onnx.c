@@ -434,6 +434,36 @@ static void test_activations_become_ours_with_their_numbers(void **state)
     lstm__graph_release(model);
 }
 
+/* Every parameter of a cell, none of them 0, comes back from a file to the bit. */
+static void test_parameters_of_a_cell_are_written_and_read_again(void **state)
+{
+    static const char text[] =
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, 2]}, {\"type\": \"LSTM\", "
+        "\"name\": \"l\", \"units\": 3, \"peepholes\": true}]}";
+    static const char *const names[] = {"l/kernel", "l/recurrent_kernel", "l/bias",
+                                        "l/peephole_kernel"};
+    lstm_model *models[2] = {NULL, NULL};
+    (void)state;
+    assert_works(lstm__model_from_json(&models[0], context, text, strlen(text)));
+    for (size_t k = 0; k < models[0]->value_count; k++)
+        models[0]->values[k] = (float)(k + 1) / 64;
+    lstm__graph_changed(models[0]);
+    assert_works(lstm__onnx_save(models[0], "cell.onnx"));
+    assert_works(lstm__model_load(&models[1], context, "cell.onnx"));
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        float values[2][64] = {{0}, {0}};
+        for (size_t m = 0; m < 2; m++) {
+            const size_t at = lstm__graph_find_parameter(models[m], names[k]);
+            assert_true(at < models[m]->parameter_count);
+            assert_true(lstm__parameter_size(&models[m]->parameters[at]) <= 64);
+            lstm__parameter_read(&models[m]->parameters[at], models[m]->values, values[m]);
+        }
+        assert_memory_equal(values[0], values[1], sizeof values[0]);
+    }
+    lstm__graph_release(models[0]);
+    lstm__graph_release(models[1]);
+}
+
 static void test_features_that_are_a_symbol_are_those_of_the_weights(void **state)
 {
     (void)state;
@@ -535,6 +565,7 @@ int main(void)
         cmocka_unit_test(test_messages_name_operator_node_and_attribute),
         cmocka_unit_test(test_activations_that_cannot_be_are_refused),
         cmocka_unit_test(test_activations_become_ours_with_their_numbers),
+        cmocka_unit_test(test_parameters_of_a_cell_are_written_and_read_again),
         cmocka_unit_test(test_features_that_are_a_symbol_are_those_of_the_weights),
         cmocka_unit_test(test_shapes_in_a_file_cannot_ask_for_memory),
         cmocka_unit_test(test_the_note_tells_names_and_axes),

@@ -307,8 +307,15 @@ lstm_status lstm__onnx_export_cell(lstm__onnx_export *x, const lstm__node *node)
         else if (wanted)
             lstm__onnx_between(node, words[k], outputs[k]);
     }
-    const char *inputs[] = {
-        moved, weights[0], weights[1], weights[2], "", states[0], c.lstm ? states[1] : NULL, NULL};
+    const char *inputs[] = {moved,
+                            weights[0],
+                            weights[1],
+                            weights[2],
+                            "",
+                            states[0],
+                            c.lstm ? states[1] : NULL,
+                            c.peepholes ? weights[3] : NULL,
+                            NULL};
     RETURN_IF_ERROR(put_node(x, &c, inputs, outputs));
     if (c.sequences && outputs[0][0])
         put_sequence(x, &c, outputs[0]);

@@ -280,10 +280,10 @@ static lstm_status lstm_step(scan *s)
     const char *active = NULL;
     split(s, lstm_sums(s), 4, sums);
     RETURN_IF_ERROR(fresh_cell(s, sums, &m));
-    RETURN_IF_ERROR(gate(s, look(s, 2, sums[3], m), &gate_o));
     const char *seen = s->values.cell_gamma
                            ? normalise(s, m, s->units, s->values.cell_gamma, s->values.cell_beta)
                            : m;
+    RETURN_IF_ERROR(gate(s, look(s, 2, sums[3], carried ? seen : m), &gate_o));
     RETURN_IF_ERROR(activate(s, own ? o->output_activation : o->activation,
                              own ? o->output_activation_alpha : o->activation_alpha,
                              own ? o->output_activation_beta : o->activation_beta, seen, &active));
