@@ -121,7 +121,7 @@ check 2 "go together" fit model.json $DATA --val-x vx.csv -o n.lstm
 check 2 "exclude each other" fit model.json $DATA --val-x vx.csv --val-y vy.csv --validation-split 0.1 -o n.lstm
 check 2 "exclude each other" fit model.json $DATA --epochs 2 --steps 2 -o n.lstm
 check 2 "would be written twice" fit model.json $DATA --checkpoint n.lstm -o n.lstm
-check 2 "this version does not write .hdf5" fit model.json $DATA -o n.hdf5
+check 2 "models are written as .lstm" fit model.json $DATA -o n.hdf5
 check 2 "models are written as" fit model.json $DATA -o n.model
 check 3 "no_folder" fit model.json $DATA -o no_folder/n.lstm
 check 3 "no_folder" fit model.json $DATA --checkpoint no_folder/c -o n.lstm

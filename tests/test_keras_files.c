@@ -319,8 +319,8 @@ static void test_what_keras_cannot_say_is_refused_by_name(void **state)
          "\"kernel_size\": 1}",
          "layer \"c\": \"ignore_mask\" is false, which Keras' Conv1D cannot be"},
         {"{\"type\": \"Bidirectional\", \"name\": \"b\", \"layer\": {\"type\": \"GRU\", "
-         "\"units\": 2}}], \"outputs\": [\"b\", \"b/forward_gru:h\"",
-         "layer \"b/forward_gru\" is read by others than the Bidirectional \"b\""}};
+         "\"units\": 2}}], \"outputs\": [\"b\", \"b/forward_gru\"",
+         "layer \"b/forward_gru\": its outputs are read by others than the Bidirectional \"b\""}};
     (void)state;
     for (size_t k = 0; k < sizeof layers / sizeof *layers; k++) {
         char json[600];
@@ -340,8 +340,8 @@ static void test_only_formats_of_keras_are_exported(void **state)
     (void)state;
     lstm_model *model = model_of("{\"layers\": [{\"type\": \"Input\", \"shape\": [2]}, {\"type\": "
                                  "\"Dense\", \"units\": 1}]}");
-    assert_refused(lstm_model_export(model, "x.h5"), LSTM_ERROR_ARGUMENT,
-                   "\"x.h5\": expected a name that ends with .keras");
+    assert_refused(lstm_model_export(model, "x.hdf5"), LSTM_ERROR_ARGUMENT,
+                   "\"x.hdf5\": expected a name that ends with .keras");
     assert_refused(lstm_model_export(model, NULL), LSTM_ERROR_ARGUMENT, "path is NULL");
     assert_refused(lstm_model_export(model, "no/such/folder/x.keras"), LSTM_ERROR_IO,
                    "no/such/folder");

@@ -1409,7 +1409,9 @@ LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
  * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
  * weight is used and every parameter filled; the optimizer's state is not read, which a log line
  * says. No file, however damaged, is read outside its bounds, nor can it ask for more parameters
- * than it holds. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT,
+ * than it holds. A file of 16 MiB and more is mapped: do not cut it off in place meanwhile, but
+ * rename a new one over it, as lstm_model_save does. The self-test's memory stays with the model for
+ * its first session. Returns LSTM_OK, LSTM_ERROR_ARGUMENT, LSTM_ERROR_IO, LSTM_ERROR_FORMAT,
  * LSTM_ERROR_NOT_FOUND, LSTM_ERROR_UNSUPPORTED (newer file; weights without a description),
  * LSTM_ERROR_SHAPE, LSTM_ERROR_NUMERIC (self-test or NaN), LSTM_ERROR_MEMORY. */
 LSTM_API lstm_status lstm_model_load(lstm_model **out, lstm_context *context, const char *path);
@@ -1428,6 +1430,8 @@ LSTM_API lstm_status lstm_model_load_weights(lstm_model *model, const char *path
 
 /* Write a built model for others, in the format of the path's suffix: .keras (description and
  * weights) and .weights.h5 (weights alone, for model.load_weights of the same network) for Keras 3;
+ * .h5 (description and weights as Keras 2 writes them; Keras 3 opens it too, but for first states that
+ * are other layers' and MultiHeadAttention);
  * .pt or .pth, a state dict that PyTorch's torch.load(weights_only=True) opens; .onnx (opset 17; the
  * batch is free; layers that ONNX has no operator for are refused by name; a stateful LSTM takes its
  * states as inputs NAME.h0, NAME.c0 and gives NAME.hn, NAME.cn). A model of the other profile is

@@ -394,10 +394,10 @@ lstm_status lstm_model_export(const lstm_model *model, const char *path)
         return lstm__onnx_save(model, path);
     if (lstm__is_torch_path(path))
         return lstm__parameters_save((lstm_model *)(uintptr_t)model, path, LSTM_PROFILE_TORCH);
-    if (!ends_with(path, ".keras") && !ends_with(path, ".weights.h5"))
+    if (!ends_with(path, ".keras") && !ends_with(path, ".h5"))
         return lstm__fail(LSTM_ERROR_ARGUMENT,
                           "lstm_model_export: \"%.200s\": expected a name that ends with .keras, "
-                          ".weights.h5, .pt, .pth or .onnx",
+                          ".h5, .weights.h5, .pt, .pth or .onnx",
                           path);
     return lstm__keras_save(model, path);
 }

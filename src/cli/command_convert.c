@@ -93,9 +93,9 @@ const command command_convert = {
     .help = "IN is recognised by its content: a saved model, a JSON description, a file of\n"
             "Keras (.keras, .h5), a state dict of PyTorch (.pt, .pth, .safetensors), ONNX.\n"
             "OUT is written by its suffix: .lstm or .safetensors (all), .json (the description\n"
-            "only), .keras, .weights.h5 (for Keras 3), .pt, .pth (a state dict), .onnx, which\n"
-            "hold no scalers and no metadata; .c, one file of C99 for small machines, which\n"
-            "checks itself when it is compiled with -DPREFIX_TEST.",
+            "only), .keras, .weights.h5 (for Keras 3), .h5 (for Keras 2 and 3), .pt, .pth (a\n"
+            "state dict), .onnx, which hold no scalers and no metadata; .c, one file of C99 for\n"
+            "small machines, which checks itself when it is compiled with -DPREFIX_TEST.",
     .examples = "lstm convert model.keras model.lstm\n"
                 "lstm convert model.keras weights.safetensors --naming torch\n"
                 "lstm convert model.onnx model.keras --input-shape 28,1\n"

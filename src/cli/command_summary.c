@@ -7,6 +7,7 @@
  * order. Memory is that of real sessions, planned for the batch in question.
  */
 #include "command.h"
+#include "file_kind.h"
 #include "messages.h"
 #include "network_file.h"
 #include "text_table.h"
@@ -41,16 +42,23 @@ static void shape_of(char *text, size_t size, const lstm_layer *layer)
     }
 }
 
-/* "a, b:h": the names of the layers that layer `index` reads. */
+/* "a, b:h": the names of the layers that layer `index` reads; of its own parts, as a Bidirectional
+ * has them, only what stands behind its name: "./forward_lstm". */
 static void reads_of(char *text, size_t size, const summary_job *job, size_t index)
 {
     const json_t *inputs = json_object_get(json_array_get(job->layers, index), "inputs");
+    const char *layer = lstm_layer_name(lstm_model_layer(job->model, index));
+    const size_t length = strlen(layer);
     size_t used = 0;
     text[0] = '\0';
     for (size_t i = 0; i < json_array_size(inputs) && used < size; i++) {
         const char *name = json_string_value(json_array_get(inputs, i));
-        used += (size_t)snprintf(text + used, size - used, "%s%s", i == 0 ? "" : ", ",
-                                 name == NULL ? "?" : name);
+        const int own = name != NULL && strncmp(name, layer, length) == 0 && name[length] == '/';
+        used += (size_t)snprintf(text + used, size - used, "%s%s%s", i == 0 ? "" : ", ",
+                                 own ? "." : "",
+                                 name == NULL ? "?"
+                                 : own        ? name + length
+                                              : name);
     }
 }
 
@@ -149,6 +157,17 @@ static void print_costs(lstm_model *model, const summary_job *job)
     putchar('\n');
 }
 
+/* The path, then what the file is. */
+static void print_file(const lstm_model *model, const char *path)
+{
+    char size[40];
+    double bytes = 0;
+    const char *profile = lstm_constant_name(LSTM_NAMES_PROFILE, lstm_model_profile(model));
+    const char *kind = file_kind(path, &bytes);
+    printf("%s\n%s, %s, %s profile\n\n", path, kind, text_bytes(size, sizeof size, bytes),
+           profile == NULL ? "unknown" : profile);
+}
+
 /* Steps of a sample: the longest fixed input's, or those of --steps. */
 static void count_steps(summary_job *job)
 {
@@ -186,8 +205,7 @@ static int run_summary(const arguments *line)
                        .counted = 1,
                        .layers = json_object_get(root, "layers")};
     count_steps(&job);
-    const char *profile = lstm_constant_name(LSTM_NAMES_PROFILE, lstm_model_profile(model));
-    printf("%s (%s profile)\n\n", path, profile == NULL ? "unknown" : profile);
+    print_file(model, path);
     NEED(print_layers(&job));
     print_costs(model, &job);
 out:

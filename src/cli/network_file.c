@@ -65,7 +65,7 @@ int model_load_described(lstm_model **out, lstm_context *context, const char *pa
 
 static int is_exported(const char *path)
 {
-    static const char *const suffixes[] = {".keras", ".weights.h5", ".pt", ".pth", ".onnx", ".c"};
+    static const char *const suffixes[] = {".keras", ".h5", ".pt", ".pth", ".onnx", ".c"};
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         if (file_has_suffix(path, suffixes[i])) {
             return 1;
@@ -76,24 +76,14 @@ static int is_exported(const char *path)
 
 int model_check_output(const char *path)
 {
-    static const char *const later[] = {".h5", ".hdf5"};
     if (file_has_suffix(path, ".lstm") || file_has_suffix(path, ".safetensors") ||
         file_has_suffix(path, ".json") || is_exported(path)) {
         return file_check_writable(path);
     }
-    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
-        if (file_has_suffix(path, later[i])) {
-            return message_error(
-                EXIT_USE,
-                "%s: this version does not write %s; it writes .lstm, .safetensors, .json, "
-                ".keras, .weights.h5, .pt, .pth, .onnx and .c",
-                path, later[i]);
-        }
-    }
     return message_error(
         EXIT_USE,
         "%s: models are written as .lstm, .safetensors, .json (the description only), .keras, "
-        ".weights.h5, .pt, .pth, .onnx or .c",
+        ".h5, .weights.h5, .pt, .pth, .onnx or .c",
         path);
 }
 

@@ -9,6 +9,9 @@
  * "b/backward_lstm"]}, which is also how descriptions are written. Keras' form of inner layers,
  * {"class_name": …, "config": …}, and its "backward_layer" are read as well. With initial states
  * the inputs are the sequence, the states of the forward layer, those of the backward layer.
+ *
+ * One of Keras with return_state gives the states behind its merged output (or outputs); here they
+ * are those of the inner layers, "b/forward_lstm:h".
  */
 #include "bidirectional_json.h"
 
@@ -64,12 +67,14 @@ static int set_name(json_t *inner, const char *name, const char *direction)
                                         : json_sprintf("%s/%s_%s", name, direction, own));
 }
 
-/* The sequence and, with five inputs, two states from `first` on. */
-static int set_inputs(json_t *inner, const json_t *inputs, size_t first)
+/* The sequence and the states of one direction: the first half of what follows, or the second. */
+static int set_inputs(json_t *inner, const json_t *inputs, size_t direction)
 {
+    const size_t states = (json_array_size(inputs) - 1) / 2;
+    const size_t first = 1 + direction * states;
     json_t *list = json_pack("[O]", json_array_get(inputs, 0));
     int failed = !list;
-    for (size_t k = first; k < first + 2 && json_array_size(inputs) > 1; k++)
+    for (size_t k = first; k < first + states; k++)
         failed = failed || json_array_append(list, json_array_get(inputs, k)) != 0;
     return json_object_set_new(inner, "inputs", list) != 0 || failed;
 }
@@ -86,11 +91,12 @@ static lstm_status list_inputs(const lstm_model *model, const json_t *layer, jso
                                          : model->nodes[model->node_count - 1]->name);
     if (!*list)
         return no_memory();
-    if (json_array_size(*list) != 1 && json_array_size(*list) != 5)
-        return lstm__fail(
-            LSTM_ERROR_FORMAT,
-            "reads %zu layers: expected one, or five (sequence, h and c forward, h and c backward)",
-            json_array_size(*list));
+    const size_t count = json_array_size(*list);
+    if (count != 1 && count != 3 && count != 5)
+        return lstm__fail(LSTM_ERROR_FORMAT,
+                          "reads %zu layers: expected one, three (sequence, h forward, h backward) "
+                          "or five (sequence, h and c forward, h and c backward)",
+                          count);
     return LSTM_OK;
 }
 
@@ -104,7 +110,7 @@ static lstm_status finish_parts(json_t *parts, const json_t *layer, const char *
     for (size_t k = 0; k < 2; k++) {
         json_t *inner = json_array_get(parts, k);
         failed = failed || set_name(inner, name, directions[k]) != 0 ||
-                 set_inputs(inner, inputs, 1 + 2 * k) != 0;
+                 set_inputs(inner, inputs, k) != 0;
         failed = failed || json_array_append(names, json_object_get(inner, "name")) != 0;
     }
     failed = failed || json_object_set(merge, "inputs", names) != 0 ||
@@ -155,4 +161,38 @@ out:
     json_decref(inner[1]);
     json_decref(parts);
     return status;
+}
+
+static const json_t *inner_of(const json_t *layer, size_t direction)
+{
+    const json_t *back = json_object_get(layer, "backward_layer");
+    return direction == 1 && back && !json_is_null(back) ? back : json_object_get(layer, "layer");
+}
+
+lstm_status lstm__bidirectional_json_state(const json_t *layer, int port, json_t **out)
+{
+    static const char *const directions[2] = {"forward", "backward"};
+    const char *mode = json_string_value(json_object_get(layer, "merge_mode"));
+    const bool apart = json_is_null(json_object_get(layer, "merge_mode")) ||
+                       (mode && strcmp(mode, "none") == 0);
+    const int outputs = apart ? 2 : 1;
+    json_t *inner = NULL;
+    *out = NULL;
+    if (port < outputs)
+        return LSTM_OK;
+    RETURN_IF_ERROR(copy_inner(inner_of(layer, 0), "layer", &inner));
+    const char *type = json_string_value(json_object_get(inner, "type"));
+    const int states = type && strcmp(type, "LSTM") == 0 ? 2 : 1;
+    const bool gives = json_is_true(json_object_get(inner, "return_state"));
+    const size_t direction = (size_t)((port - outputs) / states);
+    json_decref(inner);
+    if (!gives || direction > 1)
+        return LSTM_OK;
+    RETURN_IF_ERROR(copy_inner(inner_of(layer, direction), "layer", &inner));
+    if (set_name(inner, json_string_value(json_object_get(layer, "name")), directions[direction]) ==
+        0)
+        *out = json_sprintf("%s:%s", json_string_value(json_object_get(inner, "name")),
+                            (port - outputs) % states == 0 ? "h" : "c");
+    json_decref(inner);
+    return *out ? LSTM_OK : no_memory();
 }

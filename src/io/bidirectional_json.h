@@ -16,4 +16,8 @@ bool lstm__is_bidirectional_json(const json_t *layer);
 lstm_status lstm__bidirectional_json_expand(const lstm_model *model, const json_t *layer,
                                             json_t **parts);
 
+/* How output `port` of a Bidirectional of Keras that gives its states is called here, as a new
+ * reference; NULL: it is no state. */
+lstm_status lstm__bidirectional_json_state(const json_t *layer, int port, json_t **name);
+
 #endif

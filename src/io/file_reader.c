@@ -2,10 +2,13 @@
  *
  * Whole files in memory, and bounds-checked reading from them.
  *
- * Files are read, not mapped. A mapped file that another process truncates kills this one with
- * SIGBUS, which a library cannot catch without owning the process' signals; a disk error does the
- * same. Nearly every byte of a weight file is needed anyway, so mapping would save one copy and
- * nothing else. What is read is a snapshot: what was checked is what is used.
+ * A file of 16 MiB and more is mapped read-only, smaller ones are read. Mapping saves a copy of the
+ * file and, what costs more, the clearing of as much fresh memory (design/loading.md).
+ * Its price: a file that is cut off in place while it is loaded ends the process with SIGBUS, which
+ * a library cannot catch without owning the process' signals; so does a disk error. Files that are
+ * replaced by renaming, as this library writes them, are not touched by that. What a small file
+ * gives is a snapshot. What a mapped one gives may change while it is looked at, so no check may
+ * depend on reading a byte twice: a number is read once into a variable, checked and used there.
  *
  * The file is opened without blocking and looked at before anything is read, so that a FIFO without
  * a writer gives an error instead of a hang. The block is exactly as long as the file was when it
@@ -24,10 +27,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LARGEST_READ = 1 << 30, TEXT_SIZE = 1024 };
+enum { LARGEST_READ = 1 << 30, TEXT_SIZE = 1024, LEAST_MAPPED = 16 << 20 };
 
 static lstm_status check_kind(const char *path, const struct stat *information)
 {
@@ -63,6 +67,21 @@ static lstm_status read_all(int descriptor, const char *path, unsigned char *byt
     return LSTM_OK;
 }
 
+/* The bytes of a large file where the system has them; false where it cannot be mapped. */
+static bool map(lstm__file *file, int descriptor)
+{
+    int flags = MAP_PRIVATE;
+#ifdef MAP_POPULATE
+    flags |= MAP_POPULATE; /* all pages at once: nearly every byte is needed */
+#endif
+    void *const bytes = mmap(NULL, file->size, PROT_READ, flags, descriptor, 0);
+    if (bytes == MAP_FAILED)
+        return false;
+    file->bytes = bytes;
+    file->mapped = true;
+    return true;
+}
+
 static lstm_status open_file(lstm__file *file, lstm_context *context, const char *path, int flags)
 {
     lstm_status status = LSTM_OK;
@@ -83,12 +102,14 @@ static lstm_status open_file(lstm__file *file, lstm_context *context, const char
         FAIL(LSTM_ERROR_MEMORY, "%s: %jd bytes do not fit in memory", path,
              (intmax_t)information.st_size);
     file->size = (size_t)information.st_size;
-    file->bytes = lstm__allocate(context, file->size);
-    if (!file->bytes)
-        FAIL(LSTM_ERROR_MEMORY, "%s: no memory for its %zu bytes", path, file->size);
     file->name = lstm__copy_text(context, path);
     if (!file->name)
         FAIL(LSTM_ERROR_MEMORY, "%s: no memory for its name", path);
+    if (file->size >= LEAST_MAPPED && map(file, descriptor))
+        goto out;
+    file->bytes = lstm__allocate(context, file->size);
+    if (!file->bytes)
+        FAIL(LSTM_ERROR_MEMORY, "%s: no memory for its %zu bytes", path, file->size);
     TRY(read_all(descriptor, path, file->bytes, file->size));
 out:
     close(descriptor);
@@ -107,12 +128,22 @@ lstm_status lstm__file_open_inside(lstm__file *file, lstm_context *context, cons
     return open_file(file, context, path, O_NOFOLLOW);
 }
 
+void lstm__file_drop(lstm__file *file)
+{
+    if (file->mapped)
+        munmap(file->bytes, file->size);
+    else if (file->context)
+        lstm__release(file->context, file->bytes);
+    file->bytes = NULL;
+    file->size = 0;
+    file->mapped = false;
+}
+
 void lstm__file_close(lstm__file *file)
 {
-    if (file->context) {
-        lstm__release(file->context, file->bytes);
+    lstm__file_drop(file);
+    if (file->context)
         lstm__release(file->context, file->name);
-    }
     *file = (lstm__file){0};
 }
 

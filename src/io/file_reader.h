@@ -12,8 +12,9 @@
 typedef struct lstm__file {
     lstm_context *context; /* NULL in a closed file */
     char *name;            /* the path as the caller wrote it, for messages */
-    unsigned char *bytes;  /* aligned to 64 */
+    unsigned char *bytes;  /* to be read only; aligned to 64 */
     size_t size;           /* > 0 */
+    bool mapped;           /* bytes are the system's cache of the file, else a block of their own */
 } lstm__file;
 
 /* Read a regular file. IO: missing, unreadable, no regular file. FORMAT: empty. On failure `file`
@@ -23,6 +24,9 @@ lstm_status lstm__file_open(lstm__file *file, lstm_context *context, const char 
 /* The same, but a symbolic link in the last part of the path is refused: for files that another file
  * names. */
 lstm_status lstm__file_open_inside(lstm__file *file, lstm_context *context, const char *path);
+
+/* Give back the bytes early; the name stays. */
+void lstm__file_drop(lstm__file *file);
 
 /* Release a file; a zeroed or closed one is fine. */
 void lstm__file_close(lstm__file *file);

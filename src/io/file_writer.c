@@ -2,10 +2,15 @@
  *
  * Atomic file writing.
  *
- * A temporary file ".NAME.HEX.tmp" is created beside the target (same file system, so that rename
- * is atomic) with O_EXCL, written through a buffer, brought to the disk with fsync, and renamed
- * over the target; then the folder is brought to the disk too. Any failure before the rename
- * removes the temporary file and leaves the target alone.
+ * A file without a name (O_TMPFILE) is created in the target's folder (same file system, so that
+ * rename is atomic), written through a buffer and brought to the disk with fsync. Only then it gets
+ * the name ".NAME.HEX.tmp" (linkat, which fails where a name is taken) and is renamed over the
+ * target; then the folder is brought to the disk too. A process that is killed leaves nothing, but
+ * for the moment between these two calls: the system gives the blocks of a nameless file back. Where
+ * the file system, or a missing /proc, does not allow that, the file has its temporary name from
+ * the start (O_EXCL); a killed process then leaves it, and nobody else removes it: who wrote it
+ * cannot be told on a folder that several machines share. Any failure before the rename removes the
+ * temporary file and leaves the target alone.
  *
  * The new file gets the mode of the one it replaces (and its owner and group where the system lets
  * us), or 0666 less the umask. A symbolic link is followed by hand and its target replaced, so the
@@ -43,7 +48,8 @@ struct lstm__writer {
     lstm_context *context;
     char *path;      /* as the caller wrote it, for messages */
     char *target;    /* what is renamed to: path with symbolic links followed */
-    char *temporary; /* NULL when written directly */
+    char *temporary; /* name before the target's; NULL when written directly */
+    bool is_named;   /* and there is a file of that name */
     int descriptor;  /* -1 when closed */
     size_t used;     /* bytes in the buffer */
     uint64_t position;
@@ -128,33 +134,89 @@ static unsigned draw(const void *address, unsigned attempt)
     return (unsigned)(x ^ x >> 31);
 }
 
-static lstm_status create_temporary(lstm__writer *writer)
+/* Room for temporary names beside the target, its folder filled in. */
+static lstm_status start_name(lstm__writer *writer, size_t *size)
 {
     const char *const target = writer->target;
     const size_t folder = folder_length(target);
     if (target[folder] == 0)
         return lstm__fail(LSTM_ERROR_IO, "%s: is the name of a folder; expected that of a file",
                           writer->path);
-    const size_t size = folder + SHOWN_NAME + 32;
-    char *const name = lstm__allocate(writer->context, size);
-    if (!name)
-        return lstm__fail_memory(size, "the name of a temporary file");
-    memcpy(name, target, folder);
+    *size = folder + SHOWN_NAME + 32;
+    writer->temporary = lstm__allocate(writer->context, *size);
+    if (!writer->temporary)
+        return lstm__fail_memory(*size, "the name of a temporary file");
+    memcpy(writer->temporary, target, folder);
+    return LSTM_OK;
+}
+
+static void draw_name(const lstm__writer *writer, size_t size, unsigned attempt)
+{
+    const size_t folder = folder_length(writer->target);
+    snprintf(writer->temporary + folder, size - folder, ".%.*s.%08x.tmp", SHOWN_NAME,
+             writer->target + folder, draw(writer, attempt));
+}
+
+/* Under which a file without a name can be given one. */
+static void descriptor_path(int descriptor, char text[40])
+{
+    snprintf(text, 40, "/proc/self/fd/%d", descriptor);
+}
+
+/* Create a file without a name in the target's folder; false where that cannot be. */
+static bool create_nameless(lstm__writer *writer)
+{
+#ifdef O_TMPFILE
+    char path[40];
+    const size_t length = folder_length(writer->target);
+    writer->temporary[length] = 0;
+    const int descriptor = open(length ? writer->temporary : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC,
+                                0666);
+    if (descriptor < 0)
+        return false;
+    descriptor_path(descriptor, path);
+    if (access(path, F_OK) == 0) {
+        writer->descriptor = descriptor;
+        return true;
+    }
+    close(descriptor);
+#else
+    (void)writer;
+#endif
+    return false;
+}
+
+static lstm_status create_named(lstm__writer *writer, size_t size)
+{
     for (unsigned attempt = 0; attempt < MOST_NAMES; attempt++) {
-        snprintf(name + folder, size - folder, ".%.*s.%08x.tmp", SHOWN_NAME, target + folder,
-                 draw(writer, attempt));
-        writer->descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (writer->descriptor >= 0) {
-            writer->temporary = name;
+        draw_name(writer, size, attempt);
+        writer->descriptor = open(writer->temporary,
+                                  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+        writer->is_named = writer->descriptor >= 0;
+        if (writer->is_named)
             return LSTM_OK;
-        }
         if (errno != EEXIST)
             break;
     }
-    const lstm_status status = lstm__fail_system(
-        errno, "%s: cannot create a temporary file beside it", writer->path);
-    lstm__release(writer->context, name);
-    return status;
+    return lstm__fail_system(errno, "%s: cannot create a temporary file beside it", writer->path);
+}
+
+/* Give the finished file its temporary name. */
+static lstm_status give_name(lstm__writer *writer)
+{
+    char path[40];
+    const size_t size = folder_length(writer->target) + SHOWN_NAME + 32;
+    descriptor_path(writer->descriptor, path);
+    for (unsigned attempt = 0; !writer->is_named && attempt < MOST_NAMES; attempt++) {
+        draw_name(writer, size, attempt);
+        writer->is_named = linkat(AT_FDCWD, path, AT_FDCWD, writer->temporary, AT_SYMLINK_FOLLOW) ==
+                           0;
+        if (!writer->is_named && errno != EEXIST)
+            break;
+    }
+    return writer->is_named
+               ? LSTM_OK
+               : lstm__fail_system(errno, "%s: cannot name the finished file", writer->path);
 }
 
 /* Give the new file the mode, and where allowed the owner and group, of the one it replaces. */
@@ -174,9 +236,11 @@ static lstm_status copy_mode(const lstm__writer *writer, const struct stat *exis
     return LSTM_OK;
 }
 
-lstm_status lstm__writer_open(lstm__writer **out, lstm_context *context, const char *path)
+static lstm_status open_writer(lstm__writer **out, lstm_context *context, const char *path,
+                               bool named)
 {
     lstm_status status = LSTM_OK;
+    size_t size = 0;
     *out = NULL;
     lstm__writer *writer = lstm__allocate(context, sizeof *writer);
     if (!writer)
@@ -200,7 +264,9 @@ lstm_status lstm__writer_open(lstm__writer **out, lstm_context *context, const c
             goto out;
         }
     } else {
-        TRY(create_temporary(writer));
+        TRY(start_name(writer, &size));
+        if (named || !create_nameless(writer))
+            TRY(create_named(writer, size));
         TRY(copy_mode(writer, &existing));
     }
     *out = writer;
@@ -208,6 +274,16 @@ lstm_status lstm__writer_open(lstm__writer **out, lstm_context *context, const c
 out:
     lstm__writer_abort(writer);
     return status;
+}
+
+lstm_status lstm__writer_open(lstm__writer **out, lstm_context *context, const char *path)
+{
+    return open_writer(out, context, path, false);
+}
+
+lstm_status lstm__writer_open_named(lstm__writer **out, lstm_context *context, const char *path)
+{
+    return open_writer(out, context, path, true);
 }
 
 static lstm_status write_all(lstm__writer *writer, const unsigned char *bytes, size_t count)
@@ -289,6 +365,8 @@ lstm_status lstm__writer_close(lstm__writer **owner)
         status = lstm__fail_system(errno, "%s: cannot bring to the disk", writer->path);
         goto out;
     }
+    if (writer->temporary)
+        TRY(give_name(writer));
     const int closed = close(writer->descriptor);
     writer->descriptor = -1;
     if (closed != 0 && errno != EINTR) {
@@ -300,6 +378,7 @@ lstm_status lstm__writer_close(lstm__writer **owner)
             status = lstm__fail_system(errno, "%s: cannot rename the finished file", writer->path);
             goto out;
         }
+        writer->is_named = false;
         sync_folder(writer);
         lstm__release(writer->context, writer->temporary);
         writer->temporary = NULL;
@@ -315,7 +394,7 @@ void lstm__writer_abort(lstm__writer *writer)
         return;
     if (writer->descriptor >= 0)
         close(writer->descriptor);
-    if (writer->temporary)
+    if (writer->is_named)
         (void)unlink(writer->temporary);
     lstm__release(writer->context, writer->temporary);
     lstm__release(writer->context, writer->target);

@@ -12,6 +12,10 @@ typedef struct lstm__writer lstm__writer;
  * is a device or a pipe, which are written directly. */
 lstm_status lstm__writer_open(lstm__writer **out, lstm_context *context, const char *path);
 
+/* The same with a temporary name from the start, as where the file system has no files without a
+ * name; a killed process leaves it. */
+lstm_status lstm__writer_open_named(lstm__writer **out, lstm_context *context, const char *path);
+
 /* Append bytes. */
 lstm_status lstm__writer_write(lstm__writer *writer, const void *bytes, size_t count);
 

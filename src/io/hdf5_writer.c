@@ -4,24 +4,47 @@
  * version 2, links in the headers of their groups, contiguous data. Readable by every libhdf5 from
  * 1.8 (2008) on.
  *
- *     superblock | data of all arrays, each from a multiple of 64 on | headers, members before
- *     their groups, the root last
+ *     superblock | data of all arrays and long texts, each from a multiple of 64 on | headers,
+ *     members before their groups, the root last
  *
  * A header needs the addresses of what it links to, so entries are written from the last to the
  * first: a member is always added after its group.
+ *
+ * Attributes are texts. A message holds at most 64 KiB, so a long text lies in a global heap of its
+ * own, to which its attribute points, and a long list is cut into NAME0, NAME1, … as Keras does it.
  */
 #include "hdf5_writer.h"
 
 #include "checked.h"
 #include "hdf5_format.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { SUPERBLOCK = 48, ALIGNMENT = 64, MOST_NAME = 255, HEADER_WIDTH_4 = 2, CONSTANT = 1 };
+enum {
+    SUPERBLOCK = 48,
+    ALIGNMENT = 64,
+    MOST_NAME = 255,
+    HEADER_WIDTH_4 = 2,
+    CONSTANT = 1,
+    MOST_INSIDE = 1024, /* bytes of a text that stays in its message */
+    MOST_LIST = 64512,  /* bytes of a list, Keras' limit */
+    LEAST_HEAP = 4096
+};
+
+/* `count` texts of `width` bytes, filled up with NUL; or one in a heap. */
+typedef struct attribute {
+    char *name;
+    char *bytes; /* NULL: in the heap at `heap`, `width` bytes of it */
+    uint64_t heap;
+    size_t width, count;
+    bool is_list;
+    size_t next; /* attribute of the same group; 0 = none */
+} attribute;
 
 typedef struct entry {
     char *name;
-    char *attribute;
+    size_t attribute; /* number of its first one + 1; 0 = none */
     size_t parent;
     bool is_array;
     int32_t rank;
@@ -36,6 +59,9 @@ struct lstm__hdf5_writer {
     entry *entries;
     size_t count;
     size_t capacity;
+    attribute *attributes;
+    size_t attribute_count;
+    size_t attribute_capacity;
     /* for each entry: its first member, the next member of its group; 0 = none */
     size_t *first, *next;
     unsigned char *bytes;
@@ -104,45 +130,149 @@ void lstm__hdf5_writer_destroy(lstm__hdf5_writer *w)
 {
     if (!w)
         return;
-    for (size_t k = 0; k < w->count; k++) {
+    for (size_t k = 0; k < w->count; k++)
         lstm__release(w->context, w->entries[k].name);
-        lstm__release(w->context, w->entries[k].attribute);
+    for (size_t k = 0; k < w->attribute_count; k++) {
+        lstm__release(w->context, w->attributes[k].name);
+        lstm__release(w->context, w->attributes[k].bytes);
     }
+    lstm__release(w->context, w->attributes);
     lstm__release(w->context, w->entries);
     lstm__release(w->context, w->first);
     lstm__release(w->context, w->bytes);
     lstm__release(w->context, w);
 }
 
-static lstm_status add(lstm__hdf5_writer *w, size_t parent, const char *name, const char *attribute)
+static lstm_status check_name(const char *name)
 {
-    if (strlen(name) > MOST_NAME || (attribute && strlen(attribute) > MOST_NAME))
+    if (strlen(name) > MOST_NAME)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
                           "name \"%.100s...\" in an HDF5 file: expected at most %d bytes", name,
                           MOST_NAME);
+    return LSTM_OK;
+}
+
+static lstm_status add(lstm__hdf5_writer *w, size_t parent, const char *name)
+{
+    RETURN_IF_ERROR(check_name(name));
     RETURN_IF_ERROR(lstm__grow(w->context, (void **)&w->entries, &w->capacity, w->count + 1,
                                sizeof *w->entries));
     entry *e = &w->entries[w->count];
     *e = (entry){.parent = parent};
     e->name = lstm__copy_text(w->context, name);
-    e->attribute = attribute ? lstm__copy_text(w->context, attribute) : NULL;
     w->count++;
-    return e->name && (e->attribute || !attribute) ? LSTM_OK
-                                                   : lstm__fail_memory(strlen(name), "a name");
+    return e->name ? LSTM_OK : lstm__fail_memory(strlen(name), "a name");
 }
 
 lstm_status lstm__hdf5_add_group(lstm__hdf5_writer *w, size_t parent, const char *name,
                                  const char *name_attribute, size_t *number)
 {
     *number = w->count;
-    return add(w, parent, name, name_attribute);
+    RETURN_IF_ERROR(add(w, parent, name));
+    if (!name_attribute)
+        return LSTM_OK;
+    RETURN_IF_ERROR(check_name(name_attribute));
+    return lstm__hdf5_add_text(w, *number, "name", name_attribute);
+}
+
+/* ---- Attributes */
+
+static lstm_status add_attribute(lstm__hdf5_writer *w, size_t group, const char *name,
+                                 attribute **out)
+{
+    RETURN_IF_ERROR(check_name(name));
+    RETURN_IF_ERROR(lstm__grow(w->context, (void **)&w->attributes, &w->attribute_capacity,
+                               w->attribute_count + 1, sizeof *w->attributes));
+    attribute *a = &w->attributes[w->attribute_count++];
+    *a = (attribute){.next = w->entries[group].attribute, .count = 1};
+    w->entries[group].attribute = w->attribute_count;
+    a->name = lstm__copy_text(w->context, name);
+    *out = a;
+    return a->name ? LSTM_OK : lstm__fail_memory(strlen(name), "a name");
+}
+
+/* A text as the only object of a global heap. */
+static lstm_status put_heap(lstm__hdf5_writer *w, const char *text, size_t length)
+{
+    static const unsigned char zeros[LEAST_HEAP];
+    enum { HEAD = 16 }; /* of the heap, of an object, of the space that is left */
+    const size_t padding = (8 - length % 8) % 8;
+    const size_t used = 2 * HEAD + length + padding;
+    const size_t left = used + HEAD < LEAST_HEAP ? LEAST_HEAP - used : HEAD;
+    RETURN_IF_ERROR(put_bytes(w, "GCOL\1\0\0", 8));
+    RETURN_IF_ERROR(put(w, 8, used + left));
+    RETURN_IF_ERROR(put(w, 8, 1)); /* object 1, no references */
+    RETURN_IF_ERROR(put(w, 8, length));
+    RETURN_IF_ERROR(put_bytes(w, text, length));
+    RETURN_IF_ERROR(put_bytes(w, zeros, padding));
+    RETURN_IF_ERROR(put(w, 8, 0)); /* object 0: free */
+    RETURN_IF_ERROR(put(w, 8, left));
+    return put_bytes(w, zeros, left - HEAD);
+}
+
+lstm_status lstm__hdf5_add_text(lstm__hdf5_writer *w, size_t group, const char *name,
+                                const char *text)
+{
+    attribute *a = NULL;
+    const size_t length = strlen(text);
+    RETURN_IF_ERROR(add_attribute(w, group, name, &a));
+    if (length > UINT32_MAX)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "attribute \"%.100s\" is too long for HDF5",
+                          name);
+    if (length <= MOST_INSIDE) {
+        a->width = length + 1;
+        a->bytes = lstm__copy_text(w->context, text);
+        return a->bytes ? LSTM_OK : lstm__fail_memory(length, "an attribute");
+    }
+    RETURN_IF_ERROR(align(w));
+    a->heap = w->used;
+    a->width = length;
+    return put_heap(w, text, length);
+}
+
+/* Some texts of a list, each of `width` bytes. */
+static lstm_status add_part(lstm__hdf5_writer *w, size_t group, const char *name,
+                            const char *const *texts, size_t count, size_t width)
+{
+    attribute *a = NULL;
+    RETURN_IF_ERROR(add_attribute(w, group, name, &a));
+    a->is_list = true;
+    a->count = count;
+    a->width = width;
+    a->bytes = lstm__allocate_zeroed(w->context, count * width + 1);
+    if (!a->bytes)
+        return lstm__fail_memory(count * width, "an attribute");
+    for (size_t k = 0; k < count; k++)
+        memcpy(a->bytes + k * width, texts[k], strlen(texts[k]));
+    return LSTM_OK;
+}
+
+lstm_status lstm__hdf5_add_texts(lstm__hdf5_writer *w, size_t group, const char *name,
+                                 const char *const *texts, size_t count)
+{
+    size_t width = 1;
+    for (size_t k = 0; k < count; k++)
+        width = strlen(texts[k]) > width ? strlen(texts[k]) : width;
+    if (width > MOST_LIST)
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED, "attribute \"%.100s\" is too long for HDF5",
+                          name);
+    const size_t each = MOST_LIST / width;
+    if (count <= each)
+        return add_part(w, group, name, texts, count, width);
+    for (size_t first = 0, part = 0; first < count; first += each, part++) {
+        char text[MOST_NAME + 1];
+        snprintf(text, sizeof text, "%.200s%zu", name, part);
+        RETURN_IF_ERROR(add_part(w, group, text, texts + first,
+                                 count - first < each ? count - first : each, width));
+    }
+    return LSTM_OK;
 }
 
 lstm_status lstm__hdf5_add_array(lstm__hdf5_writer *w, size_t parent, const char *name,
                                  int32_t rank, const int64_t *shape, const float *values)
 {
     size_t count = 0;
-    RETURN_IF_ERROR(add(w, parent, name, NULL));
+    RETURN_IF_ERROR(add(w, parent, name));
     entry *e = &w->entries[w->count - 1];
     e->is_array = true;
     e->rank = rank;
@@ -180,22 +310,38 @@ static lstm_status put_array_messages(lstm__hdf5_writer *w, const entry *e)
     return put(w, 8, e->size);
 }
 
-/* Attribute "name": one text of fixed length, UTF-8, filled up with NUL. */
-static lstm_status put_name(lstm__hdf5_writer *w, const char *text)
+/* Texts of fixed length, UTF-8, filled up with NUL; or one of any length in a heap. */
+static lstm_status put_attribute(lstm__hdf5_writer *w, const attribute *a)
 {
-    static const char key[] = "name";
-    const size_t length = strlen(text) + 1;
-    RETURN_IF_ERROR(put_message(w, LSTM__HDF5_ATTRIBUTE, 9 + sizeof key + 8 + 4 + length, 0));
+    /* a sequence of characters, UTF-8; the type of one */
+    static const unsigned char any_length[16] = {0x19, 1, 1, 0, 16, 0, 0, 0, 0x13, 0x10, 0, 0, 1};
+    enum { FIXED_TYPE = 8, IN_HEAP = 16 };
+    const size_t name = strlen(a->name) + 1;
+    const size_t type = a->bytes ? FIXED_TYPE : sizeof any_length;
+    const size_t space = a->is_list ? 12 : 4;
+    const size_t data = a->bytes ? a->count * a->width : IN_HEAP;
+    RETURN_IF_ERROR(put_message(w, LSTM__HDF5_ATTRIBUTE, 9 + name + type + space + data, 0));
     RETURN_IF_ERROR(put(w, 2, 3));
-    RETURN_IF_ERROR(put(w, 2, sizeof key));
-    RETURN_IF_ERROR(put(w, 2, 8));
-    RETURN_IF_ERROR(put(w, 2, 4));
+    RETURN_IF_ERROR(put(w, 2, name));
+    RETURN_IF_ERROR(put(w, 2, type));
+    RETURN_IF_ERROR(put(w, 2, space));
     RETURN_IF_ERROR(put(w, 1, 0));
-    RETURN_IF_ERROR(put_bytes(w, key, sizeof key));
-    RETURN_IF_ERROR(put(w, 4, 0x13 | 0x11 << 8)); /* text, padded with NUL, UTF-8 */
-    RETURN_IF_ERROR(put(w, 4, length));
-    RETURN_IF_ERROR(put(w, 4, 2)); /* dataspace of version 2: one value */
-    return put_bytes(w, text, length);
+    RETURN_IF_ERROR(put_bytes(w, a->name, name));
+    if (a->bytes) {
+        RETURN_IF_ERROR(put(w, 4, 0x13 | 0x11 << 8)); /* text, padded with NUL, UTF-8 */
+        RETURN_IF_ERROR(put(w, 4, a->width));
+    } else {
+        RETURN_IF_ERROR(put_bytes(w, any_length, sizeof any_length));
+    }
+    /* dataspace of version 2: one value, or a list */
+    RETURN_IF_ERROR(put(w, 4, a->is_list ? 2 | 1 << 8 | 1 << 24 : 2));
+    if (a->is_list)
+        RETURN_IF_ERROR(put(w, 8, a->count));
+    if (a->bytes)
+        return put_bytes(w, a->bytes, data);
+    RETURN_IF_ERROR(put(w, 4, a->width));
+    RETURN_IF_ERROR(put(w, 8, a->heap));
+    return put(w, 4, 1);
 }
 
 static lstm_status put_group_messages(lstm__hdf5_writer *w, size_t number)
@@ -206,8 +352,8 @@ static lstm_status put_group_messages(lstm__hdf5_writer *w, size_t number)
     RETURN_IF_ERROR(put(w, 8, LSTM__HDF5_NOWHERE));
     RETURN_IF_ERROR(put_message(w, LSTM__HDF5_GROUP_INFO, 2, CONSTANT));
     RETURN_IF_ERROR(put(w, 2, 0));
-    if (w->entries[number].attribute)
-        RETURN_IF_ERROR(put_name(w, w->entries[number].attribute));
+    for (size_t k = w->entries[number].attribute; k > 0; k = w->attributes[k - 1].next)
+        RETURN_IF_ERROR(put_attribute(w, &w->attributes[k - 1]));
     for (size_t k = w->first[number]; k != 0; k = w->next[k]) {
         const entry *member = &w->entries[k];
         const size_t length = strlen(member->name);

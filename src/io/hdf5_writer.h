@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * HDF5 files put together in memory: groups, each with a text attribute "name" if wanted, and
- * arrays.
+ * HDF5 files put together in memory: groups with texts as attributes, and arrays.
  */
 #ifndef LSTM_IO_HDF5_WRITER_H
 #define LSTM_IO_HDF5_WRITER_H
@@ -12,10 +11,17 @@ typedef struct lstm__hdf5_writer lstm__hdf5_writer;
 lstm_status lstm__hdf5_writer_create(lstm__hdf5_writer **out, lstm_context *context);
 void lstm__hdf5_writer_destroy(lstm__hdf5_writer *writer);
 
-/* Add a group to a group (0 = the root); *number is its own. `name_attribute` may be NULL. Names:
- * at most 255 bytes. */
+/* Add a group to a group (0 = the root); *number is its own. `name_attribute`, the text of an
+ * attribute "name", may be NULL. Names: at most 255 bytes. */
 lstm_status lstm__hdf5_add_group(lstm__hdf5_writer *writer, size_t parent, const char *name,
                                  const char *name_attribute, size_t *number);
+
+/* Add a text, or a list of texts, as an attribute of a group. Texts are copied. A list of more than
+ * 64,512 bytes becomes several attributes, NAME0, NAME1, … */
+lstm_status lstm__hdf5_add_text(lstm__hdf5_writer *writer, size_t group, const char *name,
+                                const char *text);
+lstm_status lstm__hdf5_add_texts(lstm__hdf5_writer *writer, size_t group, const char *name,
+                                 const char *const *texts, size_t count);
 
 /* Add an array. `values` are copied. */
 lstm_status lstm__hdf5_add_array(lstm__hdf5_writer *writer, size_t parent, const char *name,

@@ -36,12 +36,13 @@ static int deepest_first(const void *a, const void *b)
 }
 
 /* The depth-first walk: a stack of nodes, each with the input that comes next. */
-static void number_nodes(const lstm_model *model, ranking *rank, size_t *stack, int *next)
+static void number_nodes(const lstm_model *model, const size_t *owners, ranking *rank,
+                         size_t *stack, int *next)
 {
     size_t met = 0;
     for (size_t o = 0; o < model->output_count; o++) {
         size_t top = 0;
-        const size_t output = model->outputs[o]->node->index;
+        const size_t output = owners[model->outputs[o]->node->index];
         if (rank[output].met != model->node_count)
             continue;
         rank[output].met = met++;
@@ -53,7 +54,9 @@ static void number_nodes(const lstm_model *model, ranking *rank, size_t *stack, 
                 top--;
                 continue;
             }
-            const size_t input = node->inputs[next[top - 1]++]->node->index;
+            size_t input = node->inputs[next[top - 1]++]->node->index;
+            if (owners[input] != node->index)
+                input = owners[input];
             if (rank[input].met != model->node_count)
                 continue;
             rank[input].met = met++;
@@ -91,11 +94,14 @@ lstm_status lstm__keras_order(const lstm_model *model, size_t *order)
         rank[k] = (ranking){k, 0, count};
     for (size_t k = count; k-- > 0;) /* readers come after what they read */
         for (int input = 0; input < model->nodes[k]->input_count; input++) {
-            ranking *read = &rank[model->nodes[k]->inputs[input]->node->index];
-            const size_t depth = rank[k].depth + (owners[read->node] == k ? 0 : 1);
-            read->depth = read->depth > depth ? read->depth : depth;
+            const size_t owner = owners[model->nodes[k]->inputs[input]->node->index];
+            const size_t depth = rank[owners[k]].depth + 1;
+            if (owner != owners[k] && rank[owner].depth < depth)
+                rank[owner].depth = depth;
         }
-    number_nodes(model, rank, stack, next);
+    for (size_t k = 0; k < count; k++)
+        rank[k].depth = rank[owners[k]].depth;
+    number_nodes(model, owners, rank, stack, next);
     qsort(rank, count, sizeof *rank, deepest_first);
     for (size_t k = 0; k < count; k++)
         order[k] = rank[k].node;
@@ -113,6 +119,7 @@ typedef struct describing {
     const lstm_model *model;
     const size_t *owners;
     const json_t *layers; /* of our description */
+    bool old;             /* as Keras 1 and 2 write it */
 } describing;
 
 /* Whether a layer's values are tokens: an input of one feature that Embedding layers alone read,
@@ -145,26 +152,34 @@ static json_t *shape_of(const lstm_model *model, const lstm_layer *layer)
     return json_pack("[n, I]", (json_int_t)shape.features);
 }
 
-/* ["lstm", 0, port] */
-static json_t *history_of(const lstm_layer *layer)
+/* ["lstm", 0, port]. The states of the layers in a Bidirectional are its outputs behind the merged
+ * ones: those of the forward layer, those of the backward one. */
+static json_t *history_of(const describing *d, const lstm_layer *layer)
 {
-    return json_pack("[s, i, i]", layer->node->name, 0, layer->port);
+    const lstm__node *node = layer->node;
+    const lstm__node *owner = d->model->nodes[d->owners[node->index]];
+    int port = layer->port;
+    if (owner != node) {
+        const lstm__node *first = owner->inputs[0]->node;
+        port += owner->port_count - 1 + (node == first ? 0 : first->port_count - 1);
+    }
+    return json_pack("[s, i, i]", owner->name, 0, port);
 }
 
-static json_t *tensor_of(const lstm_model *model, const lstm_layer *layer)
+static json_t *tensor_of(const describing *d, const lstm_layer *layer)
 {
     return json_pack("{s:s, s:{s:o, s:s, s:o}}", "class_name", "__keras_tensor__", "config",
-                     "shape", shape_of(model, layer), "dtype", "float32", "keras_history",
-                     history_of(layer));
+                     "shape", shape_of(d->model, layer), "dtype", "float32", "keras_history",
+                     history_of(d, layer));
 }
 
 /* Tensors first to first + count - 1 that a node reads, appended to a list. */
-static int add_tensors(const lstm_model *model, json_t *list, const lstm__node *node, int first,
+static int add_tensors(const describing *d, json_t *list, const lstm__node *node, int first,
                        int count)
 {
     int failed = 0;
     for (int k = first; k < first + count; k++)
-        failed |= json_array_append_new(list, tensor_of(model, node->inputs[k]));
+        failed |= json_array_append_new(list, tensor_of(d, node->inputs[k]));
     return failed;
 }
 
@@ -181,26 +196,74 @@ static bool is_recurrent(const lstm__node *node)
            node->class == &lstm__class_simple_rnn;
 }
 
+/* [name, node, port, keywords] of Keras 1 and 2 for the tensors first to first + count - 1 that a
+ * node reads. */
+static int add_old_tensors(const describing *d, json_t *list, const lstm__node *node, int first,
+                           int count)
+{
+    int failed = 0;
+    for (int k = first; k < first + count; k++) {
+        json_t *entry = history_of(d, node->inputs[k]);
+        failed |= json_array_append_new(entry, json_object());
+        failed |= json_array_append_new(list, entry);
+    }
+    return failed;
+}
+
+/* A call of Keras 1 and 2: the tensors in one list, first states behind the sequence; those of
+ * MultiHeadAttention but the first one are keywords of the first. */
+static json_t *old_call_of(const describing *d, const lstm__node *node, const json_t *layer)
+{
+    static const char *const names[] = {"", "value", "key"};
+    json_t *list = json_array();
+    int failed = !list;
+    if (node->input_count == 0)
+        return list;
+    if (node->class == &lstm__class_bidirectional) {
+        const lstm__node *parts[2] = {node->inputs[0]->node, node->inputs[1]->node};
+        failed |= add_old_tensors(d, list, parts[0], 0, parts[0]->input_count);
+        failed |= add_old_tensors(d, list, parts[1], 1, parts[1]->input_count - 1);
+    } else if (node->class == &lstm__class_multi_head_attention) {
+        failed |= add_old_tensors(d, list, node, 0, 1);
+        json_t *keywords = json_array_get(json_array_get(list, 0), 3);
+        for (int k = 1; k < node->input_count && k < 3; k++)
+            failed |= json_object_set_new(keywords, names[k], history_of(d, node->inputs[k]));
+    } else {
+        failed |= add_old_tensors(d, list, node, 0, node->input_count);
+    }
+    /* of all keywords Keras takes those of the last entry */
+    for (size_t k = 0;
+         json_is_true(json_object_get(layer, "use_causal_mask")) && k < json_array_size(list); k++)
+        failed |= json_object_set_new(json_array_get(json_array_get(list, k), 3), "use_causal_mask",
+                                      json_true());
+    if (!failed)
+        return json_pack("[o]", list);
+    json_decref(list);
+    return NULL;
+}
+
 static json_t *call_of(const describing *d, const lstm__node *node, const json_t *layer)
 {
+    if (d->old)
+        return old_call_of(d, node, layer);
     json_t *arguments = json_array();
     json_t *states = json_array();
     json_t *keywords = json_object();
     int failed = !arguments || !states || !keywords;
     if (node->class == &lstm__class_bidirectional) {
         const lstm__node *parts[2] = {node->inputs[0]->node, node->inputs[1]->node};
-        failed |= add_tensors(d->model, arguments, parts[0], 0, 1);
+        failed |= add_tensors(d, arguments, parts[0], 0, 1);
         for (size_t k = 0; k < 2; k++)
-            failed |= add_tensors(d->model, states, parts[k], 1, parts[k]->input_count - 1);
+            failed |= add_tensors(d, states, parts[k], 1, parts[k]->input_count - 1);
     } else if (is_recurrent(node)) {
-        failed |= add_tensors(d->model, arguments, node, 0, 1);
-        failed |= add_tensors(d->model, states, node, 1, node->input_count - 1);
+        failed |= add_tensors(d, arguments, node, 0, 1);
+        failed |= add_tensors(d, states, node, 1, node->input_count - 1);
     } else if (takes_list(node) && node->class != &lstm__class_multi_head_attention) {
         json_t *list = json_array();
-        failed |= add_tensors(d->model, list, node, 0, node->input_count) ||
+        failed |= add_tensors(d, list, node, 0, node->input_count) ||
                   json_array_append_new(arguments, list);
     } else {
-        failed |= add_tensors(d->model, arguments, node, 0, node->input_count);
+        failed |= add_tensors(d, arguments, node, 0, node->input_count);
     }
     if (json_array_size(states) > 0)
         failed |= json_object_set(keywords, "initial_state", states);
@@ -236,6 +299,45 @@ static int set_values(json_t *config)
     return failed;
 }
 
+/* What Keras 1 and 2 lack or call otherwise. */
+static int set_old_values(const describing *d, const lstm__node *node, json_t *config)
+{
+    static const char *const activations[] = {"activation", "recurrent_activation"};
+    static const char *const own_seed[] = {"Dropout", "GaussianNoise", "GaussianDropout",
+                                           "AlphaDropout"};
+    static const char *const shapes[] = {"query_shape", "key_shape", "value_shape"};
+    const char *mode = json_string_value(json_object_get(config, "score_mode"));
+    int failed = 0;
+    bool keeps_seed = false;
+    if (mode && strcmp(mode, "dot") == 0) /* the default, which Keras 3 takes for a function here */
+        json_object_del(config, "score_mode");
+    for (size_t k = 0; k < 3 && node->class == &lstm__class_multi_head_attention; k++)
+        failed |= json_object_set_new(config, shapes[k], json_null());
+    for (size_t k = 0; k < sizeof own_seed / sizeof *own_seed; k++)
+        keeps_seed = keeps_seed || strcmp(node->class->type, own_seed[k]) == 0;
+    if (!keeps_seed)
+        json_object_del(config, "seed");
+    for (size_t k = 0; k < sizeof activations / sizeof *activations; k++) {
+        const char *name = json_string_value(json_object_get(config, activations[k]));
+        if (name && strcmp(name, "hard_sigmoid_keras2") == 0)
+            failed |= json_object_set_new(config, activations[k], json_string("hard_sigmoid"));
+    }
+    if (node->class == &lstm__class_input)
+        failed |= json_object_set_new(config, "batch_input_shape",
+                                      shape_of(d->model, &node->ports[0]));
+    return failed;
+}
+
+/* Whether a layer must give its states: they are read, or those of its twin in a Bidirectional. */
+static bool returns_state(const describing *d, const lstm__node *node)
+{
+    const lstm__node *owner = d->model->nodes[d->owners[node->index]];
+    if (owner != node)
+        return lstm__states_are_read(owner->inputs[0]->node) ||
+               lstm__states_are_read(owner->inputs[1]->node);
+    return lstm__states_are_read(node);
+}
+
 /* The config: our layer's options, with what Keras calls or means differently. */
 static json_t *config_of(const describing *d, const lstm__node *node)
 {
@@ -247,11 +349,12 @@ static json_t *config_of(const describing *d, const lstm__node *node)
     for (size_t k = 0; k < sizeof ours / sizeof *ours; k++)
         json_object_del(config, ours[k]);
     failed = failed || set_values(config) != 0;
-    if (node->class == &lstm__class_input)
+    if (d->old)
+        failed = failed || set_old_values(d, node, config) != 0;
+    else if (node->class == &lstm__class_input)
         failed = failed || json_object_set_new(config, "batch_shape",
                                                shape_of(d->model, &node->ports[0])) != 0;
-    if (is_recurrent(node) &&
-        (node->readers[1] > 0 || (node->port_count > 2 && node->readers[2] > 0)))
+    if (is_recurrent(node) && returns_state(d, node))
         failed = failed || json_object_set_new(config, "return_state", json_true()) != 0;
     if (!failed)
         return config;
@@ -269,6 +372,7 @@ static json_t *inner_layer(const describing *d, const lstm__node *node)
         json_decref(config);
         return NULL;
     }
+    /* with its module also for Keras 2: Keras 3 finds it by that alone */
     return json_pack("{s:s, s:s, s:o, s:n}", "module", "keras.layers", "class_name",
                      node->class->type, "config", config, "registered_name");
 }
@@ -327,9 +431,13 @@ static json_t *describe_layer(const describing *d, const lstm__node *node)
     json_t *config = node->class == &lstm__class_bidirectional ? bidirectional_config(d, node)
                      : node->wrapped                           ? wrapped_config(d, node)
                                                                : config_of(d, node);
+    json_t *call = call_of(d, node, json_array_get(d->layers, node->index));
+    if (d->old)
+        return json_pack("{s:s, s:o, s:s, s:o}", "class_name", type, "config", config, "name",
+                         node->name, "inbound_nodes", call);
     return json_pack("{s:s, s:s, s:o, s:n, s:s, s:o}", "module", "keras.layers", "class_name", type,
                      "config", config, "registered_name", "name", node->name, "inbound_nodes",
-                     call_of(d, node, json_array_get(d->layers, node->index)));
+                     call);
 }
 
 /* The lists of a Functional model. */
@@ -343,13 +451,20 @@ static int describe_graph(const describing *d, const size_t *order, json_t *laye
             failed |= json_array_append_new(layers, describe_layer(d, model->nodes[order[k]]));
     for (size_t k = 0; k < model->node_count; k++)
         if (model->nodes[k]->class == &lstm__class_input)
-            failed |= json_array_append_new(inputs, history_of(&model->nodes[k]->ports[0]));
+            failed |= json_array_append_new(inputs, history_of(d, &model->nodes[k]->ports[0]));
     for (size_t k = 0; k < model->output_count; k++)
-        failed |= json_array_append_new(outputs, history_of(model->outputs[k]));
+        failed |= json_array_append_new(outputs, history_of(d, model->outputs[k]));
     return failed;
 }
 
-lstm_status lstm__keras_describe(const lstm_model *model, const size_t *order, json_t **out)
+bool lstm__states_are_read(const lstm__node *node)
+{
+    return (node->port_count > 1 && node->readers[1] > 0) ||
+           (node->port_count > 2 && node->readers[2] > 0);
+}
+
+lstm_status lstm__keras_describe(const lstm_model *model, const size_t *order, bool old,
+                                 json_t **out)
 {
     char *text = NULL;
     RETURN_IF_ERROR(lstm__model_to_json(model, &text));
@@ -361,14 +476,17 @@ lstm_status lstm__keras_describe(const lstm_model *model, const size_t *order, j
     lstm__release(model->context, text);
     int failed = !own || !owners;
     if (!failed) {
-        const describing d = {model, owners, json_object_get(own, "layers")};
+        const describing d = {model, owners, json_object_get(own, "layers"), old};
         lstm__keras_owners(model, owners);
         failed = describe_graph(&d, order, layers, inputs, outputs);
     }
-    json_t *root = json_pack("{s:s, s:s, s:{s:s, s:b, s:o, s:o, s:o}, s:s}", "module",
-                             "keras.src.models.functional", "class_name", "Functional", "config",
-                             "name", "model", "trainable", 1, "layers", layers, "input_layers",
-                             inputs, "output_layers", outputs, "registered_name", "Functional");
+    json_t *root = json_pack("{s:s, s:{s:s, s:b, s:o, s:o, s:o}}", "class_name", "Functional",
+                             "config", "name", "model", "trainable", 1, "layers", layers,
+                             "input_layers", inputs, "output_layers", outputs);
+    if (root && !old)
+        failed = failed ||
+                 json_object_set_new(root, "module", json_string("keras.src.models.functional")) ||
+                 json_object_set_new(root, "registered_name", json_string("Functional"));
     json_decref(own);
     lstm__release(model->context, owners);
     if (failed || !root) {

@@ -16,7 +16,12 @@ lstm_status lstm__keras_order(const lstm_model *model, size_t *order);
  * owners[k] for node k. */
 void lstm__keras_owners(const lstm_model *model, size_t *owners);
 
-/* The description as config.json holds it, layers in this order; *root is a new reference. */
-lstm_status lstm__keras_describe(const lstm_model *model, const size_t *order, json_t **root);
+/* Whether others read the last states of a recurrent layer. */
+bool lstm__states_are_read(const lstm__node *node);
+
+/* The description, layers in this order: as config.json holds it, or (`old`) as Keras 1 and 2 do;
+ * *root is a new reference. */
+lstm_status lstm__keras_describe(const lstm_model *model, const size_t *order, bool old,
+                                 json_t **root);
 
 #endif

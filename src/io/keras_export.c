@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writing .keras archives and .weights.h5 files. A model of the PyTorch profile is converted first
- * (profile_convert.c), so parameters have Keras' shapes; where Keras keeps those of each class is in
- * add_layer.
+ * Writing .keras archives, .weights.h5 and .h5 files. A model of the PyTorch profile is converted
+ * first (profile_convert.c), so parameters have Keras' shapes; where Keras 3 keeps those of each
+ * class is in add_layer, the older form in keras_export_old.c.
  */
 #include "keras_export.h"
 #include "file_writer.h"
 #include "hdf5_writer.h"
 #include "keras_description.h"
+#include "keras_export_old.h"
 #include "profile_convert.h"
 #include "zip_archive.h"
 
@@ -153,8 +154,8 @@ out:
     return status;
 }
 
-static lstm_status write_weights(lstm_context *context, const char *path,
-                                 const unsigned char *bytes, size_t size)
+static lstm_status write_file(lstm_context *context, const char *path, const unsigned char *bytes,
+                              size_t size)
 {
     lstm_status status = LSTM_OK;
     lstm__writer *file = NULL;
@@ -173,7 +174,7 @@ static lstm_status write_archive(const lstm_model *model, const size_t *order, c
     json_t *root = NULL;
     char *text = NULL;
     lstm__zip_writer *zip = NULL;
-    TRY(lstm__keras_describe(model, order, &root));
+    TRY(lstm__keras_describe(model, order, false, &root));
     text = json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER);
     if (!text)
         FAIL(LSTM_ERROR_MEMORY, "no memory for the model's description");
@@ -238,20 +239,24 @@ static lstm_status check_masks(const lstm__node *node)
                       node->name, ignores == LSTM_YES ? "true" : "false", node->class->type);
 }
 
-/* Activations that Keras 3 lacks. */
-static lstm_status check_activations(const lstm__node *node)
+/* hard_sigmoid is another function in Keras 1 and 2 than in Keras 3, and each has but its own. */
+static lstm_status check_activations(const lstm__node *node, bool old)
 {
+    const int32_t other = old ? LSTM_ACTIVATION_HARD_SIGMOID : LSTM_ACTIVATION_HARD_SIGMOID_KERAS2;
     for (const lstm__option *option = node->class->options; option && option->key; option++)
         if (option->kind == LSTM__OPTION_NAMED && option->set == LSTM_NAMES_ACTIVATION &&
             *(const int32_t *)(const void *)((const unsigned char *)node->options +
-                                             option->offset) == LSTM_ACTIVATION_HARD_SIGMOID_KERAS2)
+                                             option->offset) == other)
             return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                              "layer \"%s\": Keras 3 has no hard_sigmoid_keras2", node->name);
+                              old ? "layer \"%s\": the hard_sigmoid of Keras 3 is not that of "
+                                    "Keras 2, whose form .h5 is"
+                                  : "layer \"%s\": Keras 3 has no hard_sigmoid_keras2",
+                              node->name);
     return LSTM_OK;
 }
 
 /* The classes whose options and weights are written in Keras' form. */
-static lstm_status check_classes(const lstm_model *model)
+static lstm_status check_classes(const lstm_model *model, bool old)
 {
     const bool masks = has_masks(model);
     for (size_t k = 0; k < model->node_count; k++) {
@@ -260,35 +265,70 @@ static lstm_status check_classes(const lstm_model *model)
             return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer \"%s\": Keras has no %s", node->name,
                               node->class->type);
         RETURN_IF_ERROR(check_options(node));
-        RETURN_IF_ERROR(check_activations(node));
+        RETURN_IF_ERROR(check_activations(node, old));
         if (masks)
             RETURN_IF_ERROR(check_masks(node));
         for (int input = 0; node->class == &lstm__class_bidirectional && input < 2; input++) {
             const lstm__node *part = node->inputs[input]->node;
-            if (part->readers[1] > 0 || (part->port_count > 2 && part->readers[2] > 0) ||
-                part->readers[0] > 1)
+            if (part->readers[0] > 1)
                 return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                                  "layer \"%s\" is read by others than the Bidirectional \"%s\": "
-                                  "this version does not write that for Keras",
+                                  "layer \"%s\": its outputs are read by others than the "
+                                  "Bidirectional \"%s\", which Keras does not give",
                                   part->name, node->name);
         }
     }
     return LSTM_OK;
 }
 
-lstm_status lstm__keras_save(const lstm_model *given, const char *path)
+static bool ends_with(const char *path, const char *suffix)
 {
-    static const char suffix[] = ".weights.h5";
+    const size_t length = strlen(path);
+    const size_t own = strlen(suffix);
+    return length >= own && strcmp(path + length - own, suffix) == 0;
+}
+
+/* ---- The three forms */
+
+static lstm_status put_archive(const lstm_model *model, const size_t *order, const char *path)
+{
     lstm_status status = LSTM_OK;
     lstm__hdf5_writer *weights = NULL;
     const unsigned char *bytes = NULL;
     size_t size = 0;
+    TRY(lstm__hdf5_writer_create(&weights, model->context));
+    TRY(add_layers(weights, model, order));
+    TRY(lstm__hdf5_finish(weights, &bytes, &size));
+    if (ends_with(path, ".weights.h5"))
+        TRY(write_file(model->context, path, bytes, size));
+    else
+        TRY(write_archive(model, order, path, bytes, size));
+out:
+    lstm__hdf5_writer_destroy(weights);
+    return status;
+}
+
+static lstm_status put_old(const lstm_model *model, const size_t *order, const char *path)
+{
+    lstm_status status = LSTM_OK;
+    lstm__hdf5_writer *file = NULL;
+    const unsigned char *bytes = NULL;
+    size_t size = 0;
+    TRY(lstm__hdf5_writer_create(&file, model->context));
+    TRY(lstm__keras_put_old(file, model, order));
+    TRY(lstm__hdf5_finish(file, &bytes, &size));
+    TRY(write_file(model->context, path, bytes, size));
+out:
+    lstm__hdf5_writer_destroy(file);
+    return status;
+}
+
+lstm_status lstm__keras_save(const lstm_model *given, const char *path)
+{
+    lstm_status status = LSTM_OK;
     size_t *order = NULL;
     lstm_model *model = NULL;
-    const size_t length = strlen(path);
-    const bool alone = length >= sizeof suffix - 1 &&
-                       strcmp(path + length - (sizeof suffix - 1), suffix) == 0;
-    RETURN_IF_ERROR(check_classes(given));
+    const bool old = ends_with(path, ".h5") && !ends_with(path, ".weights.h5");
+    RETURN_IF_ERROR(check_classes(given, old));
     TRY(lstm__profile_convert(&model, (lstm_model *)(uintptr_t)given, LSTM_PROFILE_KERAS));
     order = lstm__allocate_array(model->context, model->node_count, sizeof *order);
     if (!order) {
@@ -296,15 +336,8 @@ lstm_status lstm__keras_save(const lstm_model *given, const char *path)
         goto out;
     }
     TRY(lstm__keras_order(model, order));
-    TRY(lstm__hdf5_writer_create(&weights, model->context));
-    TRY(add_layers(weights, model, order));
-    TRY(lstm__hdf5_finish(weights, &bytes, &size));
-    if (alone)
-        TRY(write_weights(model->context, path, bytes, size));
-    else
-        TRY(write_archive(model, order, path, bytes, size));
+    status = old ? put_old(model, order, path) : put_archive(model, order, path);
 out:
-    lstm__hdf5_writer_destroy(weights);
     lstm__release(given->context, order);
     lstm__graph_release(model);
     return status;

@@ -12,11 +12,12 @@
  */
 #include "keras_json.h"
 
+#include "bidirectional_json.h"
 #include "layer.h"
 
 #include <string.h>
 
-enum { MOST_LAYERS = 10000 };
+enum { MOST_LAYERS = 10000, MOST_PORT = 5 };
 
 bool lstm__is_keras_json(const json_t *root)
 {
@@ -41,13 +42,14 @@ static lstm_status no_memory(void)
     return lstm__fail(LSTM_ERROR_MEMORY, "no memory for the model's description");
 }
 
-/* Append "name", "name:h" or "name:c" for [name, node, port]. */
+/* Append "name", "name:h", "name:c", "name:3" … for [name, node, port]. Those with numbers, states of
+ * a Bidirectional, get their own names when all layers are known. */
 static lstm_status append_reference(json_t *list, const json_t *history, const char *reader)
 {
     const char *name = json_string_value(json_array_get(history, 0));
     const json_int_t node = json_integer_value(json_array_get(history, 1));
     const json_int_t port = json_integer_value(json_array_get(history, 2));
-    if (!name || port < 0 || port > 2)
+    if (!name || port < 0 || port > MOST_PORT)
         return lstm__fail(LSTM_ERROR_FORMAT,
                           "layer \"%s\": an inbound node does not name a layer and its output",
                           reader);
@@ -57,7 +59,11 @@ static lstm_status append_reference(json_t *list, const json_t *history, const c
                           "more than once are not "
                           "supported",
                           reader, (long long)node + 1, name);
-    json_t *text = json_sprintf(port == 0 ? "%s" : port == 1 ? "%s:h" : "%s:c", name);
+    json_t *text = port > 2 ? json_sprintf("%s:%d", name, (int)port)
+                            : json_sprintf(port == 0   ? "%s"
+                                           : port == 1 ? "%s:h"
+                                                       : "%s:c",
+                                           name);
     return text && json_array_append_new(list, text) == 0 ? LSTM_OK : no_memory();
 }
 
@@ -106,11 +112,32 @@ static lstm_status collect_call(json_t *list, const json_t *call, const char *re
     return LSTM_OK;
 }
 
-/* Before Keras 3: [["name", node, port, {…}], …]. */
-static lstm_status collect_old_call(json_t *list, const json_t *call, const char *reader)
+/* A tensor, [name, node, port], or a list of them, among the keywords of a call before Keras 3. */
+static lstm_status collect_old_tensors(json_t *list, const json_t *value, const char *reader)
 {
+    if (json_is_string(json_array_get(value, 0)) && json_is_integer(json_array_get(value, 1)))
+        return append_reference(list, value, reader);
+    for (size_t k = 0; k < json_array_size(value); k++)
+        if (json_is_array(json_array_get(value, k)))
+            RETURN_IF_ERROR(append_reference(list, json_array_get(value, k), reader));
+    return LSTM_OK;
+}
+
+/* Before Keras 3: [["name", node, port, {keywords}], …]; the keywords of the last one hold for the
+ * call, and some carry tensors. */
+static lstm_status collect_old_call(json_t *list, const json_t *call, const char *reader,
+                                    json_t *converted)
+{
+    static const char *const carriers[] = {"value", "key", "initial_state"};
     for (size_t k = 0; k < json_array_size(call); k++)
         RETURN_IF_ERROR(append_reference(list, json_array_get(call, k), reader));
+    const size_t count = json_array_size(call);
+    const json_t *keywords = json_array_get(json_array_get(call, count > 0 ? count - 1 : 0), 3);
+    for (size_t c = 0; c < sizeof carriers / sizeof *carriers; c++)
+        RETURN_IF_ERROR(collect_old_tensors(list, json_object_get(keywords, carriers[c]), reader));
+    if (json_is_true(json_object_get(keywords, "use_causal_mask")) &&
+        json_object_set_new(converted, "use_causal_mask", json_true()) != 0)
+        return no_memory();
     return LSTM_OK;
 }
 
@@ -129,7 +156,7 @@ static lstm_status convert_inputs(const json_t *layer, const char *name, json_t 
         return no_memory();
     const json_t *call = json_array_get(nodes, 0);
     return json_is_object(call) ? collect_call(list, call, name, converted)
-                                : collect_old_call(list, call, name);
+                                : collect_old_call(list, call, name, converted);
 }
 
 /* What Keras 1 called the options; "" = gone, and without a meaning for the result. */
@@ -402,6 +429,53 @@ static lstm_status convert_outputs(const json_t *config, json_t *root)
     return LSTM_OK;
 }
 
+/* ---- States of Bidirectional layers */
+
+/* One reference to an output of a layer among `layers` (name: layer). */
+static lstm_status name_state(json_t *list, size_t k, const json_t *layers)
+{
+    char name[LSTM__NAME_SIZE];
+    const char *text = json_string_value(json_array_get(list, k));
+    json_t *own = NULL;
+    RETURN_IF_ERROR(name_of(text, name));
+    const char *mark = text[strlen(name)] ? text + strlen(name) + 1 : "";
+    const int port = !mark[0] ? 0 : mark[0] == 'h' ? 1 : mark[0] == 'c' ? 2 : mark[0] - '0';
+    const json_t *layer = json_object_get(layers, name);
+    if (layer && port > 0)
+        RETURN_IF_ERROR(lstm__bidirectional_json_state(layer, port, &own));
+    if (own)
+        return json_array_set_new(list, k, own) == 0 ? LSTM_OK : no_memory();
+    if (port > 2)
+        return lstm__fail(LSTM_ERROR_FORMAT, "layer \"%s\" has no output %d", name, port);
+    return LSTM_OK;
+}
+
+static lstm_status name_states(json_t *root)
+{
+    lstm_status status = LSTM_OK;
+    json_t *layers = json_object_get(root, "layers");
+    json_t *outputs = json_object_get(root, "outputs");
+    json_t *known = json_object();
+    for (size_t k = 0; k < json_array_size(layers); k++) {
+        json_t *layer = json_array_get(layers, k);
+        if (lstm__is_bidirectional_json(layer) &&
+            json_object_set(known, text_of(layer, "name"), layer) != 0) {
+            status = no_memory();
+            goto out;
+        }
+    }
+    for (size_t k = 0; k < json_array_size(layers); k++) {
+        json_t *inputs = json_object_get(json_array_get(layers, k), "inputs");
+        for (size_t i = 0; i < json_array_size(inputs); i++)
+            TRY(name_state(inputs, i, known));
+    }
+    for (size_t k = 0; k < json_array_size(outputs); k++)
+        TRY(name_state(outputs, k, known));
+out:
+    json_decref(known);
+    return status;
+}
+
 lstm_status lstm__keras_json_convert(const json_t *root, int version, json_t **out)
 {
     lstm_status status = LSTM_OK;
@@ -430,6 +504,7 @@ lstm_status lstm__keras_json_convert(const json_t *root, int version, json_t **o
     } else {
         TRY(place_graph(config, layers, version, placed));
         TRY(convert_outputs(config, converted));
+        TRY(name_states(converted));
     }
     *out = converted;
     return LSTM_OK;

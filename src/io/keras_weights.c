@@ -27,10 +27,10 @@
 #include "keras_weights.h"
 
 #include "constants.h"
+#include "fill_parameter.h"
 #include "keras_description.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +49,6 @@ typedef struct matching {
     bool *used; /* for each object */
     /* laid out like the model's values; those themselves where a failure ends the model anyway */
     real *block;
-    float *values;  /* of one parameter */
     long *numbers;  /* for each node: the number of its source in the order of its class */
     size_t *order;  /* in which the layers are counted */
     size_t *owners; /* for each node: the node that is Keras' layer, see lstm__keras_owners */
@@ -136,10 +135,10 @@ static lstm_status read_tensor(matching *m, const lstm__hdf5_object *object, con
                           lstm__hdf5_name(m->file), object->path, parameter);
     m->used[index_of(m, object)] = true;
     RETURN_IF_ERROR(lstm__hdf5_floats(m->file, object, values, count));
-    for (size_t k = 0; k < count; k++)
-        if (!isfinite(values[k]))
-            return lstm__fail(LSTM_ERROR_NUMERIC, "%s: tensor \"%.300s\": value %zu is not finite",
-                              lstm__hdf5_name(m->file), object->path, k);
+    const size_t bad = lstm__first_not_finite(values, count);
+    if (bad < count)
+        return lstm__fail(LSTM_ERROR_NUMERIC, "%s: tensor \"%.300s\": value %zu is not finite",
+                          lstm__hdf5_name(m->file), object->path, bad);
     return LSTM_OK;
 }
 
@@ -151,9 +150,8 @@ static lstm_status fill_parameter(matching *m, const lstm__parameter *p,
     const size_t rank = p->node->class == &lstm__class_attention && object->rank == 0
                             ? 0
                             : (size_t)p->rank;
-    RETURN_IF_ERROR(read_tensor(m, object, p->name, rank, p->shape, m->values, count));
-    lstm__parameter_write(p, m->block, m->values);
-    return LSTM_OK;
+    /* Keras' shapes are those in which values lie */
+    return read_tensor(m, object, p->name, rank, p->shape, m->block + p->offset, count);
 }
 
 /* The arrays of Keras 1: of the gates i, c, f, o, or z, r, h, each W [inputs][units], U
@@ -163,21 +161,28 @@ static lstm_status fill_old_gates(matching *m, const lstm__node *node,
 {
     /* where a gate of the file is in our order */
     static const size_t block_of_gate[2][4] = {{0, 1, 2, 0}, {0, 2, 1, 3}};
+    lstm_status status = LSTM_OK;
+    const lstm__parameter *all = &m->model->parameters[node->parameter_first];
+    const size_t most = all[0].rows > all[1].rows ? all[0].rows : all[1].rows;
+    float *part = lstm__allocate_array(m->context, most * (all[0].columns / gates), sizeof *part);
+    if (!part)
+        return lstm__fail_memory(most * sizeof *part, "the weights of a gate");
     for (size_t k = 0; k < 3; k++) {
-        const lstm__parameter *p = &m->model->parameters[node->parameter_first + k];
+        const lstm__parameter *p = &all[k];
         const size_t units = p->columns / gates;
         const size_t count = p->rows * units;
         const int64_t shape[2] = {p->rank == 1 ? (int64_t)units : (int64_t)p->rows, (int64_t)units};
         for (size_t gate = 0; gate < gates; gate++) {
-            float *part = m->values;
-            RETURN_IF_ERROR(read_tensor(m, objects[3 * gate + k], p->name, (size_t)p->rank, shape,
-                                        part, count));
+            TRY(read_tensor(m, objects[3 * gate + k], p->name, (size_t)p->rank, shape, part,
+                            count));
             real *to = m->block + p->offset + block_of_gate[gates == 4][gate] * units;
             for (size_t r = 0; r < p->rows; r++)
                 memcpy(to + r * p->columns, part + r * units, units * sizeof *to);
         }
     }
-    return LSTM_OK;
+out:
+    lstm__release(m->context, part);
+    return status;
 }
 
 /* Gates of a layer that Keras 1 stored one by one; 0 = another layer. */
@@ -553,14 +558,12 @@ static void end(matching *m)
     lstm__release(m->context, m->used);
     if (m->block != m->model->values)
         lstm__release(m->context, m->block);
-    lstm__release(m->context, m->values);
 }
 
 lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file,
                                      bool own_description)
 {
     lstm_status status = LSTM_OK;
-    size_t largest = 0;
     const lstm__hdf5_object *root = lstm__hdf5_get(file, 0);
     const lstm__hdf5_object *layers = lstm__hdf5_find(file, "layers");
     const lstm__hdf5_object *legacy = lstm__hdf5_find(file, "model_weights");
@@ -576,14 +579,9 @@ lstm_status lstm__keras_read_weights(lstm_model *model, const lstm__hdf5 *file,
     m.block = own_description
                   ? model->values
                   : lstm__allocate_zeroed(m.context, model->value_count * sizeof *m.block);
-    for (size_t k = 0; k < model->parameter_count; k++)
-        largest = largest > lstm__parameter_size(&model->parameters[k])
-                      ? largest
-                      : lstm__parameter_size(&model->parameters[k]);
-    m.values = lstm__allocate_array(m.context, largest, sizeof *m.values);
     m.order = lstm__allocate_array(m.context, model->node_count, sizeof *m.order);
     m.owners = lstm__allocate_array(m.context, model->node_count, sizeof *m.owners);
-    if (!m.used || !m.block || !m.values || !m.order || !m.owners) {
+    if (!m.used || !m.block || !m.order || !m.owners) {
         status = lstm__fail_memory(model->value_count * sizeof *m.block, "the parameters");
         goto out;
     }

@@ -5,6 +5,7 @@
  * input; a description that does not fit its weights is refused.
  */
 #include "model_file.h"
+#include "fill_parameter.h"
 #include "hdf5.h"
 #include "keras_file.h"
 #include "model_json.h"
@@ -38,6 +39,7 @@ typedef struct test {
     float **outputs;
     size_t *sizes; /* of outputs */
     float *results;
+    float *expected; /* of a file; laid out like results */
 } test;
 
 static size_t sample_rows(lstm__shape shape)
@@ -57,6 +59,7 @@ static void test_end(test *t)
     lstm__release(t->context, t->outputs);
     lstm__release(t->context, t->sizes);
     lstm__release(t->context, t->results);
+    lstm__release(t->context, t->expected);
 }
 
 static lstm_status test_start(test *t, const lstm_model *model)
@@ -103,8 +106,9 @@ static lstm_status test_run(test *t)
                                .steps = TEST_STEPS,
                                .inputs = t->inputs,
                                .count = TEST_BATCH};
-    RETURN_IF_ERROR(lstm__session_create(&session, (lstm_model *)(uintptr_t)t->model, false, false,
-                                         TEST_BATCH, TEST_STEPS, 0));
+    RETURN_IF_ERROR(lstm__session_create_as(
+        &session, (lstm_model *)(uintptr_t)t->model,
+        &(lstm__session_wish){.batch = TEST_BATCH, .steps = TEST_STEPS, .retires = true}));
     lstm__session_forward(session, &batch);
     for (size_t k = 0; k < t->model->output_count; k++) {
         const lstm_layer *layer = t->model->outputs[k];
@@ -112,7 +116,7 @@ static lstm_status test_run(test *t)
                              lstm__session_port(session, layer)->value, LSTM_LAYOUT_BATCH_FIRST,
                              t->outputs[k]);
     }
-    lstm__session_destroy(session);
+    lstm__session_retire(session);
     return LSTM_OK;
 }
 
@@ -210,28 +214,23 @@ out:
 
 /* ---- Loading */
 
-static lstm_status load_parameters(lstm_model *model, const lstm__safetensors *file)
+/* The elements of each parameter into a block laid out like the model's values. */
+static lstm_status load_parameters(const lstm_model *model, const lstm__safetensors *file,
+                                   real *block)
 {
-    lstm_status status = LSTM_OK;
-    float *values = lstm__allocate_array(model->context, model->value_count, sizeof *values);
-    if (!values)
-        return lstm__fail_memory(model->value_count * sizeof *values, "the parameters");
     for (size_t k = 0; k < model->parameter_count; k++) {
         const lstm__parameter *p = &model->parameters[k];
-        const size_t count = lstm__parameter_size(p);
         const lstm__tensor *t = NULL;
-        TRY(lstm__safetensors_need(file, p->name, &t));
-        TRY(lstm__tensor_floats(t, values, count));
-        for (size_t v = 0; v < count; v++)
-            if (!isfinite(values[v]))
-                FAIL(LSTM_ERROR_NUMERIC, "%s: parameter \"%s\": value %zu is not finite",
-                     lstm__safetensors_path(file), p->name, v);
-        lstm__parameter_write(p, model->values, values);
-        lstm__graph_changed(model);
+        size_t bad = 0;
+        RETURN_IF_ERROR(lstm__safetensors_need(file, p->name, &t));
+        RETURN_IF_ERROR(lstm__tensor_check(t, lstm__parameter_size(p)));
+        const lstm__elements elements = lstm__tensor_elements(t);
+        RETURN_IF_ERROR(lstm__fill_parameter(p, &elements, block, &bad));
+        if (bad < t->count)
+            return lstm__fail(LSTM_ERROR_NUMERIC, "%s: parameter \"%s\": value %zu is not finite",
+                              lstm__safetensors_path(file), p->name, bad);
     }
-out:
-    lstm__release(model->context, values);
-    return status;
+    return LSTM_OK;
 }
 
 static lstm_status load_scalers(lstm_model *model, const lstm__safetensors *file)
@@ -285,40 +284,42 @@ out:
     return status;
 }
 
-static lstm_status run_self_test(const lstm_model *model, const lstm__safetensors *file)
+/* What the self-test is to give, out of the file. */
+static lstm_status load_self_test(test *t, const lstm__safetensors *file)
 {
-    lstm_status status = LSTM_OK;
-    float *expected = NULL;
-    test t = {.context = model->context};
-    TRY(test_start(&t, model));
-    TRY(test_run(&t));
-    for (size_t k = 0; k < model->output_count; k++) {
+    size_t total = 0;
+    for (size_t k = 0; k < t->model->output_count; k++)
+        total += t->sizes[k];
+    t->expected = lstm__allocate_array(t->context, total, sizeof *t->expected);
+    if (!t->expected)
+        return lstm__fail_memory(total * sizeof *t->expected, "the self-test");
+    float *next = t->expected;
+    for (size_t k = 0; k < t->model->output_count; next += t->sizes[k++]) {
         char name[48];
         const lstm__tensor *stored = NULL;
-        float largest = 1;
         snprintf(name, sizeof name, "selftest.output.%zu", k);
-        TRY(lstm__safetensors_need(file, name, &stored));
-        lstm__release(model->context, expected);
-        expected = lstm__allocate_array(model->context, t.sizes[k], sizeof *expected);
-        if (!expected) {
-            status = lstm__fail_memory(t.sizes[k] * sizeof *expected, "the self-test");
-            goto out;
-        }
-        TRY(lstm__tensor_floats(stored, expected, t.sizes[k]));
-        for (size_t v = 0; v < t.sizes[k]; v++)
+        RETURN_IF_ERROR(lstm__safetensors_need(file, name, &stored));
+        RETURN_IF_ERROR(lstm__tensor_floats(stored, next, t->sizes[k]));
+    }
+    return LSTM_OK;
+}
+
+static lstm_status run_self_test(test *t, const char *path)
+{
+    RETURN_IF_ERROR(test_run(t));
+    const float *expected = t->expected;
+    for (size_t k = 0; k < t->model->output_count; expected += t->sizes[k++]) {
+        float largest = 1;
+        for (size_t v = 0; v < t->sizes[k]; v++)
             largest = fmaxf(largest, fabsf(expected[v]));
-        for (size_t v = 0; v < t.sizes[k]; v++)
-            if (!(fabsf(t.outputs[k][v] - expected[v]) <= (float)TEST_TOLERANCE * largest))
-                FAIL(
+        for (size_t v = 0; v < t->sizes[k]; v++)
+            if (!(fabsf(t->outputs[k][v] - expected[v]) <= (float)TEST_TOLERANCE * largest))
+                return lstm__fail(
                     LSTM_ERROR_NUMERIC,
                     "%s: self-test: output %zu, value %zu is %g: expected %g as stored in the file",
-                    lstm__safetensors_path(file), k, v, (double)t.outputs[k][v],
-                    (double)expected[v]);
+                    path, k, v, (double)t->outputs[k][v], (double)expected[v]);
     }
-out:
-    lstm__release(model->context, expected);
-    test_end(&t);
-    return status;
+    return LSTM_OK;
 }
 
 /* Every tensor of the file must have been used: names that belong to no part are an error. */
@@ -352,7 +353,7 @@ static lstm_status load_torch(lstm_model **out, lstm_context *context, lstm_mode
 {
     lstm__torch_file tensors;
     RETURN_IF_ERROR(lstm__torch_open(&tensors, file));
-    const lstm_status status = into ? lstm__torch_fill(into, &tensors)
+    const lstm_status status = into ? lstm__torch_fill(into, &tensors, false)
                                     : lstm__torch_model(out, context, &tensors);
     lstm__torch_close(&tensors);
     return status;
@@ -363,6 +364,7 @@ static lstm_status load_sealed(lstm_model **out, lstm_context *context, lstm__fi
     lstm_status status = LSTM_OK;
     lstm__safetensors *file = NULL;
     lstm_model *model = NULL;
+    test t = {.context = context};
     const size_t most_values = opened->size;
     TRY(lstm__safetensors_parse(&file, opened));
     if (!lstm__safetensors_metadata(file, "lstm.format") && lstm__torch_names(file)) {
@@ -377,14 +379,19 @@ static lstm_status load_sealed(lstm_model **out, lstm_context *context, lstm__fi
         lstm__prefix_error(status, "%s", lstm__safetensors_path(file));
         goto out;
     }
-    TRY(load_parameters(model, file));
+    TRY(load_parameters(model, file, model->values));
+    lstm__graph_changed(model);
     TRY(load_scalers(model, file));
     TRY(load_notes(model, file));
     TRY(check_unused(model, file));
-    TRY(run_self_test(model, file));
+    TRY(test_start(&t, model));
+    TRY(load_self_test(&t, file));
+    lstm__safetensors_drop_data(file); /* the packed weights of the self-test take its place */
+    TRY(run_self_test(&t, lstm__safetensors_path(file)));
     *out = model;
     model = NULL;
 out:
+    test_end(&t);
     lstm__graph_release(model);
     lstm__safetensors_close(file);
     return status;
@@ -404,27 +411,27 @@ static lstm_status load_named(lstm_model *model, lstm__file *opened)
 {
     lstm_status status = LSTM_OK;
     lstm__safetensors *file = NULL;
-    real *before = lstm__allocate_array(model->context, model->value_count, sizeof *before);
-    if (!before) {
-        status = lstm__fail_memory(model->value_count * sizeof *before, "the parameters");
-        goto out;
-    }
-    memcpy(before, model->values, model->value_count * sizeof *before);
+    real *block = NULL;
     TRY(lstm__safetensors_parse(&file, opened));
     if (!lstm__safetensors_metadata(file, "lstm.format") && model->profile == LSTM_PROFILE_TORCH) {
         lstm__torch_file tensors;
         TRY(lstm__torch_open_safetensors(&tensors, file));
-        status = lstm__torch_fill(model, &tensors);
+        status = lstm__torch_fill(model, &tensors, false);
         lstm__torch_close(&tensors);
         goto out;
     }
     TRY(check_unused(model, file));
-    status = load_parameters(model, file);
-    if (status != LSTM_OK)
-        memcpy(model->values, before, model->value_count * sizeof *before);
+    block = lstm__allocate_zeroed(model->context, model->value_count * sizeof *block);
+    if (!block) {
+        status = lstm__fail_memory(model->value_count * sizeof *block, "the parameters");
+        goto out;
+    }
+    TRY(load_parameters(model, file, block));
+    memcpy(model->values, block, model->value_count * sizeof *block);
+    lstm__graph_changed(model);
 out:
     lstm__safetensors_close(file);
-    lstm__release(model->context, before);
+    lstm__release(model->context, block);
     return status;
 }
 

@@ -32,6 +32,9 @@ lstm_status lstm__safetensors_open(lstm__safetensors **out, lstm_context *contex
 lstm_status lstm__safetensors_parse(lstm__safetensors **out, lstm__file *file);
 void lstm__safetensors_close(lstm__safetensors *tensors);
 
+/* Give the memory of the tensors' elements back early; names, shapes and texts stay. */
+void lstm__safetensors_drop_data(lstm__safetensors *tensors);
+
 /* Tensors in the order of the header. lstm__safetensors_get needs index < count.
  * lstm__safetensors_find returns NULL if there is none; lstm__safetensors_need fails with NOT_FOUND
  * then and suggests the nearest. */
@@ -48,6 +51,8 @@ lstm_context *lstm__safetensors_context(const lstm__safetensors *tensors);
 
 /* Convert a tensor's elements; `count` must be the tensor's (SHAPE otherwise, with the tensor's
  * name and shape). lstm__tensor_integers: FORMAT if they are no integers or one is negative. */
+lstm_status lstm__tensor_check(const lstm__tensor *tensor, size_t count);
+lstm__elements lstm__tensor_elements(const lstm__tensor *tensor);
 lstm_status lstm__tensor_floats(const lstm__tensor *tensor, float *values, size_t count);
 lstm_status lstm__tensor_doubles(const lstm__tensor *tensor, double *values, size_t count);
 lstm_status lstm__tensor_integers(const lstm__tensor *tensor, uint64_t *values, size_t count);

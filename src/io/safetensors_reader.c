@@ -268,6 +268,11 @@ void lstm__safetensors_close(lstm__safetensors *s)
     lstm__release(s->context, s);
 }
 
+void lstm__safetensors_drop_data(lstm__safetensors *s)
+{
+    lstm__file_drop(&s->file);
+}
+
 size_t lstm__safetensors_count(const lstm__safetensors *s)
 {
     return s->count;
@@ -319,7 +324,7 @@ const char *lstm__safetensors_path(const lstm__safetensors *s)
     return s->file.name;
 }
 
-static lstm__elements elements_of(const lstm__tensor *tensor)
+lstm__elements lstm__tensor_elements(const lstm__tensor *tensor)
 {
     return (lstm__elements){.bytes = tensor->bytes,
                             .kind = tensor->kind,
@@ -327,7 +332,7 @@ static lstm__elements elements_of(const lstm__tensor *tensor)
                             .count = tensor->count};
 }
 
-static lstm_status check_count(const lstm__tensor *tensor, size_t count)
+lstm_status lstm__tensor_check(const lstm__tensor *tensor, size_t count)
 {
     if (count == tensor->count)
         return LSTM_OK;
@@ -337,24 +342,24 @@ static lstm_status check_count(const lstm__tensor *tensor, size_t count)
 
 lstm_status lstm__tensor_floats(const lstm__tensor *tensor, float *values, size_t count)
 {
-    RETURN_IF_ERROR(check_count(tensor, count));
-    const lstm__elements elements = elements_of(tensor);
+    RETURN_IF_ERROR(lstm__tensor_check(tensor, count));
+    const lstm__elements elements = lstm__tensor_elements(tensor);
     lstm__read_floats(&elements, values);
     return LSTM_OK;
 }
 
 lstm_status lstm__tensor_doubles(const lstm__tensor *tensor, double *values, size_t count)
 {
-    RETURN_IF_ERROR(check_count(tensor, count));
-    const lstm__elements elements = elements_of(tensor);
+    RETURN_IF_ERROR(lstm__tensor_check(tensor, count));
+    const lstm__elements elements = lstm__tensor_elements(tensor);
     lstm__read_doubles(&elements, values);
     return LSTM_OK;
 }
 
 lstm_status lstm__tensor_integers(const lstm__tensor *tensor, uint64_t *values, size_t count)
 {
-    RETURN_IF_ERROR(check_count(tensor, count));
-    const lstm__elements elements = elements_of(tensor);
+    RETURN_IF_ERROR(lstm__tensor_check(tensor, count));
+    const lstm__elements elements = lstm__tensor_elements(tensor);
     const lstm_status status = lstm__read_integers(&elements, values);
     return status == LSTM_OK ? status
                              : lstm__prefix_error(status, "tensor \"%.200s\"", tensor->name);

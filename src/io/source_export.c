@@ -11,7 +11,7 @@
  * program that runs the model on a small input and compares the outputs with those that the library
  * gave when the file was written.
  */
-#include "source_export.h"
+#include "source_parts.h"
 #include "element.h"
 #include "random.h"
 #include "session.h"
@@ -193,15 +193,6 @@ static lstm_status share_buffers(lstm__source *s)
     return LSTM_OK;
 }
 
-/* Numbers of one step that a cell needs. */
-static int64_t scratch_of(const lstm__node *node)
-{
-    const int64_t units = node->shapes[1].features;
-    return node->class == &lstm__class_lstm  ? 4 * units
-           : node->class == &lstm__class_gru ? 6 * units
-                                             : units;
-}
-
 static void put_memory(lstm__source *s)
 {
     int64_t total = 0;
@@ -218,6 +209,7 @@ static void put_memory(lstm__source *s)
             lstm__source_print(s, "    float o%zu[%" PRId64 "];\n", k, size);
             total += size;
         }
+        total += lstm__source_attention_memory(s, node);
         if (!lstm__source_is_cell(node))
             continue;
         for (int port = 1; port < node->port_count; port++) {
@@ -225,7 +217,7 @@ static void put_memory(lstm__source *s)
                                node->shapes[port].features);
             total += node->shapes[port].features;
         }
-        scratch = scratch_of(node) > scratch ? scratch_of(node) : scratch;
+        scratch = lstm__source_scratch(node) > scratch ? lstm__source_scratch(node) : scratch;
     }
     if (scratch > 0 || total == 0)
         lstm__source_print(s, "    float a[%" PRId64 "];\n", scratch > 0 ? scratch : 1);
@@ -245,7 +237,8 @@ static const char *why_not_stepwise(const lstm_model *model)
         if (node->class == &lstm__class_input && (node->shapes[0].steps == 0 || inputs > 1))
             return "an input is a vector, or there are several";
         if (node->class == &lstm__class_bidirectional || node->class == &lstm__class_reverse ||
-            node->class == &lstm__class_conv1d || node->class == &lstm__class_max_pooling ||
+            lstm__source_is_attention(node) || node->class == &lstm__class_conv1d ||
+            node->class == &lstm__class_max_pooling ||
             node->class == &lstm__class_average_pooling ||
             node->class == &lstm__class_global_average_pooling ||
             node->class == &lstm__class_global_max_pooling ||

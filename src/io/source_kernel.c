@@ -3,7 +3,7 @@
  * The kernel of exported C source: C99, no heap, plain loops that any compiler for a small machine
  * understands. '@' is the prefix. Only the functions that a model needs are written.
  */
-#include "source_export.h"
+#include "source_parts.h"
 
 static const char dense[] = "/* y = b + x W for each row; W [inputs][outputs], b may be NULL. */\n"
                             "static void @dense(size_t rows, const float *x, size_t inputs, const "
@@ -55,81 +55,6 @@ static const char softmax[] = "static void @softmax(size_t rows, size_t columns,
                               "            y[k] /= sum;\n"
                               "    }\n"
                               "}\n\n";
-
-static const char lstm[] =
-    "/* LSTM; w: H rows for h, then I rows for x, of 4 H columns i, f, g, o. h and c come with "
-    "the\n"
-    "   first states and leave with the last ones; y may be NULL; a is room for 4 H numbers. */\n"
-    "static void @lstm(size_t steps, const float *x, size_t inputs, const float *w, const float "
-    "*b,\n"
-    "                  size_t units, float (*g)(float), float (*s)(float), int backwards, float "
-    "*h,\n"
-    "                  float *c, float *a, float *y)\n"
-    "{\n"
-    "    size_t t, k;\n"
-    "    for (t = 0; t < steps; t++) {\n"
-    "        @dense(1, x + (backwards ? steps - 1 - t : t) * inputs, inputs,\n"
-    "               w + units * 4 * units, b, 4 * units, a);\n"
-    "        @accumulate(h, units, w, 4 * units, 4 * units, a);\n"
-    "        for (k = 0; k < units; k++) {\n"
-    "            c[k] = s(a[units + k]) * c[k] + s(a[k]) * g(a[2 * units + k]);\n"
-    "            h[k] = s(a[3 * units + k]) * g(c[k]);\n"
-    "        }\n"
-    "        if (y)\n"
-    "            memcpy(y + t * units, h, units * sizeof *h);\n"
-    "    }\n"
-    "}\n\n";
-
-static const char gru[] =
-    "/* GRU; w [I][3 H], u [H][3 H], columns z, r, g (torch: r, z, g); b of x, e of h (NULL unless "
-    "the\n"
-    "   reset gate comes after the product). a is room for 6 H numbers. */\n"
-    "static void @gru(size_t steps, const float *x, size_t inputs, const float *w, const float "
-    "*u,\n"
-    "                 const float *b, const float *e, size_t units, int after, int torch,\n"
-    "                 int backwards, float *h, float *a, float *y)\n"
-    "{\n"
-    "    const size_t n = 3 * units, z = torch ? units : 0, r = torch ? 0 : units;\n"
-    "    float *v = a + n;\n"
-    "    size_t t, k;\n"
-    "    for (t = 0; t < steps; t++) {\n"
-    "        @dense(1, x + (backwards ? steps - 1 - t : t) * inputs, inputs, w, b, n, a);\n"
-    "        for (k = 0; k < n; k++)\n"
-    "            v[k] = e ? e[k] : 0;\n"
-    "        @accumulate(h, units, u, n, after ? n : 2 * units, v);\n"
-    "        for (k = 0; k < 2 * units; k++)\n"
-    "            a[k] = 1 / (1 + expf(-a[k] - v[k]));\n"
-    "        for (k = 0; k < units; k++)\n"
-    "            v[k] = after ? a[r + k] * v[2 * units + k] : a[r + k] * h[k];\n"
-    "        if (after)\n"
-    "            for (k = 0; k < units; k++)\n"
-    "                a[2 * units + k] += v[k];\n"
-    "        else\n"
-    "            @accumulate(v, units, u + 2 * units, n, units, a + 2 * units);\n"
-    "        for (k = 0; k < units; k++)\n"
-    "            h[k] = a[z + k] * h[k] + (1 - a[z + k]) * tanhf(a[2 * units + k]);\n"
-    "        if (y)\n"
-    "            memcpy(y + t * units, h, units * sizeof *h);\n"
-    "    }\n"
-    "}\n\n";
-
-static const char rnn[] =
-    "/* h = f(x W + h U + b). a is room for H numbers. */\n"
-    "static void @rnn(size_t steps, const float *x, size_t inputs, const float *w, const float "
-    "*u,\n"
-    "                 const float *b, size_t units, float (*f)(float), int backwards, float *h,\n"
-    "                 float *a, float *y)\n"
-    "{\n"
-    "    size_t t, k;\n"
-    "    for (t = 0; t < steps; t++) {\n"
-    "        @dense(1, x + (backwards ? steps - 1 - t : t) * inputs, inputs, w, b, units, a);\n"
-    "        @accumulate(h, units, u, units, units, a);\n"
-    "        for (k = 0; k < units; k++)\n"
-    "            h[k] = f(a[k]);\n"
-    "        if (y)\n"
-    "            memcpy(y + t * units, h, units * sizeof *h);\n"
-    "    }\n"
-    "}\n\n";
 
 static const char embed[] =
     "/* Rows of a table; a number that is no token gives zeros. */\n"
@@ -262,13 +187,22 @@ static const char global[] =
     "}\n\n";
 
 static const char *const parts[LSTM__SOURCE_PARTS] = {
-    [LSTM__SOURCE_DENSE] = dense,  [LSTM__SOURCE_ACCUMULATE] = accumulate,
-    [LSTM__SOURCE_APPLY] = apply,  [LSTM__SOURCE_SOFTMAX] = softmax,
-    [LSTM__SOURCE_LSTM] = lstm,    [LSTM__SOURCE_GRU] = gru,
-    [LSTM__SOURCE_RNN] = rnn,      [LSTM__SOURCE_EMBED] = embed,
-    [LSTM__SOURCE_NORM] = norm,    [LSTM__SOURCE_AFFINE] = affine,
-    [LSTM__SOURCE_PLACE] = place,  [LSTM__SOURCE_TURN] = turn,
-    [LSTM__SOURCE_CONV] = conv,    [LSTM__SOURCE_POOL] = pool,
+    [LSTM__SOURCE_DENSE] = dense,
+    [LSTM__SOURCE_ACCUMULATE] = accumulate,
+    [LSTM__SOURCE_APPLY] = apply,
+    [LSTM__SOURCE_SOFTMAX] = softmax,
+    [LSTM__SOURCE_LSTM] = lstm__source_text_lstm,
+    [LSTM__SOURCE_VARIANT] = lstm__source_text_variant,
+    [LSTM__SOURCE_GRU] = lstm__source_text_gru,
+    [LSTM__SOURCE_RNN] = lstm__source_text_rnn,
+    [LSTM__SOURCE_ATTEND] = lstm__source_text_attend,
+    [LSTM__SOURCE_EMBED] = embed,
+    [LSTM__SOURCE_NORM] = norm,
+    [LSTM__SOURCE_AFFINE] = affine,
+    [LSTM__SOURCE_PLACE] = place,
+    [LSTM__SOURCE_TURN] = turn,
+    [LSTM__SOURCE_CONV] = conv,
+    [LSTM__SOURCE_POOL] = pool,
     [LSTM__SOURCE_GLOBAL] = global};
 
 /* One function a activation, called @NAME as in lstm__source_activation. */

@@ -6,7 +6,7 @@
  */
 #include "activation.h"
 #include "constants.h"
-#include "source_export.h"
+#include "source_parts.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -24,7 +24,9 @@ bool lstm__source_is_cell(const lstm__node *node)
 static bool is_alias(const lstm__node *node)
 {
     return node->class == &lstm__class_dropout || node->class == &lstm__class_spatial_dropout ||
-           node->class == &lstm__class_gaussian_noise || node->class == &lstm__class_reshape ||
+           node->class == &lstm__class_gaussian_noise ||
+           node->class == &lstm__class_gaussian_dropout ||
+           node->class == &lstm__class_alpha_dropout || node->class == &lstm__class_reshape ||
            node->class == &lstm__class_flatten;
 }
 
@@ -74,60 +76,28 @@ const char *lstm__source_steps(const lstm__source *s, lstm__shape shape, char te
     return text;
 }
 
-static lstm__shape input_shape(const lstm__node *node, int k)
-{
-    return node->inputs[k]->node->shapes[node->inputs[k]->port];
-}
-
 /* ---- What is needed */
 
-static lstm_status cannot(const lstm__node *node, const char *what)
+lstm_status lstm__source_cannot(const lstm__node *node, const char *what)
 {
     return lstm__fail(LSTM_ERROR_UNSUPPORTED, "layer \"%s\" (%s): C source has no %s", node->name,
                       node->class->type, what);
 }
 
-static lstm_status need_activation(lstm__source *s, const lstm__node *node, int32_t activation,
-                                   bool inside)
+lstm_status lstm__source_need_activation(lstm__source *s, const lstm__node *node,
+                                         int32_t activation, bool inside)
 {
     if (activation == LSTM_ACTIVATION_SOFTMAX) {
         s->parts[LSTM__SOURCE_SOFTMAX] = true;
         return LSTM_OK;
     }
     if (!lstm__source_knows(activation))
-        return cannot(node, "such an activation");
+        return lstm__source_cannot(node, "such an activation");
     if (activation == LSTM_ACTIVATION_LINEAR && !inside)
         return LSTM_OK;
     s->parts[LSTM__SOURCE_APPLY] = s->parts[LSTM__SOURCE_APPLY] || !inside;
     s->activations[activation] = true;
     return LSTM_OK;
-}
-
-static lstm_status need_lstm(lstm__source *s, const lstm__node *node)
-{
-    const lstm_lstm_options *own = node->options;
-    if (own->proj_size > 0 || own->peepholes == LSTM_YES || own->gate_clip > 0 ||
-        own->cell_clip > 0 || own->zoneout_h > 0 || own->zoneout_c > 0 ||
-        own->layer_norm != LSTM_LAYER_NORM_NONE || own->coupled_gates != LSTM_COUPLING_NONE)
-        return cannot(node, "variants of the cell (proj_size, peepholes, clips, zoneout, "
-                            "layer_norm, coupled_gates)");
-    s->parts[LSTM__SOURCE_LSTM] = true;
-    RETURN_IF_ERROR(need_activation(s, node, own->activation, true));
-    return need_activation(s, node, own->recurrent_activation, true);
-}
-
-static lstm_status need_cell(lstm__source *s, const lstm__node *node)
-{
-    s->parts[LSTM__SOURCE_DENSE] = s->parts[LSTM__SOURCE_ACCUMULATE] = true;
-    if (node->class == &lstm__class_lstm)
-        return need_lstm(s, node);
-    if (node->class == &lstm__class_gru) {
-        s->parts[LSTM__SOURCE_GRU] = true;
-        return LSTM_OK;
-    }
-    s->parts[LSTM__SOURCE_RNN] = true;
-    return need_activation(s, node, ((const lstm_simple_rnn_options *)node->options)->activation,
-                           true);
 }
 
 static bool is_combined(const lstm__node *node)
@@ -152,26 +122,31 @@ lstm_status lstm__source_need(lstm__source *s, const lstm__node *node)
 {
     const lstm__layer_class *class = node->class;
     if (lstm__is_shaped(node))
-        return cannot(node, "activations with numbers of their own (activation_alpha, "
-                            "output_activation)");
+        return lstm__source_cannot(node, "activations with numbers of their own (activation_alpha, "
+                                         "output_activation)");
     if (lstm__source_is_cell(node))
-        return need_cell(s, node);
+        return lstm__source_need_cell(s, node);
+    if (lstm__source_is_attention(node))
+        return lstm__source_need_attention(s, node);
+    if (class == &lstm__class_masking)
+        return lstm__source_cannot(node, "masks; a sequence of fewer steps is one of fewer steps");
     if (class == &lstm__class_dense) {
         s->parts[LSTM__SOURCE_DENSE] = true;
-        return need_activation(s, node, ((const lstm_dense_options *)node->options)->activation,
-                               false);
+        return lstm__source_need_activation(
+            s, node, ((const lstm_dense_options *)node->options)->activation, false);
     }
     if (class == &lstm__class_conv1d) {
         s->parts[LSTM__SOURCE_CONV] = true;
-        return need_activation(s, node, ((const lstm_conv1d_options *)node->options)->activation,
-                               false);
+        return lstm__source_need_activation(
+            s, node, ((const lstm_conv1d_options *)node->options)->activation, false);
     }
     if (class == &lstm__class_activation)
-        return need_activation(s, node,
-                               ((const lstm_activation_options *)node->options)->activation, false);
+        return lstm__source_need_activation(
+            s, node, ((const lstm_activation_options *)node->options)->activation, false);
     if (class == &lstm__class_embedding) {
         if (((const lstm_embedding_options *)node->options)->mask_zero == LSTM_YES)
-            return cannot(node, "masks (mask_zero)");
+            return lstm__source_cannot(
+                node, "masks (mask_zero); a sequence of fewer steps is one of fewer steps");
         s->parts[LSTM__SOURCE_EMBED] = true;
     } else if (class == &lstm__class_layer_normalization) {
         s->parts[LSTM__SOURCE_NORM] = true;
@@ -199,36 +174,12 @@ lstm_status lstm__source_need(lstm__source *s, const lstm__node *node)
 
 /* ---- Constants */
 
-static const lstm__parameter *parameter_of(const lstm__node *node, size_t k)
-{
-    return &node->model->parameters[node->parameter_first + k];
-}
-
-/* The values of parameter k as they are stored. */
-static void put(lstm__source *s, const lstm__node *node, const char *what, size_t k)
+void lstm__source_put(lstm__source *s, const lstm__node *node, const char *what, size_t k)
 {
     char name[64];
-    const lstm__parameter *p = parameter_of(node, k);
+    const lstm__parameter *p = lstm__source_parameter(node, k);
     snprintf(name, sizeof name, "%s%zu", what, node->index);
     lstm__source_floats(s, name, node->model->values + p->offset, lstm__parameter_size(p));
-}
-
-/* The sum of the biases of an LSTM or SimpleRNN. */
-static lstm_status put_bias(lstm__source *s, const lstm__node *node)
-{
-    char name[64];
-    const lstm__parameter *p = parameter_of(node, 2);
-    const size_t count = lstm__parameter_size(p);
-    float *sum = lstm__allocate_array(node->model->context, count, sizeof *sum);
-    if (!sum)
-        return lstm__fail_memory(count * sizeof *sum, "a bias");
-    memcpy(sum, node->model->values + p->offset, count * sizeof *sum);
-    for (size_t k = 0; node->parameter_count > 3 && k < count; k++)
-        sum[k] += node->model->values[parameter_of(node, 3)->offset + k];
-    snprintf(name, sizeof name, "bias%zu", node->index);
-    lstm__source_floats(s, name, sum, count);
-    lstm__release(node->model->context, sum);
-    return LSTM_OK;
 }
 
 /* y = x scale + shift of a BatchNormalization. */
@@ -244,16 +195,17 @@ static lstm_status put_affine(lstm__source *s, const lstm__node *node)
     if (!both)
         return lstm__fail_memory(2 * count * sizeof *both, "a normalisation");
     for (size_t k = 0; k < count; k++) {
-        const double variance = (double)values[parameter_of(node, mean + 1)->offset + k];
+        const double variance = (double)values[lstm__source_parameter(node, mean + 1)->offset + k];
         const double epsilon = own->epsilon < 0 ? 0 : (double)own->epsilon;
-        const double scale = (gamma ? (double)values[parameter_of(node, 0)->offset + k] : 1) /
+        const double scale = (gamma ? (double)values[lstm__source_parameter(node, 0)->offset + k]
+                                    : 1) /
                              sqrt(variance + epsilon);
         const double beta = own->center == LSTM_YES
-                                ? (double)values[parameter_of(node, gamma)->offset + k]
+                                ? (double)values[lstm__source_parameter(node, gamma)->offset + k]
                                 : 0;
         both[k] = (float)scale;
-        both[count + k] = (float)(beta -
-                                  (double)values[parameter_of(node, mean)->offset + k] * scale);
+        both[count + k] =
+            (float)(beta - (double)values[lstm__source_parameter(node, mean)->offset + k] * scale);
     }
     snprintf(name, sizeof name, "scale%zu", node->index);
     lstm__source_floats(s, name, both, count);
@@ -263,64 +215,42 @@ static lstm_status put_affine(lstm__source *s, const lstm__node *node)
     return LSTM_OK;
 }
 
-static lstm_status cell_constants(lstm__source *s, const lstm__node *node)
-{
-    char name[64];
-    if (node->class == &lstm__class_lstm) { /* the rows of h stand before those of x */
-        const lstm__parameter *x = parameter_of(node, 0);
-        const lstm__parameter *h = parameter_of(node, 1);
-        snprintf(name, sizeof name, "kernel%zu", node->index);
-        lstm__source_floats(s, name, node->model->values + h->offset,
-                            lstm__parameter_size(h) + lstm__parameter_size(x));
-        return node->parameter_count > 2 ? put_bias(s, node) : LSTM_OK;
-    }
-    put(s, node, "kernel", 0);
-    put(s, node, "recurrent", 1);
-    if (node->class == &lstm__class_gru) {
-        if (node->parameter_count > 2)
-            put(s, node, "bias", 2);
-        if (node->parameter_count > 3)
-            put(s, node, "bias_h", 3);
-        return LSTM_OK;
-    }
-    return node->parameter_count > 2 ? put_bias(s, node) : LSTM_OK;
-}
-
 lstm_status lstm__source_constants(lstm__source *s, const lstm__node *node)
 {
     if (lstm__source_is_cell(node))
-        return cell_constants(s, node);
+        return lstm__source_cell_constants(s, node);
     if (node->class == &lstm__class_batch_normalization)
         return put_affine(s, node);
+    if (lstm__source_is_attention(node))
+        lstm__source_attention_constants(s, node);
     if (node->class == &lstm__class_learned_vector)
-        put(s, node, "values", 0);
+        lstm__source_put(s, node, "values", 0);
     if (node->class == &lstm__class_embedding)
-        put(s, node, "table", 0);
+        lstm__source_put(s, node, "table", 0);
     if (node->class == &lstm__class_dense || node->class == &lstm__class_conv1d) {
-        put(s, node, "kernel", 0);
+        lstm__source_put(s, node, "kernel", 0);
         if (node->parameter_count > 1)
-            put(s, node, "bias", 1);
+            lstm__source_put(s, node, "bias", 1);
     }
     if (node->class == &lstm__class_layer_normalization) {
         const lstm_layer_normalization_options *own = node->options;
         if (own->scale == LSTM_YES)
-            put(s, node, "gamma", 0);
+            lstm__source_put(s, node, "gamma", 0);
         if (own->center == LSTM_YES)
-            put(s, node, "beta", own->scale == LSTM_YES);
+            lstm__source_put(s, node, "beta", own->scale == LSTM_YES);
     }
     return LSTM_OK;
 }
 
 /* ---- Statements */
 
-static const char *activation_name(int32_t activation)
+const char *lstm__source_activation(int32_t activation)
 {
     return lstm__constant_name(LSTM_NAMES_ACTIVATION, activation);
 }
 
-/* "@NAME5", or "NULL" where it is not there. */
-static const char *constant(const lstm__source *s, const lstm__node *node, const char *what,
-                            bool there, char text[LSTM__SOURCE_VALUE])
+const char *lstm__source_constant(const lstm__source *s, const lstm__node *node, const char *what,
+                                  bool there, char text[LSTM__SOURCE_VALUE])
 {
     snprintf(text, LSTM__SOURCE_VALUE, there ? "%s_%s%zu" : "NULL", s->prefix, what, node->index);
     return text;
@@ -335,98 +265,8 @@ static void activate(lstm__source *s, const lstm__node *node, int32_t activation
                            node->shapes[0].features, y);
     else if (activation != LSTM_ACTIVATION_LINEAR)
         lstm__source_print(s, "    %s_apply(%s * (size_t)%" PRId64 ", %s_act_%s, %s);\n", s->prefix,
-                           rows, node->shapes[0].features, s->prefix, activation_name(activation),
-                           y);
-}
-
-/* First states: zeros, or what other layers give. In a stream they are set by the start. */
-static void start_cell(lstm__source *s, const lstm__node *node)
-{
-    char from[LSTM__SOURCE_VALUE];
-    for (int k = 1; k < (node->class == &lstm__class_lstm ? 3 : 2); k++) {
-        const char letter = k == 1 ? 'h' : 'c';
-        if (node->input_count > k)
-            lstm__source_print(s, "    memcpy(m->%c%zu, %s, sizeof m->%c%zu);\n", letter,
-                               node->index, lstm__source_value(s, node->inputs[k], from), letter,
-                               node->index);
-        else
-            lstm__source_print(s, "    memset(m->%c%zu, 0, sizeof m->%c%zu);\n", letter,
-                               node->index, letter, node->index);
-    }
-}
-
-static void run_lstm(lstm__source *s, const lstm__node *node, const char *x, const char *y,
-                     const char *steps)
-{
-    const lstm_lstm_options *own = node->options;
-    char kernel[LSTM__SOURCE_VALUE];
-    char bias[LSTM__SOURCE_VALUE];
-    lstm__source_print(s,
-                       "    %s_lstm(%s, %s, %" PRId64 ", %s,\n        %s, %" PRId64
-                       ", %s_act_%s, %s_act_%s,\n        %d, m->h%zu, m->c%zu, m->a, %s);\n",
-                       s->prefix, steps, x, input_shape(node, 0).features,
-                       constant(s, node, "kernel", true, kernel),
-                       constant(s, node, "bias", node->parameter_count > 2, bias), own->units,
-                       s->prefix, activation_name(own->activation), s->prefix,
-                       activation_name(own->recurrent_activation), own->go_backwards == LSTM_YES,
-                       node->index, node->index, y);
-}
-
-static void run_gru(lstm__source *s, const lstm__node *node, const char *x, const char *y,
-                    const char *steps)
-{
-    const lstm_gru_options *own = node->options;
-    char kernel[LSTM__SOURCE_VALUE];
-    char recurrent[LSTM__SOURCE_VALUE];
-    char bias[LSTM__SOURCE_VALUE];
-    char second[LSTM__SOURCE_VALUE + 32];
-    const bool after = own->reset_after == LSTM_YES;
-    const bool torch = s->model->profile == LSTM_PROFILE_TORCH;
-    constant(s, node, "bias_h", node->parameter_count > 3, second);
-    if (after && node->parameter_count == 3) /* both in one array */
-        snprintf(second, sizeof second, "%s_bias%zu + %" PRId64, s->prefix, node->index,
-                 3 * own->units);
-    lstm__source_print(s,
-                       "    %s_gru(%s, %s, %" PRId64 ", %s,\n        %s, %s, %s, %" PRId64
-                       ", %d, %d,\n        %d, m->h%zu, m->a, %s);\n",
-                       s->prefix, steps, x, input_shape(node, 0).features,
-                       constant(s, node, "kernel", true, kernel),
-                       constant(s, node, "recurrent", true, recurrent),
-                       constant(s, node, "bias", node->parameter_count > 2, bias), second,
-                       own->units, after, torch, own->go_backwards == LSTM_YES, node->index, y);
-}
-
-static void run_rnn(lstm__source *s, const lstm__node *node, const char *x, const char *y,
-                    const char *steps)
-{
-    const lstm_simple_rnn_options *own = node->options;
-    char kernel[LSTM__SOURCE_VALUE];
-    char recurrent[LSTM__SOURCE_VALUE];
-    char bias[LSTM__SOURCE_VALUE];
-    lstm__source_print(
-        s,
-        "    %s_rnn(%s, %s, %" PRId64 ", %s,\n        %s, %s, %" PRId64
-        ", %s_act_%s, %d, m->h%zu, m->a, %s);\n",
-        s->prefix, steps, x, input_shape(node, 0).features,
-        constant(s, node, "kernel", true, kernel), constant(s, node, "recurrent", true, recurrent),
-        constant(s, node, "bias", node->parameter_count > 2, bias), own->units, s->prefix,
-        activation_name(own->activation), own->go_backwards == LSTM_YES, node->index, y);
-}
-
-static void run_cell(lstm__source *s, const lstm__node *node, const char *x, const char *y)
-{
-    char steps[32];
-    const char *count = lstm__source_steps(s, input_shape(node, 0), steps);
-    if (!gives_sequence(node))
-        y = "NULL";
-    if (!s->stepping)
-        start_cell(s, node);
-    if (node->class == &lstm__class_lstm)
-        run_lstm(s, node, x, y, count);
-    else if (node->class == &lstm__class_gru)
-        run_gru(s, node, x, y, count);
-    else
-        run_rnn(s, node, x, y, count);
+                           rows, node->shapes[0].features, s->prefix,
+                           lstm__source_activation(activation), y);
 }
 
 static void run_combined(lstm__source *s, const lstm__node *node, const char *x, const char *y)
@@ -462,7 +302,7 @@ static void run_concatenate(lstm__source *s, const lstm__node *node, const char 
     char x[LSTM__SOURCE_VALUE];
     int64_t done = 0;
     for (int k = 0; k < node->input_count; k++) {
-        const int64_t width = input_shape(node, k).features;
+        const int64_t width = lstm__source_input(node, k).features;
         lstm__source_print(s, "    %s_place(%s, %" PRId64 ", %s, %s + %" PRId64 ", %" PRId64 ");\n",
                            s->prefix, lstm__source_steps(s, node->shapes[0], steps), width,
                            lstm__source_value(s, node->inputs[k], x), y, done,
@@ -474,8 +314,8 @@ static void run_concatenate(lstm__source *s, const lstm__node *node, const char 
 static void run_bidirectional(lstm__source *s, const lstm__node *node, const char *x, const char *y)
 {
     const lstm_bidirectional_options *own = node->options;
-    const int64_t first = input_shape(node, 0).features;
-    const int64_t second = input_shape(node, 1).features;
+    const int64_t first = lstm__source_input(node, 0).features;
+    const int64_t second = lstm__source_input(node, 1).features;
     const int64_t width = node->shapes[0].features;
     const bool joins = own->merge_mode == LSTM_MERGE_CONCAT;
     char steps[32];
@@ -508,15 +348,17 @@ static void run_norm(lstm__source *s, const lstm__node *node, const char *x, con
     const char *rows = lstm__source_steps(s, node->shapes[0], steps);
     if (node->class == &lstm__class_batch_normalization) {
         lstm__source_print(s, "    %s_affine(%s, %" PRId64 ", %s, %s, %s, %s);\n", s->prefix, rows,
-                           node->shapes[0].features, constant(s, node, "scale", true, first),
-                           constant(s, node, "shift", true, second), x, y);
+                           node->shapes[0].features,
+                           lstm__source_constant(s, node, "scale", true, first),
+                           lstm__source_constant(s, node, "shift", true, second), x, y);
         return;
     }
     const lstm_layer_normalization_options *own = node->options;
     lstm__source_print(s, "    %s_norm(%s, %" PRId64 ", %.9ef, %s, %s, %s, %s);\n", s->prefix, rows,
                        node->shapes[0].features, own->epsilon < 0 ? 0.0 : (double)own->epsilon,
-                       constant(s, node, "gamma", own->scale == LSTM_YES, first),
-                       constant(s, node, "beta", own->center == LSTM_YES, second), x, y);
+                       lstm__source_constant(s, node, "gamma", own->scale == LSTM_YES, first),
+                       lstm__source_constant(s, node, "beta", own->center == LSTM_YES, second), x,
+                       y);
 }
 
 /* Zeros before a sequence of a fixed number of steps, or with strides 1. */
@@ -534,7 +376,7 @@ static int64_t zeros_before(int32_t padding, int64_t steps, int64_t stride, int6
 
 static void run_window(lstm__source *s, const lstm__node *node, const char *x, const char *y)
 {
-    const lstm__shape in = input_shape(node, 0);
+    const lstm__shape in = lstm__source_input(node, 0);
     char steps[32];
     char results[32];
     char kernel[LSTM__SOURCE_VALUE];
@@ -558,10 +400,11 @@ static void run_window(lstm__source *s, const lstm__node *node, const char *x, c
         s,
         "    %s_conv(%s, %s, %" PRId64 ", %s, %s,\n        %" PRId64 ", %" PRId64 ", %" PRId64
         ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %s, %s);\n",
-        s->prefix, count, x, in.features, constant(s, node, "kernel", true, kernel),
-        constant(s, node, "bias", node->parameter_count > 1, bias), own->filters, own->kernel_size,
-        torch ? (int64_t)1 : in.features, torch ? own->kernel_size : (int64_t)1, own->strides,
-        own->dilation_rate, zeros_before(own->padding, in.steps, own->strides, reach), given, y);
+        s->prefix, count, x, in.features, lstm__source_constant(s, node, "kernel", true, kernel),
+        lstm__source_constant(s, node, "bias", node->parameter_count > 1, bias), own->filters,
+        own->kernel_size, torch ? (int64_t)1 : in.features, torch ? own->kernel_size : (int64_t)1,
+        own->strides, own->dilation_rate, zeros_before(own->padding, in.steps, own->strides, reach),
+        given, y);
     activate(s, node, own->activation, y);
 }
 
@@ -571,24 +414,25 @@ static void run_dense(lstm__source *s, const lstm__node *node, const char *x, co
     char steps[32];
     char kernel[LSTM__SOURCE_VALUE];
     char bias[LSTM__SOURCE_VALUE];
-    lstm__source_print(s, "    %s_dense(%s, %s, %" PRId64 ", %s, %s, %" PRId64 ", %s);\n",
-                       s->prefix, lstm__source_steps(s, node->shapes[0], steps), x,
-                       input_shape(node, 0).features, constant(s, node, "kernel", true, kernel),
-                       constant(s, node, "bias", node->parameter_count > 1, bias), own->units, y);
+    lstm__source_print(
+        s, "    %s_dense(%s, %s, %" PRId64 ", %s, %s, %" PRId64 ", %s);\n", s->prefix,
+        lstm__source_steps(s, node->shapes[0], steps), x, lstm__source_input(node, 0).features,
+        lstm__source_constant(s, node, "kernel", true, kernel),
+        lstm__source_constant(s, node, "bias", node->parameter_count > 1, bias), own->units, y);
     activate(s, node, own->activation, y);
 }
 
 /* The rest, one or two lines each. */
 static void run_other(lstm__source *s, const lstm__node *node, const char *x, const char *y)
 {
-    const lstm__shape in = input_shape(node, 0);
+    const lstm__shape in = lstm__source_input(node, 0);
     const int64_t columns = node->shapes[0].features;
     char steps[32];
     char table[LSTM__SOURCE_VALUE];
     const char *rows = lstm__source_steps(s, node->shapes[0], steps);
     if (node->class == &lstm__class_embedding) {
         lstm__source_print(s, "    %s_embed(%s, %s, %s, %" PRId64 ", %" PRId64 ", %s);\n",
-                           s->prefix, rows, x, constant(s, node, "table", true, table),
+                           s->prefix, rows, x, lstm__source_constant(s, node, "table", true, table),
                            ((const lstm_embedding_options *)node->options)->input_dim, columns, y);
     } else if (node->class == &lstm__class_activation) {
         lstm__source_print(s, "    memcpy(%s, %s, %s * (size_t)%" PRId64 " * sizeof *%s);\n", y, x,
@@ -623,7 +467,9 @@ void lstm__source_node(lstm__source *s, const lstm__node *node)
     lstm__source_value(s, node->inputs[0], x);
     lstm__source_value(s, &node->ports[0], y);
     if (lstm__source_is_cell(node))
-        run_cell(s, node, x, y);
+        lstm__source_cell(s, node, x, y);
+    else if (lstm__source_is_attention(node))
+        lstm__source_attention(s, node, y);
     else if (node->class == &lstm__class_dense)
         run_dense(s, node, x, y);
     else if (is_combined(node))

@@ -737,6 +737,19 @@ void lstm__torch_close(lstm__torch_file *file)
     lstm__release(p->context, p);
 }
 
+lstm__elements lstm__torch_elements(const lstm__torch_tensor *t)
+{
+    int64_t stride = 1;
+    for (int32_t d = t->rank; d-- > 0; stride *= t->shape[d])
+        if (t->stride[d] != stride && t->shape[d] > 1)
+            return (lstm__elements){0};
+    return (lstm__elements){.bytes = t->bytes,
+                            .kind = t->kind,
+                            .big_endian = t->big_endian,
+                            .stride = lstm__element_size(t->kind),
+                            .count = t->count};
+}
+
 void lstm__torch_floats(const lstm__torch_tensor *t, float *values)
 {
     const size_t size = lstm__element_size(t->kind);

@@ -41,6 +41,9 @@ lstm_status lstm__torch_open(lstm__torch_file *out, const lstm__file *file);
 lstm_status lstm__torch_open_safetensors(lstm__torch_file *out, const lstm__safetensors *tensors);
 void lstm__torch_close(lstm__torch_file *file);
 
+/* The elements in the order of the shape, where that is how they lie; else bytes is NULL. */
+lstm__elements lstm__torch_elements(const lstm__torch_tensor *tensor);
+
 /* Convert a tensor's elements, in the order of its shape. */
 void lstm__torch_floats(const lstm__torch_tensor *tensor, float *values);
 

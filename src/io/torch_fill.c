@@ -6,10 +6,10 @@
  * "weight_ih_l0". Up to three parts that all names of the file, or all those of the model, begin
  * with are left out, whichever makes most names agree; nothing is left out if that agrees as well.
  */
+#include "fill_parameter.h"
 #include "names.h"
 #include "torch_layers.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +26,7 @@ typedef struct filling {
     size_t file_skip; /* bytes left out */
     size_t model_skip;
     bool *used;
-    real *block;
-    float *values;
+    real *block; /* laid out like the model's values */
 } filling;
 
 static int by_name(const void *a, const void *b)
@@ -159,12 +158,22 @@ static lstm_status fill_parameter(filling *f, const lstm__parameter *p)
                           f->file->name, t->name, found, expected, p->node->name);
     }
     f->used[index] = true;
-    lstm__torch_floats(t, f->values);
-    for (size_t k = 0; k < t->count; k++)
-        if (!isfinite(f->values[k]))
-            return lstm__fail(LSTM_ERROR_NUMERIC, "%s: tensor \"%.200s\": value %zu is not finite",
-                              f->file->name, t->name, k);
-    lstm__parameter_write(p, f->block, f->values);
+    size_t bad = 0;
+    const lstm__elements whole = lstm__torch_elements(t);
+    if (whole.bytes) {
+        RETURN_IF_ERROR(lstm__fill_parameter(p, &whole, f->block, &bad));
+    } else {
+        float *room = lstm__allocate_array(f->model->context, t->count, sizeof *room);
+        if (!room)
+            return lstm__fail_memory(t->count * sizeof *room, "a parameter");
+        lstm__torch_floats(t, room);
+        lstm__parameter_write(p, f->block, room);
+        bad = lstm__first_not_finite(room, t->count);
+        lstm__release(f->model->context, room);
+    }
+    if (bad < t->count)
+        return lstm__fail(LSTM_ERROR_NUMERIC, "%s: tensor \"%.200s\": value %zu is not finite",
+                          f->file->name, t->name, bad);
     return LSTM_OK;
 }
 
@@ -183,10 +192,9 @@ static lstm_status check_unused(const filling *f)
     return LSTM_OK;
 }
 
-lstm_status lstm__torch_fill(lstm_model *model, const lstm__torch_file *file)
+lstm_status lstm__torch_fill(lstm_model *model, const lstm__torch_file *file, bool is_new)
 {
     lstm_status status = LSTM_OK;
-    size_t largest = 1;
     filling f = {.model = model, .file = file};
     lstm_context *context = model->context;
     if (model->profile != LSTM_PROFILE_TORCH)
@@ -194,14 +202,11 @@ lstm_status lstm__torch_fill(lstm_model *model, const lstm__torch_file *file)
                           "%s: a state dict of PyTorch for a model of the profile keras: expected "
                           "one of the profile torch",
                           file->name);
-    for (size_t k = 0; k < model->parameter_count; k++)
-        if (lstm__parameter_size(&model->parameters[k]) > largest)
-            largest = lstm__parameter_size(&model->parameters[k]);
     f.entries = lstm__allocate_array(context, file->count, sizeof *f.entries);
     f.used = lstm__allocate_zeroed(context, (file->count + 1) * sizeof *f.used);
-    f.block = lstm__allocate_zeroed(context, (model->value_count + 1) * sizeof *f.block);
-    f.values = lstm__allocate_array(context, largest, sizeof *f.values);
-    if (!f.entries || !f.used || !f.block || !f.values) {
+    f.block = is_new ? model->values
+                     : lstm__allocate_zeroed(context, (model->value_count + 1) * sizeof *f.block);
+    if (!f.entries || !f.used || !f.block) {
         status = lstm__fail_memory(model->value_count * sizeof *f.block, "the parameters");
         goto out;
     }
@@ -209,12 +214,13 @@ lstm_status lstm__torch_fill(lstm_model *model, const lstm__torch_file *file)
     for (size_t k = 0; k < model->parameter_count; k++)
         TRY(fill_parameter(&f, &model->parameters[k]));
     TRY(check_unused(&f));
-    memcpy(model->values, f.block, model->value_count * sizeof *f.block);
+    if (!is_new)
+        memcpy(model->values, f.block, model->value_count * sizeof *f.block);
     lstm__graph_changed(model);
 out:
     lstm__release(context, f.entries);
     lstm__release(context, f.used);
-    lstm__release(context, f.block);
-    lstm__release(context, f.values);
+    if (!is_new)
+        lstm__release(context, f.block);
     return status;
 }

@@ -412,7 +412,7 @@ lstm_status lstm__torch_model(lstm_model **out, lstm_context *context, const lst
         lstm__prefix_error(status, "%s", file->name);
         goto out;
     }
-    TRY(lstm__torch_fill(model, file));
+    TRY(lstm__torch_fill(model, file, true));
     TRY(lstm__graph_set_note(model, "lstm.layout", "time_first"));
     *out = model;
     model = NULL;

@@ -16,8 +16,9 @@ lstm_status lstm__torch_model(lstm_model **out, lstm_context *context,
 
 /* Fill a model of the profile torch. A prefix that all names of the file, or of the model, share
  * ("module.") may be missing from the others. Every tensor must be used and every parameter filled:
- * SHAPE, FORMAT, NOT_FOUND name file, tensor, expected and found shape; nothing is changed then. */
-lstm_status lstm__torch_fill(lstm_model *model, const lstm__torch_file *file);
+ * SHAPE, FORMAT, NOT_FOUND name file, tensor, expected and found shape; nothing is changed then,
+ * unless the model is new, so that nobody else knows it: its values are then filled in place. */
+lstm_status lstm__torch_fill(lstm_model *model, const lstm__torch_file *file, bool is_new);
 
 /* Whether names are those of PyTorch's recurrent modules. */
 bool lstm__torch_names(const lstm__safetensors *tensors);

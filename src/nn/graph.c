@@ -26,6 +26,7 @@ lstm_status lstm__graph_create(lstm_model **out, lstm_context *context, int32_t 
         return lstm__fail_memory(sizeof *model, "a model");
     }
     atomic_init(&model->references, 1);
+    atomic_init(&model->spare, NULL);
     model->context = owned;
     model->kernels = lstm__kernels_for(lstm__context_isa(owned));
     model->profile = profile;
@@ -68,6 +69,7 @@ void lstm__graph_release(lstm_model *model)
     lstm__release(context, model->outputs);
     lstm__release(context, model->parameters);
     lstm__release(context, model->values);
+    lstm__release(context, atomic_load(&model->spare));
     lstm__release(context, model);
     lstm__context_release(context);
 }

@@ -56,6 +56,10 @@ struct lstm_model {
     lstm__note *notes;
     size_t note_count, note_capacity;
     lstm__scaler scalers[2]; /* LSTM_SCALER_* - 1 */
+
+    /* The block of a session that has ended, for the next one; NULL = none. See
+     * lstm__session_retire. */
+    _Atomic(lstm_session *) spare;
 };
 
 lstm_status lstm__graph_create(lstm_model **out, lstm_context *context, int32_t profile,

@@ -13,7 +13,8 @@
 
 #include <string.h>
 
-enum { LARGEST_PLAN = 2048 }; /* bytes of a node's plan struct */
+/* bytes of a node's plan struct; of a block that is worth keeping */
+enum { LARGEST_PLAN = 2048, LEAST_SPARE = 4 << 20 };
 
 size_t lstm__session_steps(const lstm_session *session, lstm__shape shape)
 {
@@ -110,10 +111,23 @@ lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool tra
                                                          .seed = seed});
 }
 
+/* A block of *room bytes or, which *room then says, more. */
+static void *take_block(lstm_model *model, size_t *room, bool retires)
+{
+    lstm_session *spare = atomic_exchange(&model->spare, NULL);
+    if (spare && spare->room >= *room) {
+        *room = spare->room;
+        return spare;
+    }
+    lstm__release(model->context, spare);
+    if (retires && *room >= LEAST_SPARE)
+        *room += *room / 4;
+    return lstm__allocate(model->context, *room);
+}
+
 lstm_status lstm__session_create_as(lstm_session **out, lstm_model *model,
                                     const lstm__session_wish *wish)
 {
-    lstm_context *context = model->context;
     *out = NULL;
     RETURN_IF_ERROR(check_plans(model));
     lstm_session plan = {.model = model,
@@ -135,14 +149,16 @@ lstm_status lstm__session_create_as(lstm_session **out, lstm_model *model,
             LSTM_ERROR_MEMORY,
             "a session of %zu samples and %zu steps needs more memory than can be addressed",
             wish->batch, wish->steps);
-    unsigned char *block = lstm__allocate(context, arena.used);
-    if (!block)
-        return lstm__fail_memory(arena.used, "a session");
     const size_t bytes = arena.used;
+    size_t room = bytes;
+    unsigned char *block = take_block(model, &room, wish->retires);
+    if (!block)
+        return lstm__fail_memory(bytes, "a session");
     arena = (lstm__arena){block, 0, false};
     lstm_session *session = lstm__carve(&arena, 1, sizeof plan);
     *session = plan;
     session->bytes = bytes;
+    session->room = room;
     lay_out(session, &arena);
     if (session->gradients)
         memset(session->gradients, 0, model->value_count * sizeof(real));
@@ -158,6 +174,18 @@ void lstm__session_destroy(lstm_session *session)
     lstm_model *model = session->model;
     lstm__release(model->context, session->labelling);
     lstm__release(model->context, session);
+    lstm__graph_release(model);
+}
+
+void lstm__session_retire(lstm_session *session)
+{
+    lstm_model *model = session->model;
+    if (session->room < LEAST_SPARE) {
+        lstm__session_destroy(session);
+        return;
+    }
+    lstm__release(model->context, session->labelling);
+    lstm__release(model->context, atomic_exchange(&model->spare, session));
     lstm__graph_release(model);
 }
 

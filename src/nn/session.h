@@ -59,6 +59,7 @@ struct lstm_session {
     void **plans;
     real *gradients; /* laid out like model->values */
     size_t bytes;
+    size_t room; /* of the block, >= bytes */
     /* memory of CTC, a block of its own, see loss_ctc.h; NULL = none */
     struct lstm__labelling *labelling;
 };
@@ -127,12 +128,18 @@ lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool tra
 /* The same with everything that a session can be asked for. */
 typedef struct lstm__session_wish {
     bool training, input_gradients, pieces, traces, recompute;
+    bool retires; /* it will be retired: room for a somewhat larger one, which takes no memory yet */
     size_t batch, steps;
     uint64_t seed;
 } lstm__session_wish;
 lstm_status lstm__session_create_as(lstm_session **out, lstm_model *model,
                                     const lstm__session_wish *wish);
 void lstm__session_destroy(lstm_session *session);
+
+/* The same, but a large block stays with the model until its next session is created, which takes
+ * it if it is large enough: the system need not clear as much fresh memory once more. For the
+ * session of a self-test, behind which the first prediction's comes. */
+void lstm__session_retire(lstm_session *session);
 
 /* Steps of a shape in the latest call (0 for a vector) / its rows = batch * max(steps, 1) / the
  * largest rows planned. */

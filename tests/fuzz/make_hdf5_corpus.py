@@ -3,6 +3,9 @@
 """Write the HDF5 seeds into corpus/hdf5, as h5py writes them, and the Keras seeds into corpus/keras. Needs h5py; for the
 Keras seeds keras with one of its backends (KERAS_BACKEND), and with the argument --keras2 the Keras 2 of TensorFlow 2.15.
 
+corpus/keras/written2.h5 is what `lstm convert` makes of a Bidirectional GRU whose backward state another GRU begins with, and a
+MultiHeadAttention behind it.
+
 The HDF5 files are fixtures of tests/test_io_hdf5.c, which knows their values by the rule of make_corpus.py.
 """
 import io
