@@ -273,6 +273,59 @@ static void test_primitive_equals_the_layer_of_a_model(void **state)
     lstm_model_destroy(m);
 }
 
+/* A long sequence whose spans are run again: the same bits from less memory. */
+static void test_recomputation_gives_the_same_bits(void **state)
+{
+    enum { BATCH = 3, STEPS = 2001, INPUT = 2, HIDDEN = 21, ALL = BATCH * STEPS };
+    (void)state;
+    static float weights[(INPUT + HIDDEN) * 4 * HIDDEN], bias[4 * HIDDEN], x[ALL * INPUT];
+    static float dy[ALL * HIDDEN], h0[BATCH * HIDDEN], c0[BATCH * HIDDEN];
+    static struct {
+        float y[ALL * HIDDEN], hn[BATCH * HIDDEN], cn[BATCH * HIDDEN], dx[ALL * INPUT];
+        float dweights[(INPUT + HIDDEN) * 4 * HIDDEN], dbias[4 * HIDDEN];
+        float dh0[BATCH * HIDDEN], dc0[BATCH * HIDDEN];
+    } out[2];
+    float *const given[] = {weights, bias, x, dy, h0, c0};
+    const size_t sizes[] = {sizeof weights, sizeof bias, sizeof x, sizeof dy, sizeof h0, sizeof c0};
+    for (size_t k = 0; k < 6; k++)
+        fill_numbers(given[k], sizes[k] / sizeof(float), (uint32_t)k + 1);
+    size_t bytes[2];
+    for (int again = 0; again < 2; again++) {
+        lstm_primitive *primitive = NULL;
+        const lstm_primitive_options options = {.struct_size = sizeof options,
+                                                .training = LSTM_YES,
+                                                .input_size = INPUT,
+                                                .hidden_size = HIDDEN,
+                                                .batch = BATCH,
+                                                .steps = STEPS,
+                                                .recompute = again ? LSTM_YES : LSTM_NO};
+        const lstm_primitive_arrays a = {.struct_size = sizeof a,
+                                         .batch = BATCH,
+                                         .steps = STEPS,
+                                         .weights = weights,
+                                         .bias = bias,
+                                         .x = x,
+                                         .h0 = h0,
+                                         .c0 = c0,
+                                         .y = out[again].y,
+                                         .hn = out[again].hn,
+                                         .cn = out[again].cn,
+                                         .dy = dy,
+                                         .dx = out[again].dx,
+                                         .dweights = out[again].dweights,
+                                         .dbias = out[again].dbias,
+                                         .dh0 = out[again].dh0,
+                                         .dc0 = out[again].dc0};
+        assert_int_equal(lstm_primitive_create(&primitive, NULL, &options), LSTM_OK);
+        bytes[again] = lstm_primitive_memory_size(primitive);
+        assert_int_equal(lstm_primitive_forward(primitive, &a), LSTM_OK);
+        assert_int_equal(lstm_primitive_backward(primitive, &a), LSTM_OK);
+        lstm_primitive_destroy(primitive);
+    }
+    assert_memory_equal(&out[0], &out[1], sizeof out[0]);
+    assert_true(bytes[1] < bytes[0] * 2 / 3);
+}
+
 static void test_create_rejects_bad_options(void **state)
 {
     lstm_primitive *p = (lstm_primitive *)&p;
@@ -351,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_arrays_that_may_be_null_count_as_zero_or_are_left_out),
         cmocka_unit_test(test_a_sequence_may_be_run_in_pieces),
         cmocka_unit_test(test_primitive_equals_the_layer_of_a_model),
+        cmocka_unit_test(test_recomputation_gives_the_same_bits),
         cmocka_unit_test(test_create_rejects_bad_options),
         cmocka_unit_test(test_calls_are_checked),
     };

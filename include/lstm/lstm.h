@@ -2373,6 +2373,10 @@ typedef struct lstm_primitive_options {
     int64_t batch, steps; /* largest in a call, > 0 */
     int32_t route;        /* LSTM_ROUTE_*; default: chosen for the shape */
     int32_t reserved;     /* 0 */
+    /* LSTM_YES, with training: as in lstm_session_options, where that saves half of the tape or more.
+     * Backward then reads x again, which must be that of the forward. Default LSTM_NO */
+    int32_t recompute;
+    int32_t reserved_2; /* 0 */
 } lstm_primitive_options;
 #define LSTM_ROUTE_CONCAT 1 /* one product [h, x] W a step */
 /* x times its rows of W for all steps at once, h times its rows in the loop */

@@ -41,7 +41,9 @@ lstm_status lstm_primitive_create(lstm_primitive **out, lstm_context *context,
     *out = NULL;
     RETURN_IF_ERROR(lstm__read_options(&own, sizeof own, options, "lstm_primitive_options"));
     NEED_ZERO(own.reserved);
+    NEED_ZERO(own.reserved_2);
     RETURN_IF_ERROR(lstm__read_flag(&own.training, LSTM_NO, "training"));
+    RETURN_IF_ERROR(lstm__read_flag(&own.recompute, LSTM_NO, "recompute"));
     RETURN_IF_ERROR(check_sizes(&own));
     lstm_context *held = lstm__context_acquire(context);
     lstm__recurrence plan = {
@@ -53,6 +55,7 @@ lstm_status lstm_primitive_create(lstm_primitive **out, lstm_context *context,
         .max_steps = (size_t)own.steps,
         .training = own.training == LSTM_YES,
         .input_gradient = own.training == LSTM_YES,
+        .recompute = own.training == LSTM_YES && own.recompute == LSTM_YES,
         .route = own.route,
     };
     if (plan.route == 0)

@@ -25,6 +25,7 @@ static void pack_gates(size_t units, size_t rows, const real *w, size_t ld, real
             for (size_t k = first; k < last; k++) {
                 const real *from = w + k * ld + p * LANES;
                 real *to = packed + (p * rows + k) * 4 * LANES;
+                claim(to + 4 * rows * LANES, 4 * LANES); /* the next panel's row */
                 UNROLL for (int gate = 0; gate < 4; gate++)
                     vstore(to + gate * LANES, get(from + (size_t)gate * units, n));
             }
@@ -58,6 +59,7 @@ static void pack_across(size_t units, size_t columns, const real *w, size_t ld, 
             const size_t n = lanes_left(units, p);
             for (size_t gate = 0; gate < 4; gate++) {
                 const real *from = w + first * ld + gate * units + p * LANES;
+                claim(packed + LANES * wide, LANES * wide); /* the next block */
                 for (size_t c = 0; c < wide; c++) {
                     real lanes[LANES];
                     /* what the same gate of the next panel needs: each row is on pages of its own */
