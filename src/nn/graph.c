@@ -245,10 +245,7 @@ lstm_status lstm__graph_set_outputs(lstm_model *model, const lstm_layer *const *
 
 bool lstm__returns_state(const lstm__node *node)
 {
-    if (node->class->returns_ports)
-        return node->class->returns_ports(node);
-    return node->class == &lstm__class_lstm &&
-           ((const lstm_lstm_options *)node->options)->return_state == LSTM_YES;
+    return node->class->returns_ports && node->class->returns_ports(node);
 }
 
 /* Without a choice: the layers whose ports nobody reads. */

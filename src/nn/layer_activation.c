@@ -3,7 +3,7 @@
  */
 #include "activation.h"
 #include "constants.h"
-#include "session.h"
+#include "layer_ports.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -133,17 +133,6 @@ static lstm_status define(lstm__node *node)
     return LSTM_OK;
 }
 
-static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
-{
-    (void)memory;
-    const size_t features = (size_t)node->shapes[0].features;
-    const lstm__view value = {lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]),
-                                          features * sizeof(real)),
-                              features};
-    if (arena->base)
-        lstm__session_own(session, node, 0)->value = value;
-}
-
 static bool is_shaped(const lstm_activation_options *own)
 {
     return own->alpha != 0 || own->beta != 0;
@@ -202,7 +191,7 @@ const lstm__layer_class lstm__class_activation = {
     .mask = LSTM__MASK_KEEP,
     .stepwise = true,
     .define = define,
-    .plan = plan,
+    .plan = lstm__plan_output,
     .forward = forward,
     .backward = backward,
 };

@@ -12,8 +12,8 @@
  * NAME.weight_ih_l0 and NAME.weight_ih_l0_reverse.
  */
 #include "constants.h"
+#include "layer_ports.h"
 #include "options.h"
-#include "session.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -105,12 +105,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
 {
     buffers *own = memory;
     const size_t rows = lstm__session_max_rows(session, node->shapes[0]);
-    for (int k = 0; k < node->port_count; k++) {
-        const size_t features = (size_t)node->shapes[k].features;
-        const lstm__view value = {lstm__carve(arena, rows, features * sizeof(real)), features};
-        if (arena->base)
-            lstm__session_own(session, node, k)->value = value;
-    }
+    for (int k = 0; k < node->port_count; k++)
+        lstm__plan_port(node, session, k, arena);
     own->turned = NULL;
     if (merge_mode(node) == LSTM_MERGE_MUL)
         own->turned = lstm__carve(arena, rows, (size_t)node->shapes[0].features * sizeof(real));

@@ -4,9 +4,9 @@
  */
 #include "activation.h"
 #include "constants.h"
+#include "layer_ports.h"
 #include "options.h"
 #include "product.h"
-#include "session.h"
 
 #include <stddef.h>
 
@@ -97,22 +97,6 @@ static lstm_status declare(lstm__node *node)
                                       .units = inputs});
 }
 
-static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
-{
-    (void)memory;
-    const size_t units = (size_t)options_of(node)->units;
-    const lstm__view value = {
-        lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), units * sizeof(real)),
-        units};
-    if (arena->base)
-        lstm__session_own(session, node, 0)->value = value;
-}
-
-static size_t offset_of(const lstm__node *node, size_t parameter)
-{
-    return node->model->parameters[node->parameter_first + parameter].offset;
-}
-
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
 {
     (void)memory;
@@ -125,9 +109,9 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     const lstm__view y = lstm__session_own(session, node, 0)->value;
     const bool bias = options_of(node)->use_bias == LSTM_YES;
     if (bias)
-        kernels->fill_rows(rows, units, values + offset_of(node, 1), y.data, units);
-    lstm__gemm(0, 0, rows, units, inputs, x.data, x.stride, values + offset_of(node, 0), units,
-               bias, y.data, units);
+        kernels->fill_rows(rows, units, values + lstm__parameter_offset(node, 1), y.data, units);
+    lstm__gemm(0, 0, rows, units, inputs, x.data, x.stride,
+               values + lstm__parameter_offset(node, 0), units, bias, y.data, units);
     lstm__activation_forward(kernels, options_of(node)->activation, rows, units, y, y);
 }
 
@@ -146,12 +130,13 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
         lstm__activation_backward(kernels, options_of(node)->activation, rows, units, own->value,
                                   own->gradient, own->gradient, false);
     lstm__gemm(1, 0, inputs, units, rows, x.data, x.stride, dy, units, 0,
-               session->gradients + offset_of(node, 0), units);
+               session->gradients + lstm__parameter_offset(node, 0), units);
     if (options_of(node)->use_bias == LSTM_YES)
-        kernels->column_sum(rows, units, dy, units, session->gradients + offset_of(node, 1), 0);
+        kernels->column_sum(rows, units, dy, units,
+                            session->gradients + lstm__parameter_offset(node, 1), 0);
     if (input->gradient.data) {
         lstm__gemm(0, 1, rows, inputs, units, dy, units,
-                   session->model->values + offset_of(node, 0), units, input->written,
+                   session->model->values + lstm__parameter_offset(node, 0), units, input->written,
                    input->gradient.data, input->gradient.stride);
         input->written = true;
     }
@@ -174,7 +159,7 @@ const lstm__layer_class lstm__class_dense = {
     .stepwise = true,
     .define = define,
     .declare = declare,
-    .plan = plan,
+    .plan = lstm__plan_output,
     .forward = forward,
     .backward = backward,
     .flops = flops,

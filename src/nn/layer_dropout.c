@@ -3,8 +3,8 @@
  * the identity otherwise. The mask of an update is a function of (seed, layer, update, place), kept
  * as factors for backward.
  */
+#include "layer_ports.h"
 #include "random.h"
-#include "session.h"
 
 #include <stddef.h>
 
@@ -42,9 +42,7 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     if (!session->training)
         return; /* the output is the input itself */
     b->factors = lstm__carve(arena, rows, features * sizeof(real));
-    const lstm__view value = {lstm__carve(arena, rows, features * sizeof(real)), features};
-    if (arena->base)
-        lstm__session_own(session, node, 0)->value = value;
+    lstm__plan_port(node, session, 0, arena);
 }
 
 static void draw(const lstm__node *node, const lstm_session *session, size_t count, real *factors)

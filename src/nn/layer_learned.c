@@ -4,8 +4,8 @@
  * initial state. Parameter: values [features].
  */
 #include "constants.h"
+#include "layer_ports.h"
 #include "options.h"
-#include "session.h"
 
 #include <stddef.h>
 
@@ -52,16 +52,6 @@ static size_t offset_of(const lstm__node *node)
     return node->model->parameters[node->parameter_first].offset;
 }
 
-static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
-{
-    (void)memory;
-    const size_t features = (size_t)node->shapes[0].features;
-    const lstm__view value = {lstm__carve(arena, session->max_batch, features * sizeof(real)),
-                              features};
-    if (arena->base)
-        lstm__session_own(session, node, 0)->value = value;
-}
-
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
 {
     (void)memory;
@@ -87,7 +77,7 @@ const lstm__layer_class lstm__class_learned_vector = {
     .options = options,
     .define = define,
     .declare = declare,
-    .plan = plan,
+    .plan = lstm__plan_output,
     .forward = forward,
     .backward = backward,
     .piecewise = lstm__always_piecewise,

@@ -66,18 +66,13 @@ static const lstm_lstm_options *options_of(const lstm__node *node)
 
 static size_t features_in(const lstm__node *node)
 {
-    return (size_t)node->inputs[0]->node->shapes[node->inputs[0]->port].features;
-}
-
-static lstm__shape shape_of(const lstm_layer *layer)
-{
-    return layer->node->shapes[layer->port];
+    return (size_t)lstm__input_shape(node, 0).features;
 }
 
 static lstm_status check_state(const lstm__node *node, int input, int64_t units, const char *what)
 {
     const lstm_layer *layer = node->inputs[input];
-    const lstm__shape shape = shape_of(layer);
+    const lstm__shape shape = lstm__input_shape(node, input);
     if (shape.steps != 0 || shape.features != units)
         return lstm__fail(
             LSTM_ERROR_SHAPE,
@@ -91,15 +86,11 @@ static lstm_status define(lstm__node *node)
 {
     lstm_lstm_options *lstm = node->options;
     const bool torch = node->model->profile == LSTM_PROFILE_TORCH;
-    const lstm__shape in = shape_of(node->inputs[0]);
+    const lstm__shape in = lstm__input_shape(node, 0);
     if (lstm->units < 1 || lstm->units > INT32_MAX / 8)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "units is %lld: expected 1 to %d",
                           (long long)lstm->units, INT32_MAX / 8);
-    if (in.steps == 0)
-        return lstm__fail(
-            LSTM_ERROR_SHAPE,
-            "reads layer \"%s\", a vector of %lld features: expected a sequence (steps, features)",
-            node->inputs[0]->node->name, (long long)in.features);
+    RETURN_IF_ERROR(lstm__need_sequence(node, 0));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->return_sequences, LSTM_NO, "return_sequences"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->return_state, LSTM_NO, "return_state"));
     RETURN_IF_ERROR(lstm__read_flag(&lstm->go_backwards, LSTM_NO, "go_backwards"));
@@ -238,7 +229,7 @@ static void plan_recurrence(const lstm__node *node, const lstm_session *session,
                             lstm__arena *arena)
 {
     const lstm_lstm_options *lstm = options_of(node);
-    const size_t steps = lstm__session_max_steps(session, shape_of(node->inputs[0]));
+    const size_t steps = lstm__session_max_steps(session, lstm__input_shape(node, 0));
     const bool input_gradient = session->training &&
                                 (session->input_gradients || node->inputs[0]->node->learns);
     lstm__recurrence *r = &b->recurrence;
@@ -428,17 +419,17 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     lstm__recurrence_call *call = &b->call;
     *call = (lstm__recurrence_call){
         .batch = session->batch,
-        .steps = lstm__session_steps(session, shape_of(node->inputs[0])),
+        .steps = lstm__session_steps(session, lstm__input_shape(node, 0)),
         .reverse = lstm->go_backwards == LSTM_YES,
         .x = lstm__input_dropout_forward(node, session, lstm->dropout, lstm->seed, &b->dropout),
-        .mask = lstm__session_port(session, node->inputs[0])->mask,
+        .mask = lstm__input_mask(node, session, 0),
         .zero_masked = lstm->zero_output_for_mask == LSTM_YES,
     };
     if (!session->training || call->mask || recomputes(b))
         call->y = (lstm__view){b->outputs, b->width};
     if (node->input_count == 3) {
-        call->h0 = lstm__session_port(session, node->inputs[1])->value;
-        call->c0 = lstm__session_port(session, node->inputs[2])->value;
+        call->h0 = lstm__input_value(node, session, 1);
+        call->c0 = lstm__input_value(node, session, 2);
     }
     b->continues = b->carried.batch == session->batch && b->carried.batch > 0;
     if (b->continues) {
@@ -474,41 +465,26 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     lstm__session_own(session, node, 2)->value = last_c(b, call);
 }
 
-/* The gradient at a port, data NULL if nobody wrote one. */
-static lstm__view given(lstm_session *session, const lstm__node *node, int port)
-{
-    const lstm__port *own = lstm__session_own(session, node, port);
-    return own->written ? own->gradient : (lstm__view){NULL, 0};
-}
-
-static lstm__view wanted(lstm_session *session, const lstm__node *node, int input, bool *add)
-{
-    lstm__port *port = lstm__session_port(session, node->inputs[input]);
-    *add = port->written;
-    port->written = port->gradient.data != NULL;
-    return port->gradient;
-}
-
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
 {
     buffers *b = memory;
     const bool sequences = options_of(node)->return_sequences == LSTM_YES;
     lstm__recurrence_call *call = &b->call;
     real *gradients = session->gradients;
-    call->dy = sequences ? given(session, node, 0) : (lstm__view){NULL, 0};
-    call->dhn[0] = sequences ? (lstm__view){NULL, 0} : given(session, node, 0);
+    call->dy = sequences ? lstm__own_gradient(session, node, 0) : (lstm__view){NULL, 0};
+    call->dhn[0] = sequences ? (lstm__view){NULL, 0} : lstm__own_gradient(session, node, 0);
     for (size_t k = 0; call->dhn[0].data && b->last && call->mask && k < call->batch; k++)
         if (first_steps(b)[k] == call->steps)
             memset(call->dhn[0].data + k * call->dhn[0].stride, 0, b->width * sizeof(real));
-    call->dhn[1] = given(session, node, 1);
-    call->dcn = given(session, node, 2);
+    call->dhn[1] = lstm__own_gradient(session, node, 1);
+    call->dcn = lstm__own_gradient(session, node, 2);
     bool add = false;
-    const lstm__view dx = wanted(session, node, 0, &add);
+    const lstm__view dx = lstm__take_gradient(node, session, 0, &add);
     call->add_dx = add;
     call->dx = lstm__input_dropout_place(&b->dropout, dx, &call->add_dx);
     if (node->input_count == 3 && !b->continues) {
-        call->dh0 = wanted(session, node, 1, &call->add_dh0);
-        call->dc0 = wanted(session, node, 2, &call->add_dc0);
+        call->dh0 = lstm__take_gradient(node, session, 1, &call->add_dh0);
+        call->dc0 = lstm__take_gradient(node, session, 2, &call->add_dc0);
     }
     call->dweights = gradients + weights_offset(node);
     call->dbias = bias_count(node) ? gradients + bias_offset(node, 0) : NULL;
@@ -551,6 +527,11 @@ static bool piecewise(const lstm__node *node)
            node->readers[1] == 0 && node->readers[2] == 0;
 }
 
+static bool returns_ports(const lstm__node *node)
+{
+    return options_of(node)->return_state == LSTM_YES;
+}
+
 static double flops(const lstm__node *node, int64_t steps)
 {
     const lstm_lstm_options *lstm = options_of(node);
@@ -578,4 +559,5 @@ const lstm__layer_class lstm__class_lstm = {
     .piecewise = piecewise,
     .trace = trace,
     .flops = flops,
+    .returns_ports = returns_ports,
 };

@@ -2,7 +2,7 @@
  * Masking: a step all of whose features equal mask_value is masked, and its values become zeros
  * (Keras' Masking). Steps that were masked before stay so.
  */
-#include "session.h"
+#include "layer_ports.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -36,12 +36,8 @@ static lstm_status define(lstm__node *node)
 static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
 {
     buffers *own = memory;
-    const size_t features = (size_t)node->shapes[0].features;
-    const size_t rows = lstm__session_max_rows(session, node->shapes[0]);
-    const lstm__view value = {lstm__carve(arena, rows, features * sizeof(real)), features};
-    own->mask = lstm__carve(arena, rows, 1);
-    if (arena->base)
-        lstm__session_own(session, node, 0)->value = value;
+    own->mask = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), 1);
+    lstm__plan_port(node, session, 0, arena);
 }
 
 static bool is_masked(const real *x, size_t features, real value)

@@ -3,28 +3,10 @@
  * a reshape is a real move: value k of sample b, in the order [steps][features], lies in row (k /
  * features) * batch + b.
  */
-#include "session.h"
+#include "layer_ports.h"
 
 #include <stddef.h>
 #include <string.h>
-
-static lstm__shape shape_in(const lstm__node *node)
-{
-    return node->inputs[0]->node->shapes[node->inputs[0]->port];
-}
-
-static void plan(const lstm__node *node, lstm_session *session, void *memory, lstm__arena *arena)
-{
-    (void)memory;
-    const size_t features = (size_t)node->shapes[0].features;
-    size_t bytes = 0;
-    if (!lstm__mul(features, sizeof(real), &bytes))
-        arena->overflow = true;
-    const lstm__view value = {
-        lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), bytes), features};
-    if (arena->base)
-        lstm__session_own(session, node, 0)->value = value;
-}
 
 /* ---- RepeatVector */
 
@@ -39,11 +21,11 @@ static lstm_status define_repeat(lstm__node *node)
     if (repeat->count < 1)
         return lstm__fail(LSTM_ERROR_ARGUMENT, "count is %lld: expected at least 1",
                           (long long)repeat->count);
-    if (shape_in(node).steps != 0)
+    if (lstm__input_shape(node, 0).steps != 0)
         return lstm__fail(LSTM_ERROR_SHAPE, "reads layer \"%s\", a sequence: expected a vector",
                           node->inputs[0]->node->name);
     node->port_count = 1;
-    node->shapes[0] = (lstm__shape){repeat->count, shape_in(node).features};
+    node->shapes[0] = (lstm__shape){repeat->count, lstm__input_shape(node, 0).features};
     return LSTM_OK;
 }
 
@@ -80,7 +62,7 @@ const lstm__layer_class lstm__class_repeat_vector = {
     .options_size = sizeof(lstm_repeat_vector_options),
     .options = repeat_options,
     .define = define_repeat,
-    .plan = plan,
+    .plan = lstm__plan_output,
     .forward = forward_repeat,
     .backward = backward_repeat,
 };
@@ -99,7 +81,7 @@ static const lstm__option flatten_options[] = {
 static lstm_status define_reshape(lstm__node *node)
 {
     lstm_reshape_options *reshape = node->options;
-    const lstm__shape in = shape_in(node);
+    const lstm__shape in = lstm__input_shape(node, 0);
     const bool flatten = node->class == &lstm__class_flatten;
     if (in.steps < 0)
         return lstm__fail(LSTM_ERROR_SHAPE,
@@ -152,7 +134,7 @@ static void forward_reshape(const lstm__node *node, lstm_session *session, void 
 {
     (void)memory;
     move(session, values_of(node), lstm__session_port(session, node->inputs[0])->value,
-         (size_t)shape_in(node).features, lstm__session_own(session, node, 0)->value,
+         (size_t)lstm__input_shape(node, 0).features, lstm__session_own(session, node, 0)->value,
          (size_t)node->shapes[0].features, false);
 }
 
@@ -163,8 +145,8 @@ static void backward_reshape(const lstm__node *node, lstm_session *session, void
     if (!input->gradient.data)
         return;
     move(session, values_of(node), lstm__session_own(session, node, 0)->gradient,
-         (size_t)node->shapes[0].features, input->gradient, (size_t)shape_in(node).features,
-         input->written);
+         (size_t)node->shapes[0].features, input->gradient,
+         (size_t)lstm__input_shape(node, 0).features, input->written);
     input->written = true;
 }
 
@@ -174,7 +156,7 @@ const lstm__layer_class lstm__class_reshape = {
     .options_size = sizeof(lstm_reshape_options),
     .options = reshape_options,
     .define = define_reshape,
-    .plan = plan,
+    .plan = lstm__plan_output,
     .forward = forward_reshape,
     .backward = backward_reshape,
 };
@@ -185,7 +167,7 @@ const lstm__layer_class lstm__class_flatten = {
     .options_size = sizeof(lstm_reshape_options),
     .options = flatten_options,
     .define = define_reshape,
-    .plan = plan,
+    .plan = lstm__plan_output,
     .forward = forward_reshape,
     .backward = backward_reshape,
 };
