@@ -124,10 +124,13 @@ static void fetch_panel(fetches *f, const lstm__step_forward *s, size_t panel, s
         fetch_rows(f, s->y + cell, s->ld_y, s->rows, n);
 }
 
-/* What the cells of some rows of a panel are going to write of the tape. */
+/* What the cells of some rows of a panel are going to write, but not the tape of a short step, which is
+ * near. */
 static INLINE void claim_tape(const lstm__step_forward *s, size_t first, size_t rows, size_t panel)
 {
     const size_t cell = panel * LANES;
+    if (s->gates && s->rows * s->k < 4 * SMALL_STEP)
+        return;
     for (size_t r = first; r < first + rows; r++) {
         if (s->gates) {
             claim(s->gates + r * s->ld_gates + 4 * cell, 4 * LANES);
