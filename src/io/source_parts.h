@@ -45,8 +45,7 @@ lstm_status lstm__source_need_attention(lstm__source *s, const lstm__node *node)
 void lstm__source_attention_constants(lstm__source *s, const lstm__node *node);
 void lstm__source_attention(lstm__source *s, const lstm__node *node, const char *y);
 
-/* Declare the arrays of a node in the memory; returns how many floats they are. `rows` is what any
- * number of steps comes to. */
+/* Declare the arrays of a node in the memory; returns how many floats they are. */
 int64_t lstm__source_attention_memory(lstm__source *s, const lstm__node *node);
 
 /* The functions of the kernel for them. */
