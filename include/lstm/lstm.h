@@ -603,7 +603,8 @@ typedef struct lstm_lstm_options {
     /* > 0: sums are limited to this size before the activations of i, f, g, o (ONNX' clip, as ONNX
      * Runtime does it) */
     float gate_clip;
-    /* > 0: c' is limited to this size and carried so (TensorFlow's cell_clip) */
+    /* > 0: c' is limited to this size and carried so (TensorFlow's cell_clip); with layer_norm before it is
+     * normalised */
     float cell_clip;
     /* 0 to 1: chance that a number of h, of c, is held from the step before while training; else
      * the mean of both possibilities (zoneout, Krueger et al. 2016) */
