@@ -7,6 +7,7 @@
 #define LSTM_KERNELS_ACCESS_TPL_H
 
 #define INLINE inline __attribute__((always_inline))
+#define OUT_OF_LINE __attribute__((noinline))
 
 static INLINE V get(const real *p, size_t n)
 {

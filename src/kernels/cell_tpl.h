@@ -8,13 +8,10 @@
 #ifndef LSTM_KERNELS_CELL_TPL_H
 #define LSTM_KERNELS_CELL_TPL_H
 
-static INLINE V activate_by(int32_t activation, V x)
+/* Others than tanh and sigmoid: one body, called, as it would make a cell five times as long. */
+static OUT_OF_LINE V activate_rarely(int32_t activation, V x)
 {
     switch (activation) {
-    case LSTM_ACTIVATION_TANH:
-        return vtanh(x);
-    case LSTM_ACTIVATION_SIGMOID:
-        return vsigmoid(x);
     case LSTM_ACTIVATION_RELU:
         return vmax(vset(0), x);
     case LSTM_ACTIVATION_ELU:
@@ -34,13 +31,18 @@ static INLINE V activate_by(int32_t activation, V x)
     }
 }
 
-static INLINE V slope_by(int32_t activation, V y)
+static INLINE V activate_by(int32_t activation, V x)
+{
+    if (activation == LSTM_ACTIVATION_TANH)
+        return vtanh(x);
+    if (activation == LSTM_ACTIVATION_SIGMOID)
+        return vsigmoid(x);
+    return activate_rarely(activation, x);
+}
+
+static OUT_OF_LINE V slope_rarely(int32_t activation, V y)
 {
     switch (activation) {
-    case LSTM_ACTIVATION_TANH:
-        return vfnma(y, y, vset(1));
-    case LSTM_ACTIVATION_SIGMOID:
-        return vfnma(y, y, y);
     case LSTM_ACTIVATION_RELU:
         return vselect(vgreater(y, vset(0)), vset(1), vset(0));
     case LSTM_ACTIVATION_ELU:
@@ -58,6 +60,15 @@ static INLINE V slope_by(int32_t activation, V y)
     default:
         return vset(1);
     }
+}
+
+static INLINE V slope_by(int32_t activation, V y)
+{
+    if (activation == LSTM_ACTIVATION_TANH)
+        return vfnma(y, y, vset(1));
+    if (activation == LSTM_ACTIVATION_SIGMOID)
+        return vfnma(y, y, y);
+    return slope_rarely(activation, y);
 }
 
 static void cell_forward(const lstm__cell *s)

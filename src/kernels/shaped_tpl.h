@@ -21,13 +21,11 @@ static INLINE V bent_relu(V x, V a, V b)
     return vselect(vgreater(x, b), x, left);
 }
 
-static INLINE V shaped(lstm__activation f, V x)
+static OUT_OF_LINE V shaped_rarely(lstm__activation f, V x)
 {
     const V a = vset(f.alpha);
     const V b = vset(f.beta);
     const V zero = vset(0);
-    if (f.alpha == 0 && f.beta == 0)
-        return activate_by(f.kind, x);
     switch (f.kind) {
     case LSTM_ACTIVATION_TANH:
         return vmul(a, vtanh(vmul(b, x)));
@@ -42,11 +40,14 @@ static INLINE V shaped(lstm__activation f, V x)
     }
 }
 
-static INLINE V shaped_slope(lstm__activation f, V y)
+static INLINE V shaped(lstm__activation f, V x)
+{
+    return f.alpha == 0 && f.beta == 0 ? activate_by(f.kind, x) : shaped_rarely(f, x);
+}
+
+static OUT_OF_LINE V shaped_slope_rarely(lstm__activation f, V y)
 {
     const V a = vset(f.alpha);
-    if (f.alpha == 0 && f.beta == 0)
-        return slope_by(f.kind, y);
     switch (f.kind) {
     case LSTM_ACTIVATION_TANH:
         return vmul(vset(f.beta), vfnma(vmul(y, vset(1 / f.alpha)), y, a));
@@ -59,6 +60,11 @@ static INLINE V shaped_slope(lstm__activation f, V y)
     default:
         return a;
     }
+}
+
+static INLINE V shaped_slope(lstm__activation f, V y)
+{
+    return f.alpha == 0 && f.beta == 0 ? slope_by(f.kind, y) : shaped_slope_rarely(f, y);
 }
 
 static void shaped_forward(lstm__activation activation, size_t count, const real *x, real *y)
