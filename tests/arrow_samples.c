@@ -31,7 +31,7 @@ void fill_arrays(float *x, float *y)
 static column some_numbers(const form *w, const char *name, size_t first, size_t rows, size_t skip,
                            size_t feature)
 {
-    double values[(N + 8) * T * F];
+    double values[(N + 8) * T * F] = {0};
     size_t count = 0;
     for (size_t n = 0; n < skip * T * (feature == F ? F : 1); n++)
         values[count++] = 55;
