@@ -254,7 +254,8 @@ static void draw_bars(page *to, const frame *f, const svg_curve *curve)
 
 /* ---- Frame, ticks, legend */
 
-/* Width of a text in the 12-pixel font, near enough to place legend entries. */
+/* Width of a text in the 12-pixel font, near enough to place legend entries and labels; as wide as
+ * in the widest of the usual fonts. */
 static double text_width(const char *text)
 {
     double width = 0.0;
@@ -262,6 +263,7 @@ static double text_width(const char *text)
         if ((*c & 0xC0) != 0x80) {
             width += strchr("iljtfr.,:;'|()[] ", *c) != NULL ? 4.0
                      : *c >= 'A' && *c <= 'Z'                ? 8.6
+                     : *c >= '0' && *c <= '9'                ? 7.7
                                                              : 6.9;
         }
     }
