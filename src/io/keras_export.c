@@ -289,34 +289,21 @@ static bool ends_with(const char *path, const char *suffix)
 
 /* ---- The three forms */
 
-static lstm_status put_archive(const lstm_model *model, const size_t *order, const char *path)
-{
-    lstm_status status = LSTM_OK;
-    lstm__hdf5_writer *weights = NULL;
-    const unsigned char *bytes = NULL;
-    size_t size = 0;
-    TRY(lstm__hdf5_writer_create(&weights, model->context));
-    TRY(add_layers(weights, model, order));
-    TRY(lstm__hdf5_finish(weights, &bytes, &size));
-    if (ends_with(path, ".weights.h5"))
-        TRY(write_file(model->context, path, bytes, size));
-    else
-        TRY(write_archive(model, order, path, bytes, size));
-out:
-    lstm__hdf5_writer_destroy(weights);
-    return status;
-}
-
-static lstm_status put_old(const lstm_model *model, const size_t *order, const char *path)
+/* The HDF5 part of a form, and the file that it is or that holds it. */
+static lstm_status put_form(const lstm_model *model, const size_t *order, const char *path,
+                            bool old)
 {
     lstm_status status = LSTM_OK;
     lstm__hdf5_writer *file = NULL;
     const unsigned char *bytes = NULL;
     size_t size = 0;
     TRY(lstm__hdf5_writer_create(&file, model->context));
-    TRY(lstm__keras_put_old(file, model, order));
+    TRY(old ? lstm__keras_put_old(file, model, order) : add_layers(file, model, order));
     TRY(lstm__hdf5_finish(file, &bytes, &size));
-    TRY(write_file(model->context, path, bytes, size));
+    if (old || ends_with(path, ".weights.h5"))
+        TRY(write_file(model->context, path, bytes, size));
+    else
+        TRY(write_archive(model, order, path, bytes, size));
 out:
     lstm__hdf5_writer_destroy(file);
     return status;
@@ -336,7 +323,7 @@ lstm_status lstm__keras_save(const lstm_model *given, const char *path)
         goto out;
     }
     TRY(lstm__keras_order(model, order));
-    status = old ? put_old(model, order, path) : put_archive(model, order, path);
+    status = put_form(model, order, path, old);
 out:
     lstm__release(given->context, order);
     lstm__graph_release(model);
