@@ -91,14 +91,17 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     const bool split = r->route == LSTM_ROUTE_SPLIT;
     r->panels = lstm__panels(lanes, r->hidden);
     r->padded = r->panels * lanes;
-    r->ld_rows = distance(r->hidden + (split && !r->training ? 0 : r->input));
+    r->ld_rows = distance(r->hidden + ((split && !r->training) || r->table_rows ? 0 : r->input));
     r->ld_gates = distance(4 * r->padded);
     r->segment = lstm__segment_steps(r, r->max_batch);
     if (r->segment > r->max_steps)
         r->segment = r->max_steps;
+    if (r->table_rows) /* nothing is multiplied ahead */
+        r->segment = 1;
     r->weights_h = carve_packed(r, arena, split ? r->hidden : r->hidden + r->input);
     r->weights_x = split ? carve_packed(r, arena, r->input) : NULL;
     r->bias = carve_packed(r, arena, 1);
+    lstm__table_plan(r, arena);
     r->tanh_c = r->dh = r->dc = r->scratch = r->back_h = r->back_x = r->gates = NULL;
     r->kept_h = r->kept_c = NULL;
     r->recompute = r->recompute && r->training;
@@ -266,14 +269,22 @@ static void copy_x(const lstm__pass *pass, size_t t, size_t first, size_t count)
             memset(to, 0, r->input * sizeof(real));
 }
 
+/* What a step needs of x and was not made for the whole segment. */
+static void bring_x(const lstm__pass *pass, size_t t, size_t first, size_t count)
+{
+    if (pass->r->table_rows)
+        lstm__table_start(pass, t, first, count);
+    else if (pass->r->route == LSTM_ROUTE_CONCAT)
+        copy_x(pass, t, first, count);
+}
+
 /* Some samples through the steps of a segment. */
 static void forward_samples(void *argument, int32_t index)
 {
     const lstm__pass *pass = argument;
     const lstm__share share = lstm__share_of(pass->call->batch, pass->tasks, index);
     for (size_t t = pass->first_step; t < pass->last_step; t++) {
-        if (pass->r->route == LSTM_ROUTE_CONCAT)
-            copy_x(pass, t, share.first, share.count);
+        bring_x(pass, t, share.first, share.count);
         step(pass, t, share.first, share.count, 0, pass->r->panels);
         lstm__mask_hold(pass, t, share.first, share.count);
     }
@@ -344,7 +355,8 @@ void lstm__forward_steps(const lstm__pass *span, size_t first, size_t last)
     const size_t step_work = lstm__work(call->batch, split ? r->hidden : r->hidden + r->input,
                                         r->padded);
     lstm__pass pass = *span;
-    const size_t segment = !split        ? call->steps
+    const bool ahead = split && !r->table_rows; /* x W of the segment comes first */
+    const size_t segment = !ahead        ? call->steps
                            : r->training ? lstm__segment_steps(r, call->batch)
                                          : r->segment;
     const bool by_panels = lstm__share_columns(r->context, call->batch, r->panels, step_work);
@@ -352,7 +364,7 @@ void lstm__forward_steps(const lstm__pass *span, size_t first, size_t last)
         pass.first_step = t;
         pass.last_step = last - t < segment ? last : t + segment;
         const size_t steps = pass.last_step - t;
-        if (split) {
+        if (ahead) {
             const size_t rows = steps * call->batch;
             pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded),
                                       LSTM__TASK_WORK);
@@ -365,8 +377,7 @@ void lstm__forward_steps(const lstm__pass *span, size_t first, size_t last)
         }
         pass.tasks = lstm__shares(r->context, r->panels, step_work, LSTM__STEP_TASK_WORK);
         for (; pass.first_step < pass.last_step; pass.first_step++) {
-            if (!split)
-                copy_x(&pass, pass.first_step, 0, call->batch);
+            bring_x(&pass, pass.first_step, 0, call->batch);
             lstm__parallel(r->context, (int32_t)pass.tasks, forward_panels, &pass);
             lstm__mask_hold(&pass, pass.first_step, 0, call->batch);
         }
@@ -379,6 +390,7 @@ void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_
         return;
     lstm__pass pass = {.r = r, .call = call};
     lstm__mask_start(r, call);
+    lstm__table_meet(r, call);
     lstm__tape_start(r->kernels, call->batch, r->hidden, r->hidden, call->h0,
                      lstm__rows_at(&pass, 0), r->ld_rows);
     lstm__tape_start(r->kernels, call->batch, r->hidden, r->padded, call->c0,

@@ -255,7 +255,7 @@ static void weight_gradients(void *argument, int32_t index)
     const lstm__outer o = {
         .rows = pass->valid,
         .list = pass->list,
-        .inputs = r->hidden + r->input,
+        .inputs = r->hidden + (r->table_rows ? 0 : r->input),
         .units = r->hidden,
         .a = lstm__rows_at(pass, pass->first_step),
         .ld_a = r->ld_rows,
@@ -267,13 +267,17 @@ static void weight_gradients(void *argument, int32_t index)
         .scratch = r->scratch + (size_t)index * LSTM__OUTER_SCRATCH,
     };
     r->kernels->outer_gates(&o, share.first, share.first + share.count);
+    if (r->table_rows)
+        lstm__table_add(pass, share);
 }
 
 void lstm__recurrence_backward(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
-    lstm__pass pass = {.r = r, .call = call, .tasks = 1};
+    lstm__pass pass = {.r = r, .call = call, .tasks = 1, .last_step = call->steps};
     if (call->batch == 0 || call->steps == 0) {
         weight_gradients(&pass, 0); /* zeros */
+        if (r->table_rows)
+            lstm__table_gradients(&pass);
         return;
     }
     const size_t most = lstm__segment_steps(r, call->batch);
@@ -286,7 +290,7 @@ void lstm__recurrence_backward(const lstm__recurrence *r, const lstm__recurrence
         const size_t rows = (pass.last_step - pass.first_step) * call->batch;
         pass.valid = lstm__mask_list(&pass, &pass.list);
         back_through_time(&pass);
-        if (call->dx.data) {
+        if (call->dx.data && !r->table_rows) {
             pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded),
                                       LSTM__TASK_WORK);
             lstm__parallel(r->context, (int32_t)pass.tasks, multiply_back, &pass);
@@ -295,4 +299,6 @@ void lstm__recurrence_backward(const lstm__recurrence *r, const lstm__recurrence
         pass.tasks = lstm__shares(r->context, r->panels, work, LSTM__TASK_WORK);
         lstm__parallel(r->context, (int32_t)pass.tasks, weight_gradients, &pass);
     }
+    if (r->table_rows)
+        lstm__table_gradients(&pass);
 }

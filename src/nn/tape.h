@@ -68,6 +68,22 @@ void lstm__span_back(lstm__pass *pass);
 /* Run the steps [first, last), whose blocks are in the tape, forward. */
 void lstm__forward_steps(const lstm__pass *pass, size_t first, size_t last);
 
+/* ---- Tables (recurrence_table.c) */
+
+void lstm__table_plan(lstm__recurrence *r, lstm__arena *arena);
+
+/* Make the rows of the table that a call meets first. */
+void lstm__table_meet(const lstm__recurrence *r, const lstm__recurrence_call *call);
+
+/* Begin the gates of step t of some samples with their rows of the table. */
+void lstm__table_start(const lstm__pass *pass, size_t t, size_t first, size_t count);
+
+/* Add the gradients of a segment's pre-activations to those at the table; of some panels. */
+void lstm__table_add(const lstm__pass *pass, lstm__share panels);
+
+/* Behind the last segment: what follows from the gradients at the table, at W and at x. */
+void lstm__table_gradients(const lstm__pass *pass);
+
 /* ---- */
 
 /* The mask of step t's samples, or NULL. */
