@@ -4,8 +4,10 @@
  * double.
  */
 #include "gradient_direction.h"
+#include "losses.h"
 #include "row_tables.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include <setjmp.h>
@@ -38,9 +40,9 @@ static lstm_model *describe(const network *n)
     const lstm_layer *outputs[3];
     lstm_layer *given = NULL;
     size_t count = 0;
-    const lstm_input_options x = {.steps = n->words ? 0 : n->steps,
+    const lstm_input_options x = {.vector = n->words ? LSTM_YES : LSTM_NO,
+                                  .steps = n->steps,
                                   .features = n->words ? n->words : 1};
-    const lstm_input_options free_x = {.steps = -1, .features = 1};
     const lstm_embedding_options embedding = {
         .input_dim = n->vocabulary, .output_dim = n->columns, .mask_zero = n->mask_zero};
     const lstm_activation_options linear = {.activation = LSTM_ACTIVATION_LINEAR};
@@ -48,8 +50,7 @@ static lstm_model *describe(const network *n)
     const lstm_gru_options gru = {.units = 3};
     const lstm_dense_options dense = {.units = 2};
     ok(lstm__graph_create(&model, NULL, n->profile, 3));
-    ok(lstm__graph_add(model, &lstm__class_input, n->words || n->steps ? &x : &free_x, NULL, NULL,
-                       0, &given));
+    ok(lstm__graph_add(model, &lstm__class_input, &x, NULL, NULL, 0, &given));
     at = given;
     ok(lstm__graph_add(model, &lstm__class_embedding, &embedding, NULL, &at, 1, &given));
     at = given;
@@ -174,11 +175,53 @@ static void test_gradients_through_a_table_are_right(void **state)
     print_message("%zu cases\n", done);
 }
 
+/* What stands in the row of a token that no valid step has is in no product: here that of 0, which
+ * steps that are not there have. */
+static void test_a_row_that_is_not_read_may_hold_anything(void **state)
+{
+    enum { BATCH = 3, STEPS = 6, ROWS = BATCH * STEPS, COLUMNS = 2, UNUSED = 0 };
+    static const float tokens[ROWS] = {2, 1, 3, 3, 4, 2, 1, 1, 4, UNUSED, 2, 2, 3, 4, 1, 2, 2, 3};
+    static const float targets[BATCH * 2] = {1, -1, 0, 2, 1, 1};
+    static const unsigned char mask[ROWS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1};
+    const float *const x[1] = {tokens};
+    const float *const y[1] = {targets};
+    const network n = {.steps = STEPS, .vocabulary = 5, .columns = COLUMNS, .lstm = {.units = 4}};
+    const lstm__loss loss = {.kind = LSTM_LOSS_MSE};
+    const lstm__batch batch = {.layout = LSTM_LAYOUT_BATCH_FIRST,
+                               .samples = BATCH,
+                               .count = BATCH,
+                               .inputs = x,
+                               .targets = y,
+                               .mask = mask};
+    lstm_session *session = NULL;
+    double value = 0;
+    (void)state;
+    lstm_model *model = describe(&n);
+    ok(lstm__graph_build(model));
+    real *embeddings = model->values + model->parameters[0].offset;
+    for (size_t c = 0; c < COLUMNS; c++)
+        embeddings[UNUSED * COLUMNS + c] = (real)NAN;
+    lstm__graph_changed(model);
+    ok(lstm__session_create(&session, model, true, false, BATCH, 0, 1));
+    assert_int_equal(lstm__session_table(session, &model->nodes[1]->ports[0]), n.vocabulary);
+    lstm__session_forward(session, &batch);
+    ok(lstm__loss_compute(session, &loss, &batch, true, &value));
+    lstm__session_backward(session);
+    assert_true(isfinite(value) && value > 0);
+    for (size_t k = 0; k < model->value_count; k++)
+        assert_true(isfinite((double)session->gradients[k]));
+    for (size_t c = 0; c < COLUMNS; c++)
+        assert_true(session->gradients[model->parameters[0].offset + UNUSED * COLUMNS + c] == 0);
+    lstm__session_destroy(session);
+    lstm__graph_release(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_small_table_is_handed_on_to_its_only_reader),
         cmocka_unit_test(test_generation_has_a_table_of_larger_vocabularies),
+        cmocka_unit_test(test_a_row_that_is_not_read_may_hold_anything),
         cmocka_unit_test(test_gradients_through_a_table_are_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
