@@ -45,7 +45,8 @@ typedef struct lstm__recurrence {
     int32_t activation,
         recurrent_activation; /* LSTM_ACTIVATION_*; 0 = tanh and sigmoid, fused with the product of a step.
                                                  Others need the split route */
-    /* x(t) is a row of a table of so many, told by its number (recurrence_table.c; split route); 0 = x
+    /* x(t) is a row of a table of so many, told by its number (recurrence_table.c; split route,
+     * input > LSTM__NARROW); 0 = x
      * comes as it is */
     size_t table_rows;
     /* The rest is lstm__recurrence_plan's. */

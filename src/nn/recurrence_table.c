@@ -192,18 +192,16 @@ static void rows_of_x(void *argument, int32_t index)
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
     const lstm__share share = lstm__share_of(r->table_rows, pass->tasks, index);
-    const lstm__multiplication p = {.rows = share.count,
-                                    .k = width(r),
-                                    .a = r->table_gradient + share.first * r->ld_gates,
-                                    .ld_a = r->ld_gates,
-                                    .b = r->back_x,
-                                    .c = call->dx.data + share.first * call->dx.stride,
-                                    .ld_c = call->dx.stride,
-                                    .accumulate = call->add_dx};
-    if (r->input <= LSTM__NARROW)
-        r->kernels->multiply_narrow(&p, r->input);
-    else
-        r->kernels->multiply_across(&p, r->input);
+    r->kernels->multiply_across(
+        &(lstm__multiplication){.rows = share.count,
+                                .k = width(r),
+                                .a = r->table_gradient + share.first * r->ld_gates,
+                                .ld_a = r->ld_gates,
+                                .b = r->back_x,
+                                .c = call->dx.data + share.first * call->dx.stride,
+                                .ld_c = call->dx.stride,
+                                .accumulate = call->add_dx},
+        r->input);
 }
 
 void lstm__table_gradients(const lstm__pass *last)

@@ -5,13 +5,19 @@
  */
 #include "row_tables.h"
 
-/* Without training a table pays in a session whose calls have few rows too: it runs step by step, for
- * long, and makes a row of what it multiplies by W when it first meets it. */
-enum { FEW_ROWS = 16, MOST_TABLE = 1024 };
+/* What a table saves are products of `features` numbers, what it costs is moving rows of gates about, as
+ * much as this many features are worth.
+ *
+ * Without training it pays in a session whose calls have few rows too: that runs step by step, for
+ * long, and makes a row when it first meets it. */
+enum { NARROW = 16, FEW_ROWS = 16, MOST_TABLE = 1024 };
 
-static bool is_worth_it(const lstm_session *session, size_t table, size_t rows)
+static bool is_worth_it(const lstm_session *session, size_t table, size_t features, size_t rows)
 {
-    return table <= rows / 2 || (!session->training && rows <= FEW_ROWS && table <= MOST_TABLE);
+    if (!session->training && rows <= FEW_ROWS && table <= MOST_TABLE)
+        return features >= NARROW;
+    return table <= rows / 2 &&
+           (double)features * (double)(rows - table) >= (double)NARROW * (double)rows;
 }
 
 /* The node that reads a port of one reader, where this is its first input; NULL = the model's output, or
@@ -30,7 +36,8 @@ size_t lstm__session_table(const lstm_session *session, const lstm_layer *layer)
     const lstm__node *node = layer->node;
     const size_t table = node->class->table && layer->port == 0 ? node->class->table(node) : 0;
     const size_t rows = lstm__session_max_rows(session, node->shapes[layer->port]);
-    if (table == 0 || node->readers[layer->port] != 1 || !is_worth_it(session, table, rows))
+    if (table == 0 || node->readers[layer->port] != 1 ||
+        !is_worth_it(session, table, (size_t)node->shapes[0].features, rows))
         return 0;
     const lstm__node *reader = reader_of(layer);
     return reader && reader->class->takes_table && reader->class->takes_table(reader, session)
