@@ -322,8 +322,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
         b->carried.c = lstm__carve(arena, session->max_batch, units * sizeof(real));
     }
     if (lstm->return_sequences == LSTM_YES) {
-        if (!session->training || lstm->zero_output_for_mask == LSTM_YES ||
-            starts_from_state(node, session) || recomputes(b))
+        if (!b->varied || !session->training || lstm->zero_output_for_mask == LSTM_YES ||
+            starts_from_state(node, session))
             b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]),
                                      b->width * sizeof(real));
     } else if (starts_from_state(node, session) && !zeroes_nothing(node)) {
@@ -401,15 +401,20 @@ static void carry(const lstm_session *session, buffers *b)
     const size_t units = b->carried.units;
     const size_t cells = b->carried.cell_units;
     lstm__recurrence_call call = b->call;
-    if (session->carry_after < call.steps)
-        call.steps = session->carry_after;
     if (units == 0 || session->carry_after == 0)
         return;
+    const bool early = session->carry_after < call.steps && !b->varied;
+    if (session->carry_after < call.steps)
+        call.steps = session->carry_after;
+    if (early)
+        lstm__recurrence_rewind(&b->recurrence, &call);
     const lstm__view h = last_h(b, &call);
     const lstm__view c = last_c(b, &call);
     kernels->copy_rows(session->batch, units, h.data, h.stride, b->carried.h, units, 0);
     kernels->copy_rows(session->batch, cells, c.data, c.stride, b->carried.c, cells, 0);
     b->carried.batch = session->batch;
+    if (early)
+        lstm__recurrence_rewind(&b->recurrence, &b->call);
 }
 
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
