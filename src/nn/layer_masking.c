@@ -49,7 +49,7 @@ static bool all_equal(const real *x, size_t features, real value)
 {
     if (x[0] != value)
         return false;
-    if (memcmp(x, x + 1, (features - 1) * sizeof *x) == 0)
+    if (features == 1 || memcmp(x, x + 1, (features - 1) * sizeof *x) == 0)
         return true;
     for (size_t f = 1; f < features; f++)
         if (x[f] != value)
@@ -124,7 +124,7 @@ static bool padding(const lstm__node *node, const float *step)
     const size_t features = (size_t)node->shapes[0].features;
     if (step[0] != masking->mask_value)
         return false;
-    if (memcmp(step, step + 1, (features - 1) * sizeof *step) == 0)
+    if (features == 1 || memcmp(step, step + 1, (features - 1) * sizeof *step) == 0)
         return true;
     for (size_t f = 1; f < features; f++)
         if (step[f] != masking->mask_value)

@@ -88,7 +88,6 @@ static void carve_packing(lstm__recurrence *r, lstm__arena *arena)
     if (!lstm__add(r->max_steps, 2, &blocks) || !lstm__mul(blocks, r->max_batch, &rows))
         arena->overflow = true;
     r->mask = lstm__carve(arena, r->max_steps, r->max_batch);
-    r->starts = lstm__carve(arena, r->max_batch, sizeof *r->starts);
     p->samples = lstm__carve(arena, r->max_batch, sizeof *p->samples);
     p->counts = lstm__carve(arena, r->max_batch, sizeof *p->counts);
     p->active = lstm__carve(arena, blocks, sizeof *p->active);

@@ -83,7 +83,6 @@ typedef struct lstm__recurrence {
     real *scratch; /* [threads][LSTM__OUTER_SCRATCH] */
     /* Of the latest forward, where it had a mask: that in step order [T][B], and how it is packed. */
     unsigned char *mask;
-    size_t *starts; /* [B] first valid step of each sample, or the number of steps */
     lstm__packing packing;
     real *packed_x;        /* split route without a tape: x of a segment, as the gates lie */
     real *packed_dy;       /* training: [B][U] of a step */

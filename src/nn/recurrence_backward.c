@@ -319,8 +319,8 @@ static void nothing_to_go_through(lstm__pass *pass)
 {
     const lstm__recurrence_call none = {
         .batch = 0, .dweights = pass->call->dweights, .dbias = pass->call->dbias};
-    const lstm__pass zeros = {.r = pass->r, .call = &none, .tasks = 1};
-    weight_gradients((void *)&zeros, 0);
+    lstm__pass zeros = {.r = pass->r, .call = &none, .tasks = 1};
+    weight_gradients(&zeros, 0);
     if (pass->call->batch == 0 || !pass->call->mask)
         return;
     start_gradients(pass, (lstm__share){0, pass->call->batch});

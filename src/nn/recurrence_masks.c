@@ -56,18 +56,15 @@ void lstm__mask_start(const lstm__recurrence *r, const lstm__recurrence_call *ca
     if (!call->mask)
         return;
     for (size_t b = 0; b < batch; b++) {
-        r->starts[b] = call->steps;
         p->samples[b] = b;
         p->counts[b] = 0;
     }
-    for (size_t t = call->steps; t-- > 0;) {
+    for (size_t t = 0; t < call->steps; t++) {
         const size_t source = call->reverse ? call->steps - 1 - t : t;
         unsigned char *mask = r->mask + t * batch;
         memcpy(mask, call->mask + source * batch, batch);
-        for (size_t b = 0; b < batch; b++) {
+        for (size_t b = 0; b < batch; b++)
             p->counts[b] += mask[b] != 0;
-            r->starts[b] = mask[b] ? t : r->starts[b];
-        }
     }
     lstm__sort_falling(batch, p->samples, p->counts);
     lay_blocks(p, batch);
