@@ -2,9 +2,10 @@
 #
 # How the folders of src/ become targets.
 #
-#   lstm_layer(<layer> SOURCES a.c b.c)
+#   lstm_layer(<layer> [OPTIMIZE <option>] SOURCES a.c b.c)
 #       The OBJECT library lstm_<layer> of the folder src/<layer>. Its include path is include/, its own folder and those
-#       of the lower layers, so an include of something higher does not compile.
+#       of the lower layers, so an include of something higher does not compile. <option> (-O2 where there is none) takes
+#       the place of CMake's -O3 in release builds: docs/design/library-size.md.
 #   lstm_layer_double(<layer> SOURCES a.c b.c)
 #       The same with LSTM__DOUBLE, as lstm_<layer>_double: built only when a gradient check links it.
 #   lstm_library()
@@ -105,11 +106,15 @@ function(lstm__object_library target layer)
 endfunction()
 
 function(lstm_layer layer)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "OPTIMIZE" "SOURCES")
     if(NOT arg_SOURCES)
         message(FATAL_ERROR "lstm_layer(${layer}): SOURCES is empty")
     endif()
+    if(NOT arg_OPTIMIZE)
+        set(arg_OPTIMIZE -O2)
+    endif()
     lstm__object_library(lstm_${layer} ${layer} ${arg_SOURCES})
+    target_compile_options(lstm_${layer} PRIVATE "$<$<CONFIG:Release>:${arg_OPTIMIZE}>")
 endfunction()
 
 function(lstm_layer_double layer)
