@@ -42,7 +42,8 @@ static void multiply_piece(const lstm__multiplication *p, const strip *s, size_t
     if (s->then) {
         if (!fresh || !WHOLE_LINES)
             fetch_rows(&next, p->c + first * p->ld_c + s->first + wide, p->ld_c, rows, wide);
-        fetch(&next, s->then + k * wide, 64 / sizeof(real), count * (wide * sizeof(real) / 64));
+        fetch_evenly(&next, s->then + k * wide, count * wide,
+                     tiles.count * count * (s->vectors > CROSS_VECTORS ? 2 : 1));
     }
     job.fetch = &next;
     for (size_t t = 0; t < tiles.count; t++) {
@@ -257,7 +258,8 @@ static void sum_strip(const lstm__outer *o, const outer_strips *all, const outer
 
 /* What comes after a tile: the part of dw that the next adds to, and with the first tiles a vector
  * each of the strip of d that is copied next. dw is not asked for sooner: its rows are so far apart,
- * often by a power of two, that few of them stay in a cache together. */
+ * often by a power of two, that few of them stay in a cache together. Where its rows do not begin on
+ * lines, a part has one line more. */
 static INLINE void fetch_outer(fetches *f, const outer_strips *all, const outer_strip *s,
                                const real *matrix, size_t height, const real *d, size_t ld_d,
                                size_t rows)
@@ -268,6 +270,8 @@ static INLINE void fetch_outer(fetches *f, const outer_strips *all, const outer_
     for (size_t v = 0; v < s->vectors && height > 0; v++)
         if (all->by_panel || v * LANES * sizeof(real) % 64 == 0)
             fetch(f, matrix + v * s->w_step, 4 * all->units, height);
+    if (!all->by_panel && height > 0)
+        fetch(f, matrix + s->vectors * LANES - 1, 4 * all->units, height); /* its last line */
     if (d)
         fetch(f, d, ld_d, rows);
 }
@@ -300,7 +304,7 @@ static void outer_tiles(const outer_block *b, const outer_strips *all, const out
         job.out = direct ? matrix : sums;
         job.start = b->fresh ? NULL : job.out;
         fetch_outer(&next, all, s, matrix + height * ld,
-                    t + 1 < tiles.count && !b->fresh ? part_size(&tiles, t + 1) : 0,
+                    t + 1 < tiles.count ? part_size(&tiles, t + 1) : 0,
                     next_d && t < s->vectors ? next_d + t * s->d_step : NULL, ld_d, b->rows);
         if (!direct && !b->fresh)
             for (size_t r = 0; r < height; r++)

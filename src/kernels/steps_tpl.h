@@ -109,8 +109,8 @@ static void fetch_panel(fetches *f, const lstm__step_forward *s, size_t panel, s
     fetch_nothing(f, s->bias);
     if (s->start && !small)
         fetch_rows(f, s->start + gates, s->ld_start, s->rows, 4 * LANES);
-    fetch(f, s->packed + gates * s->k, 64 / sizeof(real),
-          panels * s->k * (4 * LANES * sizeof(real) / 64));
+    fetch_evenly(f, s->packed + gates * s->k, panels * s->k * 4 * LANES,
+                 cut(s->rows, GATE_ROWS).count * panels * s->k * (4 / CROSS_VECTORS));
     if (WHOLE_LINES || small)
         return;
     if (s->gates && s->gates != s->start)
@@ -250,7 +250,7 @@ static void back_block(const lstm__step_backward *s, size_t first, size_t rows, 
         if (!s->single && s->rows * k >= 4 * SMALL_STEP)
             fetch_tape(&next, s, first, rows, panel, vectors, d == 0, d + 1 == depths.count);
         if (!s->single)
-            fetch(&next, b + count * wide, 64 / sizeof(real), count * (wide * sizeof(real) / 64));
+            fetch_evenly(&next, b + count * wide, count * wide, tiles.count * count);
         for (size_t t = 0; t < tiles.count; t++) {
             const size_t row = part_first(&tiles, t);
             real *out = sums + row * wide;

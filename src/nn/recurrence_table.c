@@ -94,18 +94,19 @@ void lstm__recurrence_tabulate(const lstm__recurrence *r, lstm__view x)
     lstm__parallel(r->context, (int32_t)m.tasks, make_share, &m);
 }
 
-/* The numbers of step t's samples. */
-static const uint32_t *numbers_at(const lstm__pass *pass, size_t t)
+/* The number that row k of step t has. */
+static size_t number_of(const lstm__pass *pass, size_t t, size_t k)
 {
     const lstm__recurrence_call *call = pass->call;
-    return call->numbers + (call->reverse ? call->steps - 1 - t : t) * call->batch;
+    const size_t source = call->reverse ? call->steps - 1 - t : t;
+    return call->numbers[call->mask ? lstm__mask_source(pass, t, k) : source * call->batch + k];
 }
 
 void lstm__table_meet(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
     for (size_t k = 0; r->table_made && k < call->steps * call->batch; k++) {
         const size_t number = call->numbers[k];
-        if (r->table_made[number])
+        if (r->table_made[number] || (call->mask && !call->mask[k]))
             continue;
         make_rows(r, call->x, (lstm__share){number, 1});
         r->table_made[number] = 1;
@@ -115,13 +116,10 @@ void lstm__table_meet(const lstm__recurrence *r, const lstm__recurrence_call *ca
 void lstm__table_start(const lstm__pass *pass, size_t t, size_t first, size_t count)
 {
     const lstm__recurrence *r = pass->r;
-    const uint32_t *numbers = numbers_at(pass, t);
     real *gates = lstm__gates_at(pass, t);
-    lstm__share run;
-    for (size_t at = first; lstm__next_run(r, lstm__mask_at(pass, t), &at, first + count, &run);)
-        for (size_t row = run.first; row < run.first + run.count; row++)
-            memcpy(gates + row * r->ld_gates, r->table + numbers[row] * r->ld_gates,
-                   width(r) * sizeof(real));
+    for (size_t k = first; k < first + count; k++)
+        memcpy(gates + k * r->ld_gates, r->table + number_of(pass, t, k) * r->ld_gates,
+               width(r) * sizeof(real));
 }
 
 /* ---- Backward */
@@ -129,35 +127,27 @@ void lstm__table_start(const lstm__pass *pass, size_t t, size_t first, size_t co
 void lstm__table_add(const lstm__pass *pass, lstm__share panels)
 {
     const lstm__recurrence *r = pass->r;
-    const size_t batch = pass->call->batch;
     const size_t column = panels.first * 4 * r->kernels->lanes;
     const size_t columns = panels.count * 4 * r->kernels->lanes;
     real *to = r->table_gradient + column;
-    const real *from = lstm__gates_at(pass, pass->first_step) + column;
-    if (pass->last_step == pass->call->steps)
+    if (pass->last_step == lstm__steps(r, pass->call))
         r->kernels->fill_rows(r->table_rows, columns, NULL, to, r->ld_gates);
-    for (size_t k = 0; k < pass->valid; k++) {
-        const size_t row = pass->list ? pass->list[k] : k;
-        const size_t number = numbers_at(pass, pass->first_step + row / batch)[row % batch];
-        r->kernels->copy_rows(1, columns, from + row * r->ld_gates, r->ld_gates,
-                              to + number * r->ld_gates, r->ld_gates, 1);
+    for (size_t t = pass->first_step; t < pass->last_step; t++) {
+        const real *from = lstm__gates_at(pass, t) + column;
+        for (size_t k = 0; k < lstm__active(pass, t); k++)
+            r->kernels->copy_rows(1, columns, from + k * r->ld_gates, r->ld_gates,
+                                  to + number_of(pass, t, k) * r->ld_gates, r->ld_gates, 1);
     }
 }
 
-/* List the rows of the table that valid steps have: their number. */
-static size_t list_rows(const lstm__pass *pass)
+/* List the rows of the table that were met: their number. */
+static size_t list_rows(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
-    const lstm__recurrence *r = pass->r;
-    const lstm__recurrence_call *call = pass->call;
     size_t count = 0;
     memset(r->table_list, 0, r->table_rows * sizeof *r->table_list);
-    for (size_t t = 0; t < call->steps; t++) {
-        const uint32_t *numbers = numbers_at(pass, t);
-        const unsigned char *mask = lstm__mask_at(pass, t);
-        for (size_t b = 0; b < call->batch; b++)
-            if (!mask || mask[b])
-                r->table_list[numbers[b]] = 1;
-    }
+    for (size_t k = 0; k < call->steps * call->batch; k++)
+        if (!call->mask || call->mask[k])
+            r->table_list[call->numbers[k]] = 1;
     for (size_t v = 0; v < r->table_rows; v++) {
         const bool met = r->table_list[v] != 0;
         r->table_list[count] = (uint32_t)v;
@@ -166,57 +156,65 @@ static size_t list_rows(const lstm__pass *pass)
     return count;
 }
 
+/* What follows from dP when all of it is there. */
+typedef struct ending {
+    const lstm__recurrence *r;
+    const lstm__recurrence_call *call;
+    size_t met; /* rows of the table */
+    size_t tasks;
+} ending;
+
+/* Some panels of the x rows of dW. */
 static void weights_of_x(void *argument, int32_t index)
 {
-    const lstm__pass *pass = argument;
-    const lstm__recurrence *r = pass->r;
-    const lstm__share share = lstm__share_of(r->panels, pass->tasks, index);
+    const ending *e = argument;
+    const lstm__recurrence *r = e->r;
+    const lstm__share share = lstm__share_of(r->panels, e->tasks, index);
     const lstm__outer o = {
-        .rows = pass->valid,
-        .list = pass->list,
+        .rows = e->met,
+        .list = r->table_list,
         .inputs = r->input,
         .units = r->hidden,
         .a = r->table_x,
         .ld_a = r->input,
         .d = r->table_gradient,
         .ld_d = r->ld_gates,
-        .dw = pass->call->dweights + r->hidden * 4 * r->hidden,
+        .dw = e->call->dweights + r->hidden * 4 * r->hidden,
         .scratch = r->scratch + (size_t)index * LSTM__OUTER_SCRATCH,
     };
     r->kernels->outer_gates(&o, share.first, share.first + share.count);
 }
 
+/* Some rows of dE. */
 static void rows_of_x(void *argument, int32_t index)
 {
-    const lstm__pass *pass = argument;
-    const lstm__recurrence *r = pass->r;
-    const lstm__recurrence_call *call = pass->call;
-    const lstm__share share = lstm__share_of(r->table_rows, pass->tasks, index);
+    const ending *e = argument;
+    const lstm__recurrence *r = e->r;
+    const lstm__view dx = e->call->dx;
+    const lstm__share share = lstm__share_of(r->table_rows, e->tasks, index);
     r->kernels->multiply_across(
         &(lstm__multiplication){.rows = share.count,
                                 .k = width(r),
                                 .a = r->table_gradient + share.first * r->ld_gates,
                                 .ld_a = r->ld_gates,
                                 .b = r->back_x,
-                                .c = call->dx.data + share.first * call->dx.stride,
-                                .ld_c = call->dx.stride,
-                                .accumulate = call->add_dx},
+                                .c = dx.data + share.first * dx.stride,
+                                .ld_c = dx.stride,
+                                .accumulate = e->call->add_dx},
         r->input);
 }
 
-void lstm__table_gradients(const lstm__pass *last)
+void lstm__table_gradients(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
-    const lstm__recurrence *r = last->r;
     const size_t work = lstm__work(r->table_rows, r->input, r->padded);
-    lstm__pass pass = *last;
-    if (pass.call->dweights) {
-        pass.list = r->table_list;
-        pass.valid = list_rows(last);
-        pass.tasks = lstm__shares(r->context, r->panels, work, LSTM__TASK_WORK);
-        lstm__parallel(r->context, (int32_t)pass.tasks, weights_of_x, &pass);
+    ending e = {.r = r, .call = call};
+    if (call->dweights) {
+        e.met = list_rows(r, call);
+        e.tasks = lstm__shares(r->context, r->panels, work, LSTM__TASK_WORK);
+        lstm__parallel(r->context, (int32_t)e.tasks, weights_of_x, &e);
     }
-    if (pass.call->dx.data) {
-        pass.tasks = lstm__shares(r->context, r->table_rows, work, LSTM__TASK_WORK);
-        lstm__parallel(r->context, (int32_t)pass.tasks, rows_of_x, &pass);
+    if (call->dx.data) {
+        e.tasks = lstm__shares(r->context, r->table_rows, work, LSTM__TASK_WORK);
+        lstm__parallel(r->context, (int32_t)e.tasks, rows_of_x, &e);
     }
 }
