@@ -283,9 +283,20 @@ static lstm__view all_outputs(const buffers *b, const lstm__recurrence_call *cal
     return b->varied ? lstm__stepwise_outputs(&b->stepwise, call)
                      : lstm__recurrence_outputs(&b->recurrence, call);
 }
-static const size_t *first_steps(const buffers *b)
+/* Zeros in the rows of samples without any valid step in the latest forward. */
+static void clear_without_steps(const buffers *b, lstm__view rows)
 {
-    return b->varied ? b->stepwise.starts : b->recurrence.starts;
+    const lstm__packing *packing = &b->recurrence.packing;
+    for (size_t k = b->call.batch; k-- > 0;) {
+        size_t sample = k;
+        if (b->varied && b->stepwise.starts[k] < b->call.steps)
+            continue;
+        if (!b->varied && packing->counts[k] > 0)
+            break; /* the numbers of steps fall */
+        if (!b->varied)
+            sample = (size_t)packing->samples[k];
+        memset(rows.data + sample * rows.stride, 0, b->width * sizeof(real));
+    }
 }
 static const unsigned char *mask_of(const buffers *b)
 {
@@ -322,8 +333,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
         b->carried.c = lstm__carve(arena, session->max_batch, units * sizeof(real));
     }
     if (lstm->return_sequences == LSTM_YES) {
-        if (!session->training || lstm->zero_output_for_mask == LSTM_YES ||
-            starts_from_state(node, session) || recomputes(b))
+        if (!b->varied || !session->training || lstm->zero_output_for_mask == LSTM_YES ||
+            starts_from_state(node, session))
             b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]),
                                      b->width * sizeof(real));
     } else if (starts_from_state(node, session) && !zeroes_nothing(node)) {
@@ -388,9 +399,7 @@ static lstm__view last_outputs(const lstm_session *session, const buffers *b, ls
     const lstm__view last = {b->last, b->width};
     session->model->kernels->copy_rows(session->batch, last.stride, h.data, h.stride, last.data,
                                        last.stride, 0);
-    for (size_t k = 0; k < session->batch; k++)
-        if (first_steps(b)[k] == b->call.steps)
-            memset(last.data + k * last.stride, 0, last.stride * sizeof(real));
+    clear_without_steps(b, last);
     return last;
 }
 
@@ -401,15 +410,20 @@ static void carry(const lstm_session *session, buffers *b)
     const size_t units = b->carried.units;
     const size_t cells = b->carried.cell_units;
     lstm__recurrence_call call = b->call;
-    if (session->carry_after < call.steps)
-        call.steps = session->carry_after;
     if (units == 0 || session->carry_after == 0)
         return;
+    const bool early = session->carry_after < call.steps && !b->varied;
+    if (session->carry_after < call.steps)
+        call.steps = session->carry_after;
+    if (early)
+        lstm__recurrence_rewind(&b->recurrence, &call);
     const lstm__view h = last_h(b, &call);
     const lstm__view c = last_c(b, &call);
     kernels->copy_rows(session->batch, units, h.data, h.stride, b->carried.h, units, 0);
     kernels->copy_rows(session->batch, cells, c.data, c.stride, b->carried.c, cells, 0);
     b->carried.batch = session->batch;
+    if (early)
+        lstm__recurrence_rewind(&b->recurrence, &b->call);
 }
 
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
@@ -473,9 +487,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     real *gradients = session->gradients;
     call->dy = sequences ? lstm__own_gradient(session, node, 0) : (lstm__view){NULL, 0};
     call->dhn[0] = sequences ? (lstm__view){NULL, 0} : lstm__own_gradient(session, node, 0);
-    for (size_t k = 0; call->dhn[0].data && b->last && call->mask && k < call->batch; k++)
-        if (first_steps(b)[k] == call->steps)
-            memset(call->dhn[0].data + k * call->dhn[0].stride, 0, b->width * sizeof(real));
+    if (call->dhn[0].data && b->last && call->mask)
+        clear_without_steps(b, call->dhn[0]);
     call->dhn[1] = lstm__own_gradient(session, node, 1);
     call->dcn = lstm__own_gradient(session, node, 2);
     bool add = false;
