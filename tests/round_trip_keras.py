@@ -143,6 +143,48 @@ def own_networks():
         {"type": "GlobalMaxPooling1D", "name": "x"}], ["x", "g:h"], "keras"
 
 
+def masked_networks(random):
+    """Functional models with masks, which the real Keras 3 writes as operations beside the layers."""
+    layers = keras.layers
+
+    def masking(steps=5, features=3):
+        x = random.normal(size=(4, steps, features)).astype("f4")
+        x[random.random((4, steps)) < 0.4] = 0.5
+        x[:, 2] = 1
+        given = keras.Input((steps, features))
+        return x, given, layers.Masking(0.5)(given)
+
+    x, given, m = masking()
+    yield "mask_chain", keras.Model(given, layers.LSTM(3)(layers.BatchNormalization()(layers.Dense(4)(m)))), x
+    x, given, m = masking()
+    both = layers.Bidirectional(layers.LSTM(4, return_sequences=True, return_state=True))(m)
+    yield "mask_both", keras.Model(given, [layers.GlobalAveragePooling1D()(both[0]), *both[1:]]), x
+    x, given, m = masking()
+    a, b = layers.LSTM(6, return_sequences=True)(m), layers.GRU(6, return_sequences=True)(m)
+    c = layers.Concatenate()([layers.Add()([a, b]), a])
+    yield "mask_merge", keras.Model(given, layers.LSTM(2)(layers.TimeDistributed(layers.Dense(3))(c))), x
+    x, given, m = masking()
+    a = layers.LSTM(6, return_sequences=True)(m)
+    yield "mask_attention", keras.Model(given, layers.LSTM(2)(layers.MultiHeadAttention(2, 3)(a, a))), x
+    tokens = keras.Input((6,))
+    embedded = layers.Embedding(9, 4, mask_zero=True)(tokens)
+    x = random.integers(0, 9, (4, 6)).astype("f4")
+    yield "mask_tokens", keras.Model(tokens, layers.SimpleRNN(3)(layers.Dropout(0.3)(embedded))), x
+
+
+def check_masked(name, model, x, work):
+    """What Keras writes, .keras and .h5, is read, and gives what Keras gives."""
+    random = np.random.default_rng(5)
+    model.set_weights([0.3 + random.random(w.shape) if "variance" in v.path else random.normal(size=w.shape)
+                       for w, v in zip(model.get_weights(), model.weights)])
+    errors = []
+    for suffix in ("keras", "h5"):
+        model.save(os.path.join(work, f"masked.{suffix}"))
+        errors.append(by_program(os.path.join(work, f"masked.{suffix}"), [x], predict(model, [x]), work))
+    print(f"{name:32} " + " ".join(f"{e:.1e}" for e in errors))
+    return max(errors) <= LIMIT
+
+
 def main():
     random = np.random.default_rng(0)
     results = []
@@ -166,6 +208,8 @@ def main():
             with np.load(os.path.join(work, "own.npz")) as found:
                 expected = [found[f"y{k}"] for k in range(len(outputs))]
             results.append(check(name, description, inputs, expected, work))
+        for name, model, x in [] if OLD else masked_networks(random):
+            results.append(check_masked(name, model, x, work))
     done = [r for r in results if r is not None]
     print(f"{sum(done)}/{len(done)} round trips, {len(results) - len(done)} passed over")
     return 0 if done and all(done) else 1

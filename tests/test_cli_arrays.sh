@@ -44,6 +44,15 @@ check 0 "(batch, steps, 2)" summary sequence.json --steps 7
 holds out.txt "of 7 steps"
 check 0 "right" summary two.json --batch-size 1
 
+# ---- a first row of CSV with something missing or infinite is a row, not a header that is left out
+for odd in NA nan '' '"NaN"'; do
+    printf '1,%s,3,4\n5,6,7,8\n' "$odd" >odd.csv
+    check 2 'odd.csv: line 1, column "1": the value is missing' predict model.json --x odd.csv -o odd.npy
+done
+for odd in inf -inf 1e999; do
+    printf '1,%s,3,4\n5,6,7,8\n' "$odd" >odd.csv
+    check 2 'odd.csv: line 1, column "1": ' predict model.json --x odd.csv -o odd.npy
+done
 # ---- predict: npy, npz, csv; the three agree, and a file of ours is read back as an input
 check 0 "wrote y.npy: 6 samples" predict model.json --x x.csv -o y.npy
 check 0 "" predict model.json --x x.csv -o y.csv.csv

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 const char *shape_text(char *text, size_t size, int32_t rank, const int64_t *shape)
 {
@@ -36,7 +37,8 @@ static int is_csv(const char *path)
 
 /* ---- CSV in */
 
-/* 1 if a field is a number, perhaps in quotes, or empty. The text is changed. */
+/* 1 if a field is a number, perhaps in quotes, infinite or too large, or a missing one: empty, NA,
+ * NaN. The text is changed. */
 static int is_number_field(char *field)
 {
     field += strspn(field, " \"");
@@ -44,11 +46,12 @@ static int is_number_field(char *field)
     while (length > 0 && strchr(" \"", field[length - 1]) != NULL) {
         field[--length] = '\0';
     }
-    double value;
-    return length == 0 || parse_real(field, &value);
+    char *end = NULL;
+    (void)strtod(field, &end);
+    return length == 0 || *end == '\0' || strcasecmp(field, "na") == 0;
 }
 
-/* 1 if every field of the file's first line is a number or empty: the file has no header. */
+/* 1 if every field of the file's first line is a number or missing: the file has no header. */
 static int first_line_is_data(const char *path)
 {
     FILE *file = fopen(path, "rb");

@@ -13,6 +13,7 @@
 #include "keras_json.h"
 
 #include "bidirectional_json.h"
+#include "keras_masks.h"
 #include "layer.h"
 
 #include <string.h>
@@ -81,7 +82,8 @@ static lstm_status collect_tensors(json_t *list, const json_t *value, const char
 }
 
 /* Keras 3: {"args": […], "kwargs": {…}}; initial_state, and query, value and key of attention, may
- * carry tensors among the keywords. use_causal_mask becomes an option. */
+ * carry tensors among the keywords. use_causal_mask becomes an option; masks are those that arise
+ * here by themselves (keras_masks.h). */
 static lstm_status collect_call(json_t *list, const json_t *call, const char *reader,
                                 json_t *converted)
 {
@@ -100,7 +102,7 @@ static lstm_status collect_call(json_t *list, const json_t *call, const char *re
         bool carrier = false;
         for (size_t k = 0; k < sizeof carriers / sizeof *carriers; k++)
             carrier = carrier || strcmp(key, carriers[k]) == 0;
-        if (carrier)
+        if (carrier || lstm__is_keras_mask_keyword(key))
             continue;
         const size_t before = json_array_size(list);
         RETURN_IF_ERROR(collect_tensors(list, value, reader, 0));
@@ -365,15 +367,16 @@ static lstm_status convert_all(placing *p, const json_t *layers, int version)
 }
 
 /* A Functional model: inputs first, then each layer as soon as what it reads is placed. */
-static lstm_status place_graph(const json_t *config, const json_t *layers, int version,
-                               json_t *placed)
+static lstm_status place_graph(const json_t *config, const json_t *all, int version, json_t *placed)
 {
     lstm_status status = LSTM_OK;
+    json_t *layers = json_array();
     placing p = {json_array(), json_object(), json_object(), json_object(), json_array(), placed};
-    if (!p.converted || !p.numbers || !p.waiting || !p.names || !p.work) {
+    if (!layers || !p.converted || !p.numbers || !p.waiting || !p.names || !p.work) {
         status = no_memory();
         goto out;
     }
+    TRY(lstm__keras_masks(all, layers));
     TRY(convert_all(&p, layers, version));
     TRY(place_inputs(&p, config));
     for (size_t k = 0; k < json_array_size(layers); k++)
@@ -381,6 +384,7 @@ static lstm_status place_graph(const json_t *config, const json_t *layers, int v
     if (json_array_size(placed) < json_array_size(layers))
         FAIL(LSTM_ERROR_FORMAT, "the graph has a cycle, or a layer reads one that is not there");
 out:
+    json_decref(layers);
     json_decref(p.converted);
     json_decref(p.numbers);
     json_decref(p.waiting);
