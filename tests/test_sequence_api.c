@@ -7,6 +7,7 @@
 #include <lstm/lstm.h>
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -494,10 +495,77 @@ static void test_a_session_keeps_to_the_order_of_its_caller(void **state)
     lstm_model_destroy(model);
 }
 
+/* Masked steps of a Masking layer are zeros and hand nothing back, whether they come as zeros (the
+ * layer then copies nothing) or not. */
+static void test_masking_gives_zeros_whatever_comes(void **state)
+{
+    enum {
+        ROWS = SAMPLES * STEPS,
+        COUNT = ROWS * FEATURES,
+        MASKED = 5,
+        LEFT_OUT = 7,
+        MIXED_ZEROS = 2
+    };
+    static const char *const texts[] = {
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, 2]}, {\"type\": \"Masking\"}]}",
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, 2]}, {\"type\": \"Masking\", "
+        "\"mask_value\": 3}]}",
+        "{\"layers\": [{\"type\": \"Input\", \"shape\": [null, 2]}, {\"type\": \"Activation\", "
+        "\"activation\": \"sigmoid\"}, {\"type\": \"Masking\"}]}",
+    };
+    (void)state;
+    for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++) {
+        float x[COUNT];
+        float y[COUNT];
+        float dy[COUNT];
+        float dx[COUNT];
+        uint8_t mask[ROWS];
+        const float value = k == 1 ? 3 : 0;
+        lstm_session *session = NULL;
+        lstm_model *model = from_json(texts[k]);
+        fill(x, COUNT);
+        memset(mask, 1, sizeof mask);
+        mask[LEFT_OUT] = 0;
+        for (size_t v = 0; v < COUNT; v++)
+            dy[v] = (float)(v + 1);
+        for (size_t f = 0; f < FEATURES; f++) {
+            x[LEFT_OUT * FEATURES + f] = NAN;
+            x[MASKED * FEATURES + f] = value;
+            x[MIXED_ZEROS * FEATURES + f] = f % 2 ? -value : value; /* masked if these are zeros */
+        }
+        const lstm_session_options plan = {
+            .struct_size = sizeof plan, .training = LSTM_YES, .batch = SAMPLES, .steps = STEPS};
+        const lstm_data data = {.struct_size = sizeof data,
+                                .samples = SAMPLES,
+                                .x = x,
+                                .x_count = COUNT,
+                                .mask = mask,
+                                .mask_count = ROWS};
+        check(lstm_session_create(&session, model, &plan));
+        check(lstm_session_forward(session, &data));
+        check(lstm_session_output(session, 0, y, COUNT));
+        check(lstm_session_set_output_gradient(session, 0, dy, COUNT));
+        check(lstm_session_backward(session));
+        check(lstm_session_input_gradient(session, 0, dx, COUNT));
+        for (size_t v = 0; v < COUNT; v++) {
+            const size_t row = v / FEATURES;
+            const bool own = k < 2 && (row == MASKED || (row == MIXED_ZEROS && k == 0));
+            const bool zero = row == LEFT_OUT || own;
+            const float active = 1 / (1 + expf(-x[v]));
+            const float slope = k == 2 ? active * (1 - active) : 1;
+            assert_true(zero ? y[v] == 0 : fabsf(y[v] - (k == 2 ? active : x[v])) <= 1e-6f);
+            assert_true(zero ? dx[v] == 0 : fabsf(dx[v] - slope * dy[v]) <= 1e-5f * dy[v]);
+        }
+        lstm_session_destroy(session);
+        lstm_model_destroy(model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_lengths_and_masks_are_refused_in_words),
+        cmocka_unit_test(test_masking_gives_zeros_whatever_comes),
         cmocka_unit_test(test_lengths_and_masks_mean_the_same_in_both_layouts),
         cmocka_unit_test(test_bidirectional_comes_back_from_its_description),
         cmocka_unit_test(test_bidirectional_has_pytorchs_names_under_its_profile),

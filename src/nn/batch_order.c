@@ -76,6 +76,11 @@ static bool has_ends(const lstm__batch *batch, const sequence *s, const uint64_t
 /* Shell's sort. */
 void lstm__sort_falling(size_t count, uint64_t *order, uint32_t *ends)
 {
+    bool falling = true;
+    for (size_t k = 1; k < count; k++)
+        falling = falling && ends[k - 1] >= ends[k];
+    if (falling)
+        return;
     for (size_t gap = count / 2; gap > 0; gap /= 2)
         for (size_t k = gap; k < count; k++) {
             const uint64_t sample = order[k];

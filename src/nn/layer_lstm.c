@@ -11,6 +11,7 @@
 #include "input_dropout.h"
 #include "layer_lstm_variants.h"
 #include "options.h"
+#include "row_tables.h"
 #include "trace.h"
 
 #include <stddef.h>
@@ -257,7 +258,8 @@ static void plan_recurrence(const lstm__node *node, const lstm_session *session,
                             .training = session->training || session->traces,
                             .recompute = session->training && session->recompute &&
                                          !session->pieces && !session->traces,
-                            .input_gradient = input_gradient};
+                            .input_gradient = input_gradient,
+                            .table_rows = lstm__session_table(session, node->inputs[0])};
     r->route = lstm__recurrence_route(r->max_batch, steps, r->input, b->width, r->training);
     if (lstm->activation != LSTM_ACTIVATION_TANH ||
         lstm->recurrent_activation != LSTM_ACTIVATION_SIGMOID) {
@@ -265,6 +267,8 @@ static void plan_recurrence(const lstm__node *node, const lstm_session *session,
         r->recurrent_activation = lstm->recurrent_activation;
         r->route = LSTM_ROUTE_SPLIT;
     }
+    if (r->table_rows > 0)
+        r->route = LSTM_ROUTE_SPLIT;
     lstm__recurrence_plan(r, arena);
 }
 
@@ -283,9 +287,20 @@ static lstm__view all_outputs(const buffers *b, const lstm__recurrence_call *cal
     return b->varied ? lstm__stepwise_outputs(&b->stepwise, call)
                      : lstm__recurrence_outputs(&b->recurrence, call);
 }
-static const size_t *first_steps(const buffers *b)
+/* Zeros in the rows of samples without any valid step in the latest forward. */
+static void clear_without_steps(const buffers *b, lstm__view rows)
 {
-    return b->varied ? b->stepwise.starts : b->recurrence.starts;
+    const lstm__packing *packing = &b->recurrence.packing;
+    for (size_t k = b->call.batch; k-- > 0;) {
+        size_t sample = k;
+        if (b->varied && b->stepwise.starts[k] < b->call.steps)
+            continue;
+        if (!b->varied && packing->counts[k] > 0)
+            break; /* the numbers of steps fall */
+        if (!b->varied)
+            sample = (size_t)packing->samples[k];
+        memset(rows.data + sample * rows.stride, 0, b->width * sizeof(real));
+    }
 }
 static const unsigned char *mask_of(const buffers *b)
 {
@@ -322,8 +337,8 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
         b->carried.c = lstm__carve(arena, session->max_batch, units * sizeof(real));
     }
     if (lstm->return_sequences == LSTM_YES) {
-        if (!session->training || lstm->zero_output_for_mask == LSTM_YES ||
-            starts_from_state(node, session) || recomputes(b))
+        if (!b->varied || !session->training || lstm->zero_output_for_mask == LSTM_YES ||
+            starts_from_state(node, session))
             b->outputs = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]),
                                      b->width * sizeof(real));
     } else if (starts_from_state(node, session) && !zeroes_nothing(node)) {
@@ -352,7 +367,7 @@ static const real *masked_weights(const lstm__node *node, const lstm_session *se
 
 /* Packed copies follow the model's values: once an update, not once a call; with DropConnect once a
  * call. */
-static void pack_forward(const lstm__node *node, const lstm_session *session, buffers *b)
+static void pack_forward(const lstm__node *node, lstm_session *session, buffers *b)
 {
     const lstm_model *model = session->model;
     if (b->forward_version == model->version && !b->weight_factors)
@@ -365,6 +380,8 @@ static void pack_forward(const lstm__node *node, const lstm_session *session, bu
         lstm__stepwise_pack_forward(&b->stepwise, &values);
     else
         lstm__recurrence_pack_forward(&b->recurrence, weights, values.bias[0], values.bias[1]);
+    if (!b->varied && b->recurrence.table_rows > 0)
+        lstm__recurrence_tabulate(&b->recurrence, lstm__input_value(node, session, 0));
     b->forward_version = model->version;
 }
 
@@ -388,9 +405,7 @@ static lstm__view last_outputs(const lstm_session *session, const buffers *b, ls
     const lstm__view last = {b->last, b->width};
     session->model->kernels->copy_rows(session->batch, last.stride, h.data, h.stride, last.data,
                                        last.stride, 0);
-    for (size_t k = 0; k < session->batch; k++)
-        if (first_steps(b)[k] == b->call.steps)
-            memset(last.data + k * last.stride, 0, last.stride * sizeof(real));
+    clear_without_steps(b, last);
     return last;
 }
 
@@ -401,15 +416,20 @@ static void carry(const lstm_session *session, buffers *b)
     const size_t units = b->carried.units;
     const size_t cells = b->carried.cell_units;
     lstm__recurrence_call call = b->call;
-    if (session->carry_after < call.steps)
-        call.steps = session->carry_after;
     if (units == 0 || session->carry_after == 0)
         return;
+    const bool early = session->carry_after < call.steps && !b->varied;
+    if (session->carry_after < call.steps)
+        call.steps = session->carry_after;
+    if (early)
+        lstm__recurrence_rewind(&b->recurrence, &call);
     const lstm__view h = last_h(b, &call);
     const lstm__view c = last_c(b, &call);
     kernels->copy_rows(session->batch, units, h.data, h.stride, b->carried.h, units, 0);
     kernels->copy_rows(session->batch, cells, c.data, c.stride, b->carried.c, cells, 0);
     b->carried.batch = session->batch;
+    if (early)
+        lstm__recurrence_rewind(&b->recurrence, &b->call);
 }
 
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
@@ -422,6 +442,7 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         .steps = lstm__session_steps(session, lstm__input_shape(node, 0)),
         .reverse = lstm->go_backwards == LSTM_YES,
         .x = lstm__input_dropout_forward(node, session, lstm->dropout, lstm->seed, &b->dropout),
+        .numbers = lstm__session_port(session, node->inputs[0])->numbers,
         .mask = lstm__input_mask(node, session, 0),
         .zero_masked = lstm->zero_output_for_mask == LSTM_YES,
     };
@@ -473,9 +494,8 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     real *gradients = session->gradients;
     call->dy = sequences ? lstm__own_gradient(session, node, 0) : (lstm__view){NULL, 0};
     call->dhn[0] = sequences ? (lstm__view){NULL, 0} : lstm__own_gradient(session, node, 0);
-    for (size_t k = 0; call->dhn[0].data && b->last && call->mask && k < call->batch; k++)
-        if (first_steps(b)[k] == call->steps)
-            memset(call->dhn[0].data + k * call->dhn[0].stride, 0, b->width * sizeof(real));
+    if (call->dhn[0].data && b->last && call->mask)
+        clear_without_steps(b, call->dhn[0]);
     call->dhn[1] = lstm__own_gradient(session, node, 1);
     call->dcn = lstm__own_gradient(session, node, 2);
     bool add = false;
@@ -527,6 +547,13 @@ static bool piecewise(const lstm__node *node)
            node->readers[1] == 0 && node->readers[2] == 0;
 }
 
+/* The variants read rows, and so does dropout of the input. */
+static bool takes_table(const lstm__node *node, const lstm_session *session)
+{
+    const lstm_lstm_options *lstm = options_of(node);
+    return !lstm__stepwise_needed(lstm) && !(session->training && lstm->dropout > 0);
+}
+
 static bool returns_ports(const lstm__node *node)
 {
     return options_of(node)->return_state == LSTM_YES;
@@ -560,4 +587,5 @@ const lstm__layer_class lstm__class_lstm = {
     .trace = trace,
     .flops = flops,
     .returns_ports = returns_ports,
+    .takes_table = takes_table,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Masking: a step all of whose features equal mask_value is masked, and its values become zeros
- * (Keras' Masking). Steps that were masked before stay so.
+ * (Keras' Masking). Steps that were masked before stay so. Where all masked steps are zeros as they
+ * come, which is the rule (padding of zeros), the output is a view of the input.
  */
 #include "layer_ports.h"
 
@@ -10,6 +11,7 @@
 
 typedef struct buffers {
     unsigned char *mask; /* [steps][batch] */
+    lstm__view values;   /* the output where it is not that of the layer before */
 } buffers;
 
 static const lstm__option options[] = {
@@ -38,14 +40,39 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     buffers *own = memory;
     own->mask = lstm__carve(arena, lstm__session_max_rows(session, node->shapes[0]), 1);
     lstm__plan_port(node, session, 0, arena);
+    if (arena->base)
+        own->values = lstm__session_own(session, node, 0)->value;
 }
 
-static bool is_masked(const real *x, size_t features, real value)
+/* Numbers of the same bits are told by one comparison of memory; zeros may have either sign. */
+static bool all_equal(const real *x, size_t features, real value)
 {
-    for (size_t f = 0; f < features; f++)
+    if (x[0] != value)
+        return false;
+    if (features == 1 || memcmp(x, x + 1, (features - 1) * sizeof *x) == 0)
+        return true;
+    for (size_t f = 1; f < features; f++)
         if (x[f] != value)
             return false;
     return true;
+}
+
+/* Sets the mask. *whole: no step is masked; returns whether the masked ones are zeros already. */
+static bool find_masked(const lstm__port *input, size_t rows, size_t features, real value,
+                        unsigned char *mask, bool *whole)
+{
+    bool zeros = true;
+    *whole = true;
+    for (size_t row = 0; row < rows; row++) {
+        const real *x = input->value.data + row * input->value.stride;
+        const bool there = !input->mask || input->mask[row];
+        mask[row] = there && !all_equal(x, features, value);
+        if (mask[row])
+            continue;
+        *whole = false;
+        zeros = zeros && (there ? value == 0 : all_equal(x, features, 0));
+    }
+    return zeros;
 }
 
 static void forward(const lstm__node *node, lstm_session *session, void *memory)
@@ -54,39 +81,39 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     const lstm_masking_options *masking = node->options;
     const lstm__port *input = lstm__session_port(session, node->inputs[0]);
     lstm__port *port = lstm__session_own(session, node, 0);
-    const size_t features = port->value.stride;
+    const size_t features = own->values.stride;
     const size_t rows = lstm__session_rows(session, node->shapes[0]);
     bool whole = true;
-    for (size_t row = 0; row < rows; row++) {
-        const real *x = input->value.data + row * input->value.stride;
-        const bool valid = (!input->mask || input->mask[row]) &&
-                           !is_masked(x, features, (real)masking->mask_value);
-        real *y = port->value.data + row * features;
-        own->mask[row] = valid;
-        whole = whole && valid;
-        if (valid)
-            memcpy(y, x, features * sizeof *y);
+    const bool as_it_is = find_masked(input, rows, features, (real)masking->mask_value, own->mask,
+                                      &whole);
+    port->mask = whole ? NULL : own->mask;
+    port->value = as_it_is ? input->value : own->values;
+    for (size_t row = 0; row < rows && !as_it_is; row++) {
+        real *y = own->values.data + row * features;
+        if (own->mask[row])
+            memcpy(y, input->value.data + row * input->value.stride, features * sizeof *y);
         else
             memset(y, 0, features * sizeof *y);
     }
-    port->mask = whole ? NULL : own->mask;
 }
 
 static void backward(const lstm__node *node, lstm_session *session, void *memory)
 {
-    (void)memory;
+    const buffers *own = memory;
+    const lstm__kernels *kernels = session->model->kernels;
     const lstm__port *port = lstm__session_own(session, node, 0);
     lstm__port *input = lstm__session_port(session, node->inputs[0]);
-    const size_t features = port->value.stride;
+    const size_t features = own->values.stride;
     const size_t rows = lstm__session_rows(session, node->shapes[0]);
     if (!input->gradient.data)
         return;
     for (size_t row = 0; row < rows; row++) {
         real *dx = input->gradient.data + row * input->gradient.stride;
         const real *dy = port->gradient.data + row * port->gradient.stride;
-        const bool valid = !port->mask || port->mask[row];
-        for (size_t f = 0; f < features; f++)
-            dx[f] = (input->written ? dx[f] : 0) + (valid ? dy[f] : 0);
+        if (!port->mask || port->mask[row])
+            kernels->copy_rows(1, features, dy, 0, dx, 0, input->written);
+        else if (!input->written)
+            memset(dx, 0, features * sizeof *dx);
     }
     input->written = true;
 }
@@ -95,7 +122,11 @@ static bool padding(const lstm__node *node, const float *step)
 {
     const lstm_masking_options *masking = node->options;
     const size_t features = (size_t)node->shapes[0].features;
-    for (size_t f = 0; f < features; f++)
+    if (step[0] != masking->mask_value)
+        return false;
+    if (features == 1 || memcmp(step, step + 1, (features - 1) * sizeof *step) == 0)
+        return true;
+    for (size_t f = 1; f < features; f++)
         if (step[f] != masking->mask_value)
             return false;
     return true;

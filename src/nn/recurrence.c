@@ -79,6 +79,27 @@ static void carve_tape(lstm__recurrence *r, lstm__arena *arena)
     }
 }
 
+/* Carve what a mask needs. */
+static void carve_packing(lstm__recurrence *r, lstm__arena *arena)
+{
+    lstm__packing *p = &r->packing;
+    size_t blocks = 0;
+    size_t rows = 0;
+    if (!lstm__add(r->max_steps, 2, &blocks) || !lstm__mul(blocks, r->max_batch, &rows))
+        arena->overflow = true;
+    r->mask = lstm__carve(arena, r->max_steps, r->max_batch);
+    p->samples = lstm__carve(arena, r->max_batch, sizeof *p->samples);
+    p->counts = lstm__carve(arena, r->max_batch, sizeof *p->counts);
+    p->active = lstm__carve(arena, blocks, sizeof *p->active);
+    p->first = lstm__carve(arena, blocks, sizeof *p->first);
+    p->times = lstm__carve(arena, rows, sizeof *p->times);
+    p->in_place = lstm__carve(arena, 1, sizeof *p->in_place);
+    r->ld_x = distance(r->input);
+    r->packed_x = r->packed_dy = NULL;
+    r->last_h = carve_blocks(r, arena, 1, r->hidden);
+    r->last_c = carve_blocks(r, arena, 1, r->padded);
+}
+
 /* Carve `rows` rows of U gates. */
 static real *carve_packed(const lstm__recurrence *r, lstm__arena *arena, size_t rows)
 {
@@ -91,7 +112,7 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     const bool split = r->route == LSTM_ROUTE_SPLIT;
     r->panels = lstm__panels(lanes, r->hidden);
     r->padded = r->panels * lanes;
-    r->ld_rows = distance(r->hidden + (split && !r->training ? 0 : r->input));
+    r->ld_rows = distance(r->hidden + (split && !r->training ? 0 : lstm__x_beside(r)));
     r->ld_gates = distance(4 * r->padded);
     r->segment = lstm__segment_steps(r, r->max_batch);
     if (r->segment > r->max_steps)
@@ -102,16 +123,18 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     r->tanh_c = r->dh = r->dc = r->scratch = r->back_h = r->back_x = r->gates = NULL;
     r->kept_h = r->kept_c = NULL;
     r->recompute = r->recompute && r->training;
-    r->mask = lstm__carve(arena, r->max_steps, r->max_batch);
-    r->starts = lstm__carve(arena, r->max_batch, sizeof *r->starts);
+    carve_packing(r, arena);
+    lstm__table_plan(r, arena);
     if (!r->training) {
         r->rows = carve_blocks(r, arena, 2, r->ld_rows);
-        r->c = carve_blocks(r, arena, 2, r->padded);
-        if (split)
+        r->c = carve_blocks(r, arena, 1, r->padded);
+        if (split) {
             r->gates = carve_blocks(r, arena, r->segment, r->ld_gates);
+            r->packed_x = r->table_rows ? NULL : carve_blocks(r, arena, r->segment, r->ld_x);
+        }
         return;
     }
-    r->list = lstm__carve(arena, lstm__segment_steps(r, 1) + r->max_batch, sizeof *r->list);
+    r->packed_dy = carve_blocks(r, arena, 1, r->padded);
     r->back_h = carve_packed(r, arena, r->padded);
     if (r->input_gradient)
         r->back_x = carve_packed(
@@ -165,6 +188,14 @@ static const real *x_at(const lstm__pass *pass, size_t t)
     return call->x.data + source * call->batch * call->x.stride;
 }
 
+/* Where a step is to write its outputs, NULL = nowhere: not wanted, or they are not side by side. */
+static real *y_at(const lstm__pass *pass, size_t t, size_t first)
+{
+    const lstm__view y = pass->call->y;
+    return y.data && lstm__in_place(pass) ? y.data + (t * pass->call->batch + first) * y.stride
+                                          : NULL;
+}
+
 static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t count,
                       size_t first_panel, size_t last_panel)
 {
@@ -191,7 +222,7 @@ static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t cou
         .ld_cell = r->padded,
         .h = lstm__rows_at(pass, t + 1) + first * r->ld_rows,
         .ld_h = r->ld_rows,
-        .y = call->y.data ? call->y.data + (t * call->batch + first) * call->y.stride : NULL,
+        .y = y_at(pass, t, first),
         .ld_y = call->y.stride,
     };
     r->kernels->step_forward(&s, first_panel, last_panel);
@@ -202,7 +233,7 @@ static void step_rows_apart(const lstm__pass *pass, size_t t, size_t first, size
                             size_t first_panel, size_t last_panel)
 {
     const lstm__recurrence *r = pass->r;
-    const lstm__recurrence_call *call = pass->call;
+    real *y = y_at(pass, t, first);
     const size_t column = first_panel * r->kernels->lanes;
     const size_t width = (last_panel - first_panel) * r->kernels->lanes;
     const size_t cell = first * r->padded + column;
@@ -219,9 +250,8 @@ static void step_rows_apart(const lstm__pass *pass, size_t t, size_t first, size
         .ld_cell = r->padded,
         .h = lstm__rows_at(pass, t + 1) + first * r->ld_rows + column,
         .ld_h = r->ld_rows,
-        .y = call->y.data ? call->y.data + (t * call->batch + first) * call->y.stride + column
-                          : NULL,
-        .ld_y = call->y.stride,
+        .y = y ? y + column : NULL,
+        .ld_y = pass->call->y.stride,
     };
     r->kernels->multiply_gates(
         &(lstm__multiplication){.rows = count,
@@ -236,46 +266,56 @@ static void step_rows_apart(const lstm__pass *pass, size_t t, size_t first, size
     r->kernels->cell_forward(&s);
 }
 
-static void step(const lstm__pass *pass, size_t t, size_t first, size_t count, size_t first_panel,
+/* Some panels of the rows of step t among some. */
+static void step(const lstm__pass *pass, size_t t, lstm__share rows, size_t first_panel,
                  size_t last_panel)
 {
-    lstm__share run;
-    for (size_t at = first;
-         lstm__next_run(pass->r, lstm__mask_at(pass, t), &at, first + count, &run);)
-        (pass->r->activation ? step_rows_apart : step_rows)(pass, t, run.first, run.count,
-                                                            first_panel, last_panel);
+    (pass->r->activation ? step_rows_apart : step_rows)(pass, t, rows.first, rows.count,
+                                                        first_panel, last_panel);
 }
 
-/* x(t) of some samples beside h(t-1); zeros where it is masked, for whatever stands there must not
- * get into a product. */
-static void copy_x(const lstm__pass *pass, size_t t, size_t first, size_t count)
+/* x of some rows of block t. */
+static void copy_x(const lstm__pass *pass, size_t t, size_t first, size_t count, real *to,
+                   size_t ld)
+{
+    const size_t stride = pass->call->x.stride;
+    if (pass->call->mask)
+        lstm__mask_gather_x(pass, t, first, count, to, ld);
+    else
+        pass->r->kernels->copy_rows(count, pass->r->input, x_at(pass, t) + first * stride, stride,
+                                    to, ld, 0);
+}
+
+/* The same beside h(t-1). */
+static void copy_x_beside(const lstm__pass *pass, size_t t, size_t first, size_t count)
 {
     const lstm__recurrence *r = pass->r;
-    const size_t stride = pass->call->x.stride;
-    const unsigned char *mask = lstm__mask_at(pass, t);
-    const real *x = x_at(pass, t) + first * stride;
-    real *to = lstm__rows_at(pass, t) + first * r->ld_rows + r->hidden;
-    if (lstm__all_valid(mask, first, count)) {
-        r->kernels->copy_rows(count, r->input, x, stride, to, r->ld_rows, 0);
-        return;
-    }
-    for (size_t k = 0; k < count; k++, x += stride, to += r->ld_rows)
-        if (mask[first + k])
-            memcpy(to, x, r->input * sizeof(real));
-        else
-            memset(to, 0, r->input * sizeof(real));
+    copy_x(pass, t, first, count, lstm__rows_at(pass, t) + first * r->ld_rows + r->hidden,
+           r->ld_rows);
 }
 
-/* Some samples through the steps of a segment. */
+/* What step t of some rows needs of x and was not made for the whole segment. */
+static void start_step(const lstm__pass *pass, size_t t, size_t first, size_t count)
+{
+    if (pass->r->table_rows)
+        lstm__table_start(pass, t, first, count);
+    else if (pass->r->route == LSTM_ROUTE_CONCAT)
+        copy_x_beside(pass, t, first, count);
+}
+
+/* Some rows through the steps of a segment. */
 static void forward_samples(void *argument, int32_t index)
 {
     const lstm__pass *pass = argument;
-    const lstm__share share = lstm__share_of(pass->call->batch, pass->tasks, index);
+    const lstm__share share = lstm__rows_share(pass, index);
     for (size_t t = pass->first_step; t < pass->last_step; t++) {
-        if (pass->r->route == LSTM_ROUTE_CONCAT)
-            copy_x(pass, t, share.first, share.count);
-        step(pass, t, share.first, share.count, 0, pass->r->panels);
-        lstm__mask_hold(pass, t, share.first, share.count);
+        const lstm__share rows = lstm__rows_of(pass, t, share);
+        if (rows.count == 0)
+            break;
+        start_step(pass, t, rows.first, rows.count);
+        step(pass, t, rows, 0, pass->r->panels);
+        if (!lstm__in_place(pass))
+            lstm__mask_scatter_y(pass, t, rows.first, rows.count);
     }
 }
 
@@ -284,56 +324,67 @@ static void forward_panels(void *argument, int32_t index)
 {
     const lstm__pass *pass = argument;
     const lstm__share share = lstm__share_of(pass->r->panels, pass->tasks, index);
-    step(pass, pass->first_step, 0, pass->call->batch, share.first, share.first + share.count);
+    const lstm__share rows = {0, lstm__active(pass, pass->first_step)};
+    step(pass, pass->first_step, rows, share.first, share.first + share.count);
 }
 
-/* x W + bias for a run of the rows of a segment, which may go on over several steps. */
-static void multiply_run(const lstm__pass *pass, lstm__share run)
+/* x of some rows of a segment, counted from its first, to where its product reads it: into the tape,
+ * or packed. */
+static void bring_x(const lstm__pass *pass, size_t row, size_t end)
 {
     const lstm__recurrence *r = pass->r;
-    const lstm__recurrence_call *call = pass->call;
-    /* the rows of several steps are not where one product finds them */
-    const bool by_step = !r->training && call->reverse;
-    for (size_t row = run.first; row < run.first + run.count;) {
-        const size_t t = pass->first_step + row / call->batch;
-        const size_t first = row % call->batch;
-        const size_t left = run.first + run.count - row;
-        const size_t count = by_step && call->batch - first < left ? call->batch - first : left;
-        const real *x = r->training ? lstm__rows_at(pass, t) + first * r->ld_rows + r->hidden
-                                    : x_at(pass, t) + first * call->x.stride;
-        r->kernels->multiply_gates(
-            &(lstm__multiplication){.rows = count,
-                                    .k = r->input,
-                                    .a = x,
-                                    .ld_a = r->training ? r->ld_rows : call->x.stride,
-                                    .b = r->weights_x,
-                                    .bias = r->bias,
-                                    .c = lstm__gates_at(pass, t) + first * r->ld_gates,
-                                    .ld_c = r->ld_gates},
-            r->hidden);
+    for (size_t t = pass->first_step; row < end; t++) {
+        const size_t begin = lstm__first_row(pass, t) - lstm__first_row(pass, pass->first_step);
+        const size_t behind = begin + lstm__block_rows(pass, t);
+        if (behind <= row)
+            continue;
+        const size_t count = (end < behind ? end : behind) - row;
+        if (r->training)
+            copy_x_beside(pass, t, row - begin, count);
+        else
+            copy_x(pass, t, row - begin, count, r->packed_x + row * r->ld_x, r->ld_x);
         row += count;
     }
 }
 
-/* x W + bias for some of the rows of all steps of a segment; while training x is brought into the
- * tape first. */
+/* x W + bias for some of the rows of all steps of a segment. */
 static void multiply_inputs(void *argument, int32_t index)
 {
     const lstm__pass *pass = argument;
+    const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
-    const size_t total = (pass->last_step - pass->first_step) * call->batch;
+    const size_t begin = lstm__first_row(pass, pass->first_step);
+    const size_t total = lstm__first_row(pass, pass->last_step) - begin;
     const lstm__share share = lstm__share_of(total, pass->tasks, index);
     const size_t end = share.first + share.count;
-    for (size_t row = share.first; pass->r->training && row < end;) {
-        const size_t first = row % call->batch;
-        const size_t count = call->batch - first < end - row ? call->batch - first : end - row;
-        copy_x(pass, pass->first_step + row / call->batch, first, count);
+    /* the rows of several steps are not where one product finds them */
+    const bool by_step = !r->training && !call->mask && call->reverse;
+    if (r->training || call->mask)
+        bring_x(pass, share.first, end);
+    for (size_t row = share.first; row < end;) {
+        const size_t left = end - row;
+        const size_t rest = call->batch - row % call->batch; /* of a step, without a mask */
+        const size_t count = by_step && rest < left ? rest : left;
+        lstm__multiplication p = {.rows = count,
+                                  .k = r->input,
+                                  .a = lstm__rows_at(pass, pass->first_step) + row * r->ld_rows +
+                                       r->hidden,
+                                  .ld_a = r->ld_rows,
+                                  .b = r->weights_x,
+                                  .bias = r->bias,
+                                  .c = lstm__gates_at(pass, pass->first_step) + row * r->ld_gates,
+                                  .ld_c = r->ld_gates};
+        if (!r->training && call->mask) {
+            p.a = r->packed_x + row * r->ld_x;
+            p.ld_a = r->ld_x;
+        } else if (!r->training) {
+            p.a = x_at(pass, pass->first_step + row / call->batch) +
+                  row % call->batch * call->x.stride;
+            p.ld_a = call->x.stride;
+        }
+        r->kernels->multiply_gates(&p, r->hidden);
         row += count;
     }
-    lstm__share run;
-    for (size_t at = share.first;
-         lstm__next_run(pass->r, lstm__mask_at(pass, pass->first_step), &at, end, &run);)
-        multiply_run(pass, run);
 }
 
 void lstm__forward_steps(const lstm__pass *span, size_t first, size_t last)
@@ -341,36 +392,55 @@ void lstm__forward_steps(const lstm__pass *span, size_t first, size_t last)
     const lstm__recurrence *r = span->r;
     const lstm__recurrence_call *call = span->call;
     const bool split = r->route == LSTM_ROUTE_SPLIT;
-    const size_t step_work = lstm__work(call->batch, split ? r->hidden : r->hidden + r->input,
-                                        r->padded);
+    const size_t row_work = lstm__work(1, split ? r->hidden : r->hidden + r->input, r->padded);
+    const size_t step_work = call->batch * row_work;
     lstm__pass pass = *span;
-    const size_t segment = !split        ? call->steps
+    const size_t segment = !split        ? last - first
                            : r->training ? lstm__segment_steps(r, call->batch)
                                          : r->segment;
     const bool by_panels = lstm__share_columns(r->context, call->batch, r->panels, step_work);
     for (size_t t = first; t < last; t = pass.last_step) {
         pass.first_step = t;
         pass.last_step = last - t < segment ? last : t + segment;
-        const size_t steps = pass.last_step - t;
-        if (split) {
-            const size_t rows = steps * call->batch;
+        if (!r->training)
+            pass.base = t;
+        const size_t rows = lstm__first_row(&pass, pass.last_step) - lstm__first_row(&pass, t);
+        if (split && !r->table_rows) {
             pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded),
                                       LSTM__TASK_WORK);
             lstm__parallel(r->context, (int32_t)pass.tasks, multiply_inputs, &pass);
         }
         if (!by_panels) {
-            pass.tasks = lstm__shares(r->context, call->batch, steps * step_work, LSTM__TASK_WORK);
+            pass.tasks = lstm__shares(r->context, call->batch, rows * row_work, LSTM__TASK_WORK);
             lstm__parallel(r->context, (int32_t)pass.tasks, forward_samples, &pass);
             continue;
         }
         pass.tasks = lstm__shares(r->context, r->panels, step_work, LSTM__STEP_TASK_WORK);
         for (; pass.first_step < pass.last_step; pass.first_step++) {
-            if (!split)
-                copy_x(&pass, pass.first_step, 0, call->batch);
+            const size_t active = lstm__active(&pass, pass.first_step);
+            start_step(&pass, pass.first_step, 0, active);
             lstm__parallel(r->context, (int32_t)pass.tasks, forward_panels, &pass);
-            lstm__mask_hold(&pass, pass.first_step, 0, call->batch);
+            if (!lstm__in_place(&pass))
+                lstm__mask_scatter_y(&pass, pass.first_step, 0, active);
         }
     }
+}
+
+/* h0 and c0 into the tape. */
+static void start_states(const lstm__pass *pass)
+{
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    const lstm__share all = {0, call->batch};
+    real *h = lstm__rows_at(pass, 0);
+    real *c = lstm__cell_at(pass, 0);
+    if (call->mask) {
+        lstm__mask_gather_states(pass, all, r->hidden, r->hidden, call->h0, h, r->ld_rows);
+        lstm__mask_gather_states(pass, all, r->hidden, r->padded, call->c0, c, r->padded);
+        return;
+    }
+    lstm__tape_start(r->kernels, call->batch, r->hidden, r->hidden, call->h0, h, r->ld_rows);
+    lstm__tape_start(r->kernels, call->batch, r->hidden, r->padded, call->c0, c, r->padded);
 }
 
 void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_call *call)
@@ -379,35 +449,46 @@ void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_
         return;
     lstm__pass pass = {.r = r, .call = call};
     lstm__mask_start(r, call);
-    lstm__tape_start(r->kernels, call->batch, r->hidden, r->hidden, call->h0,
-                     lstm__rows_at(&pass, 0), r->ld_rows);
-    lstm__tape_start(r->kernels, call->batch, r->hidden, r->padded, call->c0,
-                     lstm__cell_at(&pass, 0), r->padded);
+    lstm__table_meet(r, call);
+    start_states(&pass);
     const size_t spans = lstm__span_count(r, call);
-    if (spans == 1) {
-        lstm__forward_steps(&pass, 0, call->steps);
-        return;
-    }
-    lstm__span_keep(&pass, 0);
     for (size_t k = 0; k < spans; k++) {
-        lstm__span_take(&pass, k);
-        lstm__forward_steps(&pass, pass.base, lstm__span_start(r, call, k + 1));
-        lstm__span_keep(&pass, k + 1);
+        const size_t end = lstm__span_start(r, call, k + 1);
+        if (spans > 1 && k == 0)
+            lstm__span_keep(&pass, 0);
+        if (spans > 1)
+            lstm__span_take(&pass, k);
+        lstm__forward_steps(&pass, pass.base, end);
+        if (spans > 1)
+            lstm__span_keep(&pass, k + 1);
+        if (call->mask)
+            lstm__mask_collect(&pass, k > 0 ? pass.base + 1 : 0, end, call->steps);
     }
+    if (call->mask)
+        lstm__mask_fill_y(&pass);
 }
 
-/* Where the states behind the last step are kept apart from the tape, which backward writes to; else NULL. */
-static real *apart(const lstm__recurrence *r, const lstm__recurrence_call *call, real *states,
-                   size_t width)
+/* Where the states behind the last step are kept apart from the tape, which backward writes to, or
+ * from the order of its rows; else NULL. */
+static real *apart(const lstm__pass *pass, real *spans, real *masked, size_t width)
 {
-    const size_t spans = lstm__span_count(r, call);
-    return spans > 1 ? states + spans * call->batch * width : NULL;
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    const size_t count = lstm__span_count(r, call);
+    return call->mask ? masked : count > 1 ? spans + count * call->batch * width : NULL;
+}
+
+void lstm__recurrence_rewind(const lstm__recurrence *r, const lstm__recurrence_call *call)
+{
+    const lstm__pass pass = {.r = r, .call = call};
+    if (call->mask)
+        lstm__mask_collect(&pass, 0, lstm__steps(r, call), call->steps);
 }
 
 lstm__view lstm__recurrence_h(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
     const lstm__pass pass = {.r = r, .call = call};
-    real *states = apart(r, call, r->kept_h, r->hidden);
+    real *states = apart(&pass, r->kept_h, r->last_h, r->hidden);
     if (states)
         return (lstm__view){states, r->hidden};
     return (lstm__view){lstm__rows_at(&pass, call->steps), r->ld_rows};
@@ -416,7 +497,7 @@ lstm__view lstm__recurrence_h(const lstm__recurrence *r, const lstm__recurrence_
 lstm__view lstm__recurrence_c(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
     const lstm__pass pass = {.r = r, .call = call};
-    real *states = apart(r, call, r->kept_c, r->padded);
+    real *states = apart(&pass, r->kept_c, r->last_c, r->padded);
     return (lstm__view){states ? states : lstm__cell_at(&pass, call->steps), r->padded};
 }
 

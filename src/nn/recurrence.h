@@ -20,16 +20,30 @@
  * Behind the gates is room for one block more: what backward left at the first step of the span
  * after.
  *
- * Masks. At a masked step a sample's h and c are held: blocks t+1 repeat blocks t, and backward
- * hands the gradients at h and c on unchanged (recurrence_masks.c). Steps at which every sample is
- * valid run as without a mask; else only the runs of valid samples are computed, so padding costs
- * copies and no products. Without training c then has two blocks that take turns.
+ * Masks (docs/design/packed-sequences.md). A masked step leaves h and c as they are, so a sequence
+ * with holes is the shorter one without them. With a mask the recurrence runs on these: step s of a
+ * row is the s-th valid step of its sample, rows are in the order of falling numbers of valid steps,
+ * and step s has `active[s]` rows, the first ones. Block s of the tape begins at row first[s] and
+ * has the rows of step s-1, as that step leaves its h there; block 0 has B. What is read and written
+ * outside (x, outputs, gradients, states) is gathered and scattered on the way (recurrence_masks.c).
  */
 #ifndef LSTM_NN_RECURRENCE_H
 #define LSTM_NN_RECURRENCE_H
 
 #include "context.h"
 #include "layer.h"
+
+/* How the valid steps of a masked batch lie in the tape. */
+typedef struct lstm__packing {
+    uint64_t *samples; /* [B] the sample of a row */
+    uint32_t *counts;  /* [B] its valid steps, falling */
+    size_t *active;    /* [T+1] rows of a step; the last is 0 */
+    size_t *first;     /* [T+2] the row of the tape where a block begins */
+    /* [rows of the tape] the step of the batch that a row of the tape is, if not `in_place` */
+    uint32_t *times;
+    /* row k of step s is step s of sample k: every sample has its first steps, the longest first */
+    bool *in_place;
+} lstm__packing;
 
 typedef struct lstm__recurrence {
     lstm_context *context;
@@ -45,6 +59,9 @@ typedef struct lstm__recurrence {
     int32_t activation,
         recurrent_activation; /* LSTM_ACTIVATION_*; 0 = tanh and sigmoid, fused with the product of a step.
                                                  Others need the split route */
+    /* x(t) is a row of a table of so many, told by its number (recurrence_table.c; split route,
+     * input > LSTM__NARROW); 0 = x comes as it is */
+    size_t table_rows;
     /* The rest is lstm__recurrence_plan's. */
     size_t segment; /* steps whose x is multiplied at once (split route) */
     size_t panels;  /* groups of V units */
@@ -61,17 +78,27 @@ typedef struct lstm__recurrence {
     real *gates;
     real *c;
     real *tanh_c;
+    /* With table_rows, so many rows of: the table times the x rows of W, + bias, in gate order;
+     * whether that is made (NULL = all are). Training: the table of the latest forward [input]; the
+     * gradients at `table`; the numbers that were met */
+    real *table;
+    unsigned char *table_made;
+    real *table_x;
+    real *table_gradient;
+    uint32_t *table_list;
     /* recompute: the states before each span and behind the last one, [spans + 1][B][H] and
      * [spans + 1][B][U] */
     real *kept_h, *kept_c;
-    /* [B][U], gradient at the last h; with a mask, what held steps hand back to h */
-    real *dh;
+    real *dh;      /* [B][U], gradient at the last h */
     real *dc;      /* [B][U] */
     real *scratch; /* [threads][LSTM__OUTER_SCRATCH] */
-    /* [T][B] in step order: the mask of the latest forward, where it had one */
+    /* Of the latest forward, where it had a mask: that in step order [T][B], and how it is packed. */
     unsigned char *mask;
-    uint32_t *list; /* training: valid rows of a segment */
-    size_t *starts; /* [B] first valid step of each sample, or the number of steps */
+    lstm__packing packing;
+    real *packed_x;        /* split route without a tape: x of a segment, as the gates lie */
+    real *packed_dy;       /* training: [B][U] of a step */
+    real *last_h, *last_c; /* [B][H], [B][U] in the order of the samples */
+    size_t ld_x;           /* of packed_x */
 } lstm__recurrence;
 
 typedef struct lstm__recurrence_call {
@@ -83,13 +110,16 @@ typedef struct lstm__recurrence_call {
      */
     bool zero_masked;
     lstm__view x;
+    /* [steps][batch] in the order of x: with table_rows, which row of the table, which is then `x`,
+     * x(t) is */
+    const uint32_t *numbers;
     lstm__view h0, c0; /* data NULL = zeros */
     lstm__view y;      /* every output; data NULL = not wanted */
     /* backward */
     lstm__view dy;     /* gradient at every output, or data NULL */
     lstm__view dhn[2]; /* gradients at the last h; summed; data NULL = zero */
     lstm__view dcn;
-    lstm__view dx; /* data NULL = not wanted */
+    lstm__view dx; /* data NULL = not wanted. With table_rows: at the rows of the table */
     bool add_dx, add_dh0, add_dc0;
     real *dweights;      /* [H+I][4H], overwritten; NULL = not wanted */
     real *dbias;         /* [4H], overwritten; NULL = not wanted */
@@ -109,6 +139,10 @@ void lstm__recurrence_pack_forward(const lstm__recurrence *recurrence, const rea
                                    const real *bias, const real *second_bias);
 void lstm__recurrence_pack_backward(const lstm__recurrence *recurrence, const real *weights);
 
+/* With table_rows: make the table from its rows [table_rows][input]. Needed behind each
+ * lstm__recurrence_pack_forward, and after each change of the rows. */
+void lstm__recurrence_tabulate(const lstm__recurrence *recurrence, lstm__view rows);
+
 void lstm__recurrence_forward(const lstm__recurrence *recurrence,
                               const lstm__recurrence_call *call);
 void lstm__recurrence_backward(const lstm__recurrence *recurrence,
@@ -120,7 +154,13 @@ lstm__view lstm__recurrence_h(const lstm__recurrence *recurrence,
                               const lstm__recurrence_call *call);
 lstm__view lstm__recurrence_c(const lstm__recurrence *recurrence,
                               const lstm__recurrence_call *call);
+/* Not where the call had a mask: then y has the outputs. */
 lstm__view lstm__recurrence_outputs(const lstm__recurrence *recurrence,
                                     const lstm__recurrence_call *call);
+
+/* Let lstm__recurrence_h and lstm__recurrence_c give the states behind the first call->steps steps
+ * of the latest forward, whose tape is whole: without a mask that is what they do anyhow, with one
+ * they give those behind all steps until they are told. */
+void lstm__recurrence_rewind(const lstm__recurrence *r, const lstm__recurrence_call *call);
 
 #endif

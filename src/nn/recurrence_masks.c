@@ -1,159 +1,318 @@
 /* SPDX-License-Identifier: MIT
- * Masked steps of a recurrence: what recurrence.c and recurrence_backward.c do besides for samples
- * that a step leaves out.
+ * Masked batches of a recurrence: how their valid steps are packed, and the way in and out.
  *
- * Forward a masked sample holds its states, h(t) = h(t-1) and c(t) = c(t-1). Its place in the tape
- * gets the gates i = g = o = 0, f = 1 and tanh_c = 0: with these a step backward that computes the
- * sample along leaves dc as it is and finds no gradient at the pre-activations, exactly.
+ * A masked step leaves h and c as they are, so the recurrence runs on the valid steps of each sample
+ * alone, as PyTorch's packed sequences do; holes and leading masks vanish the same way as ends. Rows
+ * are sorted by their number of valid steps, so those of a step are always the first ones.
  *
- * Backward the gradient at h(t) of a masked sample goes to h(t-1) unchanged. Nothing of it is in
- * dA(t), so it is kept in r->dh, which every step adds: at the last masked step before a valid one,
- * dA(t+1) W_h^T is added to it (later ones are zero), and the first valid step met on the way back
- * takes it up.
+ * Outputs of masked steps repeat the one before, or are zeros (zero_masked). Backward follows:
+ * what arrives at a repeated output is added to dy of the valid step before it; of zeros, and of
+ * steps before the first valid one, nothing is. The state behind the last step of the batch is that
+ * behind the last valid one, so dh and dc of the end enter a row at its own last step.
+ *
+ * Sorted batches whose samples merely end (`in_place`; sessions sort them so) have the rows of a step
+ * side by side outside too: then outputs and their gradients are not copied.
  */
+#include "batch_order.h"
 #include "tape.h"
 
 #include <string.h>
 
-/* Gaps of fewer rows are computed along: cutting a tile into smaller ones costs more than the rows
- * in them. */
-enum { GAP = 4 };
+/* ---- Packing */
 
-bool lstm__next_run(const lstm__recurrence *r, const unsigned char *mask, size_t *at, size_t end,
-                    lstm__share *run)
+/* Numbers of rows of the steps, and where blocks begin. */
+static void lay_blocks(const lstm__packing *p, size_t batch)
 {
-    const size_t gap = r->activation ? 1 : GAP;
-    size_t first = *at;
-    if (!mask) {
-        *run = (lstm__share){first, end - first};
-        *at = end;
-        return first < end;
+    const size_t steps = p->counts[0];
+    size_t rows = batch;
+    p->first[0] = 0;
+    p->first[1] = batch;
+    for (size_t s = 0; s < steps; s++) {
+        while (p->counts[rows - 1] <= s)
+            rows--;
+        p->active[s] = rows;
+        p->first[s + 2] = p->first[s + 1] + rows;
     }
-    while (first < end && !mask[first])
-        first++;
-    size_t last = first;
-    for (size_t k = first; k < end && k < last + gap; k++)
-        if (mask[k])
-            last = k + 1;
-    *run = (lstm__share){first, last - first};
-    *at = last;
-    return first < end;
+    p->active[steps] = 0;
 }
 
-bool lstm__all_valid(const unsigned char *mask, size_t first, size_t count)
+/* Whether rows are samples and steps are steps. As both have the same sum, what is behind the first
+ * rows is masked if these are valid. */
+static bool lies_in_place(const lstm__packing *p, const unsigned char *mask, size_t batch)
 {
-    return !mask || !memchr(mask + first, 0, count);
+    for (size_t k = 0; k < batch; k++)
+        if (p->samples[k] != k)
+            return false;
+    for (size_t t = 0; t < p->counts[0]; t++)
+        if (memchr(mask + t * batch, 0, p->active[t]))
+            return false;
+    return true;
 }
 
 void lstm__mask_start(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
+    const lstm__packing *p = &r->packing;
+    const size_t batch = call->batch;
     if (!call->mask)
         return;
-    for (size_t b = 0; b < call->batch; b++)
-        r->starts[b] = call->steps;
-    for (size_t t = call->steps; t-- > 0;) {
+    for (size_t b = 0; b < batch; b++) {
+        p->samples[b] = b;
+        p->counts[b] = 0;
+    }
+    for (size_t t = 0; t < call->steps; t++) {
         const size_t source = call->reverse ? call->steps - 1 - t : t;
-        unsigned char *mask = r->mask + t * call->batch;
-        memcpy(mask, call->mask + source * call->batch, call->batch);
-        for (size_t b = 0; b < call->batch; b++)
-            if (mask[b])
-                r->starts[b] = t;
+        unsigned char *mask = r->mask + t * batch;
+        memcpy(mask, call->mask + source * batch, batch);
+        for (size_t b = 0; b < batch; b++)
+            p->counts[b] += mask[b] != 0;
+    }
+    lstm__sort_falling(batch, p->samples, p->counts);
+    lay_blocks(p, batch);
+    *p->in_place = lies_in_place(p, r->mask, batch);
+    for (size_t k = 0; k < batch && !*p->in_place; k++) {
+        const unsigned char *mask = r->mask + p->samples[k];
+        size_t s = 0;
+        for (size_t t = 0; t < call->steps; t++)
+            if (mask[t * batch])
+                p->times[p->first[s++] + k] = (uint32_t)t;
     }
 }
 
-size_t lstm__mask_list(const lstm__pass *pass, const uint32_t **list)
+lstm__share lstm__mask_share(const lstm__pass *pass, int32_t index)
 {
-    const lstm__recurrence *r = pass->r;
-    const size_t rows = (pass->last_step - pass->first_step) * pass->call->batch;
-    const unsigned char *mask = lstm__mask_at(pass, pass->first_step);
-    size_t count = 0;
-    *list = NULL;
-    if (lstm__all_valid(mask, 0, rows))
-        return rows;
-    for (size_t row = 0; row < rows; row++) {
-        r->list[count] = (uint32_t)row;
-        count += mask[row] != 0;
-    }
-    *list = r->list;
-    return count;
+    const uint32_t *counts = pass->r->packing.counts;
+    const size_t batch = pass->call->batch;
+    size_t total = 0;
+    for (size_t k = 0; k < batch; k++)
+        total += counts[k];
+    const lstm__share steps = lstm__share_of(total, pass->tasks, index);
+    const bool last = (size_t)index + 1 == pass->tasks;
+    size_t first = 0;
+    size_t before = 0;
+    while (first < batch && before < steps.first)
+        before += counts[first++];
+    size_t end = first;
+    while (end < batch && (last || before < steps.first + steps.count))
+        before += counts[end++];
+    return (lstm__share){first, end - first};
 }
 
-/* The output of a masked sample. */
-static void hold_output(const lstm__pass *pass, size_t t, size_t row)
+/* The step of the batch that row k of step t is. */
+static size_t time_of(const lstm__pass *pass, size_t t, size_t k)
+{
+    const lstm__packing *p = &pass->r->packing;
+    return *p->in_place ? t : p->times[p->first[t] + k];
+}
+
+/* Where row k of step t lies in y and dy. */
+static size_t place_of(const lstm__pass *pass, size_t t, size_t k)
+{
+    return time_of(pass, t, k) * pass->call->batch + (size_t)pass->r->packing.samples[k];
+}
+
+size_t lstm__mask_source(const lstm__pass *pass, size_t t, size_t k)
 {
     const lstm__recurrence_call *call = pass->call;
-    const size_t bytes = pass->r->hidden * sizeof(real);
-    if (!call->y.data)
+    const size_t time = time_of(pass, t, k);
+    return (call->reverse ? call->steps - 1 - time : time) * call->batch +
+           (size_t)pass->r->packing.samples[k];
+}
+
+/* The next run of masked samples from *at on, of a step of a batch: its length, 0 = there is none. */
+static size_t masked_run(const unsigned char *mask, size_t batch, size_t *at)
+{
+    const unsigned char *found = *at < batch ? memchr(mask + *at, 0, batch - *at) : NULL;
+    size_t end = found ? (size_t)(found - mask) : batch;
+    *at = end;
+    while (end < batch && !mask[end])
+        end++;
+    return end - *at;
+}
+
+/* ---- States */
+
+void lstm__mask_gather_states(const lstm__pass *pass, lstm__share rows, size_t columns,
+                              size_t padded, lstm__view from, real *to, size_t stride)
+{
+    const lstm__kernels *kernels = pass->r->kernels;
+    const size_t end = rows.first + rows.count;
+    if (!from.data) {
+        lstm__tape_start(kernels, rows.count, columns, padded, from, to + rows.first * stride,
+                         stride);
         return;
-    real *y = call->y.data + (t * call->batch + row) * call->y.stride;
-    if (t == 0 || call->zero_masked)
-        memset(y, 0, bytes);
+    }
+    for (size_t k = rows.first; k < end; k++) {
+        const real *row = from.data + pass->r->packing.samples[k] * from.stride;
+        memcpy(to + k * stride, row, columns * sizeof *row);
+        memset(to + k * stride + columns, 0, (padded - columns) * sizeof *row);
+    }
+}
+
+void lstm__mask_add_states(const lstm__pass *pass, lstm__share rows, size_t columns,
+                           lstm__view from, lstm__view to)
+{
+    for (size_t k = rows.first; k < rows.first + rows.count; k++)
+        pass->r->kernels->copy_rows(1, columns,
+                                    from.data + pass->r->packing.samples[k] * from.stride, 0,
+                                    to.data + k * to.stride, 0, 1);
+}
+
+void lstm__mask_scatter_states(const lstm__pass *pass, lstm__share rows, size_t columns,
+                               const real *from, size_t stride, lstm__view to, bool add)
+{
+    for (size_t k = rows.first; k < rows.first + rows.count; k++)
+        pass->r->kernels->copy_rows(1, columns, from + k * stride, 0,
+                                    to.data + pass->r->packing.samples[k] * to.stride, 0, add);
+}
+
+void lstm__mask_collect(const lstm__pass *pass, size_t first, size_t last, size_t after)
+{
+    const lstm__recurrence *r = pass->r;
+    for (size_t k = 0; k < pass->call->batch; k++) {
+        const size_t sample = (size_t)r->packing.samples[k];
+        size_t steps = r->packing.counts[k];
+        while (steps > 0 && time_of(pass, steps - 1, k) >= after)
+            steps--;
+        if (steps < first || steps > last)
+            continue;
+        memcpy(r->last_h + sample * r->hidden, lstm__rows_at(pass, steps) + k * r->ld_rows,
+               r->hidden * sizeof(real));
+        memcpy(r->last_c + sample * r->padded, lstm__cell_at(pass, steps) + k * r->padded,
+               r->padded * sizeof(real));
+    }
+}
+
+/* ---- Forward */
+
+void lstm__mask_gather_x(const lstm__pass *pass, size_t t, size_t first, size_t count, real *to,
+                         size_t ld)
+{
+    const lstm__view x = pass->call->x;
+    const size_t features = pass->r->input;
+    const size_t active = lstm__active(pass, t);
+    const size_t end = first + count;
+    const size_t valid = end < active ? end : active > first ? active : first;
+    if (lstm__in_place(pass) && first < valid)
+        pass->r->kernels->copy_rows(valid - first, features,
+                                    x.data + lstm__mask_source(pass, t, first) * x.stride, x.stride,
+                                    to, ld, 0);
     else
-        memcpy(y, y - call->batch * call->y.stride, bytes);
+        for (size_t k = first; k < valid; k++)
+            memcpy(to + (k - first) * ld, x.data + lstm__mask_source(pass, t, k) * x.stride,
+                   features * sizeof(real));
+    for (size_t k = valid; k < end; k++)
+        memset(to + (k - first) * ld, 0, features * sizeof(real));
 }
 
-/* Gates that hold c. */
-static void empty_tape(const lstm__pass *pass, size_t t, size_t row)
+void lstm__mask_scatter_y(const lstm__pass *pass, size_t t, size_t first, size_t count)
 {
     const lstm__recurrence *r = pass->r;
-    const size_t lanes = r->kernels->lanes;
-    real *gates = lstm__gates_at(pass, t) + row * r->ld_gates;
-    memset(gates, 0, 4 * r->padded * sizeof *gates);
-    for (size_t p = 0; p < r->panels; p++)
-        for (size_t k = 0; k < lanes; k++)
-            gates[(4 * p + 1) * lanes + k] = 1;
-    memset(lstm__tanh_at(pass, t) + row * r->padded, 0, r->padded * sizeof(real));
-}
-
-void lstm__mask_hold(const lstm__pass *pass, size_t t, size_t first, size_t count)
-{
-    const lstm__recurrence *r = pass->r;
-    const unsigned char *mask = lstm__mask_at(pass, t);
-    if (lstm__all_valid(mask, first, count))
+    const lstm__view y = pass->call->y;
+    const real *h = lstm__rows_at(pass, t + 1);
+    if (!y.data || lstm__in_place(pass))
         return;
-    for (size_t row = first; row < first + count; row++) {
-        if (mask[row])
-            continue;
-        memcpy(lstm__rows_at(pass, t + 1) + row * r->ld_rows,
-               lstm__rows_at(pass, t) + row * r->ld_rows, r->hidden * sizeof(real));
-        memcpy(lstm__cell_at(pass, t + 1) + row * r->padded,
-               lstm__cell_at(pass, t) + row * r->padded, r->padded * sizeof(real));
-        hold_output(pass, t, row);
-        if (r->training)
-            empty_tape(pass, t, row);
-    }
+    for (size_t k = first; k < first + count; k++)
+        memcpy(y.data + place_of(pass, t, k) * y.stride, h + k * r->ld_rows,
+               r->hidden * sizeof(real));
 }
 
-void lstm__mask_hand_back(const lstm__pass *pass, size_t t, size_t first, size_t count)
+void lstm__mask_fill_y(const lstm__pass *pass)
 {
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
-    const unsigned char *mask = lstm__mask_at(pass, t);
-    if (!mask)
-        return;
-    const unsigned char *next = t + 1 < call->steps ? mask + call->batch : NULL;
-    for (size_t row = first; row < first + count; row++) {
-        real *dh = r->dh + row * r->padded;
-        if (mask[row]) { /* the step has taken up what was handed back to it */
-            if (!next || !next[row])
-                memset(dh, 0, r->padded * sizeof *dh);
-            continue;
+    const lstm__view y = call->y;
+    const size_t batch = call->batch;
+    for (size_t t = 0; y.data && t < call->steps; t++) {
+        const unsigned char *mask = r->mask + t * batch;
+        size_t run = 0;
+        for (size_t b = 0; (run = masked_run(mask, batch, &b)) > 0; b += run) {
+            const bool whole = y.stride == r->hidden; /* rows side by side are one */
+            const size_t rows = whole ? 1 : run;
+            const size_t columns = whole ? run * r->hidden : r->hidden;
+            real *to = y.data + (t * batch + b) * y.stride;
+            if (t == 0 || call->zero_masked)
+                r->kernels->fill_rows(rows, columns, NULL, to, y.stride);
+            else
+                r->kernels->copy_rows(rows, columns, to - batch * y.stride, y.stride, to, y.stride,
+                                      0);
         }
-        if (next && next[row])
-            r->kernels->multiply_across(
-                &(lstm__multiplication){.rows = 1,
-                                        .k = 4 * r->padded,
-                                        .a = lstm__gates_at(pass, t + 1) + row * r->ld_gates,
-                                        .ld_a = r->ld_gates,
-                                        .b = r->back_h,
-                                        .c = dh,
-                                        .ld_c = r->padded,
-                                        .accumulate = true},
-                r->hidden);
-        if (call->dy.data && !call->zero_masked && t > r->starts[row])
-            r->kernels->copy_rows(1, r->hidden,
-                                  call->dy.data + (t * call->batch + row) * call->dy.stride,
-                                  call->dy.stride, dh, r->padded, 1);
-        memset(lstm__gates_at(pass, t) + row * r->ld_gates, 0, 4 * r->padded * sizeof(real));
+    }
+}
+
+/* ---- Backward */
+
+void lstm__mask_start_dy(const lstm__pass *pass, lstm__share rows)
+{
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    const lstm__view dy = call->dy;
+    if (!dy.data || call->zero_masked || !lstm__in_place(pass))
+        return;
+    for (size_t k = rows.first; k < rows.first + rows.count; k++) {
+        const size_t count = r->packing.counts[k];
+        if (count > 0)
+            r->kernels->column_sum(call->steps - count, r->hidden,
+                                   dy.data + (count * call->batch + k) * dy.stride,
+                                   call->batch * dy.stride, r->dh + k * r->padded, 1);
+    }
+}
+
+void lstm__mask_gather_dy(const lstm__pass *pass, size_t t, size_t first, size_t count)
+{
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    const lstm__view dy = call->dy;
+    const size_t below = lstm__active(pass, t + 1);
+    if (!dy.data || lstm__in_place(pass))
+        return;
+    for (size_t k = first; k < first + count; k++) {
+        real *to = r->packed_dy + k * r->padded;
+        const size_t at = place_of(pass, t, k);
+        const size_t next = k < below ? place_of(pass, t + 1, k) : call->steps * call->batch;
+        memcpy(to, dy.data + at * dy.stride, r->hidden * sizeof *to);
+        for (size_t held = at + call->batch; held < next && !call->zero_masked; held += call->batch)
+            r->kernels->copy_rows(1, r->hidden, dy.data + held * dy.stride, 0, to, 0, 1);
+    }
+}
+
+void lstm__mask_clear_spare(const lstm__pass *pass)
+{
+    const lstm__recurrence *r = pass->r;
+    for (size_t t = pass->first_step; t < pass->last_step; t++)
+        for (size_t k = lstm__active(pass, t); k < lstm__block_rows(pass, t); k++) {
+            memset(lstm__gates_at(pass, t) + k * r->ld_gates, 0, 4 * r->padded * sizeof(real));
+            memset(lstm__rows_at(pass, t) + k * r->ld_rows, 0,
+                   (r->hidden + lstm__x_beside(r)) * sizeof(real));
+        }
+}
+
+void lstm__mask_scatter_dx(const lstm__pass *pass, size_t t, size_t first, size_t count)
+{
+    const lstm__recurrence *r = pass->r;
+    const lstm__view dx = pass->call->dx;
+    const bool add = pass->call->add_dx;
+    const real *from = lstm__rows_at(pass, t) + first * r->ld_rows + r->hidden;
+    if (count > 0 && lstm__in_place(pass)) {
+        r->kernels->copy_rows(count, r->input, from, r->ld_rows,
+                              dx.data + lstm__mask_source(pass, t, first) * dx.stride, dx.stride,
+                              add);
+        return;
+    }
+    for (size_t k = first; k < first + count; k++, from += r->ld_rows)
+        r->kernels->copy_rows(1, r->input, from, 0,
+                              dx.data + lstm__mask_source(pass, t, k) * dx.stride, 0, add);
+}
+
+void lstm__mask_clear_dx(const lstm__pass *pass)
+{
+    const lstm__recurrence *r = pass->r;
+    const lstm__recurrence_call *call = pass->call;
+    for (size_t t = 0; t < call->steps && !call->add_dx; t++) {
+        const unsigned char *mask = r->mask + t * call->batch;
+        const size_t source = (call->reverse ? call->steps - 1 - t : t) * call->batch;
+        size_t run = 0;
+        for (size_t b = 0; (run = masked_run(mask, call->batch, &b)) > 0; b += run)
+            for (size_t k = b; k < b + run; k++)
+                memset(call->dx.data + (source + k) * call->dx.stride, 0, r->input * sizeof(real));
     }
 }

@@ -23,14 +23,16 @@ size_t lstm__span_steps(const lstm__recurrence *r, size_t batch, size_t steps)
 
 size_t lstm__span_count(const lstm__recurrence *r, const lstm__recurrence_call *call)
 {
-    const size_t span = lstm__span_steps(r, call->batch, call->steps);
-    return span ? (call->steps + span - 1) / span : 1;
+    const size_t steps = lstm__steps(r, call);
+    const size_t span = lstm__span_steps(r, call->batch, steps);
+    return span ? (steps + span - 1) / span : 1;
 }
 
 size_t lstm__span_start(const lstm__recurrence *r, const lstm__recurrence_call *call, size_t k)
 {
+    const size_t steps = lstm__steps(r, call);
     const size_t spans = lstm__span_count(r, call);
-    return k == 0 ? 0 : call->steps - (spans - k) * lstm__span_steps(r, call->batch, call->steps);
+    return k == 0 ? 0 : steps - (spans - k) * lstm__span_steps(r, call->batch, steps);
 }
 
 /* ---- Plan */
@@ -81,10 +83,11 @@ void lstm__span_keep(const lstm__pass *pass, size_t k)
     const lstm__recurrence *r = pass->r;
     const size_t batch = pass->call->batch;
     const size_t t = lstm__span_start(r, pass->call, k);
-    r->kernels->copy_rows(batch, r->hidden, lstm__rows_at(pass, t), r->ld_rows,
+    const size_t rows = lstm__block_rows(pass, t);
+    r->kernels->copy_rows(rows, r->hidden, lstm__rows_at(pass, t), r->ld_rows,
                           r->kept_h + k * batch * r->hidden, r->hidden, 0);
     memcpy(r->kept_c + k * batch * r->padded, lstm__cell_at(pass, t),
-           batch * r->padded * sizeof(real));
+           rows * r->padded * sizeof(real));
 }
 
 void lstm__span_take(lstm__pass *pass, size_t k)
@@ -92,10 +95,11 @@ void lstm__span_take(lstm__pass *pass, size_t k)
     const lstm__recurrence *r = pass->r;
     const size_t batch = pass->call->batch;
     pass->base = lstm__span_start(r, pass->call, k);
-    r->kernels->copy_rows(batch, r->hidden, r->kept_h + k * batch * r->hidden, r->hidden,
+    const size_t rows = lstm__block_rows(pass, pass->base);
+    r->kernels->copy_rows(rows, r->hidden, r->kept_h + k * batch * r->hidden, r->hidden,
                           lstm__rows_at(pass, pass->base), r->ld_rows, 0);
     memcpy(lstm__cell_at(pass, pass->base), r->kept_c + k * batch * r->padded,
-           batch * r->padded * sizeof(real));
+           rows * r->padded * sizeof(real));
 }
 
 void lstm__span_back(lstm__pass *pass)
@@ -106,10 +110,11 @@ void lstm__span_back(lstm__pass *pass)
     lstm__recurrence_call call = *pass->call;
     call.y = (lstm__view){NULL, 0}; /* the outputs are there */
     lstm__pass again = {.r = r, .call = &call, .tasks = 1};
-    const size_t later = (call.steps - end) / lstm__span_steps(r, call.batch, call.steps);
+    const size_t steps = lstm__steps(r, &call);
+    const size_t later = (steps - end) / lstm__span_steps(r, call.batch, steps);
     const size_t k = lstm__span_count(r, &call) - 1 - later;
     pass->base = again.base = lstm__span_start(r, &call, k);
-    memcpy(lstm__gates_at(pass, end), after, call.batch * r->ld_gates * sizeof(real));
+    memcpy(lstm__gates_at(pass, end), after, lstm__active(pass, end) * r->ld_gates * sizeof(real));
     lstm__span_take(&again, k);
     lstm__forward_steps(&again, again.base, end);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Reading gates and states out of the tape of a recurrence, before backward uses it up. Gates of a
- * masked step are those that hold the cell: i = g = o = 0, f = 1 (recurrence_masks.c).
+ * masked step, which the tape does not have, are those that would hold the cell: i = g = o = 0, f = 1.
  */
 #include "tape.h"
 #include "trace.h"
@@ -14,25 +14,40 @@ static size_t gate_column(const lstm__recurrence *r, size_t gate, size_t unit)
     return (4 * (unit / lanes) + gate) * lanes + unit % lanes;
 }
 
+/* What row k of step t of the tape traces, for LSTM_TRACE_OUTPUT and _CELL of block t. */
+static void trace_row(const lstm__pass *pass, int32_t kind, size_t t, size_t k, real *to)
+{
+    const lstm__recurrence *r = pass->r;
+    if (kind == LSTM_TRACE_OUTPUT || kind == LSTM_TRACE_CELL) {
+        const real *state = kind == LSTM_TRACE_CELL ? lstm__cell_at(pass, t) + k * r->padded
+                                                    : lstm__rows_at(pass, t) + k * r->ld_rows;
+        memcpy(to, state, r->hidden * sizeof *to);
+        return;
+    }
+    const size_t gate = (size_t)(kind - LSTM_TRACE_INPUT_GATE);
+    const real *gates = lstm__gates_at(pass, t) + k * r->ld_gates;
+    for (size_t u = 0; u < r->hidden; u++)
+        to[u] = gates[gate_column(r, gate, u)];
+}
+
 void lstm__recurrence_trace(const lstm__recurrence *r, const lstm__recurrence_call *call,
                             int32_t kind, real *to)
 {
     const lstm__pass pass = {.r = r, .call = call};
-    for (size_t t = 0; t < call->steps; t++) {
-        const size_t time = call->reverse ? call->steps - 1 - t : t;
-        for (size_t b = 0; b < call->batch; b++) {
+    const bool state = kind == LSTM_TRACE_OUTPUT || kind == LSTM_TRACE_CELL;
+    for (size_t k = 0; k < call->batch; k++) {
+        const size_t b = call->mask ? (size_t)r->packing.samples[k] : k;
+        size_t step = 0; /* valid steps so far */
+        for (size_t t = 0; t < call->steps; t++) {
+            const size_t time = call->reverse ? call->steps - 1 - t : t;
+            const bool valid = !call->mask || r->mask[t * call->batch + b];
             real *row = to + (time * call->batch + b) * r->hidden;
-            if (kind == LSTM_TRACE_OUTPUT || kind == LSTM_TRACE_CELL) {
-                const real *state = kind == LSTM_TRACE_CELL
-                                        ? lstm__cell_at(&pass, t + 1) + b * r->padded
-                                        : lstm__rows_at(&pass, t + 1) + b * r->ld_rows;
-                memcpy(row, state, r->hidden * sizeof *row);
-                continue;
-            }
-            const size_t gate = (size_t)(kind - LSTM_TRACE_INPUT_GATE);
-            const real *gates = lstm__gates_at(&pass, t) + b * r->ld_gates;
-            for (size_t u = 0; u < r->hidden; u++)
-                row[u] = gates[gate_column(r, gate, u)];
+            if (valid || state)
+                trace_row(&pass, kind, step + (valid && state), k, row);
+            else
+                for (size_t u = 0; u < r->hidden; u++)
+                    row[u] = kind == LSTM_TRACE_FORGET_GATE;
+            step += valid;
         }
     }
 }
