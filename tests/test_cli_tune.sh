@@ -130,6 +130,7 @@ check 0 "without dropout: rate 0.3" tune model.json --ablate $DATA --epochs 4 --
 [ "$(grep -c '"variant"' ablation/trials.json)" -eq 16 ] || fail "expected 16 trials of the ablation"
 holds ablation/report.html "only early-stopping 2"
 holds ablation/picture.svg "<svg xmlns"
+holds ablation/picture.svg "{fill:#0072b2;fill:var(--c0)}" # viewers without CSS variables too
 grep -A2 '"Dropout"' ablation/trial-4.json | grep -q '"rate": 0.0' && fail "trial 4 is without early stopping, not dropout"
 sed -n '/"Dropout"/,/}/p' ablation/trial-2.json | grep -q '"rate": 0.0' || fail "none: Dropout is still on"
 grep -q regularizer ablation/trial-2.json && fail "none: the penalty is still there"

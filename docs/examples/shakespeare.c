@@ -5,12 +5,16 @@
  *
  *     shakespeare FOLDER [--epochs N]        the folder with input.txt ("tinyshakespeare")
  *
+ * Initial values matter more here than anything else. Embedding N(0, 1) and biases as in PyTorch, but
+ * kernels glorot_uniform and orthogonal as in Keras and nothing added to the forget bias; what other
+ * choices reach is in README.md.
+ *
  * How the data lies: sample b of a batch continues sample b of the batch before, so piece k of
  * stream b is sample 32 k + b, and the order is kept (no shuffling).
  */
 #include "example.h"
 
-enum { STREAMS = 32, STEPS = 64, WRITTEN = 600 };
+enum { STREAMS = 32, STEPS = 64, EMBEDDING = 64, WRITTEN = 600 };
 
 typedef struct text {
     size_t length, symbols;
@@ -60,13 +64,18 @@ static lstm_model *build(size_t symbols, int64_t units, uint64_t seed)
                          OPTIONS(lstm_model, .profile = LSTM_PROFILE_TORCH, .seed = seed)));
     DO(lstm_model_add_input(model, OPTIONS(lstm_input, .features = 1), NULL));
     DO(lstm_model_add_embedding(
-        model, OPTIONS(lstm_embedding, .input_dim = (int64_t)symbols, .output_dim = 64), NULL,
-        NULL));
+        model, OPTIONS(lstm_embedding, .input_dim = (int64_t)symbols, .output_dim = EMBEDDING),
+        NULL, NULL));
     DO(lstm_model_add_lstm(model,
                            OPTIONS(lstm_lstm, .units = units, .return_sequences = LSTM_YES,
-                                   .stateful = LSTM_YES, .unit_forget_bias = LSTM_YES),
+                                   .stateful = LSTM_YES,
+                                   .kernel_initializer = LSTM_INITIALIZER_GLOROT_UNIFORM,
+                                   .recurrent_initializer = LSTM_INITIALIZER_ORTHOGONAL),
                            NULL, NULL));
-    DO(lstm_model_add_dense(model, OPTIONS(lstm_dense, .units = (int64_t)symbols), NULL, NULL));
+    DO(lstm_model_add_dense(model,
+                            OPTIONS(lstm_dense, .units = (int64_t)symbols,
+                                    .kernel_initializer = LSTM_INITIALIZER_GLOROT_UNIFORM),
+                            NULL, NULL));
     DO(lstm_model_build(model));
     return model;
 }
@@ -99,18 +108,24 @@ int main(int argc, char **argv)
     const size_t held = t.length / 10;
     const lstm_data train = streams_of(&t, 0, t.length - held),
                     test = streams_of(&t, t.length - held, t.length);
-    lstm_model *model = build(t.symbols, a.brief ? 64 : 256, a.seed);
+    const int64_t units = a.brief ? 64 : 256;
+    const double rate = a.brief ? 1e-2 : 2e-3;
+    lstm_model *model = build(t.symbols, units, a.seed);
     const int epochs = a.epochs ? (int)a.epochs : a.brief ? 2 : 3;
+    printf(
+        "%zu characters of %zu kinds, the last tenth held out; embedding %d, LSTM %d, seed %llu;\n"
+        "%d streams of %d steps an update, state carried, Adam at %g, no clipping\n",
+        t.length, t.symbols, EMBEDDING, (int)units, (unsigned long long)a.seed, STREAMS, STEPS,
+        rate);
     lstm_history *history;
     DO(lstm_fit(
         model,
-        OPTIONS(
-            lstm_fit, .epochs = epochs, .batch_size = STREAMS, .shuffle = LSTM_NO,
-            .validation = &test,
-            .loss = OPTIONS(lstm_loss, .loss = LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY,
-                            .from_logits = LSTM_YES),
-            .optimizer_options = OPTIONS(lstm_optimizer, .learning_rate = a.brief ? 1e-2 : 2e-3),
-            .progress = print_epoch),
+        OPTIONS(lstm_fit, .epochs = epochs, .batch_size = STREAMS, .shuffle = LSTM_NO,
+                .validation = &test,
+                .loss = OPTIONS(lstm_loss, .loss = LSTM_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY,
+                                .from_logits = LSTM_YES),
+                .optimizer_options = OPTIONS(lstm_optimizer, .learning_rate = rate),
+                .progress = print_epoch),
         &train, &history));
     double bits = 0;
     for (int epoch = 0; epoch < epochs; epoch++) {
@@ -126,5 +141,5 @@ int main(int argc, char **argv)
     free((void *)(uintptr_t)test.y);
     free(t.characters);
     lstm_model_destroy(model);
-    return bits < (a.brief ? 5.0 : 2.4) ? 0 : 1;
+    return bits < (a.brief ? 5.0 : epochs < 3 ? 2.96 : 2.3) ? 0 : 1;
 }

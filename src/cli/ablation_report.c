@@ -178,8 +178,8 @@ static void add_picture(page *to, const variant *variants, size_t count, size_t 
     if (alone) {
         page_add(to, "<style>");
         svg_plot_style(to);
-        page_add(to, "</style><rect width=\"%d\" height=\"%.0f\" style=\"fill:var(--paper)\"/>\n",
-                 WIDTH, height);
+        page_add(to, "</style><rect width=\"%d\" height=\"%.0f\" class=\"paper\"/>\n", WIDTH,
+                 height);
     }
     add_axis(to, &s, count);
     add_rows(to, &s, variants, count, regularisers);

@@ -8,6 +8,7 @@
  */
 #include "svg_plot.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -513,48 +514,73 @@ void svg_plot_write(page *to, const svg_plot *plot)
     page_add(to, "</svg>\n</figure>\n");
 }
 
-static void add_colours(page *to, const char *const *colours, size_t count)
+/* The colours of a page: their names as CSS variables, for light and for dark. */
+typedef struct tint {
+    const char *name, *light, *dark;
+} tint;
+static const tint tints[] = {
+    {"paper", "#fff", "#15181c"},    {"ink", "#1d2126", "#e6e8eb"},
+    {"soft", "#5c6470", "#a0a8b3"},  {"grid", "#e7e9ec", "#2a2f36"},
+    {"tone1", "#f3f5f8", "#1c2026"}, {"tone2", "#e9edf3", "#252b33"},
+    {"c0", "#0072b2", "#5db2ec"},    {"c1", "#d55e00", "#ff8b4d"},
+    {"c2", "#009e73", "#3ecfa0"},    {"c3", "#e69f00", "#f3b83f"},
+    {"c4", "#56b4e9", "#8fd0f7"},    {"c5", "#b5558f", "#e08fc0"},
+    {"c6", "#8a8f98", "#8d949e"},
+};
+enum { TINTS = sizeof tints / sizeof tints[0], FIRST_CURVE = 6 };
+
+/* SELECTOR{PROPERTY: the colour; REST}, for light in plain words first: viewers that do not know
+ * CSS variables (librsvg, and what is built on it) take that one and pass over the second. */
+static void add_rule(page *to, const char *selector, const char *property, const char *name,
+                     const char *rest)
 {
-    for (size_t c = 0; c < count; c++) {
-        page_add(to, ";--c%zu:%s", c, colours[c]);
+    size_t k = 0;
+    while (strcmp(tints[k].name, name) != 0) {
+        k++;
+    }
+    page_add(to, "%s{%s:%s;%s:var(--%s)%s}\n", selector, property, tints[k].light, property, name,
+             rest);
+}
+
+static void add_tints(page *to, int dark)
+{
+    for (size_t k = 0; k < TINTS; k++) {
+        page_add(to, "%s--%s:%s", k > 0 ? ";" : "", tints[k].name,
+                 dark ? tints[k].dark : tints[k].light);
     }
 }
 
 void svg_plot_style(page *to)
 {
-    static const char *const light[] = {"#0072b2", "#d55e00", "#009e73", "#e69f00",
-                                        "#56b4e9", "#b5558f", "#8a8f98"};
-    static const char *const dark[] = {"#5db2ec", "#ff8b4d", "#3ecfa0", "#f3b83f",
-                                       "#8fd0f7", "#e08fc0", "#8d949e"};
-    static const char *const paper[] = {
-        "--paper:#fff;--ink:#1d2126;--soft:#5c6470;--grid:#e7e9ec;--tone1:#f3f5f8;--tone2:#e9edf3",
-        "--paper:#15181c;--ink:#e6e8eb;--soft:#a0a8b3;--grid:#2a2f36;--tone1:#1c2026;--tone2:#"
-        "252b33"};
-    const size_t colours = sizeof light / sizeof light[0];
-    for (size_t c = 0; c < colours; c++) {
-        page_add(
-            to,
-            ".s%zu{stroke:var(--c%zu);fill:none;stroke-linejoin:round}.f%zu{fill:var(--c%zu)}\n", c,
-            c, c, c);
+    for (size_t k = FIRST_CURVE; k < TINTS; k++) {
+        char selector[16];
+        snprintf(selector, sizeof selector, ".s%zu", k - FIRST_CURVE);
+        add_rule(to, selector, "stroke", tints[k].name, ";fill:none;stroke-linejoin:round");
+        selector[1] = 'f';
+        add_rule(to, selector, "fill", tints[k].name, "");
     }
-    page_add(
-        to, ".dash{stroke-dasharray:5 "
-            "4}.area{opacity:.28}.area.faint{opacity:.16}path.faint:not(.area){opacity:.55}\n"
-            ".grid{stroke:var(--grid);fill:none;stroke-width:1}.axis{stroke:var(--soft);fill:none;"
-            "stroke-width:1}\n"
-            ".mark{stroke:var(--soft);stroke-dasharray:2 3;fill:none}.soft{fill:var(--soft)}\n"
-            ".tone1{fill:var(--tone1)}.tone2{fill:var(--tone2)}\n"
-            ".halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}\n"
-            "svg{width:100%%;height:auto;display:block;font:12px system-ui,sans-serif}svg "
-            "text{fill:var(--ink)}\n"
-            "svg text.soft{fill:var(--soft)}\n"
-            "figure{margin:1.2em 0;break-inside:avoid}figcaption b{display:block}\n"
-            "figcaption span{display:block;color:var(--soft);font-size:.9em;max-width:none}\n");
-    page_add(to, ":root{color-scheme:light dark;%s", paper[0]);
-    add_colours(to, light, colours);
-    page_add(to, "}\n@media (prefers-color-scheme:dark){:root{%s", paper[1]);
-    add_colours(to, dark, colours);
-    page_add(to, "}}\n@media print{:root{color-scheme:light;%s", paper[0]);
-    add_colours(to, light, colours);
+    page_add(to, ".dash{stroke-dasharray:5 4}.area{opacity:.28}.area.faint{opacity:.16}"
+                 "path.faint:not(.area){opacity:.55}\n");
+    add_rule(to, ".grid", "stroke", "grid", ";fill:none;stroke-width:1");
+    add_rule(to, ".axis", "stroke", "soft", ";fill:none;stroke-width:1");
+    add_rule(to, ".mark", "stroke", "soft", ";stroke-dasharray:2 3;fill:none");
+    add_rule(to, ".soft", "fill", "soft", "");
+    add_rule(to, ".paper", "fill", "paper", "");
+    add_rule(to, ".tone1", "fill", "tone1", "");
+    add_rule(to, ".tone2", "fill", "tone2", "");
+    add_rule(to, ".halo", "stroke", "paper",
+             ";paint-order:stroke;stroke-width:4px;stroke-linejoin:round");
+    page_add(to, "svg{width:100%%;height:auto;display:block;font:12px system-ui,sans-serif}\n");
+    add_rule(to, "svg text", "fill", "ink", "");
+    add_rule(to, "svg text.soft", "fill", "soft", "");
+    page_add(to, "figure{margin:1.2em 0;break-inside:avoid}figcaption b{display:block}\n");
+    add_rule(to, "figcaption span", "color", "soft",
+             ";display:block;font-size:.9em;max-width:none");
+    page_add(to, ":root{color-scheme:light dark;");
+    add_tints(to, 0);
+    page_add(to, "}\n@media (prefers-color-scheme:dark){:root{");
+    add_tints(to, 1);
+    page_add(to, "}}\n@media print{:root{color-scheme:light;");
+    add_tints(to, 0);
     page_add(to, "}}\n");
 }

@@ -8,6 +8,7 @@
 
 typedef struct lstm__loss_row {
     const lstm__loss *loss;
+    const lstm__kernels *kernels;
     size_t features; /* of p */
     /* values in y; differs from features for class numbers, quantiles and Gaussians */
     size_t targets;
@@ -57,6 +58,7 @@ lstm__row_loss lstm__row_fused(int32_t kind);
 /* ---- The rows of an output */
 
 typedef struct lstm__rows {
+    const lstm__kernels *kernels;
     const lstm__batch *batch;
     const float *targets;
     size_t steps;     /* of the pass; 1 for a vector */

@@ -217,7 +217,8 @@ lstm__rows lstm__rows_of(const lstm_model *model, const lstm__loss *loss, const 
     const size_t features = (size_t)shape.features;
     const size_t steps = lstm__batch_steps(batch, shape);
     const bool piece = batch->piece_steps > 0 && shape.steps != 0;
-    return (lstm__rows){.batch = batch,
+    return (lstm__rows){.kernels = model->kernels,
+                        .batch = batch,
                         .targets = batch->targets[output],
                         .steps = piece ? batch->piece_steps : steps,
                         .all_steps = steps,
@@ -406,8 +407,11 @@ static double output_loss(lstm_session *session, const lstm__loss *loss, const l
     const lstm__row_loss value = fused ? lstm__row_fused(loss->kind) : rule->value;
     const double divisor = divisor_of(loss, &r) * (rule->per_row ? 1 : (double)r.target_features);
     const double scale = divisor > 0 ? 1 / divisor : 0;
-    lstm__loss_row row = {
-        .loss = loss, .features = r.features, .targets = r.target_features, .sparse = r.sparse};
+    lstm__loss_row row = {.loss = loss,
+                          .kernels = r.kernels,
+                          .features = r.features,
+                          .targets = r.target_features,
+                          .sparse = r.sparse};
     row.binary = (loss->kind == LSTM_LOSS_HINGE || loss->kind == LSTM_LOSS_SQUARED_HINGE) &&
                  is_binary(&r);
     const bool wanted = gradient && port->gradient.data;

@@ -4,7 +4,7 @@
  *
  * On bare probabilities Keras' formulas hold: p is divided by its row's sum (categorical) and
  * clipped to [1e-7, 1 - 1e-7], with zero gradient where the clip acts. From logits everything is
- * computed without ever forming p in float.
+ * computed without logarithms of a p that was rounded.
  */
 #include "loss_rows.h"
 
@@ -133,28 +133,30 @@ static double log_sum_exp(const lstm__loss_row *r)
     return most + log(sum);
 }
 
-/* The same of a class number without smoothing, with each exponential computed once: where the
- * gradient is wanted it waits there, divided by the sum afterwards. The class's own gradient, p - 1,
- * is computed anew in double, as it may be a small difference. */
+/* The same of a class number without smoothing. The kernel that CTC has for it gives e = exp(x -
+ * most), which stay where the gradient is wanted, and their sum, a float. Where that is near 1 the
+ * loss of the likeliest class, log(sum), and its gradient, (1 - sum) / sum, are small differences:
+ * then the rest beside the largest e, which is 1, is summed in double. NaN goes that way too. */
 static double sparse_logits(const lstm__loss_row *r)
 {
-    const real *p = r->p;
-    real most = p[0];
-    double sum = 0;
-    for (size_t f = 1; f < r->features; f++)
-        most = p[f] > most ? p[f] : most;
-    for (size_t f = 0; f < r->features; f++) {
-        const double e = exp((double)p[f] - (double)most);
-        sum += e;
-        if (r->d)
-            r->d[f] = (real)e;
+    real most = 0;
+    double rest = (double)r->kernels->ctc_normalise(r->features, r->p, r->d, &most) - 1;
+    if (!(rest > 0.125)) {
+        size_t largest = 0;
+        rest = 0;
+        for (size_t f = 0; f < r->features; f++) {
+            const double e = r->d ? (double)r->d[f] : exp((double)r->p[f] - (double)most);
+            largest += e == 1;
+            rest += e == 1 ? 0 : e;
+        }
+        rest += (double)largest - 1;
     }
-    const double log_sum = (double)most + log(sum);
-    const double factor = r->scale / sum;
-    for (size_t f = 0; r->d && f < r->features; f++)
-        r->d[f] = (real)((double)r->d[f] * factor);
-    set(r, r->known, exp((double)p[r->known] - log_sum) - 1);
-    return log_sum - (double)p[r->known];
+    if (r->d) {
+        const double known = (double)r->d[r->known] - 1; /* beside the largest */
+        r->kernels->scale(r->features, (real)(r->scale / (1 + rest)), r->d);
+        set(r, r->known, (known - rest) / (1 + rest));
+    }
+    return (double)most - (double)r->p[r->known] + log1p(rest);
 }
 
 /* -sum y log softmax(x) */

@@ -142,6 +142,7 @@ static double row_entropy(const lstm__rows *r, const lstm__loss *loss, bool fuse
     lstm__loss plain = *loss;
     plain.smoothing = 0;
     const lstm__loss_row row = {.loss = &plain,
+                                .kernels = r->kernels,
                                 .features = r->features,
                                 .targets = compared(r, loss),
                                 .p = p,
