@@ -1990,8 +1990,10 @@ typedef struct lstm_fit_options {
      * for epochs that are short. NULL = none. */
     const char *checkpoint;
     int32_t checkpoint_every;
-    int32_t reserved;   /* 0 */
-    const char *resume; /* start from such a file; NULL = start from the model as it is */
+    int32_t reserved; /* 0 */
+    /* start from such a file, also with its learning rate (a log line says so if it is another than
+     * that of the options); NULL = start from the model as it is */
+    const char *resume;
     /* Called after each update and epoch, on the calling thread. A non-zero answer stops training
      * after this update: fit returns LSTM_ERROR_CANCELLED, with the checkpoint written and the
      * parameters as after the last update. */

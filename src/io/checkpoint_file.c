@@ -521,6 +521,17 @@ static lstm_status open_checked(lstm__safetensors **file, const char *path, cons
     return check_text(*file, model, optimizer, training);
 }
 
+/* A checkpoint goes on with its own learning rate, which a run may have changed since it began. */
+static void take_rate(const char *path, lstm_optimizer *optimizer, double rate)
+{
+    const double own = optimizer->options.learning_rate;
+    if (rate != own)
+        lstm__log(optimizer->model->context,
+                  "%s: goes on with the checkpoint's learning rate, %g; %g is not used", path, rate,
+                  own);
+    optimizer->options.learning_rate = rate;
+}
+
 lstm_status lstm__checkpoint_load(const char *path, lstm_model *model, lstm_optimizer *optimizer,
                                   int64_t *position)
 {
@@ -535,7 +546,7 @@ lstm_status lstm__checkpoint_load(const char *path, lstm_model *model, lstm_opti
     TRY(read_doubles(file, "learning_rate", &rate, 1));
     copy_blocks(&found, model, optimizer);
     optimizer->steps = integers[1];
-    optimizer->options.learning_rate = rate;
+    take_rate(path, optimizer, rate);
     if (position)
         *position = integers[0];
 out:
@@ -662,7 +673,7 @@ lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
     unpack_position(training, integers, doubles);
     training->position.sums.norm = norms[0];
     training->position.sums.norms = norms[1];
-    training->optimizer->options.learning_rate = rate;
+    take_rate(path, training->optimizer, rate);
 out:
     lstm__safetensors_close(file);
     return status;

@@ -212,6 +212,16 @@ typedef struct outer_block {
     bool fresh;
 } outer_block;
 
+/* One row of some tiles of the same height. */
+static INLINE void copy_row(const real *from, size_t tiles, size_t height, real *to, size_t step)
+{
+    for (size_t t = 0; t < tiles; t++, from += height, to += step)
+        for (size_t c = 0; c < height; c += LANES) {
+            const size_t n = height - c < LANES ? height - c : LANES;
+            put(to + c, get(from + c, n), n);
+        }
+}
+
 /* Columns of a [rows][inputs] cut into tiles, each [rows][height]. */
 static void copy_tiles(const real *a, size_t ld, const uint32_t *list, size_t rows, size_t inputs,
                        real *room)
@@ -219,26 +229,33 @@ static void copy_tiles(const real *a, size_t ld, const uint32_t *list, size_t ro
     const parts tiles = cut(inputs, CROSS_ROWS);
     for (size_t r = 0; r < rows; r++) {
         const real *from = a + (list ? list[r] : r) * ld;
-        for (size_t t = 0; t < tiles.count; t++) {
-            const size_t first = part_first(&tiles, t);
-            const size_t height = part_size(&tiles, t);
-            for (size_t c = 0; c < height; c += LANES) {
-                const size_t n = height - c < LANES ? height - c : LANES;
-                put(room + first * rows + r * height + c, get(from + first + c, n), n);
-            }
-        }
+        const size_t high = tiles.base + 1;
+        const size_t rest = part_first(&tiles, tiles.extra);
+        copy_row(from, tiles.extra, high, room + r * high, rows * high);
+        copy_row(from + rest, tiles.count - tiles.extra, tiles.base,
+                 room + rest * rows + r * tiles.base, rows * tiles.base);
     }
 }
 
-/* A strip of d. */
+/* Some vectors, `step` apart, of each row of d. */
+static INLINE void copy_vectors(size_t vectors, size_t step, const real *d, size_t ld,
+                                const uint32_t *list, size_t rows, real *room)
+{
+    for (size_t r = 0; r < rows; r++, room += vectors * LANES) {
+        const real *from = d + (list ? list[r] : r) * ld;
+        UNROLL for (size_t v = 0; v < vectors; v++)
+            vstore(room + v * LANES, vload(from + v * step));
+    }
+}
+
+/* A strip of d: nearly all have CROSS_VECTORS vectors. */
 static void copy_strip(const outer_strip *s, const real *d, size_t ld, const uint32_t *list,
                        size_t rows, real *room)
 {
-    for (size_t r = 0; r < rows; r++) {
-        const real *from = d + (list ? list[r] : r) * ld + s->d;
-        for (size_t v = 0; v < s->vectors; v++)
-            vstore(room + (r * s->vectors + v) * LANES, vload(from + v * s->d_step));
-    }
+    if (s->vectors == CROSS_VECTORS && !list)
+        copy_vectors(CROSS_VECTORS, s->d_step, d + s->d, ld, NULL, rows, room);
+    else
+        copy_vectors(s->vectors, s->d_step, d + s->d, ld, list, rows, room);
 }
 
 /* db of a strip = (fresh) or += sums of the rows of d. */

@@ -267,6 +267,12 @@ struct lstm__layer_class {
     bool only_here; /* Keras has no such class */
     /* Of a cell on cell_steps.h: where its common options are. NULL = no such layer. */
     const lstm__cell_fields *cell;
+    /* Of a layer whose output is rows of a table of values: how many rows the table has. NULL = no such
+     * layer. */
+    size_t (*table)(const lstm__node *node);
+    /* Whether a session may hand it numbers of rows of a table as its first input, see row_tables.h.
+     * NULL = never. */
+    bool (*takes_table)(const lstm__node *node, const lstm_session *session);
     /* Whether every port is an output of the model where the layer is one. NULL = port 0 only. */
     bool (*returns_ports)(const lstm__node *node);
     /* Floating-point operations of one sample of `steps` steps (products only). NULL = none worth

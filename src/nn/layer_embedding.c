@@ -4,10 +4,14 @@
  * forward need not fail.
  *
  * A vector input holds the T tokens of a sample in one row, a sequence input one token a row.
+ *
+ * Where a session hands on tables (row_tables.h) the output is the tokens, as numbers of the
+ * embeddings' rows, and the gradient at it that at the embeddings.
  */
 #include "constants.h"
 #include "layer_ports.h"
 #include "options.h"
+#include "row_tables.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -15,6 +19,7 @@
 typedef struct buffers {
     uint32_t *tokens;    /* [steps][batch] */
     unsigned char *mask; /* the same, where token 0 is padding */
+    bool table;          /* the output is the tokens as numbers of the embeddings' rows */
 } buffers;
 
 #define FIELD(member) offsetof(lstm_embedding_options, member)
@@ -99,7 +104,9 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
     const size_t rows = lstm__session_max_rows(session, node->shapes[0]);
     b->tokens = lstm__carve(arena, rows, sizeof *b->tokens);
     b->mask = lstm__carve(arena, options_of(node)->mask_zero == LSTM_YES ? rows : 0, 1);
-    lstm__plan_port(node, session, 0, arena);
+    b->table = lstm__session_table(session, &node->ports[0]) > 0;
+    if (!b->table)
+        lstm__plan_port(node, session, 0, arena);
 }
 
 /* Within the table whatever comes: who wants an error calls lstm__check_arrays first. */
@@ -115,7 +122,7 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
     const size_t columns = (size_t)own->output_dim;
     const size_t rows = lstm__session_rows(session, node->shapes[0]);
     const bool vector = lstm__input_shape(node, 0).steps == 0;
-    const real *table = lstm__values_of(node, 0);
+    real *table = node->model->values + lstm__parameter_offset(node, 0);
     const unsigned char *given = vector ? NULL : lstm__input_mask(node, session, 0);
     const lstm__view x = lstm__input_value(node, session, 0);
     lstm__port *port = lstm__session_own(session, node, 0);
@@ -126,7 +133,12 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         b->tokens[r] = token;
         if (own->mask_zero == LSTM_YES)
             b->mask[r] = token != 0 && !(given && !given[r]);
-        memcpy(port->value.data + r * columns, table + token * columns, columns * sizeof(real));
+        if (!b->table)
+            memcpy(port->value.data + r * columns, table + token * columns, columns * sizeof(real));
+    }
+    if (b->table) {
+        port->value = (lstm__view){table, columns};
+        port->numbers = b->tokens;
     }
     port->mask = own->mask_zero == LSTM_YES ? b->mask : given;
 }
@@ -138,7 +150,12 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     const size_t rows = lstm__session_rows(session, node->shapes[0]);
     const lstm__view dy = lstm__session_own(session, node, 0)->gradient;
     real *table = lstm__gradients_of(node, session, 0);
-    memset(table, 0, (size_t)options_of(node)->input_dim * columns * sizeof *table);
+    const size_t count = (size_t)options_of(node)->input_dim * columns;
+    if (b->table) {
+        memcpy(table, dy.data, count * sizeof *table);
+        return;
+    }
+    memset(table, 0, count * sizeof *table);
     for (size_t r = 0; r < rows; r++)
         session->model->kernels->copy_rows(1, columns, dy.data + r * dy.stride, columns,
                                            table + b->tokens[r] * columns, columns, 1);
@@ -192,6 +209,11 @@ static bool padding(const lstm__node *node, const float *step)
     return options_of(node)->mask_zero == LSTM_YES && *step == 0;
 }
 
+static size_t table(const lstm__node *node)
+{
+    return (size_t)options_of(node)->input_dim;
+}
+
 const lstm__layer_class lstm__class_embedding = {
     .type = "Embedding",
     .name_stem = "embedding",
@@ -207,4 +229,5 @@ const lstm__layer_class lstm__class_embedding = {
     .check = check,
     .padding = padding,
     .piecewise = piecewise,
+    .table = table,
 };

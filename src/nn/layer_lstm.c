@@ -11,6 +11,7 @@
 #include "input_dropout.h"
 #include "layer_lstm_variants.h"
 #include "options.h"
+#include "row_tables.h"
 #include "trace.h"
 
 #include <stddef.h>
@@ -257,7 +258,8 @@ static void plan_recurrence(const lstm__node *node, const lstm_session *session,
                             .training = session->training || session->traces,
                             .recompute = session->training && session->recompute &&
                                          !session->pieces && !session->traces,
-                            .input_gradient = input_gradient};
+                            .input_gradient = input_gradient,
+                            .table_rows = lstm__session_table(session, node->inputs[0])};
     r->route = lstm__recurrence_route(r->max_batch, steps, r->input, b->width, r->training);
     if (lstm->activation != LSTM_ACTIVATION_TANH ||
         lstm->recurrent_activation != LSTM_ACTIVATION_SIGMOID) {
@@ -265,6 +267,8 @@ static void plan_recurrence(const lstm__node *node, const lstm_session *session,
         r->recurrent_activation = lstm->recurrent_activation;
         r->route = LSTM_ROUTE_SPLIT;
     }
+    if (r->table_rows > 0)
+        r->route = LSTM_ROUTE_SPLIT;
     lstm__recurrence_plan(r, arena);
 }
 
@@ -363,7 +367,7 @@ static const real *masked_weights(const lstm__node *node, const lstm_session *se
 
 /* Packed copies follow the model's values: once an update, not once a call; with DropConnect once a
  * call. */
-static void pack_forward(const lstm__node *node, const lstm_session *session, buffers *b)
+static void pack_forward(const lstm__node *node, lstm_session *session, buffers *b)
 {
     const lstm_model *model = session->model;
     if (b->forward_version == model->version && !b->weight_factors)
@@ -376,6 +380,8 @@ static void pack_forward(const lstm__node *node, const lstm_session *session, bu
         lstm__stepwise_pack_forward(&b->stepwise, &values);
     else
         lstm__recurrence_pack_forward(&b->recurrence, weights, values.bias[0], values.bias[1]);
+    if (!b->varied && b->recurrence.table_rows > 0)
+        lstm__recurrence_tabulate(&b->recurrence, lstm__input_value(node, session, 0));
     b->forward_version = model->version;
 }
 
@@ -436,6 +442,7 @@ static void forward(const lstm__node *node, lstm_session *session, void *memory)
         .steps = lstm__session_steps(session, lstm__input_shape(node, 0)),
         .reverse = lstm->go_backwards == LSTM_YES,
         .x = lstm__input_dropout_forward(node, session, lstm->dropout, lstm->seed, &b->dropout),
+        .numbers = lstm__session_port(session, node->inputs[0])->numbers,
         .mask = lstm__input_mask(node, session, 0),
         .zero_masked = lstm->zero_output_for_mask == LSTM_YES,
     };
@@ -540,6 +547,13 @@ static bool piecewise(const lstm__node *node)
            node->readers[1] == 0 && node->readers[2] == 0;
 }
 
+/* The variants read rows, and so does dropout of the input. */
+static bool takes_table(const lstm__node *node, const lstm_session *session)
+{
+    const lstm_lstm_options *lstm = options_of(node);
+    return !lstm__stepwise_needed(lstm) && !(session->training && lstm->dropout > 0);
+}
+
 static bool returns_ports(const lstm__node *node)
 {
     return options_of(node)->return_state == LSTM_YES;
@@ -573,4 +587,5 @@ const lstm__layer_class lstm__class_lstm = {
     .trace = trace,
     .flops = flops,
     .returns_ports = returns_ports,
+    .takes_table = takes_table,
 };

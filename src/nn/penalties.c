@@ -115,7 +115,8 @@ double lstm__activity_value(lstm_session *session)
         double squares = 0;
         for (size_t r = 0; r < rows; r++)
             for (size_t c = 0; c < (size_t)node->shapes[0].features; c++) {
-                const double y = (double)port->value.data[r * port->value.stride + c];
+                const size_t row = lstm__port_row(port, r);
+                const double y = (double)port->value.data[row * port->value.stride + c];
                 const bool there = !port->mask || port->mask[r];
                 size += there ? fabs(y) : 0;
                 squares += there ? y * y : 0;
@@ -158,10 +159,16 @@ void lstm__activity_gradient(lstm_session *session, const lstm__node *node)
         return;
     const int32_t behind = port->at_logits ? lstm__loss_activation(&node->ports[0]) : 0;
     const double each = 1 / (double)session->batch;
-    for (size_t r = 0; r < lstm__session_rows(session, node->shapes[0]); r++)
+    if (port->numbers && !port->written)
+        memset(port->gradient.data, 0,
+               node->class->table(node) * port->gradient.stride * sizeof(real));
+    for (size_t r = 0; r < lstm__session_rows(session, node->shapes[0]); r++) {
+        const size_t row = lstm__port_row(port, r);
         add_slopes(p, !port->mask || port->mask[r] ? each : 0, behind,
-                   (size_t)node->shapes[0].features, port->value.data + r * port->value.stride,
-                   port->written, port->gradient.data + r * port->gradient.stride);
+                   (size_t)node->shapes[0].features, port->value.data + row * port->value.stride,
+                   port->written || port->numbers,
+                   port->gradient.data + row * port->gradient.stride);
+    }
     port->written = true;
 }
 

@@ -112,7 +112,7 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     const bool split = r->route == LSTM_ROUTE_SPLIT;
     r->panels = lstm__panels(lanes, r->hidden);
     r->padded = r->panels * lanes;
-    r->ld_rows = distance(r->hidden + (split && !r->training ? 0 : r->input));
+    r->ld_rows = distance(r->hidden + (split && !r->training ? 0 : lstm__x_beside(r)));
     r->ld_gates = distance(4 * r->padded);
     r->segment = lstm__segment_steps(r, r->max_batch);
     if (r->segment > r->max_steps)
@@ -124,12 +124,13 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     r->kept_h = r->kept_c = NULL;
     r->recompute = r->recompute && r->training;
     carve_packing(r, arena);
+    lstm__table_plan(r, arena);
     if (!r->training) {
         r->rows = carve_blocks(r, arena, 2, r->ld_rows);
         r->c = carve_blocks(r, arena, 1, r->padded);
         if (split) {
             r->gates = carve_blocks(r, arena, r->segment, r->ld_gates);
-            r->packed_x = carve_blocks(r, arena, r->segment, r->ld_x);
+            r->packed_x = r->table_rows ? NULL : carve_blocks(r, arena, r->segment, r->ld_x);
         }
         return;
     }
@@ -293,6 +294,15 @@ static void copy_x_beside(const lstm__pass *pass, size_t t, size_t first, size_t
            r->ld_rows);
 }
 
+/* What step t of some rows needs of x and was not made for the whole segment. */
+static void start_step(const lstm__pass *pass, size_t t, size_t first, size_t count)
+{
+    if (pass->r->table_rows)
+        lstm__table_start(pass, t, first, count);
+    else if (pass->r->route == LSTM_ROUTE_CONCAT)
+        copy_x_beside(pass, t, first, count);
+}
+
 /* Some rows through the steps of a segment. */
 static void forward_samples(void *argument, int32_t index)
 {
@@ -302,8 +312,7 @@ static void forward_samples(void *argument, int32_t index)
         const lstm__share rows = lstm__rows_of(pass, t, share);
         if (rows.count == 0)
             break;
-        if (pass->r->route == LSTM_ROUTE_CONCAT)
-            copy_x_beside(pass, t, rows.first, rows.count);
+        start_step(pass, t, rows.first, rows.count);
         step(pass, t, rows, 0, pass->r->panels);
         if (!lstm__in_place(pass))
             lstm__mask_scatter_y(pass, t, rows.first, rows.count);
@@ -396,7 +405,7 @@ void lstm__forward_steps(const lstm__pass *span, size_t first, size_t last)
         if (!r->training)
             pass.base = t;
         const size_t rows = lstm__first_row(&pass, pass.last_step) - lstm__first_row(&pass, t);
-        if (split) {
+        if (split && !r->table_rows) {
             pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded),
                                       LSTM__TASK_WORK);
             lstm__parallel(r->context, (int32_t)pass.tasks, multiply_inputs, &pass);
@@ -409,8 +418,7 @@ void lstm__forward_steps(const lstm__pass *span, size_t first, size_t last)
         pass.tasks = lstm__shares(r->context, r->panels, step_work, LSTM__STEP_TASK_WORK);
         for (; pass.first_step < pass.last_step; pass.first_step++) {
             const size_t active = lstm__active(&pass, pass.first_step);
-            if (!split)
-                copy_x_beside(&pass, pass.first_step, 0, active);
+            start_step(&pass, pass.first_step, 0, active);
             lstm__parallel(r->context, (int32_t)pass.tasks, forward_panels, &pass);
             if (!lstm__in_place(&pass))
                 lstm__mask_scatter_y(&pass, pass.first_step, 0, active);
@@ -441,6 +449,7 @@ void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_
         return;
     lstm__pass pass = {.r = r, .call = call};
     lstm__mask_start(r, call);
+    lstm__table_meet(r, call);
     start_states(&pass);
     const size_t spans = lstm__span_count(r, call);
     for (size_t k = 0; k < spans; k++) {

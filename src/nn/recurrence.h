@@ -59,6 +59,9 @@ typedef struct lstm__recurrence {
     int32_t activation,
         recurrent_activation; /* LSTM_ACTIVATION_*; 0 = tanh and sigmoid, fused with the product of a step.
                                                  Others need the split route */
+    /* x(t) is a row of a table of so many, told by its number (recurrence_table.c; split route,
+     * input > LSTM__NARROW); 0 = x comes as it is */
+    size_t table_rows;
     /* The rest is lstm__recurrence_plan's. */
     size_t segment; /* steps whose x is multiplied at once (split route) */
     size_t panels;  /* groups of V units */
@@ -75,6 +78,14 @@ typedef struct lstm__recurrence {
     real *gates;
     real *c;
     real *tanh_c;
+    /* With table_rows, so many rows of: the table times the x rows of W, + bias, in gate order;
+     * whether that is made (NULL = all are). Training: the table of the latest forward [input]; the
+     * gradients at `table`; the numbers that were met */
+    real *table;
+    unsigned char *table_made;
+    real *table_x;
+    real *table_gradient;
+    uint32_t *table_list;
     /* recompute: the states before each span and behind the last one, [spans + 1][B][H] and
      * [spans + 1][B][U] */
     real *kept_h, *kept_c;
@@ -99,13 +110,16 @@ typedef struct lstm__recurrence_call {
      */
     bool zero_masked;
     lstm__view x;
+    /* [steps][batch] in the order of x: with table_rows, which row of the table, which is then `x`,
+     * x(t) is */
+    const uint32_t *numbers;
     lstm__view h0, c0; /* data NULL = zeros */
     lstm__view y;      /* every output; data NULL = not wanted */
     /* backward */
     lstm__view dy;     /* gradient at every output, or data NULL */
     lstm__view dhn[2]; /* gradients at the last h; summed; data NULL = zero */
     lstm__view dcn;
-    lstm__view dx; /* data NULL = not wanted */
+    lstm__view dx; /* data NULL = not wanted. With table_rows: at the rows of the table */
     bool add_dx, add_dh0, add_dc0;
     real *dweights;      /* [H+I][4H], overwritten; NULL = not wanted */
     real *dbias;         /* [4H], overwritten; NULL = not wanted */
@@ -124,6 +138,10 @@ void lstm__recurrence_plan(lstm__recurrence *recurrence, lstm__arena *arena);
 void lstm__recurrence_pack_forward(const lstm__recurrence *recurrence, const real *weights,
                                    const real *bias, const real *second_bias);
 void lstm__recurrence_pack_backward(const lstm__recurrence *recurrence, const real *weights);
+
+/* With table_rows: make the table from its rows [table_rows][input]. Needed behind each
+ * lstm__recurrence_pack_forward, and after each change of the rows. */
+void lstm__recurrence_tabulate(const lstm__recurrence *recurrence, lstm__view rows);
 
 void lstm__recurrence_forward(const lstm__recurrence *recurrence,
                               const lstm__recurrence_call *call);

@@ -300,7 +300,7 @@ static void weight_gradients(void *argument, int32_t index)
     const lstm__share share = lstm__share_of(r->panels, pass->tasks, index);
     const lstm__outer o = {
         .rows = lstm__segment_rows(pass),
-        .inputs = r->hidden + r->input,
+        .inputs = r->hidden + lstm__x_beside(r),
         .units = r->hidden,
         .a = lstm__rows_at(pass, pass->first_step),
         .ld_a = r->ld_rows,
@@ -312,6 +312,8 @@ static void weight_gradients(void *argument, int32_t index)
         .scratch = r->scratch + (size_t)index * LSTM__OUTER_SCRATCH,
     };
     r->kernels->outer_gates(&o, share.first, share.first + share.count);
+    if (r->table_rows)
+        lstm__table_add(pass, share);
 }
 
 /* No steps: zeros for the weights, and states hand back what arrived. */
@@ -331,6 +333,7 @@ void lstm__recurrence_backward(const lstm__recurrence *r, const lstm__recurrence
 {
     lstm__pass pass = {.r = r, .call = call, .tasks = 1};
     const size_t steps = call->batch > 0 ? lstm__steps(r, call) : 0;
+    const bool dx = call->dx.data && !r->table_rows;
     if (steps == 0)
         nothing_to_go_through(&pass);
     const size_t most = lstm__segment_steps(r, call->batch);
@@ -343,14 +346,16 @@ void lstm__recurrence_backward(const lstm__recurrence *r, const lstm__recurrence
         if (call->mask)
             lstm__mask_clear_spare(&pass);
         back_through_time(&pass);
-        if (call->dx.data && !call->mask)
+        if (dx && !call->mask)
             input_gradients(&pass);
         const size_t work = lstm__work(lstm__segment_rows(&pass), r->hidden + r->input, r->padded);
         pass.tasks = lstm__shares(r->context, r->panels, work, LSTM__TASK_WORK);
         lstm__parallel(r->context, (int32_t)pass.tasks, weight_gradients, &pass);
-        if (call->dx.data && call->mask)
+        if (dx && call->mask)
             input_gradients(&pass);
     }
-    if (call->dx.data && call->mask && call->batch > 0)
+    if (dx && call->mask && call->batch > 0)
         lstm__mask_clear_dx(&pass);
+    if (r->table_rows)
+        lstm__table_gradients(r, call);
 }

@@ -110,8 +110,7 @@ static size_t place_of(const lstm__pass *pass, size_t t, size_t k)
     return time_of(pass, t, k) * pass->call->batch + (size_t)pass->r->packing.samples[k];
 }
 
-/* The same of x and dx. */
-static size_t source_of(const lstm__pass *pass, size_t t, size_t k)
+size_t lstm__mask_source(const lstm__pass *pass, size_t t, size_t k)
 {
     const lstm__recurrence_call *call = pass->call;
     const size_t time = time_of(pass, t, k);
@@ -195,11 +194,11 @@ void lstm__mask_gather_x(const lstm__pass *pass, size_t t, size_t first, size_t 
     const size_t valid = end < active ? end : active > first ? active : first;
     if (lstm__in_place(pass) && first < valid)
         pass->r->kernels->copy_rows(valid - first, features,
-                                    x.data + source_of(pass, t, first) * x.stride, x.stride, to, ld,
-                                    0);
+                                    x.data + lstm__mask_source(pass, t, first) * x.stride, x.stride,
+                                    to, ld, 0);
     else
         for (size_t k = first; k < valid; k++)
-            memcpy(to + (k - first) * ld, x.data + source_of(pass, t, k) * x.stride,
+            memcpy(to + (k - first) * ld, x.data + lstm__mask_source(pass, t, k) * x.stride,
                    features * sizeof(real));
     for (size_t k = valid; k < end; k++)
         memset(to + (k - first) * ld, 0, features * sizeof(real));
@@ -283,7 +282,7 @@ void lstm__mask_clear_spare(const lstm__pass *pass)
         for (size_t k = lstm__active(pass, t); k < lstm__block_rows(pass, t); k++) {
             memset(lstm__gates_at(pass, t) + k * r->ld_gates, 0, 4 * r->padded * sizeof(real));
             memset(lstm__rows_at(pass, t) + k * r->ld_rows, 0,
-                   (r->hidden + r->input) * sizeof(real));
+                   (r->hidden + lstm__x_beside(r)) * sizeof(real));
         }
 }
 
@@ -295,12 +294,13 @@ void lstm__mask_scatter_dx(const lstm__pass *pass, size_t t, size_t first, size_
     const real *from = lstm__rows_at(pass, t) + first * r->ld_rows + r->hidden;
     if (count > 0 && lstm__in_place(pass)) {
         r->kernels->copy_rows(count, r->input, from, r->ld_rows,
-                              dx.data + source_of(pass, t, first) * dx.stride, dx.stride, add);
+                              dx.data + lstm__mask_source(pass, t, first) * dx.stride, dx.stride,
+                              add);
         return;
     }
     for (size_t k = first; k < first + count; k++, from += r->ld_rows)
-        r->kernels->copy_rows(1, r->input, from, 0, dx.data + source_of(pass, t, k) * dx.stride, 0,
-                              add);
+        r->kernels->copy_rows(1, r->input, from, 0,
+                              dx.data + lstm__mask_source(pass, t, k) * dx.stride, 0, add);
 }
 
 void lstm__mask_clear_dx(const lstm__pass *pass)

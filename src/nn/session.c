@@ -10,6 +10,7 @@
 #include "batch_order.h"
 #include "checked.h"
 #include "penalties.h"
+#include "row_tables.h"
 
 #include <string.h>
 
@@ -78,12 +79,12 @@ static void lay_out(lstm_session *session, lstm__arena *arena)
             if (node->readers[port] == 0)
                 continue;
             const size_t features = (size_t)node->shapes[port].features;
+            const size_t table = lstm__session_table(session, &node->ports[port]);
+            const size_t rows = table ? table : lstm__session_max_rows(session, node->shapes[port]);
             size_t bytes = 0;
             if (!lstm__mul(features, sizeof(real), &bytes))
                 arena->overflow = true;
-            const lstm__view gradient = {
-                lstm__carve(arena, lstm__session_max_rows(session, node->shapes[port]), bytes),
-                features};
+            const lstm__view gradient = {lstm__carve(arena, rows, bytes), features};
             if (arena->base)
                 lstm__session_own(session, node, port)->gradient = gradient;
         }

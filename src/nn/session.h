@@ -16,7 +16,10 @@
 typedef struct lstm__port {
     lstm__view value;
     lstm__view gradient; /* data NULL: not wanted. Compact */
-    bool written;        /* the gradient holds something: add to it instead of overwriting */
+    /* [steps][batch]: row r of the tensor is row numbers[r] of `value`, and `gradient` has a row for
+     * each of value's, see row_tables.h; NULL = value has the rows themselves */
+    const uint32_t *numbers;
+    bool written; /* the gradient holds something: add to it instead of overwriting */
     /* [steps][batch]: 0 = a step that is not there; NULL = every step is */
     const unsigned char *mask;
     /* the loss has already gone through the activation (softmax or sigmoid) of this layer */
@@ -128,7 +131,8 @@ lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool tra
 /* The same with everything that a session can be asked for. */
 typedef struct lstm__session_wish {
     bool training, input_gradients, pieces, traces, recompute;
-    bool retires; /* it will be retired: room for a somewhat larger one, which takes no memory yet */
+    bool
+        retires; /* it will be retired: room for a somewhat larger one, which takes no memory yet */
     size_t batch, steps;
     uint64_t seed;
 } lstm__session_wish;
@@ -156,6 +160,12 @@ static inline lstm__port *lstm__session_port(lstm_session *session, const lstm_l
 static inline lstm__port *lstm__session_own(lstm_session *session, const lstm__node *node, int port)
 {
     return &session->ports[node->port_first + (size_t)port];
+}
+
+/* Which row of a port's value and gradient is row r of the tensor. */
+static inline size_t lstm__port_row(const lstm__port *port, size_t r)
+{
+    return port->numbers ? port->numbers[r] : r;
 }
 
 /* Load inputs and run all nodes / run backward from the output gradients. */

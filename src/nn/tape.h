@@ -96,6 +96,28 @@ void lstm__span_back(lstm__pass *pass);
 /* Run the steps [first, last), whose blocks are in the tape, forward. */
 void lstm__forward_steps(const lstm__pass *pass, size_t first, size_t last);
 
+/* ---- Tables (recurrence_table.c). All but the first two are for those with one. */
+
+void lstm__table_plan(lstm__recurrence *r, lstm__arena *arena);
+
+/* Make the rows of the table that a call meets first. */
+void lstm__table_meet(const lstm__recurrence *r, const lstm__recurrence_call *call);
+
+/* Begin the gates of rows `first` to first + count - 1 of step t with their rows of the table. */
+void lstm__table_start(const lstm__pass *pass, size_t t, size_t first, size_t count);
+
+/* Add the gradients of a segment's pre-activations to those at the table; of some panels. */
+void lstm__table_add(const lstm__pass *pass, lstm__share panels);
+
+/* Behind the last segment: what follows from the gradients at the table, at W and at x. */
+void lstm__table_gradients(const lstm__recurrence *r, const lstm__recurrence_call *call);
+
+/* Numbers of x beside h in a row of the tape. */
+static inline size_t lstm__x_beside(const lstm__recurrence *r)
+{
+    return r->table_rows ? 0 : r->input;
+}
+
 /* ---- Masks (recurrence_masks.c). All but lstm__mask_start are for calls with one. */
 
 /* Take over the mask of a call, and pack its valid steps. */
@@ -120,6 +142,9 @@ void lstm__mask_scatter_states(const lstm__pass *pass, lstm__share rows, size_t 
 /* x of rows `first` to first + count - 1 of block t; zeros where that has more than the step. */
 void lstm__mask_gather_x(const lstm__pass *pass, size_t t, size_t first, size_t count, real *to,
                          size_t ld);
+
+/* Where row k of step t lies in x and dx. */
+size_t lstm__mask_source(const lstm__pass *pass, size_t t, size_t k);
 
 /* The outputs of some rows of step t. */
 void lstm__mask_scatter_y(const lstm__pass *pass, size_t t, size_t first, size_t count);
