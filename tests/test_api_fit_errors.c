@@ -44,6 +44,11 @@ static void test_nan_in_the_data_names_epoch_batch_and_parameter(void **state)
     assert_status_text(lstm_fit(m, OPTIONS(lstm_fit, .shuffle = LSTM_NO), &t.data, NULL),
                        LSTM_ERROR_NUMERIC, "batch 1");
     assert_true(same_parameters(m, untouched));
+    t.x[3] = 0;
+    t.x[(21 * STACK_STEPS + 2) * STACK_FEATURES + 1] =
+        -INFINITY; /* found in any order of samples */
+    assert_status_text(lstm_fit(m, OPTIONS(lstm_fit, .batch_size = 4), &t.data, NULL),
+                       LSTM_ERROR_NUMERIC, ", sample 21, step 2, feature 1, is -inf");
     lstm_model_destroy(m);
     lstm_model_destroy(untouched);
 }

@@ -222,6 +222,36 @@ static lstm_status evaluate_again(void *user, double *loss)
     return isfinite(*loss) ? LSTM_OK : lstm__fail(LSTM_ERROR_NUMERIC, "the loss is not finite");
 }
 
+/* Name the first number of the inputs, among the steps that are there, that is not finite: whatever
+ * follows from it cannot be. */
+static lstm_status check_inputs(lstm_session *session, const lstm__batch *batch, bool drawn)
+{
+    const lstm_model *model = session->model;
+    for (size_t n = 0; n < model->node_count; n++) {
+        const lstm__node *node = model->nodes[n];
+        if (strcmp(node->class->type, "Input") != 0)
+            continue;
+        const lstm__port *port = lstm__session_own(session, node, 0);
+        const size_t features = (size_t)node->shapes[0].features;
+        const size_t rows = session->batch * (node->shapes[0].steps == 0
+                                                  ? 1
+                                                  : lstm__session_steps(session, node->shapes[0]));
+        for (size_t k = 0; k < rows * features; k++) {
+            const size_t row = k / features;
+            const size_t b = row % session->batch;
+            const real value =
+                port->value.data[lstm__port_row(port, row) * port->value.stride + k % features];
+            if (!isfinite(value))
+                return lstm__fail(
+                    LSTM_ERROR_NUMERIC, "input \"%s\"%s, sample %zu, step %zu, feature %zu, is %g",
+                    node->name, drawn ? " of the batch" : "",
+                    session->ordered ? (size_t)session->order[b] : lstm__batch_sample(batch, b),
+                    batch->piece_first + row / session->batch, k % features, (double)value);
+        }
+    }
+    return LSTM_OK;
+}
+
 /* The step: L-BFGS computes the batch again as often as it needs. */
 static lstm_status step(loop *l, const lstm__batch *batch, double loss)
 {
@@ -229,12 +259,16 @@ static lstm_status step(loop *l, const lstm__batch *batch, double loss)
     again a = {l->training, l->session, batch, &l->before};
     if (!isfinite(loss)) {
         RETURN_IF_ERROR(lstm__loss_explain(l->session, &l->training->loss, batch));
+        RETURN_IF_ERROR(check_inputs(l->session, batch, l->training->source != NULL));
         RETURN_IF_ERROR(lstm__check_gradients(l->session));
         return lstm__fail(LSTM_ERROR_NUMERIC, "the loss is not finite");
     }
     if (optimizer->lbfgs)
         return lstm__lbfgs_step(optimizer, l->session, loss, evaluate_again, &a);
-    return lstm__optimizer_step(optimizer, l->session);
+    const lstm_status status = lstm__optimizer_step(optimizer, l->session);
+    if (status == LSTM_ERROR_NUMERIC) /* units can saturate where the gradient does not */
+        RETURN_IF_ERROR(check_inputs(l->session, batch, l->training->source != NULL));
+    return status;
 }
 
 size_t lstm__training_largest_batch(const lstm__training *training)
