@@ -148,6 +148,8 @@ same six.lstm r.lstm
 check 0 "nothing was left to train: 6 epochs were done before" fit model.json $DATA --epochs 6 -o r.lstm \
     --validation-split 0.2 --resume r.ckpt
 same six.lstm r.lstm
+check 0 "goes on with the checkpoint's learning rate, 0.001; 0.1 is not used" fit model.json $DATA --epochs 7 -o rate.lstm \
+    --validation-split 0.2 --resume r.ckpt --learning-rate 0.1
 check 2 "another batch size" fit model.json $DATA --epochs 7 -o n.lstm --validation-split 0.2 --resume r.ckpt --batch-size 8
 check 0 "" fit model.json $DATA --steps 11 -o six.lstm
 check 0 "" fit model.json $DATA --steps 3 -o r.lstm --checkpoint r.ckpt

@@ -288,6 +288,29 @@ static void test_prediction_is_that_of_rows(void **state)
         compare(&variants[k], LSTM_NO);
 }
 
+/* With one sample, where rows take the split route too. */
+static void test_outputs_have_the_bits_of_rows_on_the_same_route(void **state)
+{
+    enum { COUNT = 40 * 3 };
+    const variant v = {"bits", 9, 70, 45, .samples = 1, .steps = 40, .sequences = LSTM_YES};
+    float outputs[2][COUNT];
+    (void)state;
+    for (int32_t training = LSTM_NO; training <= LSTM_YES; training++) {
+        for (int k = 0; k < 2; k++) {
+            network n = build(&v, k == 0 ? TABLE : OUTPUT);
+            set_values(&n, 8);
+            lstm_session *session = session_of(&n, &v, training);
+            task t = make_task(&v, v.samples, v.steps, 6);
+            run(session, &t, training);
+            assert_ok(lstm_session_output(session, 0, outputs[k], COUNT));
+            free_task(&t);
+            lstm_session_destroy(session);
+            release(&n);
+        }
+        assert_memory_equal(outputs[0], outputs[1], sizeof outputs[0]);
+    }
+}
+
 static void test_training_with_a_table_takes_less_memory(void **state)
 {
     (void)state;
@@ -572,6 +595,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_training_is_that_of_rows),
         cmocka_unit_test(test_prediction_is_that_of_rows),
+        cmocka_unit_test(test_outputs_have_the_bits_of_rows_on_the_same_route),
         cmocka_unit_test(test_training_with_a_table_takes_less_memory),
         cmocka_unit_test(test_generation_is_that_of_rows),
         cmocka_unit_test(test_bits_do_not_depend_on_threads),

@@ -395,6 +395,43 @@ static void test_written_state_dicts_are_read_again(void **state)
     lstm__graph_release(model);
 }
 
+/* A state dict of the same names and shapes would be another function in PyTorch. */
+static void test_what_modules_of_pytorch_cannot_do_is_not_written(void **state)
+{
+    static const char *const layers[][2] = {
+        {"\"LSTM\", \"units\": 2, \"activation\": \"relu\"", "its activation"},
+        {"\"LSTM\", \"units\": 2, \"recurrent_activation\": \"hard_sigmoid\"",
+         "its recurrent_activation"},
+        {"\"GRU\", \"units\": 2, \"activation\": \"relu\"", "its activation"},
+        {"\"SimpleRNN\", \"units\": 2, \"activation\": \"sigmoid\"", "its activation"},
+        {"\"GRU\", \"units\": 2, \"go_backwards\": true", "its go_backwards"},
+        {"\"LSTM\", \"units\": 2, \"peepholes\": true", "its peepholes"},
+        {"\"LSTM\", \"units\": 2, \"gate_clip\": 1", "its gate_clip"},
+        {"\"LSTM\", \"units\": 2, \"coupled_gates\": \"input\"", "its coupled_gates"},
+        {"\"LSTM\", \"units\": 2, \"layer_norm\": \"ba\"", "its layer_norm"},
+        {"\"Bidirectional\", \"layer\": {\"type\": \"LSTM\", \"units\": 2, "
+         "\"activation\": \"relu\"}",
+         "its activation"}};
+    (void)state;
+    for (size_t k = 0; k < sizeof layers / sizeof *layers; k++) {
+        char text[300];
+        snprintf(text, sizeof text,
+                 "{\"layers\": [{\"type\": \"Input\", \"shape\": [2, 1]}, {\"type\": %s}]}",
+                 layers[k][0]);
+        lstm_model *const model = described(text);
+        assert_fails(lstm__parameters_save(model, "x.pt", LSTM_PROFILE_TORCH),
+                     LSTM_ERROR_UNSUPPORTED, layers[k][1]);
+        assert_works(lstm__parameters_save(model, "x.npz", LSTM_PROFILE_TORCH));
+        lstm__graph_release(model);
+    }
+    lstm_model *const both = described("{\"layers\": [{\"type\": \"Input\", \"shape\": [2, 1]}, "
+                                       "{\"type\": \"Bidirectional\", \"layer\": {\"type\": "
+                                       "\"SimpleRNN\", \"units\": 2, \"activation\": \"relu\"}}]}");
+    assert_works(lstm__parameters_save(both, "x.pt", LSTM_PROFILE_TORCH));
+    lstm__graph_release(both);
+    remove("x.pt");
+}
+
 static void test_memory_may_run_out_while_a_state_dict_is_written(void **state)
 {
     (void)state;
@@ -538,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_what_does_not_fit_is_named_and_changes_nothing),
         cmocka_unit_test(test_profiles_convert_there_and_back_to_the_bit),
         cmocka_unit_test(test_written_state_dicts_are_read_again),
+        cmocka_unit_test(test_what_modules_of_pytorch_cannot_do_is_not_written),
         cmocka_unit_test(test_memory_may_run_out_while_a_state_dict_is_written),
         cmocka_unit_test(test_memory_may_run_out_anywhere),
         cmocka_unit_test(test_cut_files_are_errors),

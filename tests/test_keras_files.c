@@ -392,7 +392,7 @@ static void test_weights_that_do_not_fit_change_nothing_and_are_named(void **sta
         keras, LSTM_ERROR_UNSUPPORTED, "profile torch");
     check_unchanged(INPUT LSTM "}]}", kept("keras2.h5"), LSTM_ERROR_FORMAT,
                     "holds 2 weights; layer \"lstm\" (LSTM) has 3");
-    check_unchanged(INPUT LSTM "}]}", __FILE__, LSTM_ERROR_FORMAT,
+    check_unchanged(INPUT LSTM "}]}", LSTM_TESTS_DIR "/test_keras_files.c", LSTM_ERROR_FORMAT,
                     "neither safetensors nor a file of Keras or PyTorch");
     check_unchanged(INPUT LSTM "}]}", "absent.h5", LSTM_ERROR_IO, "absent.h5");
     assert_refused(lstm_model_load_weights(NULL, "x"), LSTM_ERROR_ARGUMENT, "model is NULL");

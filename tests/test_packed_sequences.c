@@ -306,11 +306,80 @@ static void test_bits_of_masked_batches_do_not_depend_on_threads_or_tapes(void *
         }
 }
 
+/* Two layers begin with the same states; a sample without any step gives zeros (Keras' rule), and hands
+ * nothing back to them. */
+static void test_gradients_at_shared_initial_states_add_up(void **state)
+{
+    enum { SAMPLES = 4, STEPS = 3, FEATURES = 2, UNITS = 3, STATES = SAMPLES * UNITS };
+    static const char text[] =
+        "{\"layers\": [{\"type\": \"Input\", \"name\": \"x\", \"shape\": [null, 2]},"
+        "{\"type\": \"Input\", \"name\": \"h\", \"shape\": [3]},"
+        "{\"type\": \"Input\", \"name\": \"c\", \"shape\": [3]},"
+        "{\"type\": \"LSTM\", \"name\": \"a\", \"units\": 3, \"inputs\": [\"x\", \"h\", \"c\"]},"
+        "{\"type\": \"LSTM\", \"name\": \"b\", \"units\": 3, \"inputs\": [\"x\", \"h\", \"c\"]}],"
+        "\"outputs\": [\"a\", \"b\"]}";
+    static const int32_t lengths[SAMPLES] = {2, 0, 3, 1};
+    float x[SAMPLES * STEPS * FEATURES];
+    float states[2][STATES];
+    float dy[STATES];
+    float y[STATES];
+    float found[3][2][STATES]; /* of output a, of b, of both: at h and c */
+    const float none[STATES] = {0};
+    const float *const inputs[3] = {x, states[0], states[1]};
+    const size_t sizes[3] = {SAMPLES * STEPS * FEATURES, STATES, STATES};
+    uint32_t random = 7;
+    lstm_model *model = NULL;
+    lstm_session *session = NULL;
+    (void)state;
+    for (size_t k = 0; k < sizeof x / sizeof *x; k++)
+        x[k] = draw(&random);
+    for (size_t k = 0; k < STATES; k++) {
+        states[0][k] = draw(&random);
+        states[1][k] = draw(&random);
+        dy[k] = draw(&random);
+    }
+    const lstm_session_options plan = {
+        .struct_size = sizeof plan, .training = LSTM_YES, .batch = SAMPLES, .steps = STEPS};
+    const lstm_data data = {.struct_size = sizeof data,
+                            .samples = SAMPLES,
+                            .inputs = inputs,
+                            .input_sizes = sizes,
+                            .input_count = 3,
+                            .lengths = lengths,
+                            .lengths_count = SAMPLES};
+    check(lstm_model_from_json(&model, NULL, text, strlen(text)));
+    check(lstm_session_create(&session, model, &plan));
+    for (size_t which = 0; which < 3; which++) {
+        check(lstm_session_forward(session, &data));
+        for (size_t output = 0; output < 2; output++) {
+            check(lstm_session_output(session, output, y, STATES));
+            for (size_t k = 0; k < STATES; k++)
+                assert_true((y[k] == 0) == (lengths[k / UNITS] == 0));
+            check(lstm_session_set_output_gradient(
+                session, output, which == output || which == 2 ? dy : none, STATES));
+        }
+        check(lstm_session_backward(session));
+        for (size_t input = 0; input < 2; input++)
+            check(lstm_session_input_gradient(session, 1 + input, found[which][input], STATES));
+    }
+    for (size_t input = 0; input < 2; input++)
+        for (size_t k = 0; k < STATES; k++) {
+            const float a = found[0][input][k];
+            const float b = found[1][input][k];
+            assert_true((a == 0) == (lengths[k / UNITS] == 0));
+            assert_true((b == 0) == (lengths[k / UNITS] == 0));
+            assert_true(fabsf(found[2][input][k] - a - b) <= 1e-6f);
+        }
+    lstm_session_destroy(session);
+    lstm_model_destroy(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_masked_sample_is_the_sequence_of_its_valid_steps),
         cmocka_unit_test(test_bits_of_masked_batches_do_not_depend_on_threads_or_tapes),
+        cmocka_unit_test(test_gradients_at_shared_initial_states_add_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

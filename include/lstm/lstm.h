@@ -1406,8 +1406,10 @@ LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 /* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3
  * (.keras, .h5) or ONNX whose layers this version has; a state dict of PyTorch (.pt, .pth, safetensors) that
  * says by its names and shapes what it is: an nn.LSTM, nn.GRU or nn.RNN, alone or in a row with
- * others; its metadata "lstm.layout" is then "time_first" (docs/interchange.md). The self-test of our own files
- * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
+ * others; its metadata "lstm.layout" is then "time_first" (docs/interchange.md); a checkpoint, which
+ * gives the model with weights, scalers and metadata as they were when it was written (lstm_fit's
+ * checkpoint_best: the best epoch's). The self-test of our own model files is run: a network that
+ * does not reproduce its stored output is refused. Of a file of Keras every
  * weight is used and every parameter filled; the optimizer's state is not read, which a log line
  * says. No file, however damaged, is read outside its bounds, nor can it ask for more parameters
  * than it holds. A file of 16 MiB and more is mapped: do not cut it off in place meanwhile, but
@@ -1988,8 +1990,10 @@ typedef struct lstm_fit_options {
      * for epochs that are short. NULL = none. */
     const char *checkpoint;
     int32_t checkpoint_every;
-    int32_t reserved;   /* 0 */
-    const char *resume; /* start from such a file; NULL = start from the model as it is */
+    int32_t reserved; /* 0 */
+    /* start from such a file, also with its learning rate (a log line says so if it is another than
+     * that of the options); NULL = start from the model as it is */
+    const char *resume;
     /* Called after each update and epoch, on the calling thread. A non-zero answer stops training
      * after this update: fit returns LSTM_ERROR_CANCELLED, with the checkpoint written and the
      * parameters as after the last update. */

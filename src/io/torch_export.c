@@ -178,6 +178,69 @@ out:
     return status;
 }
 
+/* Whether a Bidirectional reads a layer. */
+static bool is_half(const lstm_model *model, const lstm__node *node)
+{
+    for (size_t k = 0; k < model->node_count; k++)
+        for (int32_t i = 0; i < model->nodes[k]->input_count; i++)
+            if (strcmp(model->nodes[k]->class->type, "Bidirectional") == 0 &&
+                model->nodes[k]->inputs[i]->node == node)
+                return true;
+    return false;
+}
+
+/* The value of an option that names a constant; 0 if the layer has none of this key. */
+static int32_t constant_of(const lstm__node *node, const char *key)
+{
+    for (const lstm__option *option = node->class->options; option && option->key; option++)
+        if (strcmp(option->key, key) == 0)
+            return *(const int32_t *)(const void *)((const unsigned char *)node->options +
+                                                    option->offset);
+    return 0;
+}
+
+/* What a recurrent layer has that PyTorch's module of its kind cannot do; NULL = nothing. */
+static const char *beyond_module(const lstm_model *model, const lstm__node *node)
+{
+    static const char *const variants[] = {"coupled_gates", "proj_clip", "peepholes", "gate_clip",
+                                           "cell_clip",     "zoneout_h", "zoneout_c", "layer_norm"};
+    const int32_t activation = constant_of(node, "activation");
+    const int32_t gates = constant_of(node, "recurrent_activation");
+    const bool simple = strcmp(node->class->type, "SimpleRNN") == 0;
+    for (const lstm__option *option = node->class->options; option->key; option++)
+        for (size_t k = 0; option->rare && k < sizeof variants / sizeof *variants; k++)
+            if (strcmp(option->key, variants[k]) == 0 && lstm__option_is_on(option, node->options))
+                return variants[k];
+    if (activation != LSTM_ACTIVATION_TANH && !(simple && activation == LSTM_ACTIVATION_RELU))
+        return "activation";
+    if (!simple && gates != LSTM_ACTIVATION_SIGMOID)
+        return "recurrent_activation";
+    if (constant_of(node, "go_backwards") == LSTM_YES && !is_half(model, node))
+        return "go_backwards";
+    return NULL;
+}
+
+/* A state dict says nothing of what a module computes, so what PyTorch's do not is refused. */
+static lstm_status check_module(const lstm_model *model, const lstm__node *node, const char *path)
+{
+    static const char *const recurrent[] = {"LSTM", "GRU", "SimpleRNN"};
+    if (lstm__is_shaped(node))
+        return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                          "%s: layer \"%s\" has an output_activation, or activations with numbers "
+                          "of their own, which no module of PyTorch has",
+                          path, node->name);
+    for (size_t k = 0; k < sizeof recurrent / sizeof *recurrent; k++) {
+        const char *beyond = strcmp(node->class->type, recurrent[k]) == 0
+                                 ? beyond_module(model, node)
+                                 : NULL;
+        if (beyond)
+            return lstm__fail(LSTM_ERROR_UNSUPPORTED,
+                              "%s: layer \"%s\" (%s): PyTorch's module cannot do its %s", path,
+                              node->name, recurrent[k], beyond);
+    }
+    return LSTM_OK;
+}
+
 lstm_status lstm__parameters_save(lstm_model *model, const char *path, int32_t profile)
 {
     lstm_status status = LSTM_OK;
@@ -194,11 +257,7 @@ lstm_status lstm__parameters_save(lstm_model *model, const char *path, int32_t p
                           "%s: expected a name that ends with .pt, .pth, .safetensors or .npz",
                           path);
     for (size_t k = 0; torch && k < model->node_count; k++)
-        if (lstm__is_shaped(model->nodes[k]))
-            return lstm__fail(LSTM_ERROR_UNSUPPORTED,
-                              "%s: layer \"%s\" has an output_activation, or activations with "
-                              "numbers of their own, which no module of PyTorch has",
-                              path, model->nodes[k]->name);
+        RETURN_IF_ERROR(check_module(model, model->nodes[k], path));
     TRY(lstm__profile_convert(&named, model, profile));
     values = largest_parameter(named);
     if (!values) {

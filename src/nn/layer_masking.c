@@ -44,17 +44,21 @@ static void plan(const lstm__node *node, lstm_session *session, void *memory, ls
         own->values = lstm__session_own(session, node, 0)->value;
 }
 
-/* Numbers of the same bits are told by one comparison of memory; zeros may have either sign. */
-static bool all_equal(const real *x, size_t features, real value)
+/* Whether a row that begins with `value` has it everywhere. Numbers of the same bits are told by one
+ * comparison of memory; zeros may have either sign. */
+static bool goes_on(const real *x, size_t features, real value)
 {
-    if (x[0] != value)
-        return false;
     if (features == 1 || memcmp(x, x + 1, (features - 1) * sizeof *x) == 0)
         return true;
     for (size_t f = 1; f < features; f++)
         if (x[f] != value)
             return false;
     return true;
+}
+
+static inline bool all_equal(const real *x, size_t features, real value)
+{
+    return x[0] == value && goes_on(x, features, value);
 }
 
 /* Sets the mask. *whole: no step is masked; returns whether the masked ones are zeros already. */
@@ -107,13 +111,16 @@ static void backward(const lstm__node *node, lstm_session *session, void *memory
     const size_t rows = lstm__session_rows(session, node->shapes[0]);
     if (!input->gradient.data)
         return;
-    for (size_t row = 0; row < rows; row++) {
-        real *dx = input->gradient.data + row * input->gradient.stride;
-        const real *dy = port->gradient.data + row * port->gradient.stride;
-        if (!port->mask || port->mask[row])
-            kernels->copy_rows(1, features, dy, 0, dx, 0, input->written);
+    for (size_t row = 0, end = 0; row < rows; row = end) { /* runs of steps of one kind */
+        const bool valid = !port->mask || port->mask[row];
+        for (end = row + 1; end < rows && (!port->mask || port->mask[end] == valid);)
+            end++;
+        real *dx = input->gradient.data + row * features;
+        if (valid)
+            kernels->copy_rows(1, (end - row) * features, port->gradient.data + row * features, 0,
+                               dx, 0, input->written);
         else if (!input->written)
-            memset(dx, 0, features * sizeof *dx);
+            memset(dx, 0, (end - row) * features * sizeof *dx);
     }
     input->written = true;
 }

@@ -36,13 +36,10 @@ static void lay_blocks(const lstm__packing *p, size_t batch)
     p->active[steps] = 0;
 }
 
-/* Whether rows are samples and steps are steps. As both have the same sum, what is behind the first
- * rows is masked if these are valid. */
+/* Whether rows are samples and steps are steps. As the steps of both are as many in all, the rest is
+ * masked if these rows are valid; the samples then come in falling order and have not been moved. */
 static bool lies_in_place(const lstm__packing *p, const unsigned char *mask, size_t batch)
 {
-    for (size_t k = 0; k < batch; k++)
-        if (p->samples[k] != k)
-            return false;
     for (size_t t = 0; t < p->counts[0]; t++)
         if (memchr(mask + t * batch, 0, p->active[t]))
             return false;

@@ -256,24 +256,60 @@ static void load_mask(lstm_session *session, const lstm__node *node, size_t inpu
     const lstm__padding padding = lstm__batch_padding(batch, node, input);
     const int32_t *lengths = padding.lengths;
     const unsigned char *mask = padding.mask;
-    unsigned char *to = ((const lstm__input_plan *)session->plans[node->index])->mask;
+    const lstm__input_plan *own = session->plans[node->index];
+    unsigned char *to = own->mask;
+    uint32_t *ends = session->ends;
     bool whole = true;
+    bool falling = !mask; /* lengths alone, the longest first */
     port->mask = NULL;
     if (!lengths && !mask)
         return;
     for (size_t b = 0; b < batch->count; b++) {
-        const size_t sample = lstm__batch_sample(batch, b);
-        const size_t length = lengths ? (size_t)lengths[sample] : all;
-        for (size_t t = 0; t < steps; t++) {
-            const size_t step = batch->piece_first + t;
-            const bool valid = step < length &&
-                               (!mask ||
-                                mask[place(batch->layout, batch->samples, all, 1, sample, step)]);
-            to[t * batch->count + b] = valid;
-            whole = whole && valid;
+        ends[b] = lengths ? (uint32_t)lengths[lstm__batch_sample(batch, b)] : UINT32_MAX;
+        falling = falling && (b == 0 || ends[b] <= ends[b - 1]);
+    }
+    size_t there = batch->count; /* samples of a step, where they fall */
+    for (size_t t = 0; t < steps; t++, to += batch->count) {
+        const size_t step = batch->piece_first + t;
+        while (falling && there > 0 && ends[there - 1] <= step)
+            there--;
+        memset(to, 1, there);
+        memset(to + there, 0, batch->count - there);
+        whole = whole && there == batch->count;
+        for (size_t b = 0; !falling && b < batch->count; b++) {
+            const size_t sample = lstm__batch_sample(batch, b);
+            to[b] = step < ends[b] &&
+                    (!mask || mask[place(batch->layout, batch->samples, all, 1, sample, step)]);
+            whole = whole && to[b];
         }
     }
-    port->mask = whole ? NULL : to;
+    port->mask = whole ? NULL : own->mask;
+}
+
+/* Copies of a row that are too short for a call of memcpy are made here; others where no number changes
+ * its type. */
+static bool copies(size_t count)
+{
+    return sizeof(real) == sizeof(float) && count >= 8;
+}
+
+/* From NULL: zeros. */
+static void read_numbers(size_t count, const float *from, real *to)
+{
+    if (from && copies(count))
+        memcpy(to, from, count * sizeof *to);
+    else
+        for (size_t k = 0; k < count; k++)
+            to[k] = from ? (real)from[k] : 0;
+}
+
+static void write_numbers(size_t count, const real *from, float *to)
+{
+    if (from && copies(count))
+        memcpy(to, from, count * sizeof *to);
+    else
+        for (size_t k = 0; k < count; k++)
+            to[k] = from ? (float)from[k] : 0;
 }
 
 /* Values of an input; steps that are not there become zeros, whatever the caller's array holds. */
@@ -292,12 +328,8 @@ static void load_input(lstm_session *session, const lstm__node *node, const floa
             const float *from = values + place(batch->layout, batch->samples, all, features, sample,
                                                skipped + t);
             real *row = port->value.data + (t * batch->count + b) * features;
-            if (port->mask && !port->mask[t * batch->count + b]) {
-                memset(row, 0, features * sizeof *row);
-                continue;
-            }
-            for (size_t f = 0; f < features; f++)
-                row[f] = (real)from[f];
+            const bool there = !port->mask || port->mask[t * batch->count + b];
+            read_numbers(features, there ? from : NULL, row);
         }
     }
 }
@@ -313,8 +345,7 @@ void lstm__session_export(const lstm_session *session, lstm__shape shape, lstm__
                                        lstm__session_sample(session, b), t);
             const real *row = tensor.data ? tensor.data + (t * session->batch + b) * tensor.stride
                                           : NULL;
-            for (size_t f = 0; f < features; f++)
-                to[f] = row ? (float)row[f] : 0;
+            write_numbers(features, row, to);
         }
 }
 
@@ -328,8 +359,7 @@ void lstm__session_import(const lstm_session *session, lstm__shape shape, lstm__
             const float *from = values + place(layout, session->batch, steps, features,
                                                lstm__session_sample(session, b), t);
             real *row = tensor.data + (t * session->batch + b) * tensor.stride;
-            for (size_t f = 0; f < features; f++)
-                row[f] = (real)from[f];
+            read_numbers(features, from, row);
         }
 }
 
