@@ -346,8 +346,6 @@ static void test_checkpoints_of_other_runs_are_refused_and_change_nothing(void *
     expect_refusal(m, &wrong, &t.data, "checkpoint");
     wrong.resume = "there is no such file";
     assert_status(lstm_fit(m, &wrong, &t.data, NULL), LSTM_ERROR_IO);
-    assert_status(lstm_model_load(&other, NULL, CHECKPOINT), LSTM_ERROR_FORMAT);
-    assert_null(other);
     /* After all the refusals the right one still works. */
     assert_ok(lstm_fit(m, &options, &t.data, NULL));
     lstm_model_destroy(m);
@@ -471,6 +469,94 @@ static void test_manual_checkpoints_of_others_are_refused(void **state)
     remove(CHECKPOINT);
 }
 
+/* ---- A checkpoint as a model */
+
+static void assert_same_parameters(const lstm_model *a, const lstm_model *b)
+{
+    assert_int_equal(lstm_model_parameter_count(a), lstm_model_parameter_count(b));
+    for (size_t k = 0; k < lstm_model_parameter_count(a); k++) {
+        static float left[4096];
+        static float right[4096];
+        lstm_parameter_info info = {.struct_size = sizeof info};
+        assert_ok(lstm_model_parameter_info(a, k, &info));
+        assert_true(info.count <= LENGTH(left));
+        assert_ok(lstm_model_get_parameter(a, k, left, info.count));
+        assert_ok(lstm_model_get_parameter(b, k, right, info.count));
+        assert_memory_equal(left, right, info.count * sizeof *left);
+    }
+}
+
+static void test_the_best_checkpoint_opens_as_the_model_of_the_best_epoch(void **state)
+{
+    task t;
+    lstm_model *m = new_sample_stack();
+    lstm_model *best = NULL;
+    lstm_model *last = NULL;
+    lstm_fit_options options = options_for(12);
+    const double offset[STACK_FEATURES] = {1, 2, 3};
+    const double factor[STACK_FEATURES] = {4, 5, 6};
+    double found[2][STACK_FEATURES];
+    size_t columns = 0;
+    (void)state;
+    task_start(&t);
+    options.checkpoint = CHECKPOINT;
+    options.checkpoint_best = "best." CHECKPOINT;
+    options.restore_best = LSTM_YES;
+    assert_ok(lstm_model_set_metadata(m, "lstm.layout", "time_first"));
+    assert_ok(lstm_model_set_scaler(m, LSTM_SCALER_INPUT, STACK_FEATURES, offset, factor));
+    assert_ok(lstm_fit(m, &options, &t.data, NULL));
+    assert_ok(lstm_model_load(&best, NULL, options.checkpoint_best));
+    assert_same_parameters(m, best);
+    assert_string_equal(lstm_model_metadata(best, "lstm.layout"), "time_first");
+    assert_ok(lstm_model_get_scaler(best, LSTM_SCALER_INPUT, &columns, found[0], found[1],
+                                    STACK_FEATURES));
+    assert_int_equal(columns, STACK_FEATURES);
+    assert_memory_equal(found[0], offset, sizeof offset);
+    assert_memory_equal(found[1], factor, sizeof factor);
+    /* the last one: 12 epochs on; a checkpoint with scalers and notes goes on as others do */
+    options.restore_best = LSTM_NO;
+    options.resume = CHECKPOINT;
+    assert_ok(lstm_fit(m, &options, &t.data, NULL));
+    assert_ok(lstm_model_load(&last, NULL, CHECKPOINT));
+    assert_same_parameters(m, last);
+    lstm_model_destroy(m);
+    lstm_model_destroy(best);
+    lstm_model_destroy(last);
+    assert_int_equal(remove(CHECKPOINT), 0);
+    assert_int_equal(remove("best." CHECKPOINT), 0);
+}
+
+static void test_a_damaged_checkpoint_is_no_model(void **state)
+{
+    task t;
+    static unsigned char bytes[1 << 20];
+    lstm_model *m = new_sample_stack();
+    lstm_model *loaded = NULL;
+    lstm_fit_options options = options_for(1);
+    (void)state;
+    task_start(&t);
+    options.checkpoint = CHECKPOINT;
+    assert_ok(lstm_fit(m, &options, &t.data, NULL));
+    FILE *file = fopen(CHECKPOINT, "rb");
+    assert_non_null(file);
+    const size_t size = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    assert_true(size < sizeof bytes);
+    for (size_t k = 0; k < 60; k++) { /* one bit, anywhere */
+        const size_t at = k * (size - 1) / 59;
+        bytes[at] ^= (unsigned char)(1 << k % 8);
+        file = fopen(CHECKPOINT, "wb");
+        assert_non_null(file);
+        assert_int_equal(fwrite(bytes, 1, size, file), size);
+        fclose(file);
+        assert_true(lstm_model_load(&loaded, NULL, CHECKPOINT) != LSTM_OK);
+        assert_null(loaded);
+        bytes[at] ^= (unsigned char)(1 << k % 8);
+    }
+    lstm_model_destroy(m);
+    assert_int_equal(remove(CHECKPOINT), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -483,6 +569,8 @@ int main(void)
         cmocka_unit_test(test_checkpoints_of_other_runs_are_refused_and_change_nothing),
         cmocka_unit_test(test_manual_loops_resume_to_the_bit_with_every_optimizer),
         cmocka_unit_test(test_manual_checkpoints_of_others_are_refused),
+        cmocka_unit_test(test_the_best_checkpoint_opens_as_the_model_of_the_best_epoch),
+        cmocka_unit_test(test_a_damaged_checkpoint_is_no_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

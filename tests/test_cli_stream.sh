@@ -91,6 +91,12 @@ best=$(awk -F'"val_loss":' '{ split($2, part, ","); if (NR == 1 || part[1] + 0 <
 check 0 "" fit model.json $DATA --epochs "$best" --validation-split 0.2 --learning-rate 0.2 -o b.lstm --checkpoint here.ckpt \
     --checkpoint-every 0
 same here.ckpt best.ckpt
+check 0 "" predict b.lstm --x x.npy -o of_model.npy # a checkpoint is a model too
+check 0 "" predict best.ckpt --x x.npy -o of_checkpoint.npy
+same of_model.npy of_checkpoint.npy
+check 0 "" convert best.ckpt best.lstm
+check 0 "" predict best.lstm --x x.npy -o of_copy.npy
+same of_model.npy of_copy.npy
 check 0 "epoch 30/30" fit model.json $DATA --epochs 30 --validation-split 0.2 --learning-rate 0.2 -o b.lstm --resume best.ckpt
 same a.lstm b.lstm
 check 2 "would be written twice" fit model.json $DATA --checkpoint a.ckpt --checkpoint-best a.ckpt -o n.lstm

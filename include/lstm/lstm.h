@@ -1406,8 +1406,10 @@ LSTM_API lstm_status lstm_model_save(const lstm_model *model, const char *path);
 /* Load a model, recognised by its content: our own file; a JSON description; a file of Keras 1 to 3
  * (.keras, .h5) or ONNX whose layers this version has; a state dict of PyTorch (.pt, .pth, safetensors) that
  * says by its names and shapes what it is: an nn.LSTM, nn.GRU or nn.RNN, alone or in a row with
- * others; its metadata "lstm.layout" is then "time_first" (docs/interchange.md). The self-test of our own files
- * is run: a network that does not reproduce its stored output is refused. Of a file of Keras every
+ * others; its metadata "lstm.layout" is then "time_first" (docs/interchange.md); a checkpoint, which
+ * gives the model with weights, scalers and metadata as they were when it was written (lstm_fit's
+ * checkpoint_best: the best epoch's). The self-test of our own model files is run: a network that
+ * does not reproduce its stored output is refused. Of a file of Keras every
  * weight is used and every parameter filled; the optimizer's state is not read, which a log line
  * says. No file, however damaged, is read outside its bounds, nor can it ask for more parameters
  * than it holds. A file of 16 MiB and more is mapped: do not cut it off in place meanwhile, but

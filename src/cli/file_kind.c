@@ -49,7 +49,9 @@ static const char *kind_of(const unsigned char *head, size_t size)
         return zip_kind(head, size);
     }
     if (size > SAFETENSORS && memcmp(head + 4, zeros, 4) == 0 && head[SAFETENSORS] == '{') {
-        return contains(head, size, "\"lstm.format\"") ? "model of liblstm" : "safetensors";
+        return contains(head, size, "\"lstm.format\":\"checkpoint\"") ? "checkpoint of liblstm"
+               : contains(head, size, "\"lstm.format\"")              ? "model of liblstm"
+                                                                      : "safetensors";
     }
     if (size > 1 && head[0] == 0x80 && head[1] <= 5) {
         return "state dict of PyTorch";

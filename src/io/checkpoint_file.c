@@ -9,11 +9,13 @@
  * ("optimizer_state"), the sum of the epoch's gradient norms ("gradient_norm"), the memory of L-BFGS
  * ("lbfgs.*"), and inside an epoch the states that recurrent layers carry ("carried",
  * "carried_batches"). So a file without them is read as before, and a file with them is refused
- * where they are not wanted.
+ * where they are not wanted. Scalers ("scaler.*") and notes (key "notes") are there for who opens the
+ * checkpoint as a model; going on does not look at them.
  */
 #include "checkpoint_file.h"
 #include "constants.h"
 #include "lbfgs.h"
+#include "model_extras.h"
 #include "model_json.h"
 #include "sealed_file.h"
 
@@ -211,9 +213,9 @@ static lstm_status compare(const char *path, const json_t *stored, const json_t 
             return differs(path, key, other, value);
     }
     json_object_foreach((json_t *)stored, key,
-                        value) if (!json_object_get(own, key) &&
-                                   strcmp(key, "training") != 0) return differs(path, key, value,
-                                                                                NULL);
+                        value) if (!json_object_get(own, key) && strcmp(key, "training") != 0 &&
+                                   strcmp(key, "notes") != 0) return differs(path, key, value,
+                                                                             NULL);
     return LSTM_OK;
 }
 
@@ -269,7 +271,15 @@ static lstm_status seal_lbfgs(lstm__seal *seal, const lstm__lbfgs *l)
 static lstm_status seal_common(lstm__seal *seal, const lstm_model *model,
                                const lstm_optimizer *optimizer, const lstm__training *training)
 {
+    char *notes = NULL;
+    RETURN_IF_ERROR(lstm__notes_to_text(model, &notes));
     json_t *description = describe(model, optimizer, training);
+    if (description && model->note_count > 0 &&
+        json_object_set_new(description, "notes", json_string(notes)) != 0) {
+        json_decref(description);
+        description = NULL;
+    }
+    free(notes);
     char *text = description ? json_dumps(description, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
     json_decref(description);
     if (!text)
@@ -277,6 +287,7 @@ static lstm_status seal_common(lstm__seal *seal, const lstm_model *model,
     const lstm_status status = lstm__seal_text(seal, texts[0], text);
     free(text);
     RETURN_IF_ERROR(status);
+    RETURN_IF_ERROR(lstm__scalers_seal(seal, model));
     RETURN_IF_ERROR(seal_block(seal, "values", model->values, model->value_count));
     for (int k = 0; k < LSTM__MOMENTS; k++)
         RETURN_IF_ERROR(
@@ -665,5 +676,52 @@ lstm_status lstm__checkpoint_read(const char *path, lstm__training *training)
     take_rate(path, training->optimizer, rate);
 out:
     lstm__safetensors_close(file);
+    return status;
+}
+
+/* ---- As a model */
+
+static lstm_status fill_values(lstm_model *model, const lstm__safetensors *file)
+{
+    const lstm__tensor *t = NULL;
+    RETURN_IF_ERROR(need_block(file, "values", model->value_count, &t));
+    memcpy(model->values, t->bytes, model->value_count * sizeof(float));
+    lstm__graph_changed(model);
+    for (size_t k = 0; k < model->value_count; k++)
+        if (!isfinite(model->values[k]))
+            return lstm__fail(LSTM_ERROR_NUMERIC, "%s: value %zu of \"values\" is not finite",
+                              lstm__safetensors_path(file), k);
+    return LSTM_OK;
+}
+
+lstm_status lstm__checkpoint_model(lstm_model **out, lstm_context *context,
+                                   const lstm__safetensors *file, size_t most_values)
+{
+    lstm_status status = LSTM_OK;
+    lstm_model *model = NULL;
+    json_t *text = NULL;
+    json_error_t error;
+    const char *path = lstm__safetensors_path(file);
+    TRY(lstm__seal_check(file, "checkpoint", texts));
+    text = json_loads(lstm__safetensors_metadata(file, texts[0]), JSON_REJECT_DUPLICATES, &error);
+    const char *description = json_string_value(json_object_get(text, "model"));
+    const char *notes = json_string_value(json_object_get(text, "notes"));
+    if (!description)
+        FAIL(LSTM_ERROR_FORMAT, "%s: there is no model in the checkpoint's description", path);
+    status = lstm__model_from_json_of_file(&model, context, description, strlen(description),
+                                           most_values, 0);
+    if (status != LSTM_OK) {
+        lstm__prefix_error(status, "%s", path);
+        goto out;
+    }
+    TRY(fill_values(model, file));
+    TRY(lstm__scalers_load(model, file));
+    if (notes)
+        TRY(lstm__notes_load(model, notes, path));
+    *out = model;
+    model = NULL;
+out:
+    json_decref(text);
+    lstm__graph_release(model);
     return status;
 }

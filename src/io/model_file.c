@@ -5,9 +5,11 @@
  * input; a description that does not fit its weights is refused.
  */
 #include "model_file.h"
+#include "checkpoint_file.h"
 #include "fill_parameter.h"
 #include "hdf5.h"
 #include "keras_file.h"
+#include "model_extras.h"
 #include "model_json.h"
 #include "onnx_file.h"
 #include "onnx_graph.h"
@@ -130,20 +132,6 @@ bool lstm__model_is_note(const char *text)
     return valid;
 }
 
-static lstm_status notes_to_text(const lstm_model *model, char **text)
-{
-    json_t *notes = json_object();
-    int failed = !notes;
-    for (size_t k = 0; !failed && k < model->note_count; k++)
-        failed = json_object_set_new(notes, model->notes[k].key,
-                                     json_string(model->notes[k].text)) != 0;
-    *text = failed ? NULL : json_dumps(notes, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    json_decref(notes);
-    return *text ? LSTM_OK
-                 : lstm__fail(LSTM_ERROR_ARGUMENT,
-                              "metadata is not valid UTF-8, or there is no memory for it");
-}
-
 static lstm_status seal_parameters(lstm__seal *seal, const lstm_model *model, float *values)
 {
     for (size_t k = 0; k < model->parameter_count; k++) {
@@ -152,24 +140,6 @@ static lstm_status seal_parameters(lstm__seal *seal, const lstm_model *model, fl
         lstm__parameter_read(p, model->values, values);
         RETURN_IF_ERROR(lstm__seal_tensor(seal, p->name, LSTM__F32, p->rank, p->shape, values));
         values += count;
-    }
-    return LSTM_OK;
-}
-
-static const char *const scaler_names[2][2] = {{"scaler.input.offset", "scaler.input.scale"},
-                                               {"scaler.target.offset", "scaler.target.scale"}};
-
-static lstm_status seal_scalers(lstm__seal *seal, const lstm_model *model)
-{
-    for (int k = 0; k < 2; k++) {
-        const lstm__scaler *scaler = &model->scalers[k];
-        const int64_t shape[1] = {(int64_t)scaler->columns};
-        if (scaler->columns == 0)
-            continue;
-        RETURN_IF_ERROR(
-            lstm__seal_tensor(seal, scaler_names[k][0], LSTM__F64, 1, shape, scaler->offset));
-        RETURN_IF_ERROR(
-            lstm__seal_tensor(seal, scaler_names[k][1], LSTM__F64, 1, shape, scaler->scale));
     }
     return LSTM_OK;
 }
@@ -188,12 +158,12 @@ lstm_status lstm__model_save(const lstm_model *model, const char *path)
         goto out;
     }
     TRY(lstm__model_to_json(model, &description));
-    TRY(notes_to_text(model, &notes));
+    TRY(lstm__notes_to_text(model, &notes));
     TRY(lstm__seal_start(&seal, model->context, "model"));
     TRY(lstm__seal_text(&seal, texts[0], description));
     TRY(lstm__seal_text(&seal, texts[1], notes));
     TRY(seal_parameters(&seal, model, values));
-    TRY(seal_scalers(&seal, model));
+    TRY(lstm__scalers_seal(&seal, model));
     TRY(test_start(&t, model));
     TRY(test_run(&t));
     for (size_t k = 0; k < model->output_count; k++) {
@@ -231,57 +201,6 @@ static lstm_status load_parameters(const lstm_model *model, const lstm__safetens
                               lstm__safetensors_path(file), p->name, bad);
     }
     return LSTM_OK;
-}
-
-static lstm_status load_scalers(lstm_model *model, const lstm__safetensors *file)
-{
-    lstm_status status = LSTM_OK;
-    double *values = NULL;
-    for (int k = 0; k < 2; k++) {
-        const lstm__tensor *offset = lstm__safetensors_find(file, scaler_names[k][0]);
-        const lstm__tensor *scale = NULL;
-        if (!offset)
-            continue;
-        TRY(lstm__safetensors_need(file, scaler_names[k][1], &scale));
-        lstm__release(model->context, values);
-        values = offset->count <= SIZE_MAX / 2
-                     ? lstm__allocate_array(model->context, 2 * offset->count, sizeof *values)
-                     : NULL;
-        if (!values) {
-            status = lstm__fail_memory(offset->count, "a scaler");
-            goto out;
-        }
-        TRY(lstm__tensor_doubles(offset, values, offset->count));
-        TRY(lstm__tensor_doubles(scale, values + offset->count, offset->count));
-        TRY(lstm__graph_set_scaler(model, LSTM_SCALER_INPUT + k, offset->count, values,
-                                   values + offset->count));
-    }
-out:
-    lstm__release(model->context, values);
-    return status;
-}
-
-static lstm_status load_notes(lstm_model *model, const lstm__safetensors *file)
-{
-    lstm_status status = LSTM_OK;
-    json_error_t error;
-    const char *key = NULL;
-    json_t *value = NULL;
-    json_t *notes = json_loads(lstm__safetensors_metadata(file, texts[1]), JSON_REJECT_DUPLICATES,
-                               &error);
-    if (!json_is_object(notes))
-        FAIL(LSTM_ERROR_FORMAT, "%s: its metadata notes are no JSON object",
-             lstm__safetensors_path(file));
-    json_object_foreach(notes, key, value)
-    {
-        if (!json_is_string(value))
-            FAIL(LSTM_ERROR_FORMAT, "%s: the metadata note \"%.100s\" is no text",
-                 lstm__safetensors_path(file), key);
-        TRY(lstm__graph_set_note(model, key, json_string_value(value)));
-    }
-out:
-    json_decref(notes);
-    return status;
 }
 
 /* What the self-test is to give, out of the file. */
@@ -371,6 +290,10 @@ static lstm_status load_sealed(lstm_model **out, lstm_context *context, lstm__fi
         status = load_state_dict(out, context, file);
         goto out;
     }
+    if (lstm__seal_is(file, "checkpoint")) {
+        status = lstm__checkpoint_model(out, context, file, most_values);
+        goto out;
+    }
     TRY(lstm__seal_check(file, "model", texts));
     const char *description = lstm__safetensors_metadata(file, texts[0]);
     status = lstm__model_from_json_of_file(&model, context, description, strlen(description),
@@ -381,8 +304,9 @@ static lstm_status load_sealed(lstm_model **out, lstm_context *context, lstm__fi
     }
     TRY(load_parameters(model, file, model->values));
     lstm__graph_changed(model);
-    TRY(load_scalers(model, file));
-    TRY(load_notes(model, file));
+    TRY(lstm__scalers_load(model, file));
+    TRY(lstm__notes_load(model, lstm__safetensors_metadata(file, texts[1]),
+                         lstm__safetensors_path(file)));
     TRY(check_unused(model, file));
     TRY(test_start(&t, model));
     TRY(load_self_test(&t, file));

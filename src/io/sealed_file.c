@@ -77,6 +77,12 @@ void lstm__seal_destroy(lstm__seal *seal)
     seal->writer = NULL;
 }
 
+bool lstm__seal_is(const lstm__safetensors *file, const char *kind)
+{
+    const char *found = lstm__safetensors_metadata(file, KEY_KIND);
+    return found && strcmp(found, kind) == 0;
+}
+
 static lstm_status check_kind(const lstm__safetensors *file, const char *kind)
 {
     const char *path = lstm__safetensors_path(file);

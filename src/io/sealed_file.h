@@ -21,6 +21,9 @@ lstm_status lstm__seal_tensor(lstm__seal *seal, const char *name, int32_t kind, 
 lstm_status lstm__seal_write(lstm__seal *seal, const char *path);
 void lstm__seal_destroy(lstm__seal *seal);
 
+/* Whether a file says that it is of a kind; nothing is checked. */
+bool lstm__seal_is(const lstm__safetensors *file, const char *kind);
+
 /* Check that an open file is of this kind, not newer than this library, and undamaged. `texts` are
  * the keys that were written, ended by NULL, in the order written. */
 lstm_status lstm__seal_check(const lstm__safetensors *file, const char *kind,
