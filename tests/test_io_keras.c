@@ -195,6 +195,46 @@ static void test_hard_sigmoid_is_another_function_before_keras_3(void **state)
     lstm__graph_release(model);
 }
 
+/* Layers of Keras that are an Activation here, with its numbers. */
+static void test_activation_layers_are_read(void **state)
+{
+    static const struct {
+        const char *layer;
+        int32_t activation;
+        float alpha, beta;
+    } layers[] = {
+        {"\"ReLU\", \"config\": {\"max_value\": null, \"negative_slope\": 0.0, \"threshold\": 0.0}",
+         LSTM_ACTIVATION_RELU, 0, 0},
+        {"\"ReLU\", \"config\": {\"negative_slope\": 0.25, \"threshold\": 0.5}",
+         LSTM_ACTIVATION_RELU, 0.25f, 0.5f},
+        {"\"LeakyReLU\", \"config\": {\"negative_slope\": 0.125}", LSTM_ACTIVATION_RELU, 0.125f, 0},
+        {"\"LeakyReLU\", \"config\": {\"alpha\": 0.5}", LSTM_ACTIVATION_RELU, 0.5f, 0},
+        {"\"ELU\", \"config\": {\"alpha\": 0.5}", LSTM_ACTIVATION_ELU, 0.5f, 0},
+        {"\"Softmax\", \"config\": {\"axis\": -1}", LSTM_ACTIVATION_SOFTMAX, 0, 0}};
+    static const char *const refused[] = {"\"ReLU\", \"config\": {\"max_value\": 6.0}",
+                                          "\"Softmax\", \"config\": {\"axis\": 1}"};
+    static const char frame[] =
+        "{\"class_name\": \"Sequential\", \"config\": {\"layers\": [{\"class_name\": "
+        "\"InputLayer\", "
+        "\"config\": {\"batch_shape\": [null, 2, 3]}}, {\"class_name\": %s}]}}";
+    char text[400];
+    lstm_model *model = NULL;
+    (void)state;
+    for (size_t k = 0; k < sizeof layers / sizeof *layers; k++) {
+        snprintf(text, sizeof text, frame, layers[k].layer);
+        assert_works(lstm__model_from_json(&model, context, text, strlen(text)));
+        const lstm_activation_options *const own = model->nodes[1]->options;
+        assert_int_equal(own->activation, layers[k].activation);
+        assert_true(own->alpha == layers[k].alpha && own->beta == layers[k].beta);
+        lstm__graph_release(model);
+    }
+    for (size_t k = 0; k < sizeof refused / sizeof *refused; k++) {
+        snprintf(text, sizeof text, frame, refused[k]);
+        assert_true(lstm__model_from_json(&model, context, text, strlen(text)) != LSTM_OK);
+        assert_non_null(strstr(lstm_last_error(), "(Activation): unknown option"));
+    }
+}
+
 static void test_a_sequence_that_was_built_by_a_call_is_read(void **state)
 {
     (void)state;
@@ -268,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_a_description_cannot_ask_for_more_than_the_file_holds),
         cmocka_unit_test(test_initialisers_of_other_versions_do_not_matter),
         cmocka_unit_test(test_hard_sigmoid_is_another_function_before_keras_3),
+        cmocka_unit_test(test_activation_layers_are_read),
         cmocka_unit_test(test_a_sequence_that_was_built_by_a_call_is_read),
         cmocka_unit_test(test_the_twelve_arrays_of_keras_1_become_three),
         cmocka_unit_test(test_the_log_says_that_the_optimizer_is_not_read),

@@ -71,7 +71,7 @@ static const option_spec options_of_convert[] = {
     {.name = "input-shape",
      .kind = OPTION_LIST,
      .metavar = "SHAPE",
-     .help = "[NAME=]STEPS,FEATURES of an input, in the model's order where no name is given:\n"
+     .help = "[NAME=]STEPS,FEATURES of an input, in the model's order where no name is given: "
              "fixes a free number of steps, or frees a fixed one (STEPS = ?)"},
     {.name = "prefix",
      .kind = OPTION_TEXT,

@@ -219,6 +219,51 @@ static lstm_status translate_version(const char *type, json_t *config, int versi
     return failed ? no_memory() : LSTM_OK;
 }
 
+/* Take a number out of a description; `other` where it is not there. */
+static double take_number(json_t *layer, const char *key, double other)
+{
+    const json_t *value = json_object_get(layer, key);
+    const double number = json_is_number(value) ? json_number_value(value) : other;
+    if (!value || json_is_number(value) || json_is_null(value))
+        json_object_del(layer, key);
+    return number;
+}
+
+/* Layers of Keras that are an Activation with numbers here. What one has beyond that, as a largest
+ * value, stays and is refused as an option that Activation lacks. */
+static lstm_status translate_activation(const char *type, json_t *converted)
+{
+    static const char *const names[][2] = {
+        {"ReLU", "relu"}, {"LeakyReLU", "relu"}, {"ELU", "elu"}, {"Softmax", "softmax"}};
+    size_t k = 0;
+    while (k < sizeof names / sizeof *names && strcmp(type, names[k][0]) != 0)
+        k++;
+    if (k == sizeof names / sizeof *names)
+        return LSTM_OK;
+    double alpha = 0;
+    double beta = 0;
+    int failed = 0;
+    if (k == 0) {
+        alpha = take_number(converted, "negative_slope", 0);
+        beta = take_number(converted, "threshold", 0);
+        if (json_is_null(json_object_get(converted, "max_value")))
+            json_object_del(converted, "max_value");
+    } else if (k == 1) { /* Keras 2 calls it alpha */
+        alpha = take_number(converted, "negative_slope", take_number(converted, "alpha", 0.3));
+    } else if (k == 2) {
+        alpha = take_number(converted, "alpha", 1);
+    } else if (json_integer_value(json_object_get(converted, "axis")) == -1) {
+        json_object_del(converted, "axis");
+    }
+    failed |= json_object_set_new(converted, "type", json_string("Activation"));
+    failed |= json_object_set_new(converted, "activation", json_string(names[k][1]));
+    if (alpha != 0 || beta != 0) {
+        failed |= json_object_set_new(converted, "activation_alpha", json_real(alpha));
+        failed |= json_object_set_new(converted, "activation_beta", json_real(beta));
+    }
+    return failed ? no_memory() : LSTM_OK;
+}
+
 /* A layer object of Keras to one of ours: the config's keys beside "type", "name" and "inputs". */
 static lstm_status convert_layer(const json_t *layer, bool functional, int version, json_t **out)
 {
@@ -247,6 +292,7 @@ static lstm_status convert_layer(const json_t *layer, bool functional, int versi
     }
     if (version < 3)
         TRY(translate_version(type, converted, version, 0));
+    TRY(translate_activation(type, converted));
     if (functional)
         TRY(convert_inputs(layer, text_of(converted, "name"), converted));
     *out = converted;

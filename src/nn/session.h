@@ -131,8 +131,8 @@ lstm_status lstm__session_create(lstm_session **out, lstm_model *model, bool tra
 /* The same with everything that a session can be asked for. */
 typedef struct lstm__session_wish {
     bool training, input_gradients, pieces, traces, recompute;
-    bool
-        retires; /* it will be retired: room for a somewhat larger one, which takes no memory yet */
+    /* it will be retired: room for a somewhat larger one, which takes no memory yet */
+    bool retires;
     size_t batch, steps;
     uint64_t seed;
 } lstm__session_wish;
