@@ -114,7 +114,7 @@ typedef struct lstm__outer {
 
 /* Rows and inputs of the blocks that an outer product works on, and the room for copies of them. */
 enum {
-    LSTM__OUTER_ROWS = 384,
+    LSTM__OUTER_ROWS = 448,
     LSTM__OUTER_INPUTS = 288,
     LSTM__OUTER_SCRATCH = LSTM__OUTER_ROWS * (LSTM__OUTER_INPUTS + 4 * 16) + 16
 };
