@@ -53,6 +53,13 @@ for odd in inf -inf 1e999; do
     printf '1,%s,3,4\n5,6,7,8\n' "$odd" >odd.csv
     check 2 'odd.csv: line 1, column "1": ' predict model.json --x odd.csv -o odd.npy
 done
+# ---- numbers with decimal commas, or between spaces
+printf '1,5;2;3;4\n5;6;7;8\n' >odd.csv
+check 0 'line 1 is taken for a header: "1,5" is no number' predict model.json --x odd.csv -o odd.npy
+printf '1,5;2;3;4\n5,5;6;7;8\n' >odd.csv
+check 2 'numbers, as 1.5, between commas, semicolons or tabs' predict model.json --x odd.csv -o odd.npy
+printf '1 2 3 4\n5 6 7 8\n' >odd.txt
+check 2 'numbers, as 1.5, between commas, semicolons or tabs' predict model.json --x odd.txt -o odd.npy
 # ---- predict: npy, npz, csv; the three agree, and a file of ours is read back as an input
 check 0 "wrote y.npy: 6 samples" predict model.json --x x.csv -o y.npy
 check 0 "" predict model.json --x x.csv -o y.csv.csv

@@ -51,7 +51,8 @@ static int is_number_field(char *field)
     return length == 0 || *end == '\0' || strcasecmp(field, "na") == 0;
 }
 
-/* 1 if every field of the file's first line is a number or missing: the file has no header. */
+/* 1 if every field of the file's first line is a number or missing: the file has no header. A line of
+ * numbers and text is one, too, but that is said, as it may be a row with a mistake. */
 static int first_line_is_data(const char *path)
 {
     FILE *file = fopen(path, "rb");
@@ -60,17 +61,30 @@ static int first_line_is_data(const char *path)
     }
     char *line = NULL;
     size_t capacity = 0;
-    int data = 0;
+    size_t fields = 0;
+    size_t numbers = 0; /* fields that are not empty */
+    const char *text_field = NULL;
     if (getline(&line, &capacity, file) > 0) {
         char *text = strncmp(line, "\xef\xbb\xbf", 3) == 0 ? line + 3 : line;
         text[strcspn(text, "\r\n")] = '\0';
         const char *separator = strchr(text, ';') != NULL ? ";" : ",";
         separator = strchr(text, '\t') != NULL ? "\t" : separator;
-        data = text[0] != '\0';
-        while (data && text != NULL) {
-            data = is_number_field(strsep(&text, separator));
+        text = text[0] != '\0' ? text : NULL;
+        while (text != NULL) {
+            char *field = strsep(&text, separator);
+            if (is_number_field(field)) {
+                fields++;
+                numbers += field[strspn(field, " \"")] != '\0';
+            } else if (text_field == NULL) {
+                text_field = field;
+            }
         }
     }
+    if (numbers > 0 && text_field != NULL) {
+        message_warning("%s: line 1 is taken for a header: \"%.40s\" is no number", path,
+                        text_field);
+    }
+    const int data = fields > 0 && text_field == NULL;
     free(line);
     fclose(file);
     return data;
@@ -82,10 +96,12 @@ static int copy_table(lstm_archive *archive, const lstm_table *table, const char
     const size_t columns = lstm_table_columns(table);
     for (size_t c = 0; c < columns; c++) {
         if (lstm_table_column_kind(table, c) != LSTM_COLUMN_NUMBER) {
-            return message_error(EXIT_USE, "%s: column \"%s\" holds %s; an array needs numbers",
-                                 path, lstm_table_column_name(table, c),
-                                 lstm_table_column_kind(table, c) == LSTM_COLUMN_DATE ? "dates"
-                                                                                      : "text");
+            return message_error(
+                EXIT_USE,
+                "%s: column \"%s\" holds %s; an array needs numbers, as 1.5, between "
+                "commas, semicolons or tabs",
+                path, lstm_table_column_name(table, c),
+                lstm_table_column_kind(table, c) == LSTM_COLUMN_DATE ? "dates" : "text");
         }
     }
     float *values = calloc(rows == 0 || columns == 0 ? 1 : rows,
