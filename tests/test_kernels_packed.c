@@ -159,7 +159,7 @@ static void test_packing_adds_two_biases(void **state)
 
 typedef struct forward_case {
     size_t rows, units, depth;
-    bool single, start, keep, in_place, copy;
+    bool single, start, keep, in_place, copy, turned;
 } forward_case;
 
 static void check_forward(const lstm__kernels *k, forward_case f)
@@ -184,6 +184,7 @@ static void check_forward(const lstm__kernels *k, forward_case f)
         .units = f.units,
         .k = f.depth,
         .single = f.single,
+        .turned = f.turned,
         .a = a.p,
         .ld_a = a.ld,
         .packed = packed.p,
@@ -234,14 +235,14 @@ static void test_step_forward_equals_reference(void **state)
     for (size_t units = 0; units <= largest(k); units++)
         for (size_t rows = 0; rows <= 13; rows++)
             if (worth_a_look(k, units) || rows == 7)
-                for (int variant = 0; variant < 4; variant++)
-                    check_forward(k,
-                                  (forward_case){rows, units, (units + 5 * rows) % 23, false,
-                                                 variant & 1, variant & 2, rows % 2, variant == 1});
+                for (int variant = 0; variant < 8; variant++)
+                    check_forward(k, (forward_case){rows, units, (units + 5 * rows) % 23, false,
+                                                    variant & 1, variant & 2, rows % 2,
+                                                    variant % 4 == 1, variant & 4});
     for (size_t depth = 0; depth <= 20; depth++)
         for (int single = 0; single < 2; single++)
-            check_forward(
-                k, (forward_case){1, k->lanes + 2, depth, single, depth % 2, true, false, true});
+            check_forward(k, (forward_case){1, 5 * k->lanes + 2, depth, single, depth % 2, true,
+                                            false, true, depth & 2});
 }
 
 /* Numbers from -limit to limit, near zero as dense as far from it, then the ends of what a float holds. */
@@ -391,6 +392,7 @@ static void check_backward(const lstm__kernels *k, size_t rows, size_t units, in
         .rows = rows,
         .units = units,
         .single = single,
+        .turned = variant & 8,
         .next = has_next ? next.p : NULL,
         .ld_next = next.ld,
         .packed = packed.p,
@@ -439,11 +441,11 @@ static void test_step_backward_equals_reference(void **state)
     for (size_t units = 0; units <= 2 * largest(k); units++)
         for (size_t rows = 0; rows <= 13; rows++)
             if (worth_a_look(k, units) || rows == 7)
-                check_backward(k, rows, units, (int)(units + rows) % 8);
-    for (int variant = 0; variant < 8; variant++)
+                check_backward(k, rows, units, (int)(units + rows) % 16);
+    for (int variant = 0; variant < 16; variant++)
         check_backward(k, 7, largest(k), variant);
     for (size_t units = 1; units <= 2 * largest(k); units++)
-        check_backward(k, 1, units, 7);
+        check_backward(k, 1, units, units % 2 ? 7 : 15);
 }
 
 /* ---- Products */

@@ -26,6 +26,9 @@ typedef struct lstm__step_forward {
     size_t rows, units, k;
     /* the whole batch is one sample: sums in several parts, which hides latency */
     bool single;
+    /* panels from the last to the first. A step that turns about where the one before ended finds those
+     * weights in its cache; going round it would find none, the oldest being thrown out first */
+    bool turned;
     const real *a; /* [rows][k] */
     size_t ld_a;
     const real *packed; /* gates layout, k rows */
@@ -49,7 +52,7 @@ typedef struct lstm__step_forward {
  * the gradients of the pre-activations. */
 typedef struct lstm__step_backward {
     size_t rows, units;
-    bool single; /* as forward */
+    bool single, turned; /* as forward; groups of columns in place of panels */
     /* [rows] in gate order: gradients of step t+1's pre-activations; NULL = last step */
     const real *next;
     size_t ld_next;

@@ -143,26 +143,32 @@ static INLINE void claim_tape(const lstm__step_forward *s, size_t first, size_t 
     }
 }
 
-/* Panels first to last - 1: for each some panels and all rows, tile by tile. */
+/* Panels first to last - 1: for each some panels and all rows, tile by tile. Short steps take panels in
+ * groups. */
 static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t last_panel)
 {
     real sums[MOST_ROWS * 4 * LANES] __attribute__((aligned(64)));
     fetches next;
     const parts tiles = cut(s->rows, GATE_ROWS);
-    /* panels */
-    const size_t together = s->rows > 0 && s->rows <= MOST_ROWS / 2 ? MOST_ROWS / s->rows : 1;
-    for (size_t p = first_panel; p < last_panel; p += together) {
-        const size_t panels = last_panel - p < together ? last_panel - p : together;
+    const size_t most = s->rows > 0 && s->rows <= MOST_ROWS / 2 ? MOST_ROWS / s->rows : 1;
+    const size_t groups = (last_panel - first_panel + most - 1) / most;
+    for (size_t g = 0; g < groups; g++) {
+        const size_t p = first_panel + (s->turned ? groups - 1 - g : g) * most;
+        const size_t panels = last_panel - p < most ? last_panel - p : most;
+        const size_t then = s->turned ? p - most : p + most; /* if there is one more */
+        const size_t panels_then = last_panel - then < most ? last_panel - then : most;
+        const bool more = g + 1 < groups;
         fetch_nothing(&next, s->bias);
-        if (p + panels < last_panel && !s->single)
-            fetch_panel(&next, s, p + panels, panels);
+        if (more && !s->single)
+            fetch_panel(&next, s, then, panels_then);
         for (size_t t = 0; t < tiles.count; t++) {
             const size_t first = part_first(&tiles, t);
             const size_t rows = part_size(&tiles, t);
             for (size_t k = 0; k < panels; k++) {
-                const size_t at = (p + k) * 4 * LANES;
+                const size_t part = s->turned ? panels - 1 - k : k;
+                const size_t at = (p + part) * 4 * LANES;
                 /* with several panels there is one tile of rows */
-                const bool last = t + 1 == tiles.count;
+                const bool last = t + 1 == tiles.count && (more || k + 1 < panels);
                 const tile_job job = {
                     .count = s->k,
                     .a = s->a + first * s->ld_a,
@@ -172,9 +178,10 @@ static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t
                     .wide = 4 * LANES,
                     .start = s->start ? s->start + first * s->ld_start + at : s->bias + at,
                     .ld_start = s->start ? s->ld_start : 0,
-                    .out = sums + k * rows * 4 * LANES,
+                    .out = sums + part * rows * 4 * LANES,
                     .ld_out = 4 * LANES,
-                    .then = last ? s->packed + (at + 4 * LANES) * s->k : NULL,
+                    .then = last ? s->packed + (s->turned ? at - 4 * LANES : at + 4 * LANES) * s->k
+                                 : NULL,
                     .fetch = &next,
                 };
                 if (s->single)
@@ -184,8 +191,8 @@ static void step_forward(const lstm__step_forward *s, size_t first_panel, size_t
             }
             if (t + 1 < tiles.count)
                 claim_tape(s, first + rows, part_size(&tiles, t + 1), p);
-            else if (p + panels < last_panel && panels == 1)
-                claim_tape(s, 0, part_size(&tiles, 0), p + 1);
+            else if (more && panels == 1)
+                claim_tape(s, 0, part_size(&tiles, 0), then);
             finish(s, first, rows, p, panels, sums);
         }
     }
@@ -292,10 +299,12 @@ static void step_backward(const lstm__step_backward *s, size_t first_group, size
     real sums[TOGETHER * CROSS_VECTORS * LANES] __attribute__((aligned(64)));
     const parts groups = cut(panels_of(s->units), CROSS_VECTORS);
     const parts blocks = cut(s->rows, TOGETHER);
-    for (size_t g = first_group; g < last_group; g++)
+    for (size_t k = first_group; k < last_group; k++) {
+        const size_t g = s->turned ? first_group + last_group - 1 - k : k;
         for (size_t b = 0; b < blocks.count; b++)
             back_block(s, part_first(&blocks, b), part_size(&blocks, b), part_first(&groups, g),
                        part_size(&groups, g), sums);
+    }
 }
 
 #endif

@@ -124,6 +124,9 @@ void lstm__recurrence_plan(lstm__recurrence *r, lstm__arena *arena)
     r->kept_h = r->kept_c = NULL;
     r->recompute = r->recompute && r->training;
     carve_packing(r, arena);
+    r->done = lstm__carve(arena, 1, sizeof *r->done);
+    if (arena->base)
+        *r->done = 0;
     lstm__table_plan(r, arena);
     if (!r->training) {
         r->rows = carve_blocks(r, arena, 2, r->ld_rows);
@@ -208,6 +211,7 @@ static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t cou
         .units = r->hidden,
         .k = split ? r->hidden : r->hidden + r->input,
         .single = call->batch == 1,
+        .turned = (*r->done + t) % 2 == 1,
         .a = lstm__rows_at(pass, t) + first * r->ld_rows,
         .ld_a = r->ld_rows,
         .packed = r->weights_h,
@@ -466,6 +470,7 @@ void lstm__recurrence_forward(const lstm__recurrence *r, const lstm__recurrence_
     }
     if (call->mask)
         lstm__mask_fill_y(&pass);
+    *r->done += call->steps;
 }
 
 /* Where the states behind the last step are kept apart from the tape, which backward writes to, or

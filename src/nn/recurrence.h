@@ -92,6 +92,7 @@ typedef struct lstm__recurrence {
     real *dh;      /* [B][U], gradient at the last h */
     real *dc;      /* [B][U] */
     real *scratch; /* [threads][LSTM__OUTER_SCRATCH] */
+    size_t *done;  /* steps of all calls: every second one goes through the weights backwards */
     /* Of the latest forward, where it had a mask: that in step order [T][B], and how it is packed. */
     unsigned char *mask;
     lstm__packing packing;

@@ -64,6 +64,7 @@ static void step_rows(const lstm__pass *pass, size_t t, size_t first, size_t cou
         .rows = count,
         .units = r->hidden,
         .single = call->batch == 1,
+        .turned = t % 2 == 1,
         .next = ends ? NULL : lstm__gates_at(pass, t + 1) + first * r->ld_gates,
         .ld_next = r->ld_gates,
         .packed = r->back_h,
