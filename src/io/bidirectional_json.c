@@ -14,6 +14,7 @@
  * are those of the inner layers, "b/forward_lstm:h".
  */
 #include "bidirectional_json.h"
+#include "description_text.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -23,11 +24,6 @@ bool lstm__is_bidirectional_json(const json_t *layer)
 {
     const char *type = json_string_value(json_object_get(layer, "type"));
     return type && strcmp(type, "Bidirectional") == 0 && json_object_get(layer, "layer");
-}
-
-static lstm_status no_memory(void)
-{
-    return lstm__fail(LSTM_ERROR_MEMORY, "no memory for the model's description");
 }
 
 /* A copy of an inner layer as one of ours. */
@@ -47,7 +43,7 @@ static lstm_status copy_inner(const json_t *inner, const char *key, json_t **out
                           "\"%s\" has \"inputs\": they belong to the Bidirectional layer", key);
     *out = json_deep_copy(config);
     if (!*out || json_object_set_new(*out, "type", json_string(json_string_value(type))) != 0)
-        return no_memory();
+        return lstm__fail_description();
     return LSTM_OK;
 }
 
@@ -90,7 +86,7 @@ static lstm_status list_inputs(const lstm_model *model, const json_t *layer, jso
                 : json_pack("[s]", given ? json_string_value(given)
                                          : model->nodes[model->node_count - 1]->name);
     if (!*list)
-        return no_memory();
+        return lstm__fail_description();
     const size_t count = json_array_size(*list);
     if (count != 1 && count != 3 && count != 5)
         return lstm__fail(LSTM_ERROR_FORMAT,
@@ -122,7 +118,7 @@ static lstm_status finish_parts(json_t *parts, const json_t *layer, const char *
         json_object_del(merge, "backward_layer");
     }
     json_decref(names);
-    return failed ? no_memory() : LSTM_OK;
+    return failed ? lstm__fail_description() : LSTM_OK;
 }
 
 lstm_status lstm__bidirectional_json_expand(const lstm_model *model, const json_t *layer,
@@ -145,11 +141,11 @@ lstm_status lstm__bidirectional_json_expand(const lstm_model *model, const json_
                    own_back ? "backward_layer" : "layer", &inner[1]));
     const bool forwards = !json_is_true(json_object_get(inner[0], "go_backwards"));
     if (!own_back && json_object_set_new(inner[1], "go_backwards", json_boolean(forwards)) != 0) {
-        status = no_memory();
+        status = lstm__fail_description();
         goto out;
     }
     if (json_array_append(parts, inner[0]) != 0 || json_array_append(parts, inner[1]) != 0) {
-        status = no_memory();
+        status = lstm__fail_description();
         goto out;
     }
     TRY(finish_parts(parts, layer, name, inputs));
@@ -194,5 +190,5 @@ lstm_status lstm__bidirectional_json_state(const json_t *layer, int port, json_t
         *out = json_sprintf("%s:%s", json_string_value(json_object_get(inner, "name")),
                             (port - outputs) % states == 0 ? "h" : "c");
     json_decref(inner);
-    return *out ? LSTM_OK : no_memory();
+    return *out ? LSTM_OK : lstm__fail_description();
 }

@@ -13,6 +13,7 @@
 #include "keras_json.h"
 
 #include "bidirectional_json.h"
+#include "description_text.h"
 #include "keras_masks.h"
 #include "layer.h"
 
@@ -30,17 +31,6 @@ int lstm__keras_version(const char *text)
 {
     return text && text[0] >= '1' && text[0] <= '9' && (text[1] == '.' || !text[1]) ? text[0] - '0'
                                                                                     : 0;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static lstm_status no_memory(void)
-{
-    return lstm__fail(LSTM_ERROR_MEMORY, "no memory for the model's description");
 }
 
 /* Append "name", "name:h", "name:c", "name:3" … for [name, node, port]. Those with numbers, states of
@@ -65,7 +55,7 @@ static lstm_status append_reference(json_t *list, const json_t *history, const c
                                            : port == 1 ? "%s:h"
                                                        : "%s:c",
                                            name);
-    return text && json_array_append_new(list, text) == 0 ? LSTM_OK : no_memory();
+    return text && json_array_append_new(list, text) == 0 ? LSTM_OK : lstm__fail_description();
 }
 
 /* Collect the tensors of a Keras 3 argument: one tensor, or lists of them. */
@@ -73,7 +63,8 @@ static lstm_status collect_tensors(json_t *list, const json_t *value, const char
 {
     if (depth > 8)
         return lstm__fail(LSTM_ERROR_FORMAT, "layer \"%s\": arguments nested too deeply", reader);
-    if (json_is_object(value) && strcmp(text_of(value, "class_name"), "__keras_tensor__") == 0)
+    if (json_is_object(value) &&
+        strcmp(lstm__text_of(value, "class_name"), "__keras_tensor__") == 0)
         return append_reference(
             list, json_object_get(json_object_get(value, "config"), "keras_history"), reader);
     for (size_t k = 0; json_is_array(value) && k < json_array_size(value); k++)
@@ -94,7 +85,7 @@ static lstm_status collect_call(json_t *list, const json_t *call, const char *re
     RETURN_IF_ERROR(collect_tensors(list, json_object_get(call, "args"), reader, 0));
     if (json_is_true(json_object_get(keywords, "use_causal_mask")) &&
         json_object_set_new(converted, "use_causal_mask", json_true()) != 0)
-        return no_memory();
+        return lstm__fail_description();
     for (size_t k = 0; k < sizeof carriers / sizeof *carriers; k++)
         RETURN_IF_ERROR(collect_tensors(list, json_object_get(keywords, carriers[k]), reader, 0));
     json_object_foreach(keywords, key, value)
@@ -139,7 +130,7 @@ static lstm_status collect_old_call(json_t *list, const json_t *call, const char
         RETURN_IF_ERROR(collect_old_tensors(list, json_object_get(keywords, carriers[c]), reader));
     if (json_is_true(json_object_get(keywords, "use_causal_mask")) &&
         json_object_set_new(converted, "use_causal_mask", json_true()) != 0)
-        return no_memory();
+        return lstm__fail_description();
     return LSTM_OK;
 }
 
@@ -155,7 +146,7 @@ static lstm_status convert_inputs(const json_t *layer, const char *name, json_t 
                           name, json_array_size(nodes));
     json_t *list = json_array();
     if (!list || json_object_set_new(converted, "inputs", list) != 0)
-        return no_memory();
+        return lstm__fail_description();
     const json_t *call = json_array_get(nodes, 0);
     return json_is_object(call) ? collect_call(list, call, name, converted)
                                 : collect_old_call(list, call, name, converted);
@@ -185,11 +176,11 @@ static lstm_status rename_old_options(json_t *converted)
     const char *forget = json_string_value(json_object_get(converted, "forget_bias_init"));
     if (forget && json_object_set_new(converted, "unit_forget_bias",
                                       json_boolean(strcmp(forget, "one") == 0)) != 0)
-        return no_memory();
+        return lstm__fail_description();
     for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
         json_t *value = json_object_get(converted, names[k][0]);
         if (value && names[k][1][0] && json_object_set(converted, names[k][1], value) != 0)
-            return no_memory();
+            return lstm__fail_description();
         json_object_del(converted, names[k][0]);
     }
     return LSTM_OK;
@@ -207,16 +198,16 @@ static lstm_status translate_version(const char *type, json_t *config, int versi
     if (strcmp(type, "GRU") == 0 && !json_object_get(config, "reset_after"))
         failed = json_object_set_new(config, "reset_after", json_false());
     for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
-        if (strcmp(text_of(config, keys[k]), "hard_sigmoid") == 0)
+        if (strcmp(lstm__text_of(config, keys[k]), "hard_sigmoid") == 0)
             failed |= json_object_set_new(config, keys[k], json_string("hard_sigmoid_keras2"));
     for (size_t k = 0; k < sizeof wrapped / sizeof wrapped[0]; k++) {
         json_t *inner = json_object_get(config, wrapped[k]);
         json_t *options = json_object_get(inner, "config");
         if (json_is_object(options) && depth < 8)
             RETURN_IF_ERROR(
-                translate_version(text_of(inner, "class_name"), options, version, depth + 1));
+                translate_version(lstm__text_of(inner, "class_name"), options, version, depth + 1));
     }
-    return failed ? no_memory() : LSTM_OK;
+    return failed ? lstm__fail_description() : LSTM_OK;
 }
 
 /* Take a number out of a description; `other` where it is not there. */
@@ -261,20 +252,20 @@ static lstm_status translate_activation(const char *type, json_t *converted)
         failed |= json_object_set_new(converted, "activation_alpha", json_real(alpha));
         failed |= json_object_set_new(converted, "activation_beta", json_real(beta));
     }
-    return failed ? no_memory() : LSTM_OK;
+    return failed ? lstm__fail_description() : LSTM_OK;
 }
 
 /* A layer object of Keras to one of ours: the config's keys beside "type", "name" and "inputs". */
 static lstm_status convert_layer(const json_t *layer, bool functional, int version, json_t **out)
 {
     lstm_status status = LSTM_OK;
-    const char *type = text_of(layer, "class_name");
+    const char *type = lstm__text_of(layer, "class_name");
     json_t *config = json_object_get(layer, "config");
     json_t *converted = json_is_object(config) ? json_deep_copy(config) : NULL;
     if (!type[0] || !json_is_object(config))
         FAIL(LSTM_ERROR_FORMAT, "a layer has no class_name or no config object");
     if (!converted || json_object_set_new(converted, "type", json_string(type)) != 0) {
-        status = no_memory();
+        status = lstm__fail_description();
         goto out;
     }
     /* Keras' Conv1D and GlobalMaxPooling1D know no masks: padding takes part, and the mask ends
@@ -282,19 +273,19 @@ static lstm_status convert_layer(const json_t *layer, bool functional, int versi
     const bool maskless = strcmp(type, "Conv1D") == 0 || strcmp(type, "GlobalMaxPooling1D") == 0;
     if (maskless && !json_object_get(converted, "ignore_mask") &&
         json_object_set_new(converted, "ignore_mask", json_true()) != 0) {
-        status = no_memory();
+        status = lstm__fail_description();
         goto out;
     }
     if (!json_object_get(converted, "name") && json_is_string(json_object_get(layer, "name")) &&
         json_object_set(converted, "name", json_object_get(layer, "name")) != 0) {
-        status = no_memory();
+        status = lstm__fail_description();
         goto out;
     }
     if (version < 3)
         TRY(translate_version(type, converted, version, 0));
     TRY(translate_activation(type, converted));
     if (functional)
-        TRY(convert_inputs(layer, text_of(converted, "name"), converted));
+        TRY(convert_inputs(layer, lstm__text_of(converted, "name"), converted));
     *out = converted;
     return LSTM_OK;
 out:
@@ -331,14 +322,14 @@ static lstm_status name_of(const char *reference, char name[LSTM__NAME_SIZE])
 static lstm_status place(placing *p, size_t number)
 {
     json_t *layer = json_array_get(p->converted, number);
-    const char *name = text_of(layer, "name");
+    const char *name = lstm__text_of(layer, "name");
     if (json_array_append(p->placed, layer) != 0 ||
         json_object_set_new(p->names, name, json_true()) != 0)
-        return no_memory();
+        return lstm__fail_description();
     const json_t *waiting = json_object_get(p->waiting, name);
     for (size_t k = 0; k < json_array_size(waiting); k++)
         if (json_array_append(p->work, json_array_get(waiting, k)) != 0)
-            return no_memory();
+            return lstm__fail_description();
     return LSTM_OK;
 }
 
@@ -346,7 +337,7 @@ static lstm_status try_layer(placing *p, size_t number)
 {
     const json_t *layer = json_array_get(p->converted, number);
     const json_t *inputs = json_object_get(layer, "inputs");
-    if (json_object_get(p->names, text_of(layer, "name")))
+    if (json_object_get(p->names, lstm__text_of(layer, "name")))
         return LSTM_OK;
     for (size_t k = 0; k < json_array_size(inputs); k++) {
         char name[LSTM__NAME_SIZE];
@@ -357,10 +348,11 @@ static lstm_status try_layer(placing *p, size_t number)
         if (!list) {
             list = json_array();
             if (json_object_set_new(p->waiting, name, list) != 0)
-                return no_memory();
+                return lstm__fail_description();
         }
-        return json_array_append_new(list, json_integer((json_int_t)number)) == 0 ? LSTM_OK
-                                                                                  : no_memory();
+        return json_array_append_new(list, json_integer((json_int_t)number)) == 0
+                   ? LSTM_OK
+                   : lstm__fail_description();
     }
     return place(p, number);
 }
@@ -401,13 +393,13 @@ static lstm_status convert_all(placing *p, const json_t *layers, int version)
         json_t *layer = NULL;
         RETURN_IF_ERROR(convert_layer(json_array_get(layers, k), true, version, &layer));
         if (json_array_append_new(p->converted, layer) != 0)
-            return no_memory();
-        if (json_object_get(p->numbers, text_of(layer, "name")))
+            return lstm__fail_description();
+        if (json_object_get(p->numbers, lstm__text_of(layer, "name")))
             return lstm__fail(LSTM_ERROR_FORMAT, "two layers are called \"%.100s\"",
-                              text_of(layer, "name"));
-        if (json_object_set_new(p->numbers, text_of(layer, "name"), json_integer((json_int_t)k)) !=
-            0)
-            return no_memory();
+                              lstm__text_of(layer, "name"));
+        if (json_object_set_new(p->numbers, lstm__text_of(layer, "name"),
+                                json_integer((json_int_t)k)) != 0)
+            return lstm__fail_description();
     }
     return LSTM_OK;
 }
@@ -419,7 +411,7 @@ static lstm_status place_graph(const json_t *config, const json_t *all, int vers
     json_t *layers = json_array();
     placing p = {json_array(), json_object(), json_object(), json_object(), json_array(), placed};
     if (!layers || !p.converted || !p.numbers || !p.waiting || !p.names || !p.work) {
-        status = no_memory();
+        status = lstm__fail_description();
         goto out;
     }
     TRY(lstm__keras_masks(all, layers));
@@ -445,11 +437,11 @@ static lstm_status place_called_shape(const json_t *config, const json_t *layers
     const json_t *shape = json_object_get(config, "build_input_shape");
     const json_t *first = json_array_get(layers, 0);
     const json_t *options = json_object_get(first, "config");
-    if (!json_is_array(shape) || strcmp(text_of(first, "class_name"), "InputLayer") == 0 ||
+    if (!json_is_array(shape) || strcmp(lstm__text_of(first, "class_name"), "InputLayer") == 0 ||
         json_object_get(options, "batch_input_shape") || json_object_get(options, "batch_shape"))
         return LSTM_OK;
     json_t *input = json_pack("{s:s, s:O}", "type", "Input", "batch_shape", shape);
-    return input && json_array_append_new(placed, input) == 0 ? LSTM_OK : no_memory();
+    return input && json_array_append_new(placed, input) == 0 ? LSTM_OK : lstm__fail_description();
 }
 
 static lstm_status place_sequence(const json_t *config, const json_t *layers, int version,
@@ -460,7 +452,7 @@ static lstm_status place_sequence(const json_t *config, const json_t *layers, in
         json_t *layer = NULL;
         RETURN_IF_ERROR(convert_layer(json_array_get(layers, k), false, version, &layer));
         if (json_array_append_new(placed, layer) != 0)
-            return no_memory();
+            return lstm__fail_description();
     }
     return LSTM_OK;
 }
@@ -471,7 +463,7 @@ static lstm_status convert_outputs(const json_t *config, json_t *root)
     const json_t *entry = NULL;
     json_t *list = json_array();
     if (!list || json_object_set_new(root, "outputs", list) != 0)
-        return no_memory();
+        return lstm__fail_description();
     for (size_t k = 0; (entry = entry_of(outputs, k)) != NULL; k++)
         RETURN_IF_ERROR(append_reference(list, entry, "output_layers"));
     if (json_array_size(list) == 0)
@@ -494,7 +486,7 @@ static lstm_status name_state(json_t *list, size_t k, const json_t *layers)
     if (layer && port > 0)
         RETURN_IF_ERROR(lstm__bidirectional_json_state(layer, port, &own));
     if (own)
-        return json_array_set_new(list, k, own) == 0 ? LSTM_OK : no_memory();
+        return json_array_set_new(list, k, own) == 0 ? LSTM_OK : lstm__fail_description();
     if (port > 2)
         return lstm__fail(LSTM_ERROR_FORMAT, "layer \"%s\" has no output %d", name, port);
     return LSTM_OK;
@@ -509,8 +501,8 @@ static lstm_status name_states(json_t *root)
     for (size_t k = 0; k < json_array_size(layers); k++) {
         json_t *layer = json_array_get(layers, k);
         if (lstm__is_bidirectional_json(layer) &&
-            json_object_set(known, text_of(layer, "name"), layer) != 0) {
-            status = no_memory();
+            json_object_set(known, lstm__text_of(layer, "name"), layer) != 0) {
+            status = lstm__fail_description();
             goto out;
         }
     }
@@ -529,7 +521,7 @@ out:
 lstm_status lstm__keras_json_convert(const json_t *root, int version, json_t **out)
 {
     lstm_status status = LSTM_OK;
-    const char *type = text_of(root, "class_name");
+    const char *type = lstm__text_of(root, "class_name");
     const json_t *config = json_object_get(root, "config");
     /* Keras 1 wrote the layers of a Sequential as the config itself. */
     const json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers");
@@ -537,10 +529,10 @@ lstm_status lstm__keras_json_convert(const json_t *root, int version, json_t **o
     json_t *converted = json_pack("{s:s, s:[]}", "profile", "keras", "layers");
     json_t *placed = json_object_get(converted, "layers");
     if (version == 0)
-        version = lstm__keras_version(text_of(root, "keras_version"));
+        version = lstm__keras_version(lstm__text_of(root, "keras_version"));
     version = version ? version : 3;
     if (!converted) {
-        status = no_memory();
+        status = lstm__fail_description();
         goto out;
     }
     if (!sequential && strcmp(type, "Functional") != 0 && strcmp(type, "Model") != 0)

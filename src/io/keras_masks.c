@@ -16,6 +16,7 @@
  * in any of them (Keras 2, and we: in all of them), and readers of that are refused as well.
  */
 #include "keras_masks.h"
+#include "description_text.h"
 
 #include <string.h>
 
@@ -27,26 +28,15 @@ typedef struct graph {
     json_t *left_out;
 } graph;
 
-static lstm_status no_memory(void)
-{
-    return lstm__fail(LSTM_ERROR_MEMORY, "no memory for the model's description");
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 static const char *name_of(const json_t *layer)
 {
-    const char *name = text_of(json_object_get(layer, "config"), "name");
-    return name[0] ? name : text_of(layer, "name");
+    const char *name = lstm__text_of(json_object_get(layer, "config"), "name");
+    return name[0] ? name : lstm__text_of(layer, "name");
 }
 
 static bool is_class(const json_t *layer, const char *const *names)
 {
-    const char *class = text_of(layer, "class_name");
+    const char *class = lstm__text_of(layer, "class_name");
     for (; *names; names++)
         if (strcmp(class, *names) == 0)
             return true;
@@ -67,7 +57,7 @@ static bool is_operation(const json_t *layer)
 /* The [name, node, port] of a tensor; NULL if the value is none. */
 static const json_t *history_of(const json_t *value)
 {
-    return strcmp(text_of(value, "class_name"), "__keras_tensor__") == 0
+    return strcmp(lstm__text_of(value, "class_name"), "__keras_tensor__") == 0
                ? json_object_get(json_object_get(value, "config"), "keras_history")
                : NULL;
 }
@@ -139,6 +129,28 @@ static json_t *common(json_t **masks, size_t count, bool united)
     return found;
 }
 
+/* What a layer or an operation makes of the masks of all its inputs. A union passes over addends of
+ * nothing, which are there for their shape. */
+static json_t *of_inputs(graph *g, const json_t *layer, int depth, bool united)
+{
+    json_t *masks[MOST_TENSORS] = {0};
+    size_t count = 0;
+    const json_t *history = NULL;
+    if (input_of(layer, MOST_TENSORS))
+        return json_string("?");
+    for (size_t k = 0; (history = input_of(layer, k)) != NULL; k++) {
+        const json_t *source = json_object_get(g->layers, source_of(history));
+        if (united && source && strcmp(lstm__text_of(source, "class_name"), "ZerosLike") == 0 &&
+            is_operation(source))
+            continue;
+        masks[count++] = mask_of(g, history, depth + 1);
+    }
+    json_t *found = common(masks, count, united);
+    for (size_t k = 0; k < count; k++)
+        json_decref(masks[k]);
+    return found;
+}
+
 /* What an operation computes: new text, or NULL without memory. */
 static json_t *of_operation(graph *g, const json_t *layer, int depth)
 {
@@ -147,7 +159,7 @@ static json_t *of_operation(graph *g, const json_t *layer, int depth)
     const json_t *config = json_object_get(layer, "config");
     const json_t *arguments = json_object_get(call_of(layer), "args");
     const json_t *axis = json_object_get(config, "axis");
-    const char *class = text_of(layer, "class_name");
+    const char *class = lstm__text_of(layer, "class_name");
     if (axis && (!json_is_integer(axis) || json_integer_value(axis) != -1))
         return json_string("?");
     if (strcmp(class, "NotEqual") == 0 && json_is_number(json_array_get(arguments, 1)))
@@ -157,24 +169,7 @@ static json_t *of_operation(graph *g, const json_t *layer, int depth)
         return json_string("");
     if (is_class(layer, same))
         return mask_of(g, input_of(layer, 0), depth + 1);
-    if (!is_class(layer, unions))
-        return json_string("?");
-    json_t *masks[MOST_TENSORS] = {0};
-    size_t count = 0;
-    const json_t *history = NULL;
-    if (input_of(layer, MOST_TENSORS))
-        return json_string("?");
-    for (size_t k = 0; (history = input_of(layer, k)) != NULL; k++) {
-        const json_t *source = json_object_get(g->layers, source_of(history));
-        if (source && strcmp(text_of(source, "class_name"), "ZerosLike") == 0 &&
-            is_operation(source)) /* an addend of nothing, for its shape */
-            continue;
-        masks[count++] = mask_of(g, history, depth + 1);
-    }
-    json_t *found = common(masks, count, true);
-    for (size_t k = 0; k < count; k++)
-        json_decref(masks[k]);
-    return found;
+    return is_class(layer, unions) ? of_inputs(g, layer, depth, true) : json_string("?");
 }
 
 /* Whether a recurrent layer, or the one that a wrapper holds, gives its whole sequence. */
@@ -218,13 +213,13 @@ static json_t *of_layer(graph *g, const json_t *layer, int depth)
     const json_t *config = json_object_get(layer, "config");
     if (is_class(layer, none) || (is_class(layer, recurrent) && !gives_sequence(layer)))
         return json_string("");
-    if (strcmp(text_of(layer, "class_name"), "Embedding") == 0)
+    if (strcmp(lstm__text_of(layer, "class_name"), "Embedding") == 0)
         return json_is_true(json_object_get(config, "mask_zero"))
                    ? difference(input_of(layer, 0), 0)
                    : json_string("");
     if (is_class(layer, keep) || is_class(layer, recurrent))
         return mask_of(g, input_of(layer, 0), depth + 1);
-    if (strcmp(text_of(layer, "class_name"), "Masking") == 0) {
+    if (strcmp(lstm__text_of(layer, "class_name"), "Masking") == 0) {
         json_t *before = mask_of(g, input_of(layer, 0), depth + 1);
         const bool alone = before && strcmp(json_string_value(before), "") == 0;
         json_decref(before);
@@ -232,19 +227,7 @@ static json_t *of_layer(graph *g, const json_t *layer, int depth)
                                   json_number_value(json_object_get(config, "mask_value")))
                      : json_string("?");
     }
-    if (!is_class(layer, merge))
-        return json_string("?");
-    json_t *masks[MOST_TENSORS] = {0};
-    size_t count = 0;
-    const json_t *history = NULL;
-    if (input_of(layer, MOST_TENSORS))
-        return json_string("?");
-    for (; (history = input_of(layer, count)) != NULL; count++)
-        masks[count] = mask_of(g, history, depth + 1);
-    json_t *found = common(masks, count, false);
-    for (size_t k = 0; k < count; k++)
-        json_decref(masks[k]);
-    return found;
+    return is_class(layer, merge) ? of_inputs(g, layer, depth, false) : json_string("?");
 }
 
 /* The mask that a tensor is (of an operation) or has (of a layer): new text, NULL without memory.
@@ -276,7 +259,7 @@ static lstm_status leave_out(graph *g, const json_t *history, int depth)
     if (!layer || !is_operation(layer) || json_object_get(g->left_out, name) || depth > MOST_DEPTH)
         return LSTM_OK;
     if (json_object_set_new(g->left_out, name, json_true()) != 0)
-        return no_memory();
+        return lstm__fail_description();
     const json_t *source = NULL;
     for (size_t k = 0; k < MOST_TENSORS && (source = input_of(layer, k)) != NULL; k++)
         RETURN_IF_ERROR(leave_out(g, source, depth + 1));
@@ -296,7 +279,7 @@ static lstm_status check_merged(graph *g, const json_t *layer)
             "layer \"%.100s\" reads what differently masked layers were merged into: "
             "Keras 3 takes a step that is valid in any of them, which is not supported",
             name_of(layer));
-    return complete ? LSTM_OK : no_memory();
+    return complete ? LSTM_OK : lstm__fail_description();
 }
 
 /* One mask of a call, that of the layer's input k. */
@@ -313,7 +296,7 @@ static lstm_status check_mask(graph *g, const json_t *layer, size_t k, const jso
     json_decref(mask);
     json_decref(expected);
     if (!complete)
-        return no_memory();
+        return lstm__fail_description();
     if (!same)
         return lstm__fail(LSTM_ERROR_UNSUPPORTED,
                           "layer \"%.100s\" is called with a mask (\"%.100s\") other than the one "
@@ -354,13 +337,13 @@ lstm_status lstm__keras_masks(const json_t *layers, json_t *rest)
     lstm_status status = LSTM_OK;
     graph g = {json_object(), json_object(), json_object()};
     if (!g.layers || !g.known || !g.left_out) {
-        status = no_memory();
+        status = lstm__fail_description();
         goto out;
     }
     for (size_t k = 0; k < json_array_size(layers); k++)
         if (json_object_set(g.layers, name_of(json_array_get(layers, k)),
                             json_array_get(layers, k)) != 0) {
-            status = no_memory();
+            status = lstm__fail_description();
             goto out;
         }
     for (size_t k = 0; k < json_array_size(layers); k++)
@@ -368,7 +351,7 @@ lstm_status lstm__keras_masks(const json_t *layers, json_t *rest)
     for (size_t k = 0; k < json_array_size(layers); k++) {
         json_t *layer = json_array_get(layers, k);
         if (!json_object_get(g.left_out, name_of(layer)) && json_array_append(rest, layer) != 0) {
-            status = no_memory();
+            status = lstm__fail_description();
             goto out;
         }
     }

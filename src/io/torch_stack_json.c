@@ -11,6 +11,7 @@
  * module alone), and "torch_layer", the number in weight_ih_l1.
  */
 #include "torch_stack_json.h"
+#include "description_text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,11 +19,6 @@
 enum { MOST_LAYERS = 1000, ROOM = LSTM__NAME_SIZE + 32 };
 
 static const char *const directions[2] = {"forward", "backward"};
-
-static lstm_status no_memory(void)
-{
-    return lstm__fail(LSTM_ERROR_MEMORY, "no memory for the model's description");
-}
 
 static bool is_recurrent(const char *type)
 {
@@ -139,8 +135,7 @@ static lstm_status read_stack(const lstm_model *model, stack *s, char input[ROOM
                           "its layers one by one");
     if (!given && model->node_count == 0)
         return lstm__fail(LSTM_ERROR_FORMAT, "has nothing to read: an input layer comes first");
-    snprintf(input, ROOM, "%s",
-             given ? given : model->nodes[model->node_count - 1]->name);
+    snprintf(input, ROOM, "%s", given ? given : model->nodes[model->node_count - 1]->name);
     const lstm_layer *read = lstm__graph_find(model, input);
     if (features && read && json_integer_value(features) != read->node->shapes[0].features)
         return lstm__fail(LSTM_ERROR_SHAPE, "\"input_size\" is %lld; layer \"%s\" gives %lld",
@@ -168,7 +163,7 @@ lstm_status lstm__torch_stack_expand(const lstm_model *model, const json_t *laye
         failed = add_layer(&s, k, input);
     if (failed) {
         json_decref(s.parts);
-        return no_memory();
+        return lstm__fail_description();
     }
     *out = s.parts;
     return LSTM_OK;

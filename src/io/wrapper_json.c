@@ -4,6 +4,7 @@
  * …, "config": {options}} (Keras').
  */
 #include "wrapper_json.h"
+#include "description_text.h"
 
 #include <string.h>
 
@@ -11,11 +12,6 @@ bool lstm__is_time_distributed(const json_t *layer)
 {
     const char *type = json_string_value(json_object_get(layer, "type"));
     return type && strcmp(type, "TimeDistributed") == 0;
-}
-
-static lstm_status no_memory(void)
-{
-    return lstm__fail(LSTM_ERROR_MEMORY, "no memory for the model's description");
 }
 
 /* Of the wrapper only these keys and what carries nothing. */
@@ -58,7 +54,7 @@ lstm_status lstm__unwrap_layer(const json_t *layer, json_t **out)
                                      json_object_get(layer, from_wrapper[k])) != 0;
     if (failed) {
         json_decref(merged);
-        return no_memory();
+        return lstm__fail_description();
     }
     *out = merged;
     return LSTM_OK;

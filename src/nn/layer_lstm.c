@@ -291,15 +291,12 @@ static lstm__view all_outputs(const buffers *b, const lstm__recurrence_call *cal
 static void clear_without_steps(const buffers *b, lstm__view rows)
 {
     const lstm__packing *packing = &b->recurrence.packing;
-    for (size_t k = b->call.batch; k-- > 0;) {
-        size_t sample = k;
-        if (b->varied && b->stepwise.starts[k] < b->call.steps)
-            continue;
-        if (!b->varied && packing->counts[k] > 0)
-            break; /* the numbers of steps fall */
-        if (!b->varied)
-            sample = (size_t)packing->samples[k];
-        memset(rows.data + sample * rows.stride, 0, b->width * sizeof(real));
+    for (size_t k = 0; k < b->call.batch; k++) {
+        const bool none = b->varied ? b->stepwise.starts[k] == b->call.steps
+                                    : packing->counts[k] == 0;
+        const size_t sample = b->varied ? k : (size_t)packing->samples[k];
+        if (none)
+            memset(rows.data + sample * rows.stride, 0, b->width * sizeof(real));
     }
 }
 static const unsigned char *mask_of(const buffers *b)

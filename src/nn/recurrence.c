@@ -357,9 +357,7 @@ static void multiply_inputs(void *argument, int32_t index)
     const lstm__pass *pass = argument;
     const lstm__recurrence *r = pass->r;
     const lstm__recurrence_call *call = pass->call;
-    const size_t begin = lstm__first_row(pass, pass->first_step);
-    const size_t total = lstm__first_row(pass, pass->last_step) - begin;
-    const lstm__share share = lstm__share_of(total, pass->tasks, index);
+    const lstm__share share = lstm__share_of(lstm__segment_rows(pass), pass->tasks, index);
     const size_t end = share.first + share.count;
     /* the rows of several steps are not where one product finds them */
     const bool by_step = !r->training && !call->mask && call->reverse;
@@ -408,7 +406,7 @@ void lstm__forward_steps(const lstm__pass *span, size_t first, size_t last)
         pass.last_step = last - t < segment ? last : t + segment;
         if (!r->training)
             pass.base = t;
-        const size_t rows = lstm__first_row(&pass, pass.last_step) - lstm__first_row(&pass, t);
+        const size_t rows = lstm__segment_rows(&pass);
         if (split && !r->table_rows) {
             pass.tasks = lstm__shares(r->context, rows, lstm__work(rows, r->input, r->padded),
                                       LSTM__TASK_WORK);

@@ -309,7 +309,7 @@ void lstm__mask_clear_dx(const lstm__pass *pass)
         const size_t source = (call->reverse ? call->steps - 1 - t : t) * call->batch;
         size_t run = 0;
         for (size_t b = 0; (run = masked_run(mask, call->batch, &b)) > 0; b += run)
-            for (size_t k = b; k < b + run; k++)
-                memset(call->dx.data + (source + k) * call->dx.stride, 0, r->input * sizeof(real));
+            r->kernels->fill_rows(run, r->input, NULL,
+                                  call->dx.data + (source + b) * call->dx.stride, call->dx.stride);
     }
 }

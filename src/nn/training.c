@@ -233,14 +233,11 @@ static lstm_status check_inputs(lstm_session *session, const lstm__batch *batch,
             continue;
         const lstm__port *port = lstm__session_own(session, node, 0);
         const size_t features = (size_t)node->shapes[0].features;
-        const size_t rows = session->batch * (node->shapes[0].steps == 0
-                                                  ? 1
-                                                  : lstm__session_steps(session, node->shapes[0]));
+        const size_t rows = lstm__session_rows(session, node->shapes[0]);
         for (size_t k = 0; k < rows * features; k++) {
             const size_t row = k / features;
             const size_t b = row % session->batch;
-            const real value =
-                port->value.data[lstm__port_row(port, row) * port->value.stride + k % features];
+            const real value = port->value.data[row * port->value.stride + k % features];
             if (!isfinite(value))
                 return lstm__fail(
                     LSTM_ERROR_NUMERIC, "input \"%s\"%s, sample %zu, step %zu, feature %zu, is %g",
